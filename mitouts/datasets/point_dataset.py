@@ -1,0 +1,138 @@
+"""Images with a label and, where they are known, annotated points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset
+from torch.utils.data import get_worker_info
+
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
+from mitouts.registry import DATASETS
+
+
+@DATASETS.register_module()
+class PointDataset(BaseDataset):
+    """The COCO JSON of ``docs/data_format.md``.
+
+    The image label is ``images[].label`` where present, otherwise 1 when the image has a point of a positive
+    category. A training pipeline that moves points out of the image changes a derived label, not a given one.
+
+    Args:
+        ann_file: Annotation file.
+        data_root: Folder that ``file_name`` is relative to; default ``info.mitouts.image_root`` of the file (a distilled
+            file names its source's folder there), and without it the folder of ``ann_file``.
+        positive_categories: Category ids that count as positive; ``[1, 2]`` trains with hard negatives as positives.
+        pipeline: Transforms.
+        seed: Seed of the augmentation.
+        case_subset: Keep only the images of these cases.
+
+    Raises:
+        AnnotationError: The file is broken, empty, or names images that do not exist.
+        ConfigError: A positive category that the file does not have.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str | None = None,
+        positive_categories: Sequence[int] = (MITOTIC_FIGURE,),
+        pipeline: Sequence[Any] = (),
+        seed: int = 0,
+        case_subset: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.positive_categories = tuple(positive_categories)
+        self.image_root = Path(data_root) if data_root else None
+        self.seed = seed
+        self.case_subset = None if case_subset is None else set(case_subset)
+        # Shared memory: persistent workers see the epoch that the hook sets in the main process.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._generator_key: tuple[int, ...] = ()
+        self._generator = np.random.default_rng(0)
+        super().__init__(ann_file=str(ann_file), pipeline=list(pipeline), **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One entry an image: paths, label, points."""
+        document = read_coco(self.ann_file)
+        names = {category['id']: category['name'] for category in document['categories']}
+        unknown = set(self.positive_categories) - set(names)
+        if unknown:
+            raise ConfigError(
+                f'dataset.positive_categories holds {sorted(unknown)}, but {self.ann_file} has '
+                f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
+            )
+        self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
+        points: dict[int, list[list[float]]] = {image['id']: [] for image in document['images']}
+        for annotation in document['annotations']:
+            if annotation['category_id'] in self.positive_categories:
+                points[annotation['image_id']].append(annotation['point'])
+        root = self.image_root or Path(self.ann_file).parent / document['info'].get('mitouts', {}).get('image_root', '')
+        entries = [
+            self._entry(root, image, np.array(points[image['id']], dtype=np.float32).reshape(-1, 2))
+            for image in document['images']
+            if self.case_subset is None or str(image['case_id']) in self.case_subset
+        ]
+        self._check_entries(entries)
+        return entries
+
+    def _entry(self, root: Path, image: dict[str, Any], points: np.ndarray) -> dict[str, Any]:
+        given = image.get('label')
+        return {
+            'img_path': str(root / image['file_name']),
+            'img_id': image['id'],
+            'case_id': str(image['case_id']),
+            'height': image['height'],
+            'width': image['width'],
+            'mpp': image.get('mpp'),
+            'gt_points': points,
+            'label_given': given is not None,
+            'gt_label': int(len(points) > 0) if given is None else int(given),
+        }
+
+    def _check_entries(self, entries: list[dict[str, Any]]) -> None:
+        if not entries:
+            raise AnnotationError(f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}')
+        missing = [entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()]
+        if missing:
+            raise AnnotationError(
+                f'{self.ann_file}: {len(missing)} of {len(entries)} images do not exist, the first is {missing[0]}. '
+                'Set data_root to the folder that file_name is relative to, or make the data set again'
+            )
+
+    def labels(self) -> np.ndarray:
+        """Image labels ``(N,)``, int64, before augmentation."""
+        return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell the augmentation which epoch begins, in this process and in its workers."""
+        self._epoch.fill_(epoch)
+
+    def prepare_data(self, idx: int) -> Any:
+        info = self.get_data_info(idx)
+        info['augmentation_seed'] = int(self._next_generator().integers(2**31))
+        return self.pipeline(info)
+
+    def __getitem__(self, idx: int) -> Any:
+        # BaseDataset retries with a random other image when a transform returns None; here nothing is lost silently.
+        if not self._fully_initialized:
+            self.full_init()
+        return self.prepare_data(idx)
+
+    def _next_generator(self) -> np.random.Generator:
+        worker = get_worker_info()
+        key = (self.seed, int(self._epoch), _rank(), -1 if worker is None else worker.id)
+        if key != self._generator_key:
+            self._generator_key = key
+            self._generator = np.random.default_rng([value + 1 for value in key])
+        return self._generator
+
+
+def _rank() -> int:
+    distributed = torch.distributed
+    return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0

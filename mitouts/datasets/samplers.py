@@ -1,0 +1,75 @@
+"""Class-balanced sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Sampler
+
+from mitouts.errors import AnnotationError
+from mitouts.registry import DATA_SAMPLERS
+
+
+@DATA_SAMPLERS.register_module()
+class ClassBalancedSampler(Sampler[int]):
+    """Half of the indices from each class.
+
+    Each class runs through permutations of its own samples, one after the other, so every sample is drawn as often
+    as any other of its class (give or take one). Positives and negatives alternate in one global order, which
+    depends on seed and epoch alone; the ranks take every ``world_size``-th pair of it, so each sees both classes.
+
+    Args:
+        dataset: Gives ``labels()``.
+        seed: Common to all ranks.
+        num_samples: Length of a global epoch; default the length of the dataset, rounded down so that every rank
+            gets the same number of whole pairs.
+
+    Raises:
+        AnnotationError: The dataset holds one class only, or fewer samples than ranks need.
+    """
+
+    def __init__(self, dataset: Any, seed: int | None = None, num_samples: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        labels = dataset.labels()
+        self._by_class = [np.flatnonzero(labels == value) for value in (0, 1)]
+        counts = [len(indices) for indices in self._by_class]
+        if min(counts) == 0:
+            raise AnnotationError(
+                f'{getattr(dataset, "ann_file", "the dataset")}: class-balanced sampling needs both classes, found '
+                f'{counts[0]} negative and {counts[1]} positive images. Add the missing class, check '
+                'positive_categories, or use DefaultSampler'
+            )
+        self.pairs = (len(labels) if num_samples is None else num_samples) // (2 * self.world_size)
+        if self.pairs == 0:
+            raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
+        self.epoch = 0
+
+    def global_order(self) -> np.ndarray:
+        """Pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
+        count = self.pairs * self.world_size
+        return np.stack([self._cycle(value, count) for value in (0, 1)], axis=1)
+
+    def _cycle(self, value: int, count: int) -> np.ndarray:
+        """``count`` indices of a class from where the epoch before stopped in its stream of permutations."""
+        members = self._by_class[value]
+        start = self.epoch * count
+        first, last = start // len(members), (start + count - 1) // len(members)
+        stream = [np.random.default_rng([self.seed, value, turn]).permutation(members) for turn in range(first, last + 1)]
+        offset = start - first * len(members)
+        return np.concatenate(stream)[offset : offset + count]
+
+    def __iter__(self) -> Iterator[int]:
+        for negative, positive in self.global_order()[self.rank :: self.world_size]:
+            yield int(negative)
+            yield int(positive)
+
+    def __len__(self) -> int:
+        return 2 * self.pairs
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; the order is a function of it."""
+        self.epoch = epoch

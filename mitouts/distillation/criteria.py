@@ -1,0 +1,120 @@
+"""Registered criteria: each gives a verdict on one training image from the teacher's prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from numpy.typing import ArrayLike
+
+from mitouts.errors import ConfigError
+from mitouts.functional.distillation import POLICIES, Policy, Verdict, judge_sample, least_distance_px
+from mitouts.registry import TASK_UTILS
+
+ThresholdSplit = Literal['val', 'train']
+
+
+@TASK_UTILS.register_module()
+class CentroidDisagreement:
+    """Drops positives whose localized figures disagree with the annotated ones (Section 3.3 of the paper).
+
+    Args:
+        radius_px: The largest distance of a true prediction in pixels, inclusive.
+        policy: ``any_true`` (the paper), ``no_false`` or ``perfect``; see
+            :func:`mitouts.functional.distillation.judge_sample`.
+        drop_image_errors: Drop first every image whose predicted label is wrong, as the authors' public code does.
+        threshold_from: The images that the thresholds are chosen on: ``val`` takes those in the checkpoint, ``train``
+            chooses them on the images to be judged (the authors' public code).
+    """
+
+    def __init__(
+        self,
+        radius_px: float = 30.0,
+        policy: Policy = 'any_true',
+        drop_image_errors: bool = False,
+        threshold_from: ThresholdSplit = 'val',
+    ) -> None:
+        if not (math.isfinite(radius_px) and radius_px > 0):
+            raise ConfigError(f'CentroidDisagreement: radius_px must be positive, found {radius_px}')
+        if policy not in POLICIES:
+            raise ConfigError(f'CentroidDisagreement: unknown policy {policy!r}; known are {", ".join(POLICIES)}')
+        self.radius_px = float(radius_px)
+        self.policy = policy
+        self.drop_image_errors = drop_image_errors
+        self.threshold_from = _checked(threshold_from, 'CentroidDisagreement')
+
+    def judge(
+        self,
+        image: Mapping[str, Any],
+        predicted_xy: ArrayLike,
+        annotated_xy: ArrayLike,
+        *,
+        score: float,
+        image_threshold: float,
+    ) -> Verdict:
+        """Judge one image.
+
+        Args:
+            image: Its entry in the annotation file; the label is ``label`` where present, otherwise 1 when there is an
+                annotated point.
+            predicted_xy: ``(P, 2)`` points of the teacher in pixels.
+            annotated_xy: ``(G, 2)`` annotated points of the positive categories in pixels.
+            score: The teacher's image score.
+            image_threshold: The teacher calls an image positive when its score is > this.
+        """
+        return judge_sample(
+            predicted_xy,
+            annotated_xy,
+            label=_label(image, annotated_xy),
+            predicted_label=int(score > image_threshold),
+            radius_px=self.radius_px,
+            policy=self.policy,
+            drop_image_errors=self.drop_image_errors,
+            diagonal_px=_diagonal_px(image),
+        )
+
+
+@TASK_UTILS.register_module()
+class PseudoLabel:
+    """Keeps every image and replaces its label with the teacher's (Table 6 of the paper).
+
+    Args:
+        threshold_from: As for :class:`CentroidDisagreement`.
+    """
+
+    def __init__(self, threshold_from: ThresholdSplit = 'val') -> None:
+        self.threshold_from = _checked(threshold_from, 'PseudoLabel')
+
+    def judge(
+        self,
+        image: Mapping[str, Any],
+        predicted_xy: ArrayLike,
+        annotated_xy: ArrayLike,
+        *,
+        score: float,
+        image_threshold: float,
+    ) -> Verdict:
+        """Judge one image; the arguments are those of :meth:`CentroidDisagreement.judge`."""
+        return Verdict(
+            keep=True,
+            reason='pseudo_label',
+            distance_px=least_distance_px(predicted_xy, annotated_xy, diagonal_px=_diagonal_px(image)),
+            new_label=int(score > image_threshold),
+        )
+
+
+def _checked(threshold_from: ThresholdSplit, name: str) -> ThresholdSplit:
+    known = get_args(ThresholdSplit)
+    if threshold_from not in known:
+        raise ConfigError(f'{name}: unknown threshold_from {threshold_from!r}; known are {", ".join(known)}')
+    return threshold_from
+
+
+def _label(image: Mapping[str, Any], annotated_xy: ArrayLike) -> int:
+    label = image.get('label')
+    return int(len(annotated_xy) > 0) if label is None else int(label)  # type: ignore[arg-type]
+
+
+def _diagonal_px(image: Mapping[str, Any]) -> float:
+    return math.hypot(image['width'], image['height'])

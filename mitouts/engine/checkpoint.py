@@ -1,0 +1,112 @@
+"""Checkpoint files: written aside and renamed, read without unpickling code."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from mmengine.runner.checkpoint import get_torch_safe_globals
+from torch import nn
+
+from mitouts.errors import CheckpointError, TrainingError
+
+
+def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
+    """Write to a file beside ``path``, then rename; ``path`` is the old file or the new one, never half of it.
+
+    Raises:
+        TrainingError: The disk is full or not writable; an older file at ``path`` is untouched.
+    """
+    path = Path(path)
+    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open('wb') as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        raise TrainingError(
+            f'checkpoint {path} ({buffer.tell() / 2**20:.1f} MiB) cannot be written: {error}. Earlier checkpoints are '
+            'untouched: make room, then start again with --resume'
+        ) from error
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint to the CPU with ``weights_only=True``; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: It is missing, broken, or holds more than tensors and the engine's own records.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f'checkpoint {path} does not exist')
+    try:
+        with torch.serialization.safe_globals(get_torch_safe_globals()):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f'checkpoint {path} cannot be read ({reason}): it is broken, or holds Python objects other than tensors '
+            'and numbers, which are never unpickled here'
+        ) from error
+    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
+        raise CheckpointError(f"checkpoint {path} has no 'state_dict': it is not a checkpoint of a training")
+    return checkpoint
+
+
+def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: str | Path) -> None:
+    """Load a state dict whole.
+
+    Raises:
+        CheckpointError: An entry is missing, too many, or of another shape; the message names the first ones.
+    """
+    own = model.state_dict()
+    problems = [f'{key} is missing' for key in own if key not in state]
+    problems += [f'{key} is unknown' for key in state if key not in own]
+    problems += [
+        f'{key} is {tuple(state[key].shape)} instead of {tuple(own[key].shape)}'
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if problems:
+        raise CheckpointError(
+            f'checkpoint {source} does not fit the config: {len(problems)} of {len(own)} entries differ, '
+            f'first {"; ".join(problems[:3])}. Use the config that it was trained with'
+        )
+    model.load_state_dict(state)
+
+
+def publish(checkpoint: dict[str, Any], source: str | Path = 'checkpoint') -> dict[str, Any]:
+    """The part of a checkpoint that is worth sharing: weights and meta, of plain Python and tensors only.
+
+    Raises:
+        CheckpointError: It carries no calibration, so nothing could be counted with it.
+    """
+    meta = checkpoint.get('meta', {})
+    if not meta.get('mitouts'):
+        raise CheckpointError(
+            f'{source} carries no thresholds (no validation was run before it was saved), so it cannot be used for '
+            'counting: publish a checkpoint that was saved after a validation'
+        )
+    plain = {key: _plain(meta[key]) for key in ('mitouts', 'epoch', 'cfg', 'seed', 'time') if key in meta}
+    return {'meta': plain, 'state_dict': dict(checkpoint['state_dict'])}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return value.item() if hasattr(value, 'item') else str(value)

@@ -1,0 +1,57 @@
+"""The machine and the versions that a run was made with."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+import mitouts
+
+PACKAGES = (
+    'onedl-mmengine',
+    'onedl-mmcv',
+    'albumentations',
+    'numpy',
+    'scipy',
+    'scikit-learn',
+    'opencv-python-headless',
+    'pycocotools',
+    'efficientnet-lite-pytorch',
+)
+
+
+def collect_environment() -> dict[str, str]:
+    """Versions, git commit, processor and accelerator; a missing one reads ``none``."""
+    cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'
+    return {
+        'mitouts': mitouts.__version__,
+        'git': git_commit(),
+        'python': sys.version.split()[0],
+        'torch': torch.__version__,
+        **{name: _version(name) for name in PACKAGES},
+        'gpu': cuda,
+        'threads': str(torch.get_num_threads()),
+        'platform': f'{platform.system()}-{platform.machine()}',
+    }
+
+
+def git_commit() -> str:
+    """Short hash of the checkout that the package runs from, with ``-dirty`` for local changes; ``none`` outside git."""
+    folder = Path(mitouts.__file__).resolve().parent.parent
+    command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return 'none'
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return 'none'

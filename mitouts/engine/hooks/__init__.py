@@ -1,0 +1,19 @@
+"""Hooks."""
+
+from mitouts.engine.hooks.calibration import CalibrationHook
+from mitouts.engine.hooks.checkpoint import CheckpointHook
+from mitouts.engine.hooks.clock import TrainingClockHook
+from mitouts.engine.hooks.distillation import DistillationHook
+from mitouts.engine.hooks.nan_guard import NonFiniteLossHook
+from mitouts.engine.hooks.progress import ProgressHook
+from mitouts.engine.hooks.seed import EpochSeedHook
+
+__all__ = [
+    'CalibrationHook',
+    'CheckpointHook',
+    'DistillationHook',
+    'EpochSeedHook',
+    'NonFiniteLossHook',
+    'ProgressHook',
+    'TrainingClockHook',
+]

@@ -1,0 +1,55 @@
+"""Keeps what a count needs beside the weights: thresholds, resolution, geometry, class names, version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+import mitouts
+from mitouts.registry import HOOKS
+
+META_KEY = 'mitouts'
+
+
+@HOOKS.register_module()
+class CalibrationHook(Hook):
+    """Moves the calibration between evaluator, model and checkpoint.
+
+    After a validation the chosen thresholds go into ``model.calibration``; before a checkpoint is saved that goes
+    into its meta; after one is loaded it comes back; before a test it goes to the evaluator.
+    """
+
+    priority = 'NORMAL'
+
+    def before_val(self, runner: Any) -> None:
+        runner.val_evaluator.geometry = _model(runner).geometry
+
+    def before_test(self, runner: Any) -> None:
+        model = _model(runner)
+        runner.test_evaluator.geometry = model.geometry
+        runner.test_evaluator.calibration = dict(model.calibration)
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        model = _model(runner)
+        meta = runner.val_dataloader.dataset.metainfo
+        spacings = {record.mpp for record in runner.val_evaluator.records}
+        model.calibration = {
+            **runner.val_evaluator.calibration,
+            'mpp': spacings.pop() if len(spacings) == 1 else None,
+            'geometry': model.geometry.to_dict(),
+            'classes': list(meta.get('classes', ())),
+            'stain_reference': meta.get('stain_reference'),
+            'version': mitouts.__version__,
+        }
+
+    def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        checkpoint['meta'][META_KEY] = dict(_model(runner).calibration)
+
+    def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
+        _model(runner).calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))
+
+
+def _model(runner: Any) -> Any:
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,0 +1,33 @@
+"""Distillation right after a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from mitouts.registry import HOOKS
+
+
+@HOOKS.register_module()
+class DistillationHook(Hook):
+    """When a training is over, distil its training set with its best checkpoint: the same step as ``tools/distill.py``.
+
+    Args:
+        out_dir: Folder for ``distilled.json`` and ``hard_samples.json``; default ``distillation`` in the work dir.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self, out_dir: str | None = None) -> None:
+        self.out_dir = out_dir
+
+    def after_run(self, runner: Any) -> None:
+        # The step builds a runner of its own, whose modules import this folder.
+        from mitouts.distillation.distill import distill
+        from mitouts.engine.runs import checkpoint_of
+
+        out_dir = self.out_dir or Path(runner.work_dir) / 'distillation'
+        result = distill(runner.cfg, checkpoint_of(runner.work_dir), out_dir, launcher=runner.launcher)
+        runner.logger.info(f'distillation: {result.summary}, written to {result.distilled}')

@@ -1,0 +1,31 @@
+"""Stop at the first loss that is not finite."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mmengine.hooks import Hook
+
+from mitouts.errors import TrainingError
+from mitouts.registry import HOOKS
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Raise TrainingError that names the batch; checkpoints written before stay as they are."""
+
+    priority = 'VERY_HIGH'
+
+    def after_train_iter(
+        self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
+    ) -> None:
+        loss = (outputs or {}).get('loss')
+        if loss is None or math.isfinite(loss.item()):
+            return
+        names = ', '.join(str(sample.img_path) for sample in data_batch['data_samples'])
+        last = runner.message_hub.runtime_info.get('last_ckpt', 'none was written yet')
+        raise TrainingError(
+            f'the loss is {loss.item()} in epoch {runner.epoch + 1}, batch {batch_idx + 1}; the images of this batch: {names}. '
+            f'Last good checkpoint: {last}. Lower the learning rate or clip gradients, then start again with --resume'
+        )

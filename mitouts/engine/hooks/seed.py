@@ -1,0 +1,29 @@
+"""Random numbers that depend on (seed, epoch, rank) and not on the history of the process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+
+from mitouts.registry import HOOKS
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Before each epoch, reseed torch and tell the dataset which epoch begins.
+
+    Without it a resumed run would draw other dropout masks than one never stopped, and workers would repeat the same
+    augmentation every epoch.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_epoch(self, runner: Any) -> None:
+        key = [runner.seed or 0, runner.epoch, runner.rank]
+        torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
+        dataset = runner.train_dataloader.dataset
+        dataset.seed = runner.seed or 0
+        dataset.set_epoch(runner.epoch)

@@ -1,0 +1,176 @@
+"""One training, one test: what the tools and the stages are made of."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from mitouts.engine.config import resolve
+from mitouts.engine.hooks.checkpoint import BEST_NAME
+from mitouts.engine.launch import set_launcher
+from mitouts.engine.memory import keep_freed_memory
+from mitouts.engine.runner import Runner
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.evaluation.records import ImageRecord
+from mitouts.exchange.predictions import write_predictions
+from mitouts.visualization.field_of_view import write_overlays
+
+TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
+VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
+TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
+
+
+@dataclass(frozen=True)
+class TrainRun:
+    """What a training leaves: the best checkpoint by validation (the last one without validation), and its cost."""
+
+    checkpoint: Path
+    minutes: float
+
+
+@dataclass(frozen=True)
+class TestRun:
+    """What a test gives."""
+
+    results: dict[str, Any]
+    records: list[ImageRecord]
+    image_paths: dict[int, str]
+
+
+def train(config: Config, work_dir: str | Path, *, resume: bool = False, launcher: str = 'none') -> TrainRun:
+    """Train by a config.
+
+    Args:
+        config: Training config.
+        work_dir: Gets logs, the resolved config, ``epoch_N.pth`` and ``best.pth``.
+        resume: Go on from the newest checkpoint in ``work_dir``, if there is one.
+        launcher: ``none``, ``pytorch`` or ``slurm``.
+
+    Raises:
+        MitoutsError: Bad data, a loss that is not finite, a full disk, and so on.
+    """
+    work_dir = Path(work_dir)
+    _need(config, TRAINING_KEYS[:3])
+    if not resume:
+        _set_aside(work_dir)
+    runner = _build(config, work_dir, launcher, resume=resume)
+    keep_freed_memory()
+    runner.train()
+    seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+    return TrainRun(checkpoint_of(work_dir), float(seconds) / 60)
+
+
+def test(
+    config: Config,
+    checkpoint: str | Path,
+    work_dir: str | Path,
+    *,
+    launcher: str = 'none',
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+) -> TestRun:
+    """Test a checkpoint on the config's test images.
+
+    Args:
+        config: Config; its training part is not used.
+        checkpoint: Carries the thresholds, unless ``test_evaluator.thresholds`` is ``select``.
+        work_dir: Gets logs.
+        launcher: ``none``, ``pytorch`` or ``slurm``.
+        out: Predictions JSON to write.
+        show_dir: Folder for one overlay an image.
+    """
+    _need(config, TEST_KEYS)
+    config = _without(config, (*TRAINING_KEYS, *VALIDATION_KEYS))
+    hooks = config.get('custom_hooks') or []
+    config.custom_hooks = [hook for hook in hooks if hook['type'] not in ('EMAHook', 'DistillationHook')]
+    config.load_from = str(checkpoint)
+    config.model.backbone.weights = None
+    runner = _build(config, Path(work_dir), launcher)
+    runner.test()
+    evaluator = runner.test_evaluator
+    dataset = runner.test_dataloader.dataset
+    paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
+    if is_main_process():
+        if out is not None:
+            save_predictions(out, evaluator.records, evaluator.results, checkpoint)
+        if show_dir is not None:
+            radius = float(np.atleast_1d(_radius_px(config))[0])
+            write_overlays(
+                show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
+            )
+    return TestRun(evaluator.results, evaluator.records, paths)
+
+
+def save_predictions(
+    path: str | Path, records: Sequence[ImageRecord], results: dict[str, Any], checkpoint: str | Path
+) -> None:
+    """Write records in the package's predictions format."""
+    images = [
+        {'image_id': record.image_id, 'score': record.score, 'points': record.points.tolist()} for record in records
+    ]
+    info = {
+        'checkpoint': Path(checkpoint).name,
+        'image_threshold': results['image_threshold'],
+        'map_threshold': results['map_threshold'],
+    }
+    write_predictions(path, images, info)
+
+
+def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = False) -> Runner:
+    config = resolve(config)
+    config.work_dir = str(work_dir)
+    config.resume = resume
+    config.experiment_name = f'{Path(config.filename or "config").stem}-{uuid.uuid4().hex[:8]}'
+    set_launcher(config, launcher)
+    return Runner.from_cfg(config)
+
+
+def _without(config: Config, keys: Sequence[str]) -> Config:
+    return Config(
+        {key: value for key, value in config._cfg_dict.to_dict().items() if key not in keys}, filename=config.filename
+    )
+
+
+def _need(config: Config, keys: Sequence[str]) -> None:
+    missing = [key for key in keys if config.get(key) is None]
+    if missing:
+        raise ConfigError(f'config {config.filename} lacks {", ".join(missing)}, which this step needs')
+
+
+def _radius_px(config: Config) -> Any:
+    radii = [metric.get('radius_px') for metric in config.test_evaluator.metrics if metric.get('radius_px')]
+    return radii[0] if radii else 30.0
+
+
+def _set_aside(work_dir: Path) -> None:
+    """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
+    old = [path for path in work_dir.glob('*.pth')] + [path for path in [work_dir / 'last_checkpoint'] if path.exists()]
+    if not old or not is_main_process():
+        return
+    number = 1 + sum(1 for _ in work_dir.glob('previous_*'))
+    folder = work_dir / f'previous_{number}'
+    folder.mkdir()
+    for path in old:
+        path.rename(folder / path.name)
+
+
+def checkpoint_of(work_dir: str | Path) -> Path:
+    """The checkpoint that a finished training left.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    best = Path(work_dir) / BEST_NAME
+    if best.is_file():
+        return best
+    pointer = Path(work_dir) / 'last_checkpoint'
+    if pointer.is_file() and Path(pointer.read_text()).is_file():
+        return Path(pointer.read_text())
+    raise CheckpointError(f'{work_dir} holds no checkpoint: train there first')

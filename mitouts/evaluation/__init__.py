@@ -1,0 +1,17 @@
+"""Metrics and threshold selectors: thin registered classes over :mod:`mitouts.functional`."""
+
+from mitouts.evaluation.evaluator import LocalizationEvaluator
+from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
+from mitouts.evaluation.records import ImageRecord
+from mitouts.evaluation.thresholds import ClosestCornerThreshold, FixedThreshold, MaxF1Threshold, YoudenThreshold
+
+__all__ = [
+    'CentroidMetric',
+    'ClosestCornerThreshold',
+    'FixedThreshold',
+    'ImageMetric',
+    'ImageRecord',
+    'LocalizationEvaluator',
+    'MaxF1Threshold',
+    'YoudenThreshold',
+]

@@ -1,0 +1,194 @@
+"""Gathers predictions once, chooses the thresholds, and runs the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from mmengine import dist
+from numpy.typing import NDArray
+
+from mitouts.errors import AnnotationError, CheckpointError, ConfigError
+from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.geometry import FeatureGeometry
+from mitouts.functional.points import Centroid, map_to_points
+from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
+from mitouts.structures import PointSample
+
+LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
+
+
+@dataclass(frozen=True)
+class RawPrediction:
+    """What is gathered of one image: the map stays at network resolution."""
+
+    image_id: int
+    case_id: str
+    label: int
+    score: float
+    score_map: NDArray[np.float32]
+    truth: NDArray[np.float64]
+    width: int
+    height: int
+    mpp: float | None
+
+    @classmethod
+    def of(cls, sample: PointSample) -> RawPrediction:
+        """From a sample with a prediction."""
+        height, width = sample.ori_shape
+        return cls(
+            image_id=sample.img_id,
+            case_id=sample.case_id,
+            label=sample.gt_label,
+            score=float(sample.pred_score),
+            score_map=sample.pred_map.numpy(),
+            truth=sample.gt_points.numpy().astype(np.float64),
+            width=width,
+            height=height,
+            mpp=sample.mpp,
+        )
+
+
+@EVALUATOR.register_module()
+class LocalizationEvaluator:
+    """Evaluator of score maps.
+
+    Args:
+        metrics: Configs of metrics, each called with all :class:`ImageRecord` and both thresholds.
+        thresholds: ``select`` chooses them on the images at hand (validation); ``checkpoint`` takes those that the
+            model was calibrated with (test).
+        image_threshold: Config of the selector on image scores against image labels.
+        map_threshold: Config of the selector on each image's map maximum against image labels; default the same as
+            ``image_threshold``.
+        min_score: Weakest peak that is kept among the points.
+        min_area_px: Components with fewer pixels are left out.
+        centroid: ``geometric`` or ``score_weighted``.
+
+    Attributes:
+        results: Nested results of the last evaluation.
+        records: One :class:`ImageRecord` an image, by ascending image id.
+        calibration: The thresholds and how points were read, for the checkpoint's meta.
+    """
+
+    def __init__(
+        self,
+        metrics: Sequence[dict[str, Any]],
+        thresholds: Literal['select', 'checkpoint'] = 'select',
+        image_threshold: dict[str, Any] | None = None,
+        map_threshold: dict[str, Any] | None = None,
+        min_score: float = 0.01,
+        min_area_px: int = 1,
+        centroid: Centroid = 'geometric',
+    ) -> None:
+        if thresholds not in ('select', 'checkpoint'):
+            raise ConfigError(f"evaluator.thresholds must be 'select' or 'checkpoint', found {thresholds!r}")
+        self.metrics = [METRICS.build(metric) for metric in metrics]
+        self.thresholds = thresholds
+        image_threshold = image_threshold or dict(type='MaxF1Threshold')
+        self.select_image_threshold = TASK_UTILS.build(image_threshold)
+        self.select_map_threshold = TASK_UTILS.build(map_threshold or image_threshold)
+        self.min_score = min_score
+        self.min_area_px = min_area_px
+        self.centroid = centroid
+        self.dataset_meta: dict[str, Any] | None = None
+        self.geometry: FeatureGeometry | None = None
+        self.calibration: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
+        self.records: list[ImageRecord] = []
+        self._raw: list[RawPrediction] = []
+
+    def process(self, data_samples: Sequence[PointSample], data_batch: Any = None) -> None:
+        """Take in the predictions of one batch."""
+        self._raw.extend(RawPrediction.of(sample) for sample in data_samples)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather over ranks, choose or take the thresholds, read points, run the metrics.
+
+        Args:
+            size: Number of images; distributed samplers may repeat some, which are merged by image id.
+
+        Returns:
+            Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
+        """
+        raw = gather_by_id(self._raw)
+        self._raw = []
+        image_threshold, map_threshold = self._thresholds(raw)
+        self.calibration = {
+            'image_threshold': image_threshold,
+            'map_threshold': map_threshold,
+            'min_area_px': self.min_area_px,
+            'centroid': self.centroid,
+        }
+        self.records = [self._record(prediction, map_threshold) for prediction in raw]
+        self.results = {'images': len(raw), 'image_threshold': image_threshold, 'map_threshold': map_threshold}
+        for metric in self.metrics:
+            self.results.update(metric(self.records, image_threshold=image_threshold, map_threshold=map_threshold))
+        return scalars(self.results)
+
+    def _thresholds(self, raw: list[RawPrediction]) -> tuple[float, float]:
+        if self.thresholds == 'checkpoint':
+            try:
+                return self.calibration['image_threshold'], self.calibration['map_threshold']
+            except KeyError:
+                raise CheckpointError(
+                    'the checkpoint carries no thresholds: it was saved before a validation, or by another program. '
+                    "Train with a val_evaluator, or set test_evaluator.thresholds='select' to choose them on these "
+                    'very images (and say so)'
+                ) from None
+        labels = np.array([prediction.label for prediction in raw])
+        scores = np.array([prediction.score for prediction in raw])
+        maxima = np.array([prediction.score_map.max() for prediction in raw], dtype=np.float64)
+        try:
+            return self.select_image_threshold(scores, labels), self.select_map_threshold(maxima, labels)
+        except ValueError as error:
+            raise AnnotationError(
+                f'thresholds cannot be chosen on these {len(raw)} images: {error}. Validate on images of both '
+                "classes, or give the evaluator image_threshold=dict(type='FixedThreshold', value=...)"
+            ) from error
+
+    def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
+        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
+        points = map_to_points(
+            prediction.score_map,
+            prediction.height,
+            prediction.width,
+            self.geometry,
+            map_threshold=map_threshold,
+            min_score=self.min_score,
+            min_area_px=self.min_area_px,
+            centroid=self.centroid,
+        )
+        return ImageRecord(
+            image_id=prediction.image_id,
+            case_id=prediction.case_id,
+            label=prediction.label,
+            score=prediction.score,
+            map_max=float(prediction.score_map.max()),
+            truth=prediction.truth,
+            points=points,
+            width=prediction.width,
+            height=prediction.height,
+            mpp=prediction.mpp,
+        )
+
+
+def scalars(results: dict[str, Any]) -> dict[str, float]:
+    """The numbers worth a line of the log: ``image/f1``, ``one_to_one/f1`` and so on, of the first radius."""
+    chosen = {
+        f'{group}/{key}': float(values[key])
+        for group, values in results.items()
+        if isinstance(values, dict) and '@' not in group
+        for key in LOGGED_KEYS
+        if values.get(key) is not None
+    }
+    return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
+
+
+def gather_by_id(raw: list[RawPrediction]) -> list[RawPrediction]:
+    """All ranks' predictions on every rank, one an image, by ascending image id."""
+    merged = {
+        prediction.image_id: prediction for part in dist.all_gather_object(raw) for prediction in part
+    }
+    return [merged[image_id] for image_id in sorted(merged)]

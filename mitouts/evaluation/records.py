@@ -1,0 +1,37 @@
+"""What the evaluator knows of one image once all ranks' results are gathered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """The truth and the prediction of one image.
+
+    Attributes:
+        image_id: Unique; results are keyed by it.
+        case_id: The patient or slide.
+        label: The image's label, 0 or 1.
+        score: The predicted image score.
+        map_max: The highest value of the score map.
+        truth: ``(G, 2)`` float64, annotated points ``(x, y)`` in pixels.
+        points: ``(P, 3)`` float64, predicted points ``(x, y, score)`` in pixels, kept down to a low score.
+        width: Width in pixels.
+        height: Height in pixels.
+        mpp: Micrometres per pixel, or None where unknown.
+    """
+
+    image_id: int
+    case_id: str
+    label: int
+    score: float
+    map_max: float
+    truth: NDArray[np.float64]
+    points: NDArray[np.float64]
+    width: int
+    height: int
+    mpp: float | None

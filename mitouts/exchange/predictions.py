@@ -1,0 +1,115 @@
+"""Predictions as one JSON: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
+
+Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score so that
+curves can be drawn from them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import AnnotationError
+from mitouts.exchange.coco import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicted.
+
+    Attributes:
+        info: Where the predictions come from.
+        scores: Image id -> image score.
+        points: Image id -> ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
+    """
+
+    info: dict[str, Any]
+    scores: dict[int, float]
+    points: dict[int, NDArray[np.float64]]
+
+
+def write_predictions(
+    path: str | os.PathLike[str], images: Sequence[Mapping[str, Any]], info: Mapping[str, Any]
+) -> None:
+    """Write predictions aside and rename them, so that a reader never sees half a file.
+
+    Args:
+        path: The JSON file; its folder is made where it does not exist.
+        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels.
+        info: Where they come from: checkpoint, thresholds, package version.
+
+    Raises:
+        AnnotationError: An entry makes no sense, such as a NaN score or an id that stands twice.
+        OSError: The file cannot be written.
+    """
+    checked = _check(path, images)
+    entries = [
+        {'image_id': image_id, 'score': score, 'points': checked.points[image_id]}
+        for image_id, score in checked.scores.items()
+    ]
+    write_json(path, {'info': dict(info), 'images': entries})
+
+
+def read_predictions(path: str | os.PathLike[str]) -> Predictions:
+    """Read predictions and check all of them.
+
+    Raises:
+        AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
+            file and the entry.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or not isinstance(document.get('images'), list):
+        found = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
+        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {found}")
+    info = document.get('info') or {}
+    if not isinstance(info, dict):
+        raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")
+    return _check(path, document['images'], info)
+
+
+def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:
+    predictions = Predictions(info or {}, {}, {})
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')
+        missing = [key for key in ('image_id', 'score', 'points') if key not in entry]
+        if missing:
+            raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
+        image_id, score = entry['image_id'], entry['score']
+        if isinstance(image_id, bool) or not isinstance(image_id, (int, np.integer)):
+            raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
+        if image_id in predictions.scores:
+            raise AnnotationError(
+                f'{path}: image {image_id} stands twice; each image has one entry with all its points'
+            )
+        is_number = isinstance(score, (int, float, np.number)) and not isinstance(score, bool)
+        if not is_number or not math.isfinite(score):
+            raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
+        predictions.scores[int(image_id)] = float(score)
+        predictions.points[int(image_id)] = _points(path, int(image_id), entry['points'])
+    return predictions
+
+
+def _points(path: str | os.PathLike[str], image_id: int, values: Any) -> NDArray[np.float64]:
+    try:
+        points = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(
+            f'{path}: image {image_id}: points must be a list of [x, y, score], found one that is not three numbers'
+        ) from error
+    if points.ndim > 0 and points.size == 0:
+        return np.zeros((0, 3))
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise AnnotationError(
+            f'{path}: image {image_id}: points must be a list of [x, y, score], found an array of shape {points.shape}'
+        )
+    if not np.isfinite(points).all():
+        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise AnnotationError(f'{path}: image {image_id}: point {bad} is not finite: {points[bad].tolist()}')
+    return points

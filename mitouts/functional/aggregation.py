@@ -1,0 +1,65 @@
+"""Aggregation of a map of values into one value an image: pure tensor maths, values ``(N, C, h, w)`` to ``(N, C)``."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def max_pool(values: Tensor) -> Tensor:
+    """Largest value; its gradient flows through one position only (Sec. 3.1 of Fernandez-Martin et al. 2024)."""
+    return values.flatten(2).max(dim=2).values
+
+
+def mean_pool(values: Tensor) -> Tensor:
+    """Arithmetic mean."""
+    return values.flatten(2).mean(dim=2)
+
+
+def log_sum_exp_pool(values: Tensor, sharpness: float) -> Tensor:
+    """Smooth maximum ``log(mean(exp(r x))) / r`` (Pinheiro and Collobert 2015), in float32.
+
+    It tends to the mean for ``r -> 0`` and to the maximum for ``r -> inf``.
+    """
+    scaled = values.float().flatten(2) * sharpness
+    return (torch.logsumexp(scaled, dim=2) - math.log(scaled.shape[2])) / sharpness
+
+
+def top_k_mean(values: Tensor, k: int) -> Tensor:
+    """Mean of the ``k`` largest values (all of them where the map is smaller)."""
+    flat = values.flatten(2)
+    return flat.topk(min(k, flat.shape[2]), dim=2).values.mean(dim=2)
+
+
+def generalized_mean(values: Tensor, power: Tensor | float, eps: float = 1e-6) -> Tensor:
+    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below eps count as eps."""
+    clamped = values.float().flatten(2).clamp(min=eps)
+    return clamped.pow(power).mean(dim=2).pow(1 / power)
+
+
+def noisy_or(probabilities: Tensor, eps: float = 1e-6) -> Tensor:
+    """``1 - prod(1 - p)`` (Maron and Lozano-Perez 1998), in float32 and in log space."""
+    log_absent = torch.log1p(-probabilities.float().flatten(2).clamp(max=1 - eps)).sum(dim=2)
+    return -torch.expm1(log_absent)
+
+
+def attention_pool(values: Tensor, attention_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Weighted mean with softmax weights over positions, Eqs. (7)-(8) of Ilse et al. 2018.
+
+    Args:
+        values: Tensor ``(N, C, h, w)``.
+        attention_logits: Tensor ``(N, 1, h, w)``.
+
+    Returns:
+        The pooled values ``(N, C)`` and the weights ``(N, 1, h, w)``, which sum to 1 over positions.
+    """
+    weights = torch.softmax(attention_logits.float().flatten(2), dim=2)
+    pooled = (values.float().flatten(2) * weights).sum(dim=2)
+    return pooled, weights.view_as(attention_logits)
+
+
+def probability_to_logit(probability: Tensor, eps: float = 1e-6) -> Tensor:
+    """``log(p / (1 - p))`` in float32, with ``p`` kept ``eps`` away from 0 and 1."""
+    return torch.logit(probability.float(), eps=eps)

@@ -1,0 +1,103 @@
+"""Where a cell of a feature map lies in the input image, and how a map is brought back to image size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class FeatureGeometry:
+    """Geometry of a stack of convolutions along one axis (both axes are alike).
+
+    Attributes:
+        stride: Distance between the centres of neighbouring feature cells, in input pixels.
+        center_offset_px: Input coordinate of the centre of cell 0 (0 is the centre of the first pixel).
+        receptive_radius_px: A cell at ``c`` sees the input pixels ``c - radius`` to ``c + radius``, both included.
+    """
+
+    stride: int = 1
+    center_offset_px: float = 0.0
+    receptive_radius_px: float = 0.0
+
+    def then(self, kernel: int, stride: int = 1, pad_before: int | None = None) -> FeatureGeometry:
+        """Geometry after one more convolution or pooling.
+
+        Args:
+            kernel: Kernel size.
+            stride: Step of the layer.
+            pad_before: Zeros added before the first cell; default ``kernel // 2``.
+        """
+        pad = kernel // 2 if pad_before is None else pad_before
+        half = (kernel - 1) / 2
+        return FeatureGeometry(
+            self.stride * stride,
+            self.center_offset_px + self.stride * (half - pad),
+            self.receptive_radius_px + self.stride * half,
+        )
+
+    @classmethod
+    def of(cls, layers: Iterable[tuple[int, int, int | None]]) -> FeatureGeometry:
+        """Geometry of ``(kernel, stride, pad_before)`` layers in the order they are applied."""
+        geometry = cls()
+        for kernel, stride, pad_before in layers:
+            geometry = geometry.then(kernel, stride, pad_before)
+        return geometry
+
+    def to_dict(self) -> dict[str, float]:
+        """The three numbers under their names, as a checkpoint keeps them."""
+        return asdict(self)
+
+    def cell_to_px(self, index: NDArray) -> NDArray:
+        """Input coordinate of a (fractional) cell index."""
+        return np.asarray(index, dtype=np.float64) * self.stride + self.center_offset_px
+
+
+def interpolation_matrix(size_px: int, cells: int, geometry: FeatureGeometry) -> NDArray[np.float32]:
+    """Linear interpolation from cell centres to pixel centres along one axis.
+
+    Pixels outside the first and last cell centre take that cell's value.
+
+    Args:
+        size_px: Number of pixels.
+        cells: Number of feature cells.
+        geometry: Where the cells lie.
+
+    Returns:
+        Array ``(size_px, cells)``, float32; each row holds at most two weights and sums to 1.
+    """
+    position = (np.arange(size_px) - geometry.center_offset_px) / geometry.stride
+    position = np.clip(position, 0, cells - 1)
+    lower = np.minimum(np.floor(position).astype(int), max(cells - 2, 0))
+    fraction = position - lower
+    matrix = np.zeros((size_px, cells), dtype=np.float32)
+    rows = np.arange(size_px)
+    matrix[rows, lower] = 1 - fraction
+    if cells > 1:
+        matrix[rows, lower + 1] += fraction.astype(np.float32)
+    return matrix
+
+
+def upsample_map(
+    score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
+) -> NDArray[np.float32]:
+    """Bilinear interpolation of a feature map to image size, by the backbone's own geometry.
+
+    Half-pixel conventions assume that cell 0 covers the first ``stride`` pixels; a convolution's cell is centred
+    elsewhere, which would shift points by up to half a stride.
+
+    Args:
+        score_map: Array ``(h, w)``.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        geometry: Where the cells lie in the image.
+
+    Returns:
+        Array ``(height, width)``, float32.
+    """
+    rows = interpolation_matrix(height, score_map.shape[0], geometry)
+    columns = interpolation_matrix(width, score_map.shape[1], geometry)
+    return rows @ score_map.astype(np.float32) @ columns.T

@@ -1,0 +1,287 @@
+"""How well predicted points localize annotated ones: counts, precision, recall, F1, and free-response curves.
+
+Wherever a division has nothing to divide by (no prediction, no annotation, neither), the result is 0.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mitouts.functional.matching import count_images, match_images_by_score
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+PROTOCOLS = ('one_to_one', 'presence')
+# Bounds the memory of the bootstrap: replicates x cases.
+_MAX_DRAWS_AT_ONCE = 2_000_000
+
+
+@dataclass(frozen=True)
+class LocalizationScores:
+    """Scores over a set of images, micro-averaged.
+
+    Attributes:
+        tp: True positives. Under ``presence`` these are predictions, so ``tp + fn`` need not be the annotations.
+        fp: False positives.
+        fn: Missed annotations.
+        precision: ``tp / (tp + fp)``.
+        recall: ``tp / (tp + fn)``.
+        f1: Harmonic mean of precision and recall.
+        f1_ci95: 95% percentile bootstrap interval of F1 over cases; None where it is not available (one case only, or
+            cases unknown).
+        protocol: ``one_to_one`` or ``presence``.
+    """
+
+    tp: int
+    fp: int
+    fn: int
+    precision: float
+    recall: float
+    f1: float
+    f1_ci95: tuple[float, float] | None
+    protocol: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {
+            'protocol': self.protocol,
+            'tp': self.tp,
+            'fp': self.fp,
+            'fn': self.fn,
+            'precision': self.precision,
+            'recall': self.recall,
+            'f1': self.f1,
+            'f1_ci95': None if self.f1_ci95 is None else list(self.f1_ci95),
+        }
+
+
+class FrocCurve(NamedTuple):
+    """A free-response curve, one entry a threshold, from the strictest (no prediction counts) to the loosest (all do).
+
+    Attributes:
+        thresholds: ``(T,)`` descending; a prediction counts when its score is > the threshold.
+        sensitivity: ``(T,)`` share of the annotations that are found.
+        fp_per_image: ``(T,)`` false positives an image.
+        fp_per_mm2: ``(T,)`` false positives a square millimetre, or None where the areas are unknown.
+        precision: ``(T,)``.
+        recall: ``(T,)``, the same as ``sensitivity``.
+    """
+
+    thresholds: FloatArray
+    sensitivity: FloatArray
+    fp_per_image: FloatArray
+    fp_per_mm2: FloatArray | None
+    precision: FloatArray
+    recall: FloatArray
+
+
+def score_localization(
+    points: Sequence[ArrayLike],
+    truths: Sequence[ArrayLike],
+    *,
+    radius_px: float | Sequence[float],
+    threshold: float,
+    protocol: str = 'one_to_one',
+    cases: Sequence[str] | None = None,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> LocalizationScores:
+    """Score the points above a threshold, over all images.
+
+    Args:
+        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        truths: ``(G, 2)`` annotated points in pixels, an array for each image.
+        radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
+        threshold: A prediction counts when its score is > this.
+        protocol: ``one_to_one`` or ``presence``, see :mod:`mitouts.functional.matching`.
+        cases: The case of each image, which the interval is taken over.
+        num_bootstrap: Number of replicates; 0 leaves the interval out.
+        seed: Seed of the replicates.
+
+    Raises:
+        ValueError: The sequences differ in length, an array has a wrong shape or holds NaN, or the protocol is unknown.
+    """
+    counts = count_points(points, truths, radius_px=radius_px, threshold=threshold, protocol=protocol)
+    return scores_from_counts(counts, protocol=protocol, cases=cases, num_bootstrap=num_bootstrap, seed=seed)
+
+
+def count_points(
+    points: Sequence[ArrayLike],
+    truths: Sequence[ArrayLike],
+    *,
+    radius_px: float | Sequence[float],
+    threshold: float,
+    protocol: str = 'one_to_one',
+) -> IntArray:
+    """Count the points above a threshold, image by image; the arguments are those of :func:`score_localization`.
+
+    Returns:
+        ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
+    """
+    counted = [array[array[:, 2] > threshold, :2] for array in map(_as_scored, points)]
+    return count_images(counted, truths, radius_px, protocol=protocol)
+
+
+def scores_from_counts(
+    counts: IntArray,
+    *,
+    protocol: str,
+    cases: Sequence[str] | None = None,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
+) -> LocalizationScores:
+    """Sum the counts of images and add the interval over their cases.
+
+    Args:
+        counts: ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
+        protocol: The protocol they were counted under.
+        cases: The case of each image.
+        num_bootstrap: Number of replicates; 0 leaves the interval out.
+        seed: Seed of the replicates.
+
+    Raises:
+        ValueError: There are not as many cases as images.
+    """
+    tp, fp, fn = counts.sum(axis=0).tolist()
+    precision, recall, f1 = (float(value) for value in precision_recall_f1(tp, fp, fn))
+    interval = None
+    if cases is not None:
+        if len(cases) != len(counts):
+            raise ValueError(f'expected a case for each of {len(counts)} images, found {len(cases)}')
+        interval = bootstrap_f1_ci95(counts, cases, num_bootstrap=num_bootstrap, seed=seed)
+    return LocalizationScores(tp, fp, fn, precision, recall, f1, interval, protocol)
+
+
+def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Compute precision, recall and F1 elementwise; each is 0.0 where its denominator is 0.
+
+    F1 is ``2 tp / (2 tp + fp + fn)``, which equals ``2 P R / (P + R)``.
+    """
+    tp, fp, fn = (np.asarray(value, dtype=np.float64) for value in (tp, fp, fn))
+    return _ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(2.0 * tp, 2.0 * tp + fp + fn)
+
+
+def bootstrap_f1_ci95(
+    counts: IntArray, cases: Sequence[str], *, num_bootstrap: int = 1000, seed: int = 0
+) -> tuple[float, float] | None:
+    """Compute the 95% percentile interval of F1 under resampling of cases (Efron 1979).
+
+    Images of one case are not independent, so whole cases are drawn: a replicate weighs the cases' counts with a
+    multinomial draw.
+
+    Args:
+        counts: ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
+        cases: The case of each image.
+        num_bootstrap: Number of replicates.
+        seed: Seed of the draws.
+
+    Returns:
+        The 2.5th and the 97.5th percentile, or None with fewer than two cases or no replicates.
+    """
+    names, case_index = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
+    if len(names) < 2 or num_bootstrap < 1:
+        return None
+    per_case = np.stack([np.bincount(case_index, weights=column, minlength=len(names)) for column in counts.T], axis=1)
+    generator = np.random.default_rng(seed)
+    shares = np.full(len(names), 1.0 / len(names))
+    block = max(1, _MAX_DRAWS_AT_ONCE // len(names))
+    f1 = []
+    for first in range(0, num_bootstrap, block):
+        weights = generator.multinomial(len(names), shares, size=min(block, num_bootstrap - first))
+        f1.append(precision_recall_f1(*(weights @ per_case).T)[2])
+    low, high = np.percentile(np.concatenate(f1), [2.5, 97.5]).tolist()
+    return low, high
+
+
+def froc_curve(
+    points: Sequence[ArrayLike],
+    truths: Sequence[ArrayLike],
+    *,
+    radius_px: float | Sequence[float],
+    areas_mm2: Sequence[float] | None = None,
+) -> FrocCurve:
+    """Compute the free-response curve over all thresholds from one matching.
+
+    The matching is greedy in score: predictions choose in descending score, each takes the nearest unused annotation
+    within the radius (the Grand Challenge rule). What the predictions above a threshold take does not depend on the
+    others, so the whole curve needs a single pass; at a given threshold it may find slightly fewer annotations than the
+    largest matching that :func:`score_localization` counts.
+
+    Args:
+        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        truths: ``(G, 2)`` annotated points in pixels, an array for each image.
+        radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
+        areas_mm2: The area of each image in square millimetres.
+
+    Raises:
+        ValueError: The sequences differ in length, or an array has a wrong shape or holds NaN.
+    """
+    scored = [_as_scored(array) for array in points]
+    matches = match_images_by_score(scored, truths, radius_px)
+    if areas_mm2 is not None and len(areas_mm2) != len(scored):
+        raise ValueError(f'expected an area for each of {len(scored)} images, found {len(areas_mm2)}')
+    sizes = np.array([len(array) for array in scored], dtype=np.int64)
+    scores = np.concatenate([array[:, 2] for array in scored]) if scored else np.zeros(0)
+    is_hit = np.zeros(len(scores), dtype=bool)
+    is_hit[(np.cumsum(sizes) - sizes)[matches.image_index] + matches.pred_index] = True
+
+    order = np.argsort(-scores, kind='stable')
+    descending = scores[order]
+    # Predictions of equal score enter together: only the last of each run is a point of the curve.
+    last = np.flatnonzero(np.diff(descending, append=-np.inf))
+    tp = np.concatenate([[0], np.cumsum(is_hit[order])[last]])
+    fp = np.concatenate([[0], last + 1]) - tp
+    num_truths = sum(len(np.asarray(truth)) for truth in truths)
+    precision, recall, _ = precision_recall_f1(tp, fp, num_truths - tp)
+    return FrocCurve(
+        thresholds=_cuts(descending[last]),
+        sensitivity=recall,
+        fp_per_image=_ratio(fp, np.full(len(fp), len(scored))),
+        fp_per_mm2=None if areas_mm2 is None else _ratio(fp, np.full(len(fp), float(np.sum(areas_mm2)))),
+        precision=precision,
+        recall=recall,
+    )
+
+
+def average_sensitivity(froc: FrocCurve, fp_per_image: Sequence[float] = (0.25, 0.5, 1, 2, 4, 8)) -> float:
+    """Average the sensitivity at given numbers of false positives an image (the CAMELYON16 score).
+
+    Between two points of the curve the sensitivity is interpolated linearly; beyond its end it stays at the last value.
+    """
+    return float(np.mean(sensitivity_at(froc, fp_per_image)))
+
+
+def sensitivity_at(froc: FrocCurve, fp_per_image: Sequence[float]) -> FloatArray:
+    """Interpolate the sensitivity at given numbers of false positives an image."""
+    # Where the curve rises vertically, its upper end counts.
+    last = np.flatnonzero(np.diff(froc.fp_per_image, append=np.inf))
+    return np.interp(fp_per_image, froc.fp_per_image[last], froc.sensitivity[last])
+
+
+def _as_scored(values: ArrayLike) -> FloatArray:
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return np.zeros((0, 3))
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise ValueError(f'points: expected an array of shape (P, 3) with x, y, score, found {array.shape}')
+    if not np.isfinite(array).all():
+        raise ValueError(f'points: expected finite numbers, found {array[~np.isfinite(array).all(axis=1)][0].tolist()}')
+    return array
+
+
+def _cuts(descending: FloatArray) -> FloatArray:
+    """Return thresholds for a strict comparison: above all scores first, then just below each distinct score."""
+    if not len(descending):
+        return np.zeros(1)
+    return np.concatenate([descending, [np.nextafter(descending[-1], -np.inf)]])
+
+
+def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> FloatArray:
+    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)

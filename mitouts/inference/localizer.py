@@ -1,0 +1,140 @@
+"""A trained model on images that have no labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config
+from numpy.typing import NDArray
+
+from mitouts.engine.checkpoint import load_weights, read_checkpoint
+from mitouts.errors import CheckpointError, ImageError
+from mitouts.functional.points import map_to_points
+from mitouts.models import WSSLocalizer
+from mitouts.registry import MODELS
+
+MAX_UPSAMPLING = 1.5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says about one image.
+
+    Attributes:
+        score: Image-level probability.
+        is_positive: ``score`` is above the image threshold.
+        points: Array ``(N, 3)`` of ``(x, y, score)`` in pixels of the given image, descending by score. Those above
+            the map threshold are the predicted mitotic figures; weaker ones are kept for curves.
+        figures: The points above the map threshold.
+    """
+
+    score: float
+    is_positive: bool
+    points: NDArray[np.float64]
+    figures: NDArray[np.float64]
+
+
+class Localizer:
+    """A model ready to predict, with the thresholds and the resolution that it was validated with.
+
+    Args:
+        model: A calibrated localizer.
+        device: Where it runs.
+
+    Example:
+        >>> localizer = Localizer.from_checkpoint('best.pth')  # doctest: +SKIP
+        >>> localizer.predict(image, mpp=0.25).figures  # doctest: +SKIP
+    """
+
+    def __init__(self, model: WSSLocalizer, device: str = 'cpu') -> None:
+        for key in ('image_threshold', 'map_threshold'):
+            if key not in model.calibration:
+                raise CheckpointError(
+                    f'the model has no {key}: it was never validated, so nothing can be counted with it. '
+                    'Train it with a val_evaluator'
+                )
+        self.model = model.to(device).eval()
+        self.device = torch.device(device)
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> Localizer:
+        """Build the model that a checkpoint was trained with; nothing in the file is executed.
+
+        Raises:
+            CheckpointError: Missing or broken, without a config, or without thresholds.
+        """
+        checkpoint = read_checkpoint(path)
+        meta = checkpoint.get('meta', {})
+        if 'cfg' not in meta or not meta.get('mitouts'):
+            raise CheckpointError(
+                f'checkpoint {path} carries no {"config" if "cfg" not in meta else "thresholds"} in its meta, so it '
+                'cannot be used for counting: use best.pth of a training, or publish one with tools/publish_model.py'
+            )
+        config = Config.fromstring(meta['cfg'], '.py').model
+        config.backbone.weights = None
+        model = MODELS.build(config)
+        load_weights(model, checkpoint['state_dict'], path)
+        model.calibration = dict(meta['mitouts'])
+        return cls(model, device)
+
+    @property
+    def mpp(self) -> float | None:
+        """Micrometres per pixel of the images that the model was validated on; None if unknown."""
+        return self.model.calibration.get('mpp')
+
+    @torch.inference_mode()
+    def predict(self, image: NDArray[np.uint8], mpp: float | None = None, min_score: float = 0.01) -> Prediction:
+        """Find mitotic figures.
+
+        Args:
+            image: Array ``(H, W, 3)``, RGB.
+            mpp: Micrometres per pixel of the image. Where it differs from the model's by more than 1%, the image is
+                resampled to the model's and the points are brought back.
+            min_score: Weakest point that is kept.
+
+        Raises:
+            ImageError: Not an RGB uint8 image, or one that would have to be enlarged more than 1.5 times.
+        """
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ImageError(f'expected an RGB uint8 image (H, W, 3), found {image.dtype} {image.shape}')
+        scale = self._scale(mpp)
+        resized = image if scale == 1 else _resize(image, scale)
+        inputs = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).to(self.device)
+        output = self.model(self.model.data_preprocessor({'inputs': [inputs]})['inputs'])
+        calibration = self.model.calibration
+        points = map_to_points(
+            output.score_map[0].cpu().numpy(),
+            *resized.shape[:2],
+            self.model.geometry,
+            map_threshold=calibration['map_threshold'],
+            min_score=min_score,
+            min_area_px=calibration.get('min_area_px', 1),
+            centroid=calibration.get('centroid', 'geometric'),
+        )
+        if scale != 1:
+            # Pixel centres, not corners, are at whole numbers.
+            factors = np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
+            points[:, :2] = (points[:, :2] + 0.5) * factors - 0.5
+        score = float(torch.sigmoid(output.image_logit[0]))
+        figures = points[points[:, 2] > calibration['map_threshold']]
+        return Prediction(score, score > calibration['image_threshold'], points, figures)
+
+    def _scale(self, mpp: float | None) -> float:
+        if mpp is None or self.mpp is None:
+            return 1.0
+        scale = mpp / self.mpp
+        if scale > MAX_UPSAMPLING:
+            raise ImageError(
+                f'the image has {mpp} um/px and the model needs {self.mpp}: enlarging it {scale:.2f} times would invent '
+                f'detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification'
+            )
+        return 1.0 if abs(scale - 1) < 0.01 else scale
+
+
+def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)

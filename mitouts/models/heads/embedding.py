@@ -1,0 +1,34 @@
+"""Embedding-based head: aggregate the features, then classify once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mitouts.errors import ConfigError
+from mitouts.models.heads.base import HeadOutput, LocalizationHead, attention_map
+from mitouts.registry import MODELS
+
+
+@MODELS.register_module()
+class EmbeddingHead(LocalizationHead):
+    """The aggregator over features, then the classifier.
+
+    The score map is the classifier applied at every position (a class activation map, Zhou et al. 2016), or the
+    attention weights where the aggregator has them.
+    """
+
+    def check_domain(self) -> None:
+        if self.aggregator.domain != 'feature':
+            raise ConfigError(
+                f'EmbeddingHead aggregates features, but {type(self.aggregator).__name__} is set to pool '
+                f"{self.aggregator.domain}: set head.aggregator.domain to 'feature', or use InstanceHead"
+            )
+
+    def forward(self, features: Tensor) -> HeadOutput:
+        features = self.dropout(features)
+        pooled = self.aggregator(features, features)
+        image_logit = self.classifier(pooled.value[:, :, None, None].to(features.dtype)).float().flatten()
+        if pooled.weights is not None:
+            return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))
+        return HeadOutput(image_logit, torch.sigmoid(self.classifier(features)[:, 0].float()))

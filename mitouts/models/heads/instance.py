@@ -1,0 +1,35 @@
+"""Instance-based head: classify every position, then aggregate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mitouts.errors import ConfigError
+from mitouts.functional.aggregation import probability_to_logit
+from mitouts.models.heads.base import HeadOutput, LocalizationHead, attention_map
+from mitouts.registry import MODELS
+
+
+@MODELS.register_module()
+class InstanceHead(LocalizationHead):
+    """1 x 1 classifier on every position, then the aggregator over positions (Sec. 3.1 of the UTS paper)."""
+
+    def check_domain(self) -> None:
+        if self.aggregator.domain == 'feature':
+            raise ConfigError(
+                f"InstanceHead aggregates the classifier's outputs, but {type(self.aggregator).__name__} pools "
+                "features: set head.aggregator.domain to 'logit' or 'probability', or use EmbeddingHead"
+            )
+
+    def forward(self, features: Tensor) -> HeadOutput:
+        logits = self.classifier(self.dropout(features)).float()
+        if self.aggregator.domain == 'probability':
+            pooled = self.aggregator(torch.sigmoid(logits), features)
+            image_logit = probability_to_logit(pooled.value[:, 0])
+        else:
+            pooled = self.aggregator(logits, features)
+            image_logit = pooled.value[:, 0].float()
+        if pooled.weights is not None:
+            return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))
+        return HeadOutput(image_logit, torch.sigmoid(logits[:, 0]))

@@ -1,0 +1,80 @@
+"""The localizer: a backbone and a head that is trained on image labels and asked for a map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from mmengine.model import BaseModel
+from torch import Tensor
+
+from mitouts.functional.geometry import FeatureGeometry
+from mitouts.models.heads.base import HeadOutput
+from mitouts.registry import MODELS
+from mitouts.structures import PointSample
+
+
+@MODELS.register_module()
+class WSSLocalizer(BaseModel):
+    """Weakly supervised segmentation from image labels, read as localization.
+
+    Args:
+        backbone: Config; the built module declares ``out_channels`` and ``geometry``.
+        head: Config of the head; its ``in_channels`` is filled in.
+        data_preprocessor: Config.
+
+    Attributes:
+        calibration: What a count needs beside the weights (thresholds, mpp, class names, ...); kept in the
+            checkpoint's meta by ``CalibrationHook`` and empty for a model that was never validated.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        head: dict[str, Any],
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='PointDataPreprocessor')))
+        self.backbone = MODELS.build(backbone)
+        self.head = MODELS.build({**head, 'in_channels': self.backbone.out_channels})
+        if self.data_preprocessor.memory_format == torch.channels_last:
+            self.to(memory_format=torch.channels_last)
+        self.calibration: dict[str, Any] = {}
+
+    def init_weights(self) -> None:
+        """Initialize the parts; mmengine's own would log every single parameter."""
+        self.backbone.init_weights()
+        self.head.init_weights()
+
+    @property
+    def geometry(self) -> FeatureGeometry:
+        """Where the cells of the score map lie in the image."""
+        return self.backbone.geometry
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[PointSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Tensor] | list[PointSample] | HeadOutput:
+        """Run the network.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``, normalized.
+            data_samples: One sample an image; needed for ``loss`` and ``predict``.
+            mode: ``loss`` gives a dict of losses, ``predict`` the samples with ``pred_score`` and ``pred_map``,
+                ``tensor`` the head's output.
+        """
+        if mode not in ('loss', 'predict', 'tensor'):
+            raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', found {mode!r}")
+        features = self.backbone(inputs)
+        if mode == 'tensor':
+            return self.head(features)
+        assert data_samples is not None, f'mode {mode!r} needs data_samples'
+        if mode == 'loss':
+            labels = torch.tensor([sample.gt_label for sample in data_samples], device=inputs.device)
+            return self.head.loss(features, labels)
+        output = self.head(features)
+        scores = torch.sigmoid(output.image_logit).tolist()
+        maps = output.score_map.float().cpu()
+        for sample, score, score_map in zip(data_samples, scores, maps):
+            sample.pred_score = score
+            sample.pred_map = score_map
+        return data_samples

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from mitouts.models.losses.image import ImageBCELoss
+
+__all__ = ['ImageBCELoss']

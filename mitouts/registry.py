@@ -1,0 +1,125 @@
+"""Registries of everything that a config can name, under the scope ``mitouts``.
+
+Each one imports the package's modules itself the first time a name is looked up (``locations``), so a config never
+has to import anything of ours. An unknown name raises :class:`UnknownComponentError`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mmengine import registry as roots
+
+SCOPE = 'mitouts'
+
+
+class UnknownComponentError(KeyError):
+    """A config names a component that no registry knows.
+
+    Args:
+        name: The unknown name.
+        registry_name: The registry that was searched, as ``scope::name``.
+        known: Every name that it and its parents hold.
+    """
+
+    def __init__(self, name: str, registry_name: str, known: Sequence[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.registry_name = registry_name
+        self.nearest = difflib.get_close_matches(name.rsplit('.', 1)[-1], known, n=3, cutoff=0.4)
+        self.known = sorted(known)
+        self.config_keys: list[str] = []
+
+    def locate(self, cfg: Any) -> None:
+        """Find the config keys under which the name stands; the outermost caller has the full path."""
+        self.config_keys = [path for path, value in _walk(cfg) if path.endswith('type') and value == self.name]
+
+    def __str__(self) -> str:
+        where = f' (config key {", ".join(repr(key) for key in self.config_keys)})' if self.config_keys else ''
+        if self.nearest:
+            hint = f'Did you mean {" or ".join(repr(name) for name in self.nearest)}?'
+        else:
+            hint = f'It knows: {", ".join(self.known) or "nothing"}.'
+        return (
+            f'{self.name!r} is not in the {self.registry_name} registry{where}. {hint} '
+            "A component of your own must be imported first: custom_imports = dict(imports=['your.module'])."
+        )
+
+
+def _walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _walk(value, f'{path}.{key}' if path else str(key))
+    elif isinstance(node, (list, tuple)):
+        for index, value in enumerate(node):
+            yield from _walk(value, f'{path}.{index}' if path else str(index))
+    else:
+        yield path, node
+
+
+class Registry(roots.Registry):
+    """mmengine's registry, with errors that tell where to look."""
+
+    def get(self, key: str) -> Any:
+        found = super().get(key)
+        if found is None:
+            raise UnknownComponentError(key, f'{self.scope}::{self.name}', self._known_names())
+        return found
+
+    def __contains__(self, key: str) -> bool:
+        return super().get(key) is not None
+
+    def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().build(cfg, *args, **kwargs)
+        except UnknownComponentError as error:
+            error.locate(cfg)
+            raise
+
+    def _known_names(self) -> list[str]:
+        names: set[str] = set()
+        registry: roots.Registry | None = self
+        while registry is not None:
+            names.update(registry.module_dict)
+            registry = registry.parent
+        return sorted(names)
+
+
+MODELS = Registry(
+    'model',
+    parent=roots.MODELS,
+    scope=SCOPE,
+    locations=['mitouts.models'],
+)
+AGGREGATORS = Registry('aggregator', scope=SCOPE, locations=['mitouts.models.aggregators'])
+DATASETS = Registry('dataset', parent=roots.DATASETS, scope=SCOPE, locations=['mitouts.datasets'])
+DATA_SAMPLERS = Registry('data sampler', parent=roots.DATA_SAMPLERS, scope=SCOPE, locations=['mitouts.datasets'])
+TRANSFORMS = Registry('transform', parent=roots.TRANSFORMS, scope=SCOPE, locations=['mitouts.transforms'])
+METRICS = Registry('metric', parent=roots.METRICS, scope=SCOPE, locations=['mitouts.evaluation'])
+EVALUATOR = Registry('evaluator', parent=roots.EVALUATOR, scope=SCOPE, locations=['mitouts.evaluation'])
+HOOKS = Registry('hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine'])
+FUNCTIONS = Registry('function', parent=roots.FUNCTIONS, scope=SCOPE, locations=['mitouts.datasets'])
+VISUALIZERS = Registry('visualizer', parent=roots.VISUALIZERS, scope=SCOPE, locations=['mitouts.visualization'])
+TASK_UTILS = Registry(
+    'task util',
+    parent=roots.TASK_UTILS,
+    scope=SCOPE,
+    locations=['mitouts.evaluation', 'mitouts.distillation'],
+)
+
+# Without a child of its own under every root, mmengine warns each time it builds one of its own parts in our scope.
+for _root in (
+    roots.LOOPS,
+    roots.LOG_PROCESSORS,
+    roots.MODEL_WRAPPERS,
+    roots.OPTIMIZERS,
+    roots.OPTIM_WRAPPERS,
+    roots.OPTIM_WRAPPER_CONSTRUCTORS,
+    roots.PARAM_SCHEDULERS,
+    roots.RUNNERS,
+    roots.VISBACKENDS,
+    roots.WEIGHT_INITIALIZERS,
+):
+    Registry(_root.name, parent=_root, scope=SCOPE)

@@ -1,0 +1,5 @@
+"""Data structures."""
+
+from mitouts.structures.point_sample import PointSample
+
+__all__ = ['PointSample']

@@ -1,0 +1,25 @@
+"""One image with what is known and what is predicted about it."""
+
+from __future__ import annotations
+
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+
+class PointSample(BaseDataElement):
+    """One image's label, annotated points, and prediction.
+
+    Metainfo: ``img_id``, ``img_path``, ``case_id``, ``ori_shape`` ``(H, W)``, ``mpp``.
+
+    Data fields:
+        gt_label: 0 or 1, the image label.
+        gt_points: Tensor ``(G, 2)``, float32, annotated points ``(x, y)`` of the positive categories, in pixels of the
+            (augmented) input.
+        pred_score: Image-level probability.
+        pred_map: Tensor ``(h, w)``, float32, probabilities at network resolution.
+    """
+
+    gt_label: int
+    gt_points: Tensor
+    pred_score: float
+    pred_map: Tensor

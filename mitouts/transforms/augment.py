@@ -1,0 +1,84 @@
+"""Augmentation in which the points follow the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import albumentations as A
+import cv2
+import numpy as np
+
+from mitouts.errors import ConfigError
+from mitouts.registry import TRANSFORMS
+from mitouts.transforms.base import Transform
+
+ALPHA: list[dict[str, Any]] = [
+    dict(type='HorizontalFlip', p=0.5),
+    dict(type='VerticalFlip', p=0.5),
+    dict(type='Transpose', p=0.5),
+    dict(type='Rotate', limit=(-90, 90), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+]
+"""Weak: flips, rotations, transposition (alpha in Sec. 3.3 of the UTS paper)."""
+
+BETA: list[dict[str, Any]] = [
+    *ALPHA,
+    dict(type='OpticalDistortion', distort_limit=(-0.3, 0.3), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+    dict(type='GridDistortion', distort_limit=(-0.3, 0.3), border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+]
+"""Strong: alpha, then optical and grid distortions, which change the cells' shapes (beta in Sec. 3.3)."""
+
+ELASTIC: list[dict[str, Any]] = [
+    *ALPHA,
+    dict(type='ElasticTransform', alpha=120, sigma=6, border_mode=cv2.BORDER_REFLECT_101, p=0.5),
+]
+"""Strong as the authors' code has it: alpha, then an elastic transform."""
+
+RECIPES = {'alpha': ALPHA, 'beta': BETA, 'elastic': ELASTIC}
+
+
+@TRANSFORMS.register_module()
+class Augment(Transform):
+    """Albumentations on the image and its points; points that leave the image are dropped.
+
+    A label that was derived from the points is derived again from those that are left; a label that was given
+    (image-level data, pseudo-labels) stays as it is. The draw is a function of ``augmentation_seed`` alone.
+
+    Args:
+        recipe: ``alpha``, ``beta`` or ``elastic``.
+        extra: Further albumentations after the recipe, each ``dict(type=NAME, ...)``.
+
+    Raises:
+        ConfigError: An unknown recipe, or a transform that albumentations does not have or cannot build.
+    """
+
+    def __init__(self, recipe: str = 'alpha', extra: Sequence[dict[str, Any]] = ()) -> None:
+        if recipe not in RECIPES:
+            raise ConfigError(f'Augment.recipe must be one of {sorted(RECIPES)}, found {recipe!r}')
+        steps = [_build(step) for step in [*RECIPES[recipe], *extra]]
+        self.compose = A.Compose(
+            steps,
+            keypoint_params=A.KeypointParams(format='xy', remove_invisible=True),
+            seed=0,
+        )
+
+    def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
+        self.compose.set_random_seed(results['augmentation_seed'])
+        out = self.compose(image=results['img'], keypoints=results['gt_points'])
+        results['img'] = out['image']
+        results['gt_points'] = np.asarray(out['keypoints'], dtype=np.float32).reshape(-1, 2)
+        if not results['label_given']:
+            results['gt_label'] = int(len(results['gt_points']) > 0)
+        return results
+
+
+def _build(step: dict[str, Any]) -> A.BasicTransform:
+    arguments = dict(step)
+    name = arguments.pop('type')
+    kind = getattr(A, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
+        raise ConfigError(f'Augment: albumentations {A.__version__} has no transform {name!r}')
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f'Augment: {name} cannot be built from {arguments}: {error}') from error

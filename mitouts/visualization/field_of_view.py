@@ -1,0 +1,2 @@
+"""placeholder"""
+def write_overlays(*a, **k): pass

@@ -1,0 +1,109 @@
+"""The strip under an overlay that says what its markers mean, with a scale bar where the resolution is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mitouts.visualization.marks import Mark, draw_mark
+from mitouts.visualization.palette import FAINT_INK, INK, PAPER
+from mitouts.visualization.text import draw_text, text_size
+
+_NICE_STEPS = (1.0, 2.0, 5.0)
+_COLOUR_BAR_EM = 5.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a legend: how wide it is, and how to draw it with its left edge and its line's top given."""
+
+    width_px: int
+    draw: Callable[[np.ndarray, int, int], None]
+
+
+def legend_strip(entries: list[Entry], width_px: int, text_px: float) -> np.ndarray:
+    """Entries from left to right, on as many lines as they need.
+
+    Returns:
+        ``(h, width_px, 3)`` uint8, RGB.
+    """
+    line_px, gap_px, margin_px = round(text_px * 1.75), round(text_px * 1.3), round(text_px * 0.6)
+    places, left, top = [], margin_px, margin_px // 2
+    for entry in entries:
+        if left > margin_px and left + entry.width_px > width_px - margin_px:
+            left, top = margin_px, top + line_px
+        places.append((left, top))
+        left += entry.width_px + gap_px
+    strip = np.full((top + line_px + margin_px // 2, width_px, 3), PAPER, np.uint8)
+    for entry, (x, y) in zip(entries, places):
+        entry.draw(strip, x, y)
+    return strip
+
+
+def mark_entry(mark: Mark, text: str, text_px: float) -> Entry:
+    """A marker and what it means."""
+    icon_px = round(text_px * 1.4)
+
+    def draw(strip: np.ndarray, left: int, top: int) -> None:
+        middle = top + text_px * 0.85
+        draw_mark(strip, mark, left + icon_px / 2, middle, text_px * 0.48, max(2, round(text_px / 9)))
+        draw_text(strip, text, left + icon_px + 2, _text_top(top, text_px), text_px, INK)
+
+    return Entry(icon_px + 2 + text_size(text, text_px)[0], draw)
+
+
+def text_entry(text: str, text_px: float) -> Entry:
+    """A remark."""
+
+    def draw(strip: np.ndarray, left: int, top: int) -> None:
+        draw_text(strip, text, left, _text_top(top, text_px), text_px, FAINT_INK)
+
+    return Entry(text_size(text, text_px)[0], draw)
+
+
+def colour_bar_entry(colours: np.ndarray, text_px: float) -> Entry:
+    """A bar of colours ``(256, 3)`` uint8 from 0 to 1."""
+    bar_px, height_px, zero, one = round(_COLOUR_BAR_EM * text_px), round(text_px * 0.8), 'map 0', '1'
+    zero_px = text_size(zero, text_px)[0] + round(text_px * 0.4)
+
+    def draw(strip: np.ndarray, left: int, top: int) -> None:
+        draw_text(strip, zero, left, _text_top(top, text_px), text_px, INK)
+        y = top + round(text_px * 0.45)
+        bar = cv2.resize(colours[None], (bar_px, height_px), interpolation=cv2.INTER_LINEAR)
+        strip[y : y + height_px, left + zero_px : left + zero_px + bar_px] = bar[:, : strip.shape[1] - left - zero_px]
+        draw_text(strip, one, left + zero_px + bar_px + round(text_px * 0.4), _text_top(top, text_px), text_px, INK)
+
+    return Entry(zero_px + bar_px + round(text_px * 0.4) + text_size(one, text_px)[0], draw)
+
+
+def scale_bar_entry(um_per_px: float, longest_px: float, text_px: float) -> Entry:
+    """A bar of a round number of micrometres, at most ``longest_px`` long."""
+    length_um = round_length(longest_px * um_per_px)
+    length_px = round(length_um / um_per_px)
+    label = f'{length_um:g} µm'
+
+    def draw(strip: np.ndarray, left: int, top: int) -> None:
+        y, tick, pen = top + round(text_px * 0.85), max(3, round(text_px * 0.3)), max(2, round(text_px / 9))
+        strip[y - 1 : y - 1 + pen, left : left + length_px] = INK
+        for x in (left, left + length_px - pen):
+            strip[y - tick : y + tick, x : x + pen] = INK
+        draw_text(strip, label, left + length_px + round(text_px * 0.5), _text_top(top, text_px), text_px, INK)
+
+    return Entry(length_px + round(text_px * 0.5) + text_size(label, text_px)[0], draw)
+
+
+def round_length(longest: float) -> float:
+    """The largest of 1, 2, 5, 10, 20, 50, ... that is not above ``longest``.
+
+    >>> round_length(49.9)
+    20.0
+    """
+    decade = 10.0 ** np.floor(np.log10(longest))
+    return float(max(step * decade for step in _NICE_STEPS if step * decade <= longest * (1 + 1e-9)))
+
+
+def _text_top(top: int, text_px: float) -> int:
+    return top + round(text_px * 0.3)

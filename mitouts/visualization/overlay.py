@@ -1,0 +1,246 @@
+"""What a model found on an image against what is annotated there, in the colours of Fernandez-Martin et al. 2024."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from matplotlib.colors import LinearSegmentedColormap
+
+from mitouts.errors import ImageError
+from mitouts.functional.matching import match_one_to_one
+from mitouts.visualization import legend, marks
+from mitouts.visualization.palette import OUTLINE, PAPER, lighter
+from mitouts.visualization.text import draw_text, text_size
+
+_SMALLEST_SIDE_PX = 480
+_HEAT = LinearSegmentedColormap.from_list('heat', ['#ffd9b0', '#ff8c1a', '#d62f00', '#7a0000'])
+_HEAT_COLOURS = np.rint(_HEAT(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
+_HEAT_OPACITY = 0.75
+
+
+class Outcome(NamedTuple):
+    """Which points are right.
+
+    Attributes:
+        hits: ``(M, 3)`` predictions ``(x, y, score)`` that are matched.
+        hit_truth: ``(M, 2)`` the annotation of each.
+        missed: ``(K, 2)`` annotations without a prediction.
+        false: ``(F, 3)`` predictions ``(x, y, score)`` without an annotation.
+    """
+
+    hits: np.ndarray
+    hit_truth: np.ndarray
+    missed: np.ndarray
+    false: np.ndarray
+
+
+class _Style(NamedTuple):
+    scale: int
+    radius: float
+    pen: int
+    text_px: float
+
+
+def sort_points(truth: np.ndarray, points: np.ndarray, *, threshold: float, radius_px: float) -> Outcome:
+    """Match one to one and sort the points by what came of them.
+
+    Args:
+        truth: ``(G, 2)`` annotated points in pixels.
+        points: ``(P, 3)`` predicted points ``(x, y, score)``.
+        threshold: A prediction counts when its score is above it.
+        radius_px: The largest distance of a match, inclusive.
+    """
+    truth = np.asarray(truth, dtype=np.float64).reshape(-1, 2)
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
+    counted = points[points[:, 2] > threshold]
+    matches = match_one_to_one(counted[:, :2], truth, radius_px)
+    return Outcome(
+        counted[matches.pred_index],
+        truth[matches.truth_index],
+        np.delete(truth, matches.truth_index, axis=0),
+        np.delete(counted, matches.pred_index, axis=0),
+    )
+
+
+def draw_overlay(
+    image: np.ndarray,
+    truth: np.ndarray,
+    points: np.ndarray,
+    *,
+    threshold: float,
+    radius_px: float,
+    hard_negatives: np.ndarray | None = None,
+    score_map: np.ndarray | None = None,
+    mpp: float | None = None,
+    scale: int | None = None,
+    marker_px: float = 20.0,
+    show_scores: bool = True,
+    show_legend: bool = True,
+) -> np.ndarray:
+    """Draw true positives (green circle), missed figures (blue square) and false positives (yellow triangle).
+
+    A line leads from a true positive to the annotation it is matched with. A score map is laid over the tissue, the
+    more opaque the higher; a white line runs where it crosses the threshold.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, RGB.
+        truth: ``(G, 2)`` annotated mitotic figures ``(x, y)`` in pixels.
+        points: ``(P, 3)`` predictions ``(x, y, score)``.
+        threshold: A prediction counts, and is drawn, when its score is above it.
+        radius_px: The largest distance of a match, inclusive.
+        hard_negatives: ``(N, 2)`` look-alikes, drawn as small light crosses.
+        score_map: ``(H, W)`` probabilities in [0, 1].
+        mpp: Micrometres per pixel of ``image``; adds a scale bar.
+        scale: Whole-number enlargement; by default small images are enlarged until both sides have 480 px.
+        marker_px: Radius of the markers in pixels of ``image``.
+        show_scores: Whether each prediction's score is written beside it.
+        show_legend: Whether a strip that explains the markers is put below.
+
+    Returns:
+        ``(scale * H + strip, scale * W, 3)`` uint8, RGB.
+
+    Raises:
+        ImageError: ``image`` is no RGB uint8 array.
+        ValueError: ``score_map`` has another size or leaves [0, 1], or ``mpp`` or ``scale`` is not positive.
+    """
+    _check(image, score_map, mpp, scale)
+    outcome = sort_points(truth, points, threshold=threshold, radius_px=radius_px)
+    looks = np.asarray(hard_negatives if hard_negatives is not None else [], dtype=np.float64).reshape(-1, 2)
+    style = _style(image, scale, marker_px)
+    canvas = cv2.resize(image, None, fx=style.scale, fy=style.scale, interpolation=cv2.INTER_CUBIC)
+    if score_map is not None:
+        _blend_map(canvas, score_map, threshold, style)
+    _draw_points(canvas, outcome, looks, style)
+    if show_scores:
+        _draw_scores(canvas, outcome, looks, style)
+    if not show_legend:
+        return canvas
+    entries = [
+        legend.mark_entry(marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}', style.text_px),
+        legend.mark_entry(marks.MISSED_MARK, f'missed {len(outcome.missed)}', style.text_px),
+        legend.mark_entry(marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}', style.text_px),
+    ]
+    if hard_negatives is not None:
+        entries.append(legend.mark_entry(marks.HARD_NEGATIVE_MARK, f'look-alike {len(looks)}', style.text_px))
+    if score_map is not None:
+        entries.append(legend.colour_bar_entry(_HEAT_COLOURS, style.text_px))
+    if mpp is not None:
+        entries.append(legend.scale_bar_entry(mpp / style.scale, canvas.shape[1] / 6, style.text_px))
+    reach = f'within {radius_px:g} px' + (f' = {radius_px * mpp:.3g} µm' if mpp is not None else '')
+    entries.append(legend.text_entry(f'score > {threshold:.3g}, {reach}', style.text_px))
+    return np.vstack([canvas, legend.legend_strip(entries, canvas.shape[1], style.text_px)])
+
+
+def _check(image: np.ndarray, score_map: np.ndarray | None, mpp: float | None, scale: int | None) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ImageError(f'an overlay needs an RGB image (H, W, 3) of uint8, found {image.shape} of {image.dtype}')
+    if score_map is not None:
+        if score_map.shape != image.shape[:2]:
+            raise ValueError(f'score_map is {score_map.shape}, expected the size of the image, {image.shape[:2]}')
+        if not (score_map.min() >= 0 and score_map.max() <= 1):
+            raise ValueError(f'score_map runs from {score_map.min()} to {score_map.max()}, expected probabilities')
+    if mpp is not None and not mpp > 0:
+        raise ValueError(f'mpp is {mpp}, expected micrometres per pixel above 0, or None')
+    if scale is not None and (scale < 1 or scale != int(scale)):
+        raise ValueError(f'scale is {scale}, expected a whole number from 1')
+
+
+def _style(image: np.ndarray, scale: int | None, marker_px: float) -> _Style:
+    factor = int(scale) if scale is not None else int(np.ceil(_SMALLEST_SIDE_PX / min(image.shape[:2])))
+    factor = max(factor, 1)
+    radius = marker_px * factor
+    long_side = factor * max(image.shape[:2])
+    pen = int(np.clip(round(long_side / 500), 2, max(2, round(radius / 5))))
+    return _Style(factor, radius, pen, float(np.clip(round(factor * image.shape[1] / 36), 11, 28)))
+
+
+def _place(xy: np.ndarray, style: _Style) -> np.ndarray:
+    """Pixel centres of the image, in pixels of the enlarged one."""
+    return (np.asarray(xy, dtype=np.float64)[:, :2] + 0.5) * style.scale - 0.5
+
+
+def _blend_map(canvas: np.ndarray, score_map: np.ndarray, threshold: float, style: _Style) -> None:
+    size = (canvas.shape[1], canvas.shape[0])
+    score = np.clip(cv2.resize(score_map.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), 0, 1)
+    heat = _HEAT_COLOURS[np.rint(score * 255).astype(np.uint8)]
+    opacity = _HEAT_OPACITY * score[..., None]
+    canvas[:] = np.rint(canvas * (1 - opacity) + heat * opacity).astype(np.uint8)
+    outlines, _ = cv2.findContours((score > threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    for colour, pen in ((OUTLINE, style.pen + 1), (PAPER, max(1, style.pen - 1))):
+        cv2.drawContours(canvas, outlines, -1, colour, pen, cv2.LINE_AA)
+
+
+def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:
+    green = marks.TRUE_POSITIVE_MARK.colour
+    for mark, points in (
+        (marks.HARD_NEGATIVE_MARK, looks),
+        (marks.FALSE_POSITIVE_MARK, outcome.false),
+        (marks.MISSED_MARK, outcome.missed),
+        (marks.TRUE_POSITIVE_MARK, outcome.hits),
+    ):
+        for x, y in _place(points, style):
+            marks.draw_mark(canvas, mark, x, y, style.radius, style.pen)
+    for start, end in zip(_place(outcome.hits, style), _place(outcome.hit_truth, style)):
+        if np.hypot(*(end - start)) > style.radius:
+            edge = start + (end - start) * style.radius / np.hypot(*(end - start))
+            marks.draw_lines(canvas, [np.stack([edge, end])], OUTLINE, style.pen + 2)
+            marks.draw_lines(canvas, [np.stack([edge, end])], green, style.pen)
+        marks.draw_dot(canvas, *end, style.pen * 1.2, green)
+
+
+def _draw_scores(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:
+    """Write each score where it covers no marker and no other score, if there is such a place next to its marker."""
+    scored = np.concatenate([outcome.hits, outcome.false])
+    colours = [lighter(marks.TRUE_POSITIVE_MARK.colour)] * len(outcome.hits)
+    colours += [lighter(marks.FALSE_POSITIVE_MARK.colour)] * len(outcome.false)
+    centres = _place(np.concatenate([scored[:, :2], outcome.missed, looks]), style)
+    taken = np.concatenate([centres - style.radius, centres + style.radius], axis=1)
+    text_px = max(11.0, style.text_px * 0.95)
+    for index, (score, colour) in enumerate(zip(scored[:, 2], colours)):
+        label = format_score(score)
+        width, height = text_size(label, text_px, bold=True)
+        boxes = _label_places(centres[index], style.radius + style.pen, width, height)
+        left, top = _least_covering(boxes, np.delete(taken, index, axis=0), canvas.shape)[:2]
+        taken = np.concatenate([taken, [[left, top, left + width, top + height]]])
+        draw_text(canvas, label, round(left), round(top), text_px, colour, halo=OUTLINE, bold=True)
+
+
+def format_score(score: float) -> str:
+    """Two digits, and more where two would read as certainty.
+
+    >>> format_score(0.5), format_score(0.9987), format_score(0.99999)
+    ('0.50', '0.999', '>0.999')
+    """
+    if score > 0.9995:
+        return '1' if score >= 1 else '>0.999'
+    return f'{score:.3f}' if score > 0.985 else f'{score:.2f}'
+
+
+def _label_places(centre: np.ndarray, reach: float, width: int, height: int) -> np.ndarray:
+    """Boxes ``(8, 4)`` as ``(x0, y0, x1, y1)`` around a marker, the best one first."""
+    x, y = centre
+    near = reach * 0.75
+    corners = [
+        (x + near, y - near - height),
+        (x + near, y + near),
+        (x - near - width, y - near - height),
+        (x - near - width, y + near),
+        (x + reach, y - height / 2),
+        (x - reach - width, y - height / 2),
+        (x - width / 2, y - reach - height),
+        (x - width / 2, y + reach),
+    ]
+    return np.array([(left, top, left + width, top + height) for left, top in corners])
+
+
+def _least_covering(boxes: np.ndarray, taken: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    low = np.maximum(boxes[:, None, :2], taken[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], taken[None, :, 2:])
+    covered = np.prod(np.clip(high - low, 0, None), axis=2).sum(axis=1)
+    inside_low = np.maximum(boxes[:, :2], 0)
+    inside_high = np.minimum(boxes[:, 2:], (shape[1], shape[0]))
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    outside = area - np.prod(np.clip(inside_high - inside_low, 0, None), axis=1)
+    return boxes[int(np.argmin(covered + 10 * outside))]

@@ -1,0 +1,215 @@
+"""Learning curves and score histograms, on any figure or straight into a PNG."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from numpy.typing import ArrayLike
+
+from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
+from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, LINE_MARKERS, LINE_STYLES, NEGATIVE_CLASS, POSITIVE_CLASS, css
+from mitouts.visualization.scalars import Entry, is_number, is_training, read_scalars, series
+from mitouts.visualization.text import printable
+
+__all__ = ['draw_losses', 'draw_score_histogram', 'draw_validation', 'plot_learning_curves', 'plot_score_histogram', 'read_scalars']
+
+Target = str | Path | Figure | SubFigure
+
+_NOT_METRICS = frozenset({'step', 'epoch', 'iter', 'time', 'data_time', 'memory', 'lr'})
+_PREFERRED = ('auc', 'f1')
+_MOST_CURVES = 6
+_LOGIT_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
+_LOGIT_LIMIT = 1e-4
+
+
+def plot_learning_curves(log: list[Entry], target: Target, *, title: str | None = None) -> None:
+    """Draw losses, validation metrics and the learning rate of one training.
+
+    Args:
+        log: Lines of mmengine's scalar log, see :func:`read_scalars`.
+        target: PNG to write, or a figure to draw on.
+        title: Above the plots.
+    """
+    figure = new_figure(1500, 420) if isinstance(target, (str, Path)) else target
+    losses, validation, rate = figure.subplots(1, 3, width_ratios=(1.1, 1.3, 0.8))
+    draw_losses(losses, log)
+    draw_validation(validation, log)
+    _draw_learning_rate(rate, log)
+    _finish(figure, target, title)
+
+
+def plot_score_histogram(
+    scores: ArrayLike, labels: ArrayLike, threshold: float | None, target: Target, *, title: str | None = None
+) -> None:
+    """Draw the image scores of both classes with the threshold.
+
+    Args:
+        scores: ``(N,)`` image scores in [0, 1].
+        labels: ``(N,)`` 0 or 1.
+        threshold: Drawn as a line; None where there is none.
+        target: PNG to write, or a figure to draw on.
+        title: Above the plot.
+
+    Raises:
+        ValueError: ``scores`` and ``labels`` differ in length, or a score is no probability.
+    """
+    figure = new_figure(760, 460) if isinstance(target, (str, Path)) else target
+    draw_score_histogram(figure.subplots(), scores, labels, threshold)
+    _finish(figure, target, title)
+
+
+def draw_losses(axes: Axes, log: list[Entry]) -> None:
+    """Training loss, and its parts where there are several."""
+    training = [entry for entry in log if is_training(entry)]
+    parts = sorted({key for entry in training for key in entry if 'loss' in key.lower() and is_number(entry[key])})
+    parts = ['loss'] * ('loss' in parts) + [key for key in parts if key != 'loss']
+    if len(parts) == 2 and parts[0] == 'loss':
+        parts = parts[:1]
+    _label(axes, 'training loss', _unit(training))
+    if not parts:
+        _say_empty(axes, 'no loss logged')
+        return
+    for index, key in enumerate(parts[:_MOST_CURVES]):
+        steps, values = series(training, key)
+        style = dict(color=LINE_COLOURS[index], linestyle=LINE_STYLES[index % 4], marker='o' if len(steps) == 1 else None)
+        axes.plot(_to_epochs(steps, training), values, label=printable(key), linewidth=1.8 if index == 0 else 1.2, **style)
+    if axes.dataLim.ymin >= 0:
+        axes.set_ylim(bottom=0)
+    if len(parts) > 1:
+        axes.legend(fontsize=8, frameon=False)
+
+
+def draw_validation(axes: Axes, log: list[Entry]) -> None:
+    """Validation metrics between 0 and 1: areas under curves and F1 where logged, otherwise whatever there is."""
+    training = [entry for entry in log if is_training(entry)]
+    validation = [entry for entry in log if not is_training(entry)]
+    unit = _unit(training)
+    _label(axes, 'validation', unit)
+    keys = _metric_keys(validation)
+    if not keys:
+        _say_empty(axes, 'no validation logged')
+        return
+    for index, key in enumerate(keys):
+        steps, values = series(validation, key)
+        best = int(np.argmax(values))
+        axes.plot(
+            steps,
+            values,
+            color=LINE_COLOURS[index],
+            linestyle=LINE_STYLES[index % 4],
+            marker=LINE_MARKERS[index],
+            markersize=4.5,
+            markevery=max(1, len(steps) // 25),
+            linewidth=1.4,
+            label=printable(f'{key}: best {values[best]:.3f}, {unit} {steps[best]:g}'),
+        )
+    axes.set_ylim(0, 1.02)
+    axes.legend(fontsize=8, frameon=False, loc='lower right')
+
+
+def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, threshold: float | None) -> None:
+    """Scores of both classes as shares of their class; see :func:`plot_score_histogram`.
+
+    Where most scores pile up near 0 and 1 the axis is in log odds, cut off at 0.0001 and 0.9999.
+    """
+    score, label = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(labels).ravel().astype(int)
+    if len(score) != len(label):
+        raise ValueError(f'{len(score)} scores and {len(label)} labels: expected one label a score')
+    if len(score) and not (score.min() >= 0 and score.max() <= 1):
+        raise ValueError(f'scores run from {score.min()} to {score.max()}, expected probabilities')
+    _label(axes, 'share of the class (%)', 'image score')
+    if not len(score):
+        _say_empty(axes, 'no images')
+        return
+    piled_up = bool(np.mean((score < 0.05) | (score > 0.95)) > 0.5)
+    transform = _logit if piled_up else np.asarray
+    edges = np.linspace(transform(0.0), transform(1.0), 26)
+    looks = ((0, 'no mitosis', NEGATIVE_CLASS, '//'), (1, 'mitosis', POSITIVE_CLASS, '\\\\'))
+    for value, name, colour, hatch in looks:
+        members = score[label == value]
+        if not len(members):
+            continue
+        share = np.histogram(transform(members), edges)[0] / len(members) * 100
+        text = f'{name} (n = {len(members)})'
+        axes.stairs(share, edges, fill=True, facecolor=colour, alpha=0.22)
+        axes.stairs(share, edges, edgecolor=colour, hatch=hatch, linewidth=1.6, label=text)
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_ylim(bottom=0)
+    if piled_up:
+        axes.set_xticks(_logit(_LOGIT_TICKS), [f'{tick:g}' for tick in _LOGIT_TICKS])
+        axes.set_xlabel('image score (log-odds axis)', fontsize=9)
+    if threshold is not None and np.isfinite(threshold):
+        place = float(np.clip(transform(np.clip(threshold, 0, 1)), edges[0], edges[-1]))
+        axes.axvline(place, color='black', linestyle='--', linewidth=1.6, label=f'threshold {threshold:.3g}')
+    axes.legend(fontsize=8, frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2, handlelength=1.6)
+    if len(set(label.tolist())) == 1:
+        axes.set_xlabel(f'{axes.get_xlabel()}; one class only: AUC is not defined', fontsize=9)
+
+
+def _draw_learning_rate(axes: Axes, log: list[Entry]) -> None:
+    training = [entry for entry in log if is_training(entry)]
+    _label(axes, 'learning rate', _unit(training))
+    steps, rates = series(training, 'lr')
+    if not len(steps):
+        _say_empty(axes, 'no learning rate logged')
+        return
+    axes.plot(_to_epochs(steps, training), rates, color=css(FAINT_INK), linewidth=1.6, marker='o' if len(steps) == 1 else None)
+    axes.set_ylim(bottom=0)
+    axes.ticklabel_format(axis='y', style='sci', scilimits=(-2, 3), useMathText=True)
+
+
+def _metric_keys(validation: list[Entry]) -> list[str]:
+    known = sorted({key for entry in validation for key in entry} - _NOT_METRICS)
+    shares = [
+        key
+        for key in known
+        if len(values := series(validation, key)[1]) and values.min() >= 0 and values.max() <= 1 and 'thr' not in key
+    ]
+    preferred = [key for key in shares if key.rsplit('/', 1)[-1].lower() in _PREFERRED]
+    return (preferred or shares)[:_MOST_CURVES]
+
+
+def _unit(training: list[Entry]) -> str:
+    return 'epoch' if any('epoch' in entry for entry in training) else 'iteration'
+
+
+def _to_epochs(steps: np.ndarray, training: list[Entry]) -> np.ndarray:
+    """Iterations as fractions of epochs, judged by the last iteration logged in each; unchanged without epochs."""
+    last: dict[int, float] = {}
+    for entry in training:
+        if 'epoch' in entry:
+            last[entry['epoch']] = max(last.get(entry['epoch'], 0), entry['step'])
+    if not last:
+        return steps
+    epochs = sorted(last)
+    return np.interp(steps, [0, *(last[epoch] for epoch in epochs)], [epochs[0] - 1, *epochs])
+
+
+def _logit(probability: ArrayLike) -> np.ndarray:
+    clipped = np.clip(np.asarray(probability, dtype=np.float64), _LOGIT_LIMIT, 1 - _LOGIT_LIMIT)
+    return np.log(clipped / (1 - clipped))
+
+
+def _label(axes: Axes, vertical: str, horizontal: str) -> None:
+    axes.set_ylabel(vertical, fontsize=9)
+    axes.set_xlabel(horizontal, fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.grid(axis='y', color='0.9', linewidth=0.8)
+    axes.set_axisbelow(True)
+
+
+def _say_empty(axes: Axes, text: str) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha='center', va='center', fontsize=10, color=css(FAINT_INK))
+
+
+def _finish(figure: Figure | SubFigure, target: Target, title: str | None) -> None:
+    if title:
+        figure.suptitle(printable(title), fontsize=11, parse_math=False)
+    if isinstance(target, (str, Path)):
+        assert isinstance(figure, Figure)
+        write_png(target, figure_to_array(figure))

@@ -1,0 +1,212 @@
+"""Score predicted points against annotated ones: TP, FP, FN, precision, recall and F1 with its 95% interval over cases.
+
+    python tools/analysis/evaluate_points.py test.json predictions.json --radius-um 7.5 --score-thr 0.5 --by scanner
+
+The table goes to stderr and JSON to stdout (and to ``--out``). A prediction counts when its score is > ``--score-thr``;
+the radius is inclusive.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import math
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from mitouts.errors import AnnotationError, AnnotationWarning
+from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
+from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
+from mitouts.utils.cli import run
+
+NO_POINTS = np.zeros((0, 3))
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    with _collector_paused():
+        truth, predictions = read_coco(args.ground_truth), read_predictions(args.predictions)
+    images = truth['images']
+    num_missing = _check_images(args, images, predictions)
+    counts = count_points(
+        [predictions.points.get(image['id'], NO_POINTS) for image in images],
+        _annotated_points(args, truth),
+        radius_px=_radius_px(args, images),
+        threshold=args.score_thr,
+        protocol=args.matching,
+    )
+    cases = np.array([image['case_id'] for image in images])
+    overall = _score(args, counts, cases)
+    groups: dict[str, dict[str, Any]] = {}
+    tables = [('all', len(images), overall)]
+    if args.by:
+        group = _groups(args, images)
+        for name in np.unique(group).tolist():
+            members = group == name
+            scores = _score(args, counts[members], cases[members])
+            tables.append((name, int(members.sum()), scores))
+            groups[name] = {'images': int(members.sum()), **_plain(scores)}
+    result = {
+        'ground_truth': args.ground_truth.name,
+        'predictions': args.predictions.name,
+        'matching': args.matching,
+        'radius_px': args.radius_px,
+        'radius_um': args.radius_um,
+        'score_threshold': args.score_thr,
+        'categories': args.category,
+        'images': len(images),
+        'images_without_predictions': num_missing,
+        **_plain(overall),
+    }
+    if args.by:
+        result |= {'by': args.by, 'groups': groups}
+    Console(stderr=True).print(_table(args, tables))
+    Console(soft_wrap=True).print_json(data=result)
+    if args.out:
+        write_json(args.out, result)
+    return 0
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('ground_truth', type=Path, metavar='GT.json', help='annotation file (COCO JSON with points)')
+    parser.add_argument('predictions', type=Path, metavar='PRED.json', help='predictions of the same images')
+    radius = parser.add_mutually_exclusive_group(required=True)
+    radius.add_argument('--radius-px', type=_positive, metavar='R', help='largest distance of a hit in pixels')
+    radius.add_argument(
+        '--radius-um', type=_positive, metavar='R', help='the same in micrometres; images need their mpp'
+    )
+    parser.add_argument('--matching', choices=PROTOCOLS, default='one_to_one', help='protocol (default: one_to_one)')
+    parser.add_argument(
+        '--score-thr', type=_finite, required=True, metavar='T', help='predictions with a score > T count'
+    )
+    parser.add_argument(
+        '--by', metavar='KEY', help='add a block for each value of this key of images[], such as case_id'
+    )
+    parser.add_argument(
+        '--category', type=int, nargs='+', default=[MITOTIC_FIGURE], metavar='ID',
+        help='categories of the annotations to be found (default: 1, mitotic figures)',
+    )  # fmt: skip
+    parser.add_argument('--num-bootstrap', type=int, default=1000, help='replicates of the interval (default: 1000)')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the interval (default: 0)')
+    parser.add_argument('--out', type=Path, metavar='OUT.json', help='where the JSON goes as well')
+    return parser.parse_args()
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f'must be finite, found {text}')
+    return value
+
+
+def _positive(text: str) -> float:
+    value = _finite(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f'must be positive, found {text}')
+    return value
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the cyclic garbage collector, which would search a million small objects again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _check_images(args: argparse.Namespace, images: list[dict[str, Any]], predictions: Predictions) -> int:
+    """Refuse predictions of other images; returns the number of images without predictions."""
+    known = {image['id'] for image in images}
+    unknown = sorted(set(predictions.points) - known)
+    if unknown:
+        listed = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
+        raise AnnotationError(
+            f'{args.predictions}: {len(unknown)} of {len(predictions.points)} image ids are not in {args.ground_truth} '
+            f'({listed}); predict the images of that very file'
+        )
+    num_missing = len(known - set(predictions.points))
+    if num_missing:
+        warnings.warn(
+            f'{args.predictions} says nothing of {num_missing} of {len(known)} images; their figures count as missed',
+            AnnotationWarning,
+            stacklevel=2,
+        )
+    return num_missing
+
+
+def _annotated_points(args: argparse.Namespace, truth: dict[str, Any]) -> list[NDArray[np.float64]]:
+    names = {category['id']: category['name'] for category in truth['categories']}
+    unknown = [category for category in args.category if category not in names]
+    if unknown:
+        known = ', '.join(f'{key} ({name})' for key, name in sorted(names.items()))
+        raise AnnotationError(f'{args.ground_truth} has no category {unknown[0]}; it has {known}')
+    points: dict[int, list[list[float]]] = {image['id']: [] for image in truth['images']}
+    for annotation in truth['annotations']:
+        if annotation['category_id'] in args.category:
+            points[annotation['image_id']].append(annotation['point'])
+    return [np.array(points[image['id']], dtype=np.float64).reshape(-1, 2) for image in truth['images']]
+
+
+def _radius_px(args: argparse.Namespace, images: list[dict[str, Any]]) -> float | list[float]:
+    if args.radius_um is None:
+        return args.radius_px
+    unknown = [image for image in images if image['mpp'] is None]
+    if unknown:
+        raise AnnotationError(
+            f'{args.ground_truth}: {len(unknown)} of {len(images)} images have no mpp, the first is image '
+            f'{unknown[0]["id"]} ({unknown[0]["file_name"]}); add it or give --radius-px'
+        )
+    return [args.radius_um / image['mpp'] for image in images]
+
+
+def _groups(args: argparse.Namespace, images: list[dict[str, Any]]) -> NDArray[np.str_]:
+    without = [image for image in images if args.by not in image]
+    if without:
+        raise AnnotationError(
+            f'{args.ground_truth}: {len(without)} of {len(images)} images have no key {args.by!r}; image '
+            f'{without[0]["id"]} has {", ".join(without[0])}'
+        )
+    return np.array([str(image[args.by]) for image in images])
+
+
+def _score(args: argparse.Namespace, counts: NDArray[np.int64], cases: NDArray[np.str_]) -> LocalizationScores:
+    return scores_from_counts(
+        counts, protocol=args.matching, cases=cases.tolist(), num_bootstrap=args.num_bootstrap, seed=args.seed
+    )
+
+
+def _plain(scores: LocalizationScores) -> dict[str, Any]:
+    return {key: value for key, value in scores.to_dict().items() if key != 'protocol'}
+
+
+def _table(args: argparse.Namespace, rows: list[tuple[str, int, LocalizationScores]]) -> Table:
+    radius = f'{args.radius_px:g} px' if args.radius_um is None else f'{args.radius_um:g} um'
+    table = Table(title=f'{args.matching}, radius {radius}, score > {args.score_thr:g}')
+    table.add_column(args.by or '')
+    for column in ('images', 'TP', 'FP', 'FN', 'precision', 'recall', 'F1', '95% interval'):
+        table.add_column(column, justify='right')
+    for name, num_images, scores in rows:
+        low_high = 'not available' if scores.f1_ci95 is None else '{:.3f} - {:.3f}'.format(*scores.f1_ci95)
+        ratios = (f'{value:.3f}' for value in (scores.precision, scores.recall, scores.f1))
+        table.add_row(name, str(num_images), str(scores.tp), str(scores.fp), str(scores.fn), *ratios, low_high)
+    return table
+
+
+if __name__ == '__main__':
+    run(main)

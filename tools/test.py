@@ -1,0 +1,43 @@
+"""Test a checkpoint on the test images of a config."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from rich.console import Console
+
+from mitouts.engine import runs
+from mitouts.engine.config import load_config
+from mitouts.engine.launch import LAUNCHERS, init_launcher
+from mitouts.exchange.coco import write_json
+from mitouts.utils.cli import run
+from mitouts.visualization.tables import results_table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('--work-dir', help='folder for logs and results.json (default: work_dirs/NAME_OF_CONFIG/test)')
+    parser.add_argument('--out', help='predictions to write, JSON')
+    parser.add_argument('--show-dir', help='folder for one overlay an image')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    init_launcher(args.launcher)
+    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem / 'test')
+    config = load_config(args.config, args.cfg_options)
+    tested = runs.test(
+        config, args.checkpoint, work_dir, launcher=args.launcher, out=args.out, show_dir=args.show_dir
+    )
+    if is_main_process():
+        row = {'stage': Path(args.checkpoint).stem, 'minutes': None, **tested.results}
+        write_json(work_dir / 'results.json', {'stages': [row]})
+        Console().print(results_table([row]))
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,54 @@
+"""Train by a config, or run the stages of a staged config (Teacher, distillation, Student)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from mitouts.engine import runs
+from mitouts.engine.config import enable_amp, load_config
+from mitouts.engine.launch import LAUNCHERS, init_launcher
+from mitouts.engine.report import report
+from mitouts.engine.stages import load_experiment
+from mitouts.errors import ConfigError
+from mitouts.utils.cli import run
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME_OF_CONFIG)')
+    parser.add_argument('--resume', action='store_true', help='go on where an earlier run stopped')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
+    parser.add_argument('--stages', nargs='+', default=[], metavar='NAME', help='run only these stages')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides; STAGE.KEY=VALUE in a staged config'
+    )
+    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
+    # torchrun of torch < 2 passes it.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
+    init_launcher(args.launcher)
+    if load_config(args.config).get('stages'):
+        experiment = load_experiment(args.config, work_dir, args.cfg_options, launcher=args.launcher, amp=args.amp)
+        results = experiment.run(resume=args.resume, only=args.stages)
+        report(experiment, results, Console())
+        return
+    if args.stages:
+        raise ConfigError(f'--stages: {args.config} has no stages')
+    config = load_config(args.config, args.cfg_options)
+    if args.amp:
+        enable_amp(config)
+    trained = runs.train(config, work_dir, resume=args.resume, launcher=args.launcher)
+    print(f'best checkpoint: {trained.checkpoint} ({trained.minutes:.1f} minutes)')
+
+
+if __name__ == '__main__':
+    run(main)
