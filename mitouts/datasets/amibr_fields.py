@@ -145,10 +145,9 @@ def build_field(slide: SlideCrops, grid: int, rng: np.random.Generator, *, posit
     if not positive:
         return AmibrField(_join(tiles, grid), np.empty((0, 2)), (), False)
     if noisy:
-        points, uids = _annotate_darkest(tiles, grid), ()
-    else:
-        points, uids = _insert_figures(slide, tiles, grid, rng)
-    return AmibrField(_join(tiles, grid), points, uids, noisy)
+        return AmibrField(_join(tiles, grid), _annotate_darkest(tiles, grid), (), True)
+    points, uids = _insert_figures(slide, tiles, grid, rng)
+    return AmibrField(_join(tiles, grid), points, uids, False)
 
 
 def optical_density(image: np.ndarray, sigma_px: float = BLOB_SIGMA_PX) -> np.ndarray:

@@ -54,7 +54,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(get_torch_safe_globals()):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f'checkpoint {path} cannot be read ({reason}): it is broken, or holds Python objects other than tensors '
             'and numbers, which are never unpickled here'
@@ -107,6 +107,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
+    # Exact types: a numpy scalar is an instance of float, and would be pickled as numpy's.
+    if value is None or type(value) in (bool, int, float, str):
         return value
     return value.item() if hasattr(value, 'item') else str(value)

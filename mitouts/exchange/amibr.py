@@ -20,9 +20,9 @@ from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 CSV_NAME = 'AMI-BR.csv'
 CROP_PX = 128
 CROP_MPP = 0.25
-# A crop spans the slide's pixels x - 64 .. x + 63 (the black rows and columns of crops at slide borders show it), and the
-# csv counts from the slide's corner, not from a pixel's centre (the figures' chromatin averages to 63.5, not to 64, over
-# all crops). So the figure is in the crop's middle, and stays there when the crop is turned.
+# A crop spans the slide's pixels x - 64 .. x + 63, as the black rows and columns of crops at slide borders show. The
+# csv counts from the slide's corner and not from a pixel's centre: the chromatin of all crops averages to 63.5, not to
+# 64. So the figure is in the crop's middle, and stays there when the crop is turned.
 CROP_CENTER_PX = (CROP_PX - 1) / 2
 COLUMNS = ('slide', 'dataset', 'uid', 'x', 'y', 'majority_atypical')
 
@@ -127,6 +127,8 @@ def _check_unique(csv_path: Path, figures: Sequence[Figure]) -> None:
 
 def _with_crops(root: Path, figures: Sequence[Figure]) -> list[Figure]:
     missing = [figure for figure in figures if not figure.path.is_file()]
+    if not figures:
+        raise AnnotationError(f'{root / CSV_NAME}: holds no figure')
     if len(missing) == len(figures):
         raise AnnotationError(
             f'{root}: none of the {len(figures)} crops of {CSV_NAME} is in patches/normal or patches/atypical'

@@ -9,13 +9,21 @@ import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 DPI = 100
 
 
-def new_figure(width_px: int, height_px: int) -> Figure:
-    """An empty figure of exactly this size, drawn by Agg: no display, no global state."""
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, layout='constrained', facecolor='white')
+def new_figure(width_px: int, height_px: int, rect: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)) -> Figure:
+    """An empty figure of exactly this size, drawn by Agg: no display, no global state.
+
+    Args:
+        width_px: Width.
+        height_px: Height.
+        rect: Where the plots go, ``(left, bottom, width, height)`` as shares of the figure.
+    """
+    layout = ConstrainedLayoutEngine(rect=rect, wspace=0.04)
+    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, layout=layout, facecolor='white')
     FigureCanvasAgg(figure)
     return figure
 

@@ -153,7 +153,7 @@ def _style(image: np.ndarray, scale: int | None, marker_px: float) -> _Style:
     radius = marker_px * factor
     long_side = factor * max(image.shape[:2])
     pen = int(np.clip(round(long_side / 500), 2, max(2, round(radius / 5))))
-    return _Style(factor, radius, pen, float(np.clip(round(factor * image.shape[1] / 36), 11, 28)))
+    return _Style(factor, radius, pen, float(np.clip(round(factor * image.shape[1] / 32), 11, 28)))
 
 
 def _place(xy: np.ndarray, style: _Style) -> np.ndarray:
@@ -187,7 +187,7 @@ def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style:
             edge = start + (end - start) * style.radius / np.hypot(*(end - start))
             marks.draw_lines(canvas, [np.stack([edge, end])], OUTLINE, style.pen + 2)
             marks.draw_lines(canvas, [np.stack([edge, end])], green, style.pen)
-        marks.draw_dot(canvas, *end, style.pen * 1.2, green)
+        marks.draw_dot(canvas, end[0], end[1], style.pen * 1.2, green)
 
 
 def _draw_scores(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:

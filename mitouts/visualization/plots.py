@@ -10,11 +10,26 @@ from matplotlib.figure import Figure, SubFigure
 from numpy.typing import ArrayLike
 
 from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
-from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, LINE_MARKERS, LINE_STYLES, NEGATIVE_CLASS, POSITIVE_CLASS, css
+from mitouts.visualization.palette import (
+    FAINT_INK,
+    LINE_COLOURS,
+    LINE_MARKERS,
+    LINE_STYLES,
+    NEGATIVE_CLASS,
+    POSITIVE_CLASS,
+    css,
+)
 from mitouts.visualization.scalars import Entry, is_number, is_training, read_scalars, series
 from mitouts.visualization.text import printable
 
-__all__ = ['draw_losses', 'draw_score_histogram', 'draw_validation', 'plot_learning_curves', 'plot_score_histogram', 'read_scalars']
+__all__ = [
+    'draw_losses',
+    'draw_score_histogram',
+    'draw_validation',
+    'plot_learning_curves',
+    'plot_score_histogram',
+    'read_scalars',
+]
 
 Target = str | Path | Figure | SubFigure
 
@@ -74,12 +89,19 @@ def draw_losses(axes: Axes, log: list[Entry]) -> None:
         return
     for index, key in enumerate(parts[:_MOST_CURVES]):
         steps, values = series(training, key)
-        style = dict(color=LINE_COLOURS[index], linestyle=LINE_STYLES[index % 4], marker='o' if len(steps) == 1 else None)
-        axes.plot(_to_epochs(steps, training), values, label=printable(key), linewidth=1.8 if index == 0 else 1.2, **style)
+        axes.plot(
+            _to_epochs(steps, training),
+            values,
+            color=LINE_COLOURS[index],
+            linestyle=LINE_STYLES[index % 4],
+            linewidth=1.8 if index == 0 else 1.2,
+            marker=_lone_marker(steps),
+            label=printable(key),
+        )
     if axes.dataLim.ymin >= 0:
         axes.set_ylim(bottom=0)
     if len(parts) > 1:
-        axes.legend(fontsize=8, frameon=False)
+        axes.legend(fontsize=9.5, frameon=False)
 
 
 def draw_validation(axes: Axes, log: list[Entry]) -> None:
@@ -107,7 +129,7 @@ def draw_validation(axes: Axes, log: list[Entry]) -> None:
             label=printable(f'{key}: best {values[best]:.3f}, {unit} {steps[best]:g}'),
         )
     axes.set_ylim(0, 1.02)
-    axes.legend(fontsize=8, frameon=False, loc='lower right')
+    axes.legend(fontsize=9.5, frameon=False, loc='lower right')
 
 
 def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, threshold: float | None) -> None:
@@ -140,13 +162,21 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
     axes.set_ylim(bottom=0)
     if piled_up:
         axes.set_xticks(_logit(_LOGIT_TICKS), [f'{tick:g}' for tick in _LOGIT_TICKS])
-        axes.set_xlabel('image score (log-odds axis)', fontsize=9)
+        axes.set_xlabel('image score (log-odds axis)', fontsize=10.5)
     if threshold is not None and np.isfinite(threshold):
         place = float(np.clip(transform(np.clip(threshold, 0, 1)), edges[0], edges[-1]))
         axes.axvline(place, color='black', linestyle='--', linewidth=1.6, label=f'threshold {threshold:.3g}')
-    axes.legend(fontsize=8, frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2, handlelength=1.6)
+    axes.legend(
+        fontsize=9.5,
+        frameon=False,
+        loc='lower center',
+        bbox_to_anchor=(0.5, 1.0),
+        ncols=3,
+        columnspacing=1.2,
+        handlelength=1.6,
+    )
     if len(set(label.tolist())) == 1:
-        axes.set_xlabel(f'{axes.get_xlabel()}; one class only: AUC is not defined', fontsize=9)
+        axes.set_xlabel(f'{axes.get_xlabel()}; one class only: AUC is not defined', fontsize=10.5)
 
 
 def _draw_learning_rate(axes: Axes, log: list[Entry]) -> None:
@@ -156,20 +186,20 @@ def _draw_learning_rate(axes: Axes, log: list[Entry]) -> None:
     if not len(steps):
         _say_empty(axes, 'no learning rate logged')
         return
-    axes.plot(_to_epochs(steps, training), rates, color=css(FAINT_INK), linewidth=1.6, marker='o' if len(steps) == 1 else None)
+    epochs = _to_epochs(steps, training)
+    axes.plot(epochs, rates, color=css(FAINT_INK), linewidth=1.6, marker=_lone_marker(steps))
     axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis='y', style='sci', scilimits=(-2, 3), useMathText=True)
 
 
 def _metric_keys(validation: list[Entry]) -> list[str]:
-    known = sorted({key for entry in validation for key in entry} - _NOT_METRICS)
+    """Shares between 0 and 1 that are worth a line; those of further radii (``one_to_one@15px/f1``) are left out."""
+    known = sorted({key for entry in validation for key in entry if '@' not in key} - _NOT_METRICS)
     shares = [
-        key
-        for key in known
-        if len(values := series(validation, key)[1]) and values.min() >= 0 and values.max() <= 1 and 'thr' not in key
+        key for key in known if len(values := series(validation, key)[1]) and 0 <= values.min() <= values.max() <= 1
     ]
     preferred = [key for key in shares if key.rsplit('/', 1)[-1].lower() in _PREFERRED]
-    return (preferred or shares)[:_MOST_CURVES]
+    return (preferred or [key for key in shares if 'threshold' not in key])[:_MOST_CURVES]
 
 
 def _unit(training: list[Entry]) -> str:
@@ -188,15 +218,20 @@ def _to_epochs(steps: np.ndarray, training: list[Entry]) -> np.ndarray:
     return np.interp(steps, [0, *(last[epoch] for epoch in epochs)], [epochs[0] - 1, *epochs])
 
 
+def _lone_marker(steps: np.ndarray) -> str:
+    """A line of one point is invisible without a marker."""
+    return 'o' if len(steps) == 1 else ''
+
+
 def _logit(probability: ArrayLike) -> np.ndarray:
     clipped = np.clip(np.asarray(probability, dtype=np.float64), _LOGIT_LIMIT, 1 - _LOGIT_LIMIT)
     return np.log(clipped / (1 - clipped))
 
 
 def _label(axes: Axes, vertical: str, horizontal: str) -> None:
-    axes.set_ylabel(vertical, fontsize=9)
-    axes.set_xlabel(horizontal, fontsize=9)
-    axes.tick_params(labelsize=8)
+    axes.set_ylabel(vertical, fontsize=10.5)
+    axes.set_xlabel(horizontal, fontsize=10.5)
+    axes.tick_params(labelsize=9.5)
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(axis='y', color='0.9', linewidth=0.8)
     axes.set_axisbelow(True)

@@ -37,7 +37,7 @@ def read_scalars(work_dir: str | Path) -> list[Entry]:
         restart = next((entry for entry in entries if is_training(entry)), None)
         if restart is not None:
             training = {step: entry for step, entry in training.items() if step < restart['step']}
-            redone = restart.get('epoch', restart['step'])
+            redone = restart['epoch'] if 'epoch' in restart else restart['step']
             validation = {step: entry for step, entry in validation.items() if step < redone}
         for entry in entries:
             (training if is_training(entry) else validation)[entry['step']] = entry

@@ -84,7 +84,8 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
 
     Args:
         distillation: ``{"kept", "dropped"}`` and, where the truth is known, ``"noise_dropped", "noise_total",
-            "clean_kept", "clean_total"``.
+            "clean_kept", "clean_total"`` (counted over
+            positive images), and ``"relabelled"``.
     """
     kept, dropped = distillation['kept'], distillation['dropped']
     text = f'Distillation kept {kept} of {kept + dropped} training images'
@@ -92,10 +93,12 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
         f'{verb} {of_total(distillation[count], distillation[total])} {noun}'
         for count, total, verb, noun in (
             ('noise_dropped', 'noise_total', 'dropped', 'mislabelled images'),
-            ('clean_kept', 'clean_total', 'kept', 'clean ones'),
+            ('clean_kept', 'clean_total', 'kept', 'clean positive ones'),
         )
         if distillation.get(count) is not None and distillation.get(total) is not None
     ]
+    if distillation.get('relabelled'):
+        known.append(f'relabelled {distillation["relabelled"]} images')
     return text + (f': it {" and ".join(known)}.' if known else '.')
 
 
@@ -116,13 +119,23 @@ def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:
 
 
 def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The protocols that the stage was scored under; an untested stage shows the default one without numbers."""
-    return [(name, stage[key]) for key, name in PROTOCOLS.items() if stage.get(key)] or [(PROTOCOLS['one_to_one'], {})]
+    """The protocols and radii that the stage was scored under; an untested stage shows the default without numbers.
+
+    A second radius stands in the results as ``one_to_one@15px``.
+    """
+    found = [
+        (f'{name} {key.partition("@")[2]}'.strip(), result)
+        for suffix in (False, True)
+        for protocol, name in PROTOCOLS.items()
+        for key, result in stage.items()
+        if key.partition('@')[0] == protocol and ('@' in key) == suffix and result
+    ]
+    return found or [(PROTOCOLS['one_to_one'], {})]
 
 
 def _protocol_cells(result: Mapping[str, Any]) -> list[str]:
-    interval = result.get('f1_ci95')
-    known = isinstance(interval, Sequence) and len(interval) == 2 and all(is_number(end) for end in interval)
+    interval: Sequence[Any] = result.get('f1_ci95') or ()
+    known = len(interval) == 2 and all(is_number(end) for end in interval)
     return [
         *(_share(result.get(key)) for key in ('precision', 'recall', 'f1')),
         f'{interval[0]:.3f}–{interval[1]:.3f}' if known else MISSING_INTERVAL,

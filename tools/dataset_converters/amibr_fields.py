@@ -131,7 +131,7 @@ def _splits_to_make(out: Path, arguments: dict[str, Any], overwrite: bool) -> di
     The old file of a split that is about to change is removed at once, so that it never names images of another set.
 
     Raises:
-        MitoutsError: The folder holds annotation files of another origin, or of other arguments and ``overwrite`` is off.
+        MitoutsError: The folder holds files of another origin, or of other arguments and ``overwrite`` is off.
     """
     todo: dict[str, set[str]] = {}
     outdated: list[Path] = []
@@ -158,7 +158,7 @@ def _check_origin(path: Path, arguments: dict[str, Any], overwrite: bool) -> lis
     made = info.get('mitouts') if isinstance(info, dict) else None
     if not isinstance(made, dict) or made.get('tool') != TOOL:
         raise MitoutsError(f'{path} was not made by this tool and is not touched; choose another --out')
-    found = made['arguments']
+    found = made.get('arguments', {})
     differing = sorted(key for key in {*found, *arguments} if found.get(key) != arguments.get(key))
     if not differing:
         return [image['file_name'] for image in document['images']]

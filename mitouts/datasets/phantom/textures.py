@@ -33,6 +33,9 @@ class TextureBank:
 
     def field(self, name: str, size_px: int, rng: np.random.Generator) -> np.ndarray:
         """A randomly placed and mirrored square cut of any size, repeated periodically where it exceeds the bank."""
+        if size_px < BANK_PX:
+            cut = self.patch(name, size_px, rng)[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
+            return np.ascontiguousarray(cut.T if rng.random() < 0.5 else cut)
         tile = getattr(self, name)
         index = np.arange(size_px)
         y, x = rng.integers(BANK_PX, size=2)

@@ -71,6 +71,8 @@ class EfficientNetLite(BaseModule):
             reached *= step
             self._stage_of_block.append(reached.bit_length() - 1)
             self._blocks.append(block)
+        if reached != stride:
+            raise ConfigError(f'backbone.num_blocks={num_blocks} ends at stride {reached}, not {stride}: change one of them')
         _fix_padding(self)
         for module in self.modules():
             if isinstance(module, nn.ReLU6):

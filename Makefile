@@ -1,0 +1,43 @@
+# Everything sets itself up: `make demo` and `make test` need Python 3.10 to 3.12 and make, nothing else.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := work_dirs/demo
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint format clean-demo clean
+
+help:  ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## Make .venv with everything that is needed
+
+$(READY): pyproject.toml constraints.txt tools/setup_venv.sh
+	bash tools/setup_venv.sh $(VENV)
+	touch $@
+
+demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and picture (minutes); again: shows the results
+	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
+	$(BIN)/python tools/train.py configs/uts/uts_lite0_phantom.py --work-dir $(DEMO) --resume
+
+test: $(READY)  ## All tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
+
+lint: $(READY)  ## Formatter, linter, type checker
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY)  ## Format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean-demo:  ## Forget the demo's data and results
+	rm -rf $(DEMO) data/phantom
+
+clean: clean-demo  ## Forget the environment too
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,55 @@
+"""Training samples as the model sees them, with their annotated points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+
+from mitouts.visualization.marks import Mark, draw_mark
+from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
+
+ANNOTATED_MARK = Mark(ANNOTATED, None)
+_SMALLEST_SIDE_PX = 240
+_FRAME_PX = 4
+
+
+def draw_sample(image: np.ndarray, points: np.ndarray, label: int, *, marker_px: float = 20.0) -> np.ndarray:
+    """Draw the annotated points of a sample as circles, and a frame around an image that is labelled positive.
+
+    A frame without a circle is a positive image whose figures are not annotated, or have left the image.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, RGB.
+        points: ``(G, 2)`` annotated points ``(x, y)`` in pixels.
+        label: The image label, 0 or 1.
+        marker_px: Radius of the circles in pixels of ``image``.
+
+    Returns:
+        ``(s * H, s * W, 3)`` uint8, RGB, enlarged by a whole number ``s`` until both sides have 240 px.
+    """
+    scale = max(1, -(-_SMALLEST_SIDE_PX // min(image.shape[:2])))
+    canvas = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    for x, y in (np.asarray(points, dtype=np.float64).reshape(-1, 2) + 0.5) * scale - 0.5:
+        draw_mark(canvas, ANNOTATED_MARK, x, y, marker_px * scale, pen=2)
+    if label:
+        canvas[:_FRAME_PX], canvas[-_FRAME_PX:] = POSITIVE_FRAME, POSITIVE_FRAME
+        canvas[:, :_FRAME_PX], canvas[:, -_FRAME_PX:] = POSITIVE_FRAME, POSITIVE_FRAME
+    return canvas
+
+
+def draw_item(item: dict[str, Any]) -> tuple[np.ndarray, str]:
+    """Draw one item of a data set.
+
+    Args:
+        item: ``inputs``, uint8 tensor ``(3, H, W)``, RGB; ``data_samples``, a :class:`mitouts.structures.PointSample`.
+
+    Returns:
+        The picture ``(H', W', 3)`` and its caption.
+    """
+    sample = item['data_samples']
+    points = np.asarray(sample.gt_points).reshape(-1, 2)
+    picture = draw_sample(item['inputs'].numpy().transpose(1, 2, 0), points, int(sample.gt_label))
+    plural = '' if len(points) == 1 else 's'
+    return picture, f'{sample.img_id}: label {int(sample.gt_label)}, {len(points)} point{plural}, case {sample.case_id}'

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
+from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.localization import froc_curve, score_localization
+from mitouts.registry import METRICS, TASK_UTILS
+
+
+def record(image_id: int, truth: list, points: list, **changes) -> ImageRecord:
+    default = ImageRecord(
+        image_id=image_id,
+        case_id=f'case {image_id // 2}',
+        label=int(len(truth) > 0),
+        score=max((point[2] for point in points), default=0.0),
+        map_max=max((point[2] for point in points), default=0.0),
+        truth=np.array(truth, dtype=np.float64).reshape(-1, 2),
+        points=np.array(points, dtype=np.float64).reshape(-1, 3),
+        width=240,
+        height=240,
+        mpp=0.25,
+    )
+    return replace(default, **changes)
+
+
+RECORDS = [
+    record(0, [[20, 20]], [[24, 23, 0.9], [20, 40, 0.8]]),
+    record(1, [[50, 50], [200, 60]], [[50, 75, 0.7]]),
+    record(2, [], [[10, 10, 0.4]]),
+    record(3, [[120, 120]], [[130, 120, 0.6], [10, 200, 0.55]]),
+]
+THRESHOLDS = {'image_threshold': 0.5, 'map_threshold': 0.5}
+
+
+def test_image_metric_by_hand():
+    records = [replace(RECORDS[0], score=0.4), *RECORDS[1:]]
+    block = ImageMetric()(records, **THRESHOLDS)['image']
+    assert (block['tp'], block['fp'], block['fn'], block['tn']) == (2, 0, 1, 1)
+    assert block['auc'] == pytest.approx(2.5 / 3)
+    assert (block['f1'], block['accuracy']) == pytest.approx((0.8, 0.75))
+
+
+def test_centroid_metric_by_hand():
+    results = CentroidMetric(num_bootstrap=50)(RECORDS, **THRESHOLDS)
+    assert list(results) == ['one_to_one', 'presence', 'froc']
+    one_to_one, presence = results['one_to_one'], results['presence']
+    assert [one_to_one[key] for key in ('tp', 'fp', 'fn')] == [3, 2, 1]
+    assert [presence[key] for key in ('tp', 'fp', 'fn')] == [4, 1, 1]
+    assert one_to_one['f1'] == pytest.approx(6 / 9)
+    assert presence['f1'] == pytest.approx(0.8)
+    assert one_to_one['radius'] == '30 px'
+    low, high = one_to_one['f1_ci95']
+    assert low <= one_to_one['f1'] <= high
+
+
+def test_centroid_metric_uses_the_map_threshold():
+    strict = CentroidMetric()(RECORDS, image_threshold=0.1, map_threshold=0.7)['one_to_one']
+    assert [strict[key] for key in ('tp', 'fp', 'fn')] == [1, 1, 3]
+
+
+def test_further_radii_name_themselves():
+    results = CentroidMetric(radius_px=[30, 15], num_bootstrap=0)(RECORDS, **THRESHOLDS)
+    assert list(results) == ['one_to_one', 'presence', 'froc', 'one_to_one@15px', 'presence@15px', 'froc@15px']
+    assert results['one_to_one']['tp'] == 3
+    assert results['one_to_one@15px']['tp'] == 2
+    assert results['one_to_one@15px']['radius'] == '15 px'
+    assert results['one_to_one']['f1_ci95'] is None
+
+
+def test_radius_in_micrometres_follows_each_image():
+    # 5 um are 20 px at 0.25 um/px and 40 px at 0.125: the detection 25 px away counts on the latter only.
+    coarse = CentroidMetric(radius_um=5.0)(RECORDS, **THRESHOLDS)['one_to_one']
+    fine = CentroidMetric(radius_um=5.0)([replace(each, mpp=0.125) for each in RECORDS], **THRESHOLDS)['one_to_one']
+    assert (coarse['tp'], fine['tp']) == (2, 3)
+    assert coarse['radius'] == '5 um'
+
+
+def test_radius_in_micrometres_needs_the_resolution():
+    records = [*RECORDS[:2], replace(RECORDS[2], mpp=None)]
+    with pytest.raises(AnnotationError, match=r'image 2 \(case case 1\) has no mpp'):
+        CentroidMetric(radius_um=7.5)(records, **THRESHOLDS)
+
+
+def test_one_protocol_only():
+    assert list(CentroidMetric(protocols=['presence'])(RECORDS, **THRESHOLDS)) == ['presence', 'froc']
+
+
+def test_froc_block_covers_all_thresholds():
+    block = CentroidMetric()(RECORDS, image_threshold=0.5, map_threshold=2.0)['froc']
+    curve = froc_curve([each.points for each in RECORDS], [each.truth for each in RECORDS], radius_px=30)
+    assert block['fp_per_image'] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
+    assert block['sensitivity'][-1] == curve.sensitivity[-1] == 0.75
+    assert block['average_sensitivity'] == pytest.approx(np.mean(block['sensitivity']))
+
+
+def test_results_are_plain_json():
+    results = {**ImageMetric()(RECORDS, **THRESHOLDS), **CentroidMetric()(RECORDS, **THRESHOLDS)}
+    assert json.loads(json.dumps(results, allow_nan=False)) == results
+
+
+def test_one_case_has_no_interval():
+    records = [replace(each, case_id='only') for each in RECORDS]
+    assert CentroidMetric()(records, **THRESHOLDS)['one_to_one']['f1_ci95'] is None
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'radius_px': 30, 'radius_um': 7.5}, 'radius_px or radius_um, not both'),
+        ({'radius_px': 0}, 'distinct positive radii, found 0'),
+        ({'radius_px': [30, 30]}, r'distinct positive radii, found \[30, 30\]'),
+        ({'protocols': ['hungarian']}, "unknown protocol 'hungarian'; known are one_to_one, presence"),
+    ],
+)
+def test_centroid_metric_refuses(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        CentroidMetric(**arguments)
+
+
+def test_configs_build_them_by_name():
+    metric = METRICS.build({'type': 'CentroidMetric', 'radius_px': [30, 15], 'seed': 3})
+    assert metric.radii == (30.0, 15.0)
+    built = metric(RECORDS, **THRESHOLDS)['one_to_one']
+    direct = score_localization(
+        [each.points for each in RECORDS],
+        [each.truth for each in RECORDS],
+        radius_px=30,
+        threshold=0.5,
+        cases=[each.case_id for each in RECORDS],
+        seed=3,
+    )
+    assert built == {**direct.to_dict(), 'radius': '30 px'}
+    assert METRICS.build({'type': 'ImageMetric'})(RECORDS, **THRESHOLDS)['image']['tp'] == 3
+
+
+@pytest.mark.parametrize(
+    ('config', 'expected'),
+    [
+        ({'type': 'MaxF1Threshold'}, 0.5),
+        ({'type': 'MaxF1Threshold', 'prevalence': 0.05}, 20.5),
+        ({'type': 'YoudenThreshold'}, 20.5),
+        ({'type': 'ClosestCornerThreshold'}, 13.5),
+        ({'type': 'FixedThreshold', 'value': 8.0}, 8.0),
+    ],
+)
+def test_threshold_selectors(config, expected):
+    # Descending: half the positives first, so (FPR, TPR) is (0, 0.5) there, (0.3, 0.7) below 14, and (1, 1) below 1.
+    labels = [1] * 10 + [0] * 3 + [1] * 4 + [0] * 7 + [1] * 6
+    assert TASK_UTILS.build(config)(np.arange(30, 0, -1), labels) == expected
+
+
+def test_threshold_selectors_refuse():
+    with pytest.raises(ValueError, match='needs both classes'):
+        TASK_UTILS.build({'type': 'MaxF1Threshold'})([0.1, 0.2], [0, 0])
+    with pytest.raises(ConfigError, match='prevalence must lie between 0 and 1'):
+        TASK_UTILS.build({'type': 'MaxF1Threshold', 'prevalence': 0})
+    with pytest.raises(ConfigError, match='value must be finite'):
+        TASK_UTILS.build({'type': 'FixedThreshold', 'value': float('nan')})

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from mitouts.errors import AnnotationError
+from mitouts.exchange.predictions import read_predictions, write_predictions
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    path = tmp_path / 'deep' / 'predictions.json'
+    points = np.array([[1.25, 2.5, 1 / 3], [0.1, 1e-7, 0.9]])
+    entries = [
+        {'image_id': 7, 'score': np.float32(0.5), 'points': points},
+        {'image_id': np.int64(2), 'score': 0, 'points': []},
+    ]
+    write_predictions(path, entries, {'checkpoint': 'a.pth'})
+    read = read_predictions(path)
+    assert read.info == {'checkpoint': 'a.pth'}
+    assert read.scores == {7: 0.5, 2: 0.0}
+    assert read.points[7].tolist() == points.tolist()
+    assert read.points[2].shape == (0, 3)
+    assert json.loads(path.read_text())['images'][1] == {'image_id': 2, 'score': 0.0, 'points': []}
+
+
+@pytest.mark.parametrize(
+    ('entry', 'message'),
+    [
+        ('entry', r"images\[1\] must be an object, found 'entry'"),
+        ({'image_id': 2, 'points': []}, r'images\[1\] lacks score'),
+        ({'image_id': 1, 'score': 0.5, 'points': []}, 'image 1 stands twice'),
+        ({'image_id': '2', 'score': 0.5, 'points': []}, "image_id must be an integer, found '2'"),
+        ({'image_id': 2, 'score': None, 'points': []}, 'image 2: score must be a finite number, found None'),
+        ({'image_id': 2, 'score': float('nan'), 'points': []}, 'image 2: score must be a finite number, found nan'),
+        ({'image_id': 2, 'score': 0.5, 'points': [[1, 2]]}, r'image 2: points .* shape \(1, 2\)'),
+        ({'image_id': 2, 'score': 0.5, 'points': [[1, 2, 0.5], [3]]}, 'image 2: points .* not three numbers'),
+        ({'image_id': 2, 'score': 0.5, 'points': [[1, 2, None]]}, r'image 2: point 0 is not finite: \[1.0, 2.0, nan\]'),
+        ({'image_id': 2, 'score': 0.5, 'points': None}, 'image 2: points must be a list'),
+    ],
+)
+def test_refuses_broken_entries(tmp_path, entry, message):
+    path = tmp_path / 'predictions.json'
+    entries = [{'image_id': 1, 'score': 0.5, 'points': []}, entry]
+    path.write_text(json.dumps({'images': entries}))
+    with pytest.raises(AnnotationError, match=message):
+        read_predictions(path)
+    with pytest.raises(AnnotationError, match=message):
+        write_predictions(tmp_path / 'other.json', entries, {})
+    assert not (tmp_path / 'other.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('{"images": [', 'not JSON'),
+        ('[]', "expected predictions as a JSON object with a list 'images', found list"),
+        ('{"annotations": []}', "with a list 'images', found the keys annotations"),
+        ('{"images": [], "info": "x"}', "'info' must be an object"),
+    ],
+)
+def test_refuses_other_files(tmp_path, text, message):
+    path = tmp_path / 'predictions.json'
+    path.write_text(text)
+    with pytest.raises(AnnotationError, match=message):
+        read_predictions(path)
+
+
+def test_refuses_a_missing_file(tmp_path):
+    with pytest.raises(AnnotationError, match='no such file'):
+        read_predictions(tmp_path / 'absent.json')

@@ -1,0 +1,100 @@
+"""Draw augmented samples of a config's data set with their points, to see what the model is trained on.
+
+    python tools/analysis/browse_dataset.py configs/wss/lite0_max_strong_amibr-fields.py --num 12 --epochs 3
+
+Half of the images are positive as far as there are any; an orange frame marks them, a circle each annotated figure.
+With several epochs the same image stands side by side as each of them draws it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from mitouts.engine.config import load_config
+from mitouts.errors import ConfigError
+from mitouts.registry import DATASETS, SCOPE
+from mitouts.utils.cli import run
+from mitouts.visualization.canvas import write_png
+from mitouts.visualization.contact_sheet import contact_sheet
+from mitouts.visualization.samples import draw_item
+
+COLUMNS = 6
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    config = load_config(args.config, args.cfg_options)
+    dataset = build_dataset(config, args.split)
+    indices = choose_images(dataset.labels(), args.num)
+    drawn = []
+    for epoch in range(args.epochs):
+        dataset.set_epoch(epoch)
+        drawn.append([draw_item(dataset[int(index)]) for index in indices])
+    tiles = [drawn[epoch][i][0] for i in range(len(indices)) for epoch in range(args.epochs)]
+    captions = [drawn[epoch][i][1] for i in range(len(indices)) for epoch in range(args.epochs)]
+    columns = args.epochs * max(1, COLUMNS // args.epochs)
+    out = Path(args.out or Path('work_dirs') / Path(args.config).stem / f'browse_{args.split}.png')
+    write_png(out, contact_sheet(tiles, captions, columns, args.tile_px))
+    positive = int(dataset.labels()[indices].sum())
+    print(f'{out}: {len(indices)} of {len(dataset)} {args.split} images, {positive} positive, {args.epochs} epoch(s)')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--split', choices=('train', 'val', 'test'), default='train', help='which dataloader (default: train)'
+    )
+    parser.add_argument('--num', type=_positive, default=24, help='number of images (default: 24)')
+    parser.add_argument('--epochs', type=_positive, default=1, help='draw each image in this many epochs (default: 1)')
+    parser.add_argument('--tile-px', type=_positive, default=260, help='side of a picture on the sheet (default: 260)')
+    parser.add_argument('--out', help='PNG to write (default: work_dirs/NAME_OF_CONFIG/browse_SPLIT.png)')
+    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides')
+    return parser.parse_args()
+
+
+def build_dataset(config: Config, split: str) -> Any:
+    """Build the data set of a split with its pipeline, seeded as training seeds it.
+
+    Raises:
+        ConfigError: The config has no such dataloader.
+    """
+    loader = config.get(f'{split}_dataloader')
+    if loader is None:
+        stages = ', '.join(f'{stage.name} ({stage.config})' for stage in config.get('stages', ()))
+        hint = f'it is a staged config, browse the config of a stage: {stages}' if stages else 'it has no such data set'
+        raise ConfigError(f'config {config.filename} lacks {split}_dataloader: {hint}')
+    init_default_scope(config.get('default_scope', SCOPE))
+    dataset = DATASETS.build(loader.dataset)
+    dataset.seed = config.get('randomness', {}).get('seed') or 0
+    return dataset
+
+
+def choose_images(labels: np.ndarray, num: int) -> np.ndarray:
+    """At most ``num`` indices in ascending order, spread over the data set, half of them positive where possible."""
+    positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
+    num_positive = min(len(positive), max(num // 2, num - len(negative)))
+    num_negative = min(len(negative), num - num_positive)
+    return np.sort(np.concatenate([_spread(positive, num_positive), _spread(negative, num_negative)]))
+
+
+def _spread(indices: np.ndarray, num: int) -> np.ndarray:
+    return indices[np.linspace(0, len(indices) - 1, num).round().astype(int)] if num else indices[:0]
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 1, found {text}')
+    return value
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,91 @@
+"""Time and memory of one-to-one matching against the plain way: a full distance matrix and SciPy's assignment an image.
+
+    python tools/benchmarks/bench_matching.py
+
+Both ways run in the same process, one after the other; what counts is their ratio. The last lines match single slides
+whose points form one connected component; there the full matrix is only sized up, not made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from mitouts.functional.matching import count_images, match_one_to_one
+
+RADIUS_PX = 30.0
+FloatArray = NDArray[np.float64]
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--images', type=int, default=10_000, help='images of 100 points each (default: 10000)')
+    parser.add_argument('--slide-points', type=int, default=100_000, help='points of a slide (default: 100000)')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    generator = np.random.default_rng(args.seed)
+    console = Console()
+    console.print(_images_table(generator, args.images))
+    console.print(_slides_table(generator, args.slide_points))
+
+
+def plain_counts(preds: list[FloatArray], truths: list[FloatArray]) -> int:
+    """Count the true positives with a full matrix for each image."""
+    tp = 0
+    for pred, truth in zip(preds, truths):
+        distance = cdist(pred, truth)
+        rows, cols = linear_sum_assignment(np.where(distance <= RADIUS_PX, distance, 1e6))
+        tp += int((distance[rows, cols] <= RADIUS_PX).sum())
+    return tp
+
+
+def _images_table(generator: np.random.Generator, num_images: int) -> Table:
+    table = Table(title=f'{num_images} images, 100 predictions and 100 annotations each, radius {RADIUS_PX:g} px')
+    for column in ('image side', 'TP', 'ours', 'plain', 'plain / ours'):
+        table.add_column(column, justify='right')
+    for side in (2000, 1000, 500, 256):
+        preds = [generator.random((100, 2)) * side for _ in range(num_images)]
+        truths = [generator.random((100, 2)) * side for _ in range(num_images)]
+        ours_s, counts = _timed(lambda: count_images(preds, truths, RADIUS_PX, protocol='one_to_one'))  # noqa: B023
+        plain_s, tp = _timed(lambda: plain_counts(preds, truths))  # noqa: B023
+        assert int(counts[:, 0].sum()) == tp, 'the two ways disagree'
+        table.add_row(f'{side} px', str(tp), f'{ours_s:.2f} s', f'{plain_s:.2f} s', f'{plain_s / ours_s:.1f}')
+    return table
+
+
+def _slides_table(generator: np.random.Generator, num_points: int) -> Table:
+    table = Table(title=f'One slide, {num_points} predictions and {num_points} annotations, radius {RADIUS_PX:g} px')
+    for column in ('neighbours of a point', 'TP', 'ours', 'peak', 'full matrix', 'full matrix / peak'):
+        table.add_column(column, justify='right')
+    for neighbours in (1, 5, 10):
+        side = np.sqrt(num_points * np.pi * RADIUS_PX**2 / neighbours)
+        pred, truth = generator.random((num_points, 2)) * side, generator.random((num_points, 2)) * side
+        ours_s, matches = _timed(lambda: match_one_to_one(pred, truth, RADIUS_PX))  # noqa: B023
+        tracemalloc.start()
+        match_one_to_one(pred, truth, RADIUS_PX)
+        peak_mb = tracemalloc.get_traced_memory()[1] / 2**20
+        tracemalloc.stop()
+        matrix_mb = 8 * num_points**2 / 2**20
+        memory = f'{peak_mb:.0f} MiB', f'{matrix_mb:.0f} MiB', f'{matrix_mb / peak_mb:.0f}'
+        table.add_row(str(neighbours), str(len(matches.pred_index)), f'{ours_s:.2f} s', *memory)
+    return table
+
+
+def _timed(function: Callable) -> tuple[float, object]:
+    start = time.perf_counter()
+    result = function()
+    return time.perf_counter() - start, result
+
+
+if __name__ == '__main__':
+    main()

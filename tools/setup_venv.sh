@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Make the virtual environment of this checkout: tools/setup_venv.sh FOLDER
+set -eu
+venv=${1:?usage: $0 FOLDER}
+
+usable() { "$1" -c 'import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' >/dev/null 2>&1; }
+
+if ! usable "$venv/bin/python"; then
+  python=
+  for candidate in ${PYTHON:-} python3.11 python3.12 python3.10 python3 python; do
+    if usable "$candidate"; then python=$candidate; break; fi
+  done
+  if [ -z "$python" ]; then
+    echo 'error: no Python 3.10 to 3.12 with venv was found; install one, or name it: make PYTHON=/path/to/python' >&2
+    exit 2
+  fi
+  "$python" -m venv --clear "$venv"
+fi
+"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+# mmcv asks for opencv-python, albumentations for the headless build; both write into one folder, and only the headless
+# one can be imported on a machine without a display's libraries.
+if "$venv/bin/python" -m pip show --quiet opencv-python 2>/dev/null; then
+  "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
+  "$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall --constraint constraints.txt opencv-python-headless
+fi
+"$venv/bin/python" -c 'import cv2, mitouts' || { echo 'error: the environment is broken; make clean and try again' >&2; exit 1; }
