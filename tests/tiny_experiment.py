@@ -23,7 +23,8 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='CheckpointHook', save_best='image/f1'),
 )
-custom_hooks = [dict(type=name) for name in ('EpochSeedHook', 'NonFiniteLossHook', 'CalibrationHook', 'TrainingClockHook')]
+hooks = ('EpochSeedHook', 'NonFiniteLossHook', 'CalibrationHook', 'TrainingClockHook')
+custom_hooks = [dict(type=name) for name in hooks]
 env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='gloo'))
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(window_size=1, by_epoch=True)
@@ -41,7 +42,7 @@ val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=3e-3))
 param_scheduler = [dict(type='CosineAnnealingLR', T_max='max_epochs', by_epoch=True, convert_to_iter_based=True)]
-distillation = dict(criterion=dict(type='CentroidDisagreement', radius_px=12))
+distillation = dict(criterion=dict(type='CentroidDisagreement', radius_px=12, policy='any_true'))
 def loader(split, pipeline, sampler, **more):
     dataset = dict(type='PointDataset', ann_file=f'DATA/{split}.json', data_root=None, pipeline=pipeline)
     return dict(batch_size=4, num_workers=0, persistent_workers=False, sampler=sampler, dataset=dataset, **more)
@@ -58,7 +59,7 @@ del loader
 
 
 def write_split(folder: Path, name: str, count: int, seed: int) -> None:
-    """Half of the images hold one dark blob, at an annotated place; of the positives every fourth is marked as noise."""
+    """Half of the images hold one dark blob, at an annotated place; every fourth positive is noise."""
     generator = np.random.default_rng(seed)
     images, annotations = [], []
     for number in range(count):

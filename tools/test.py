@@ -30,7 +30,7 @@ def main() -> None:
     init_launcher(args.launcher)
     work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem / 'test')
     config = load_config(args.config, args.cfg_options)
-    tested = runs.test(
+    tested = runs.evaluate(
         config, args.checkpoint, work_dir, launcher=args.launcher, out=args.out, show_dir=args.show_dir
     )
     if is_main_process():

@@ -24,7 +24,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
     parser.add_argument('--stages', nargs='+', default=[], metavar='NAME', help='run only these stages')
     parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides; STAGE.KEY=VALUE in a staged config'
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='overrides; STAGE.KEY=VALUE in a staged config',
     )
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torchrun of torch < 2 passes it.

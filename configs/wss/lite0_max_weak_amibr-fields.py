@@ -1,4 +1,5 @@
-# A Student's training (weak augmentation); on all of the data it is the control that tells distillation from augmentation.
+# A Student's training (weak augmentation); on all of the data it is the control that tells distillation from
+# augmentation.
 _base_ = './lite0_max_strong_amibr-fields.py'
 
 train_dataloader = dict(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch.utils.data import get_worker_info
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
-from mitouts.registry import DATASETS
+from mitouts.registry import DATASETS, TRANSFORMS
 
 
 @DATASETS.register_module()
@@ -25,8 +25,8 @@ class PointDataset(BaseDataset):
 
     Args:
         ann_file: Annotation file.
-        data_root: Folder that ``file_name`` is relative to; default ``info.mitouts.image_root`` of the file (a distilled
-            file names its source's folder there), and without it the folder of ``ann_file``.
+        data_root: Folder that ``file_name`` is relative to; default ``info.mitouts.image_root`` of the file (a
+            distilled file names its source's folder there), and without it the folder of ``ann_file``.
         positive_categories: Category ids that count as positive; ``[1, 2]`` trains with hard negatives as positives.
         pipeline: Transforms.
         seed: Seed of the augmentation.
@@ -50,12 +50,14 @@ class PointDataset(BaseDataset):
         self.positive_categories = tuple(positive_categories)
         self.image_root = Path(data_root) if data_root else None
         self.seed = seed
-        self.case_subset = None if case_subset is None else set(case_subset)
+        self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         # Shared memory: persistent workers see the epoch that the hook sets in the main process.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._generator_key: tuple[int, ...] = ()
         self._generator = np.random.default_rng(0)
-        super().__init__(ann_file=str(ann_file), pipeline=list(pipeline), **kwargs)
+        # Built here, because mmengine would look for our steps in its own registry unless a default scope is set.
+        steps = [TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline]
+        super().__init__(ann_file=str(ann_file), pipeline=steps, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry an image: paths, label, points."""
@@ -97,7 +99,9 @@ class PointDataset(BaseDataset):
 
     def _check_entries(self, entries: list[dict[str, Any]]) -> None:
         if not entries:
-            raise AnnotationError(f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}')
+            raise AnnotationError(
+                f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}'
+            )
         missing = [entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()]
         if missing:
             raise AnnotationError(

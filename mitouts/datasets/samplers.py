@@ -58,7 +58,9 @@ class ClassBalancedSampler(Sampler[int]):
         members = self._by_class[value]
         start = self.epoch * count
         first, last = start // len(members), (start + count - 1) // len(members)
-        stream = [np.random.default_rng([self.seed, value, turn]).permutation(members) for turn in range(first, last + 1)]
+        stream = [
+            np.random.default_rng([self.seed, value, turn]).permutation(members) for turn in range(first, last + 1)
+        ]
         offset = start - first * len(members)
         return np.concatenate(stream)[offset : offset + count]
 

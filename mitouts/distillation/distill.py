@@ -55,11 +55,11 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
     if not settings or 'criterion' not in settings:
         raise ConfigError(
             f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
-            "or pass --cfg-options +distillation.criterion.type=CentroidDisagreement"
+            'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
     criterion = TASK_UTILS.build(settings.criterion)
     out_dir = Path(out_dir)
-    run = runs.test(_on_training_images(config, criterion), checkpoint, out_dir, launcher=launcher)
+    run = runs.evaluate(_on_training_images(config, criterion), checkpoint, out_dir, launcher=launcher)
     thresholds = run.results['image_threshold'], run.results['map_threshold']
     ann_file = Path(config.train_dataloader.dataset.ann_file)
     document = read_coco(ann_file)
@@ -81,7 +81,9 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
             'image_root': os.path.relpath(root, out_dir.resolve()),
         }
         write_json(result.distilled, clean_document(document, verdicts, provenance))
-        samples = [_sample(images[record.image_id], record, verdicts[record.image_id], thresholds[1]) for record in run.records]
+        samples = [
+            _sample(images[record.image_id], record, verdicts[record.image_id], thresholds[1]) for record in run.records
+        ]
         write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
     return result
 
@@ -143,7 +145,9 @@ def _on_training_images(config: Config, criterion: Any) -> Config:
     dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
     changed.test_dataloader.dataset = dataset
     changed.test_evaluator.metrics = []
-    changed.test_evaluator.thresholds = 'select' if getattr(criterion, 'threshold_from', 'val') == 'train' else 'checkpoint'
+    changed.test_evaluator.thresholds = (
+        'select' if getattr(criterion, 'threshold_from', 'val') == 'train' else 'checkpoint'
+    )
     return changed
 
 

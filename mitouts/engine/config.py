@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,16 +64,16 @@ def set_key(config: Any, key: str, value: Any, *, add: bool = False) -> None:
         ConfigError: The key is not there (and ``add`` is False); the nearest one is named.
     """
     parts = key.split('.')
-    node = config
+    node: Any = config
     for depth, part in enumerate(parts[:-1]):
-        if add and isinstance(node, (Mapping, Config)) and part not in node:
+        if add and isinstance(node, (dict, Config)) and part not in node:
             node[part] = ConfigDict()
         node = _child(node, parts, depth)
     last = parts[-1]
     if isinstance(node, list):
         _child(node, parts, len(parts) - 1)
         node[int(last)] = value
-    elif isinstance(node, (Mapping, Config)):
+    elif isinstance(node, (dict, Config)):
         if not add:
             _child(node, parts, len(parts) - 1)
         node[last] = ConfigDict(value) if isinstance(value, dict) else value
@@ -87,7 +87,7 @@ def _child(node: Any, parts: list[str], depth: int) -> Any:
         if part.lstrip('-').isdigit() and -len(node) <= int(part) < len(node):
             return node[int(part)]
         raise ConfigError(f'{here}: expected an index from 0 to {len(node) - 1}, found {part!r}')
-    if not isinstance(node, (Mapping, Config)):
+    if not isinstance(node, (dict, Config)):
         raise ConfigError(f'{here}: {".".join(parts[:depth])} is {node!r}, which has no keys')
     if part in node:
         return node[part]

@@ -41,7 +41,7 @@ def collect_environment() -> dict[str, str]:
 
 
 def git_commit() -> str:
-    """Short hash of the checkout that the package runs from, with ``-dirty`` for local changes; ``none`` outside git."""
+    """Short hash of the checkout, with ``-dirty`` for local changes; ``none`` outside git."""
     folder = Path(mitouts.__file__).resolve().parent.parent
     command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
     try:

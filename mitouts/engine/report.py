@@ -48,7 +48,7 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
         )
         for name, pairs in records.items()
     }
-    overlays = []
+    overlays, last = [], 'nothing'
     if stages:
         last = stages[-1].name
         threshold = tested[last]['map_threshold']
@@ -63,6 +63,7 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
         curves={stage.name: read_scalars(experiment.folder(stage.name)) for stage in stages if stage.kind == 'train'},
         histograms=histograms,
         distillation=results.get('distillation'),
+        overlay_title=f'{last} on test images',
     )
 
 

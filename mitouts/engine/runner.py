@@ -27,7 +27,7 @@ class Runner(EngineRunner):
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     @master_only
-    def save_checkpoint(  # type: ignore[override]
+    def save_checkpoint(
         self,
         out_dir: str,
         filename: str,

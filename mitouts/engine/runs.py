@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.predictions import write_predictions
+from mitouts.registry import UnknownComponentError
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -36,7 +38,7 @@ class TrainRun:
 
 
 @dataclass(frozen=True)
-class TestRun:
+class EvaluationRun:
     """What a test gives."""
 
     results: dict[str, Any]
@@ -60,14 +62,15 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
     _need(config, TRAINING_KEYS[:3])
     if not resume:
         _set_aside(work_dir)
-    runner = _build(config, work_dir, launcher, resume=resume)
     keep_freed_memory()
-    runner.train()
+    with _located(config):
+        runner = _build(config, work_dir, launcher, resume=resume)
+        runner.train()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
     return TrainRun(checkpoint_of(work_dir), float(seconds) / 60)
 
 
-def test(
+def evaluate(
     config: Config,
     checkpoint: str | Path,
     work_dir: str | Path,
@@ -75,7 +78,7 @@ def test(
     launcher: str = 'none',
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
-) -> TestRun:
+) -> EvaluationRun:
     """Test a checkpoint on the config's test images.
 
     Args:
@@ -92,8 +95,9 @@ def test(
     config.custom_hooks = [hook for hook in hooks if hook['type'] not in ('EMAHook', 'DistillationHook')]
     config.load_from = str(checkpoint)
     config.model.backbone.weights = None
-    runner = _build(config, Path(work_dir), launcher)
-    runner.test()
+    with _located(config):
+        runner = _build(config, Path(work_dir), launcher)
+        runner.test()
     evaluator = runner.test_evaluator
     dataset = runner.test_dataloader.dataset
     paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
@@ -105,7 +109,7 @@ def test(
             write_overlays(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
-    return TestRun(evaluator.results, evaluator.records, paths)
+    return EvaluationRun(evaluator.results, evaluator.records, paths)
 
 
 def save_predictions(
@@ -121,6 +125,16 @@ def save_predictions(
         'map_threshold': results['map_threshold'],
     }
     write_predictions(path, images, info)
+
+
+@contextmanager
+def _located(config: Config) -> Iterator[None]:
+    """Give an unknown component's error the whole path of its config key."""
+    try:
+        yield
+    except UnknownComponentError as error:
+        error.locate(config._cfg_dict)
+        raise
 
 
 def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = False) -> Runner:
@@ -151,7 +165,7 @@ def _radius_px(config: Config) -> Any:
 
 def _set_aside(work_dir: Path) -> None:
     """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
-    old = [path for path in work_dir.glob('*.pth')] + [path for path in [work_dir / 'last_checkpoint'] if path.exists()]
+    old = list(work_dir.glob('*.pth')) + [path for path in [work_dir / 'last_checkpoint'] if path.exists()]
     if not old or not is_main_process():
         return
     number = 1 + sum(1 for _ in work_dir.glob('previous_*'))

@@ -1,4 +1,4 @@
-"""Staged experiments: train, distil, train again, test; each stage in a work dir of its own, finished or to be redone."""
+"""Staged experiments: train, distil, train again, test; each stage in a work dir of its own."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Experiment:
             (folder / STAGE_FILE).unlink(missing_ok=True)
             write_json(
                 folder / STARTED_FILE,
-                {'fingerprint': fingerprint, 'environment': collect_environment()},
+                {'fingerprint': fingerprint, 'seed': config.randomness.seed, 'environment': collect_environment()},
             )
         barrier()
         self._say(f'stage {stage.name}: {"goes on" if go_on else "begins"}')
@@ -119,11 +119,17 @@ class Experiment:
             checkpoint, minutes, images = trained.checkpoint, trained.minutes, training_size(config)
         else:
             checkpoint, minutes, images = self._model(stage), 0.0, 0
-        test = runs.test(
+        test = runs.evaluate(
             config, checkpoint, folder / 'test', launcher=self.launcher, out=folder / 'predictions.json'
         )
         tested = {key: value for key, value in test.results.items() if key != 'images'}
-        return {'kind': stage.kind, 'minutes': minutes, 'images': images, 'test_images': test.results['images'], **tested}
+        return {
+            'kind': stage.kind,
+            'minutes': minutes,
+            'images': images,
+            'test_images': test.results['images'],
+            **tested,
+        }
 
     def _model(self, stage: Stage) -> Path:
         assert stage.model_from is not None
@@ -195,7 +201,7 @@ def load_experiment(
     per_stage = split_overrides(cfg_options, names)
     stages = []
     for description in descriptions:
-        stage = _read_stage(dict(description), Path(path).parent, per_stage[description['name']])
+        stage = _read_stage(dict(description), Path(path).parent, per_stage[description.get('name', '')])
         if amp and stage.kind == 'train':
             enable_amp(stage.config)
         stages.append(stage)
@@ -232,7 +238,9 @@ def _read_stage(description: dict[str, Any], folder: Path, overrides: Sequence[s
     apply_overrides(config, overrides)
     unknown = set(description) - {'model_from', 'data_from'}
     if unknown:
-        raise ConfigError(f'stage {name}: unknown keys {", ".join(sorted(unknown))}; it may have model_from and data_from')
+        raise ConfigError(
+            f'stage {name}: unknown keys {", ".join(sorted(unknown))}; it may have model_from and data_from'
+        )
     return Stage(name, kind, config, **description)
 
 
@@ -240,9 +248,13 @@ def _check_references(stages: Sequence[Stage]) -> None:
     seen: dict[str, str] = {}
     for stage in stages:
         if stage.kind != 'train' and seen.get(stage.model_from or '') != 'train':
-            raise ConfigError(f'stage {stage.name}: model_from must name an earlier training stage, found {stage.model_from!r}')
+            raise ConfigError(
+                f'stage {stage.name}: model_from must name an earlier training stage, found {stage.model_from!r}'
+            )
         if stage.data_from is not None and seen.get(stage.data_from) != 'distill':
-            raise ConfigError(f'stage {stage.name}: data_from must name an earlier distill stage, found {stage.data_from!r}')
+            raise ConfigError(
+                f'stage {stage.name}: data_from must name an earlier distill stage, found {stage.data_from!r}'
+            )
         if stage.name in seen:
             raise ConfigError(f'two stages are called {stage.name!r}')
         seen[stage.name] = stage.kind

@@ -188,7 +188,5 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
 
 def gather_by_id(raw: list[RawPrediction]) -> list[RawPrediction]:
     """All ranks' predictions on every rank, one an image, by ascending image id."""
-    merged = {
-        prediction.image_id: prediction for part in dist.all_gather_object(raw) for prediction in part
-    }
+    merged = {prediction.image_id: prediction for part in dist.all_gather_object(raw) for prediction in part}
     return [merged[image_id] for image_id in sorted(merged)]

@@ -59,14 +59,14 @@ def to_rgb_uint8(image: NDArray, source: str | Path) -> NDArray[np.uint8]:
     if image.dtype != np.uint8:
         raise ImageError(f'image {source} holds {image.dtype}, expected 8 or 16 bits a channel: convert it first')
     if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
     if image.shape[2] == 4:
         alpha = image[..., 3:].astype(np.float32) / 255
         opaque = image[..., :3] * alpha + 255 * (1 - alpha)
         return np.ascontiguousarray(np.round(opaque[..., ::-1]).astype(np.uint8))
     if image.shape[2] != 3:
         raise ImageError(f'image {source} has {image.shape[2]} channels, expected 1, 3 or 4')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def write_rgb(path: str | Path, image: NDArray[np.uint8]) -> None:
@@ -80,7 +80,9 @@ def write_rgb(path: str | Path, image: NDArray[np.uint8]) -> None:
     try:
         done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error as error:
-        raise ImageError(f'image {path} cannot be written: {path.suffix!r} is not one of {", ".join(SUFFIXES)}') from error
+        raise ImageError(
+            f'image {path} cannot be written: {path.suffix!r} is not one of {", ".join(SUFFIXES)}'
+        ) from error
     if not done:
         raise ImageError(f'image {path} cannot be encoded')
     path.write_bytes(data.tobytes())

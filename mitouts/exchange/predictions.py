@@ -41,7 +41,8 @@ def write_predictions(
 
     Args:
         path: The JSON file; its folder is made where it does not exist.
-        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels.
+        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels; further
+            keys, such as the ``file_name`` of an image without an annotation file, are kept.
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
@@ -50,8 +51,8 @@ def write_predictions(
     """
     checked = _check(path, images)
     entries = [
-        {'image_id': image_id, 'score': score, 'points': checked.points[image_id]}
-        for image_id, score in checked.scores.items()
+        {**image, 'image_id': image_id, 'score': score, 'points': checked.points[image_id]}
+        for image, (image_id, score) in zip(images, checked.scores.items())
     ]
     write_json(path, {'info': dict(info), 'images': entries})
 

@@ -18,7 +18,7 @@ def mean_pool(values: Tensor) -> Tensor:
     return values.flatten(2).mean(dim=2)
 
 
-def log_sum_exp_pool(values: Tensor, sharpness: float) -> Tensor:
+def log_sum_exp_pool(values: Tensor, sharpness: Tensor | float) -> Tensor:
     """Smooth maximum ``log(mean(exp(r x))) / r`` (Pinheiro and Collobert 2015), in float32.
 
     It tends to the mean for ``r -> 0`` and to the maximum for ``r -> inf``.
@@ -34,15 +34,31 @@ def top_k_mean(values: Tensor, k: int) -> Tensor:
 
 
 def generalized_mean(values: Tensor, power: Tensor | float, eps: float = 1e-6) -> Tensor:
-    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below eps count as eps."""
-    clamped = values.float().flatten(2).clamp(min=eps)
-    return clamped.pow(power).mean(dim=2).pow(1 / power)
+    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below eps count as eps.
+
+    It is the exponential of the log-sum-exp pooling of ``log x``: as powers, ``1e-6 ** 10`` or ``20 ** 30`` would leave
+    the range of float32.
+    """
+    return log_sum_exp_pool(values.float().clamp(min=eps).log(), power).exp()
 
 
 def noisy_or(probabilities: Tensor, eps: float = 1e-6) -> Tensor:
     """``1 - prod(1 - p)`` (Maron and Lozano-Perez 1998), in float32 and in log space."""
-    log_absent = torch.log1p(-probabilities.float().flatten(2).clamp(max=1 - eps)).sum(dim=2)
-    return -torch.expm1(log_absent)
+    return -torch.expm1(_log_absent(probabilities, eps))
+
+
+def noisy_or_logit(probabilities: Tensor, eps: float = 1e-6) -> Tensor:
+    """Logit of :func:`noisy_or`, ``log(1 - e^a) - a`` with ``a = sum(log(1 - p))``, in float32.
+
+    Twenty positions at p = 0.5, an untrained map, already make a probability that float32 can hardly tell from 1: its
+    own logit has no gradient left, this one has.
+    """
+    log_absent = _log_absent(probabilities, eps).clamp(max=-torch.finfo(torch.float32).tiny)
+    return torch.log(-torch.expm1(log_absent)) - log_absent
+
+
+def _log_absent(probabilities: Tensor, eps: float) -> Tensor:
+    return torch.log1p(-probabilities.float().flatten(2).clamp(max=1 - eps)).sum(dim=2)
 
 
 def attention_pool(values: Tensor, attention_logits: Tensor) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,8 @@ def mask_components(
         the label image ``(H, W)`` with 0 outside the components that were kept.
     """
     mask = (score_map > threshold).astype(np.uint8)
-    count, labels = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    labels = np.asarray(found, dtype=np.int32)
     if count == 1:
         return np.zeros((0, 3)), labels
     rows, columns = np.nonzero(labels)

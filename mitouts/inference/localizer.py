@@ -108,7 +108,8 @@ class Localizer:
         calibration = self.model.calibration
         points = map_to_points(
             output.score_map[0].cpu().numpy(),
-            *resized.shape[:2],
+            resized.shape[0],
+            resized.shape[1],
             self.model.geometry,
             map_threshold=calibration['map_threshold'],
             min_score=min_score,
@@ -129,12 +130,13 @@ class Localizer:
         scale = mpp / self.mpp
         if scale > MAX_UPSAMPLING:
             raise ImageError(
-                f'the image has {mpp} um/px and the model needs {self.mpp}: enlarging it {scale:.2f} times would invent '
-                f'detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification'
+                f'the image has {mpp} um/px and the model needs {self.mpp}: enlarging it {scale:.2f} times would '
+                f'invent detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification'
             )
         return 1.0 if abs(scale - 1) < 0.01 else scale
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)

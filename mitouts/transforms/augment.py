@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +45,7 @@ class Augment(Transform):
 
     A label that was derived from the points is derived again from those that are left; a label that was given
     (image-level data, pseudo-labels) stays as it is. The draw is a function of ``augmentation_seed`` alone.
+    Only square images are transposed: an oblong one would change its size.
 
     Args:
         recipe: ``alpha``, ``beta`` or ``elastic``.
@@ -56,15 +59,20 @@ class Augment(Transform):
         if recipe not in RECIPES:
             raise ConfigError(f'Augment.recipe must be one of {sorted(RECIPES)}, found {recipe!r}')
         steps = [_build(step) for step in [*RECIPES[recipe], *extra]]
-        self.compose = A.Compose(
-            steps,
-            keypoint_params=A.KeypointParams(format='xy', remove_invisible=True),
-            seed=0,
-        )
+        self.compose = _compose(steps)
+        # An oblong image that is transposed no longer fits its batch.
+        self.compose_oblong = _compose([step for step in steps if not isinstance(step, A.Transpose)])
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        self.compose.set_random_seed(results['augmentation_seed'])
-        out = self.compose(image=results['img'], keypoints=results['gt_points'])
+        height, width = results['img'].shape[:2]
+        compose = self.compose if height == width else self.compose_oblong
+        seed = results['augmentation_seed']
+        # set_random_seed would give every step a generator of its own with one and the same seed, so that all steps
+        # with equal p would happen together or not at all.
+        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        # A point may lie in the outer half of a border pixel, which albumentations takes for outside.
+        points = np.clip(results['gt_points'], 0, (width - 1, height - 1))
+        out = compose(image=results['img'], keypoints=points)
         results['img'] = out['image']
         results['gt_points'] = np.asarray(out['keypoints'], dtype=np.float32).reshape(-1, 2)
         if not results['label_given']:
@@ -72,13 +80,20 @@ class Augment(Transform):
         return results
 
 
+def _compose(steps: list[A.BasicTransform]) -> A.Compose:
+    return A.Compose(steps, keypoint_params=A.KeypointParams(format='xy', remove_invisible=True), seed=0)
+
+
 def _build(step: dict[str, Any]) -> A.BasicTransform:
     arguments = dict(step)
-    name = arguments.pop('type')
+    name = str(arguments.pop('type', None))
     kind = getattr(A, name, None)
     if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
         raise ConfigError(f'Augment: albumentations {A.__version__} has no transform {name!r}')
     try:
-        return kind(**arguments)
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            # It warns of arguments that it does not know or changes, and goes on without them.
+            warnings.simplefilter('error', UserWarning)
+            return kind(**arguments)
+    except (TypeError, ValueError, UserWarning) as error:
         raise ConfigError(f'Augment: {name} cannot be built from {arguments}: {error}') from error

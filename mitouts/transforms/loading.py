@@ -13,7 +13,7 @@ from mitouts.transforms.base import Transform
 class LoadImage(Transform):
     """Read ``img_path`` as RGB uint8 ``(H, W, 3)`` into ``img``.
 
-    Grey images become RGB, alpha is blended onto white, 16-bit images are scaled to 8 bits; each is warned of once.
+    Grey images become RGB, alpha is blended onto white, 16-bit images are scaled to 8 bits with a warning.
 
     Raises:
         ImageError: The file is missing, unreadable, or not of the size that the annotation file states.

@@ -29,5 +29,5 @@ def run(main: Callable[[], int | None]) -> None:
         sys.exit(130)
 
 
-def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:  # noqa: ANN001
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
     print(f'warning: {message}', file=file or sys.stderr)

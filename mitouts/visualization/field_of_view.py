@@ -14,14 +14,10 @@ from mitouts.functional.matching import match_one_to_one
 from mitouts.visualization.overlay import draw_overlay
 
 
-def overlay_of(
-    record: ImageRecord, image_path: str | Path, *, threshold: float, radius_px: float
-) -> NDArray[np.uint8]:
+def overlay_of(record: ImageRecord, image_path: str | Path, *, threshold: float, radius_px: float) -> NDArray[np.uint8]:
     """Overlay of one image: true positives, missed figures, false positives."""
     image = read_rgb(image_path)
-    return draw_overlay(
-        image, record.truth, record.points, threshold=threshold, radius_px=radius_px, mpp=record.mpp
-    )
+    return draw_overlay(image, record.truth, record.points, threshold=threshold, radius_px=radius_px, mpp=record.mpp)
 
 
 def write_overlays(

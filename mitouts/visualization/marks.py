@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mitouts.visualization.palette import FALSE_POSITIVE, HARD_NEGATIVE, MISSED, OUTLINE, RGB, TRUE_POSITIVE
+from mitouts.visualization.palette import FALSE_POSITIVE, HARD_NEGATIVE, MISSED, OUTLINE, PREDICTED, RGB, TRUE_POSITIVE
 
 _SHIFT = 4
 Shape = Callable[[float, float, float], list[np.ndarray]]
@@ -50,6 +50,7 @@ def _diagonal_cross(x: float, y: float, radius: float) -> list[np.ndarray]:
 TRUE_POSITIVE_MARK = Mark(TRUE_POSITIVE, None)
 MISSED_MARK = Mark(MISSED, _square)
 FALSE_POSITIVE_MARK = Mark(FALSE_POSITIVE, _triangle)
+PREDICTED_MARK = Mark(PREDICTED, None)
 HARD_NEGATIVE_MARK = Mark(HARD_NEGATIVE, _diagonal_cross, closed=False, size=0.6)
 
 

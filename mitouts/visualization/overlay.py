@@ -28,12 +28,14 @@ class Outcome(NamedTuple):
         hit_truth: ``(M, 2)`` the annotation of each.
         missed: ``(K, 2)`` annotations without a prediction.
         false: ``(F, 3)`` predictions ``(x, y, score)`` without an annotation.
+        unjudged: ``(U, 3)`` predictions ``(x, y, score)`` on an image whose truth is not known.
     """
 
     hits: np.ndarray
     hit_truth: np.ndarray
     missed: np.ndarray
     false: np.ndarray
+    unjudged: np.ndarray
 
 
 class _Style(NamedTuple):
@@ -43,30 +45,33 @@ class _Style(NamedTuple):
     text_px: float
 
 
-def sort_points(truth: np.ndarray, points: np.ndarray, *, threshold: float, radius_px: float) -> Outcome:
+def sort_points(truth: np.ndarray | None, points: np.ndarray, *, threshold: float, radius_px: float) -> Outcome:
     """Match one to one and sort the points by what came of them.
 
     Args:
-        truth: ``(G, 2)`` annotated points in pixels.
+        truth: ``(G, 2)`` annotated points in pixels; None where nobody annotated the image.
         points: ``(P, 3)`` predicted points ``(x, y, score)``.
         threshold: A prediction counts when its score is above it.
         radius_px: The largest distance of a match, inclusive.
     """
-    truth = np.asarray(truth, dtype=np.float64).reshape(-1, 2)
     points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
     counted = points[points[:, 2] > threshold]
+    if truth is None:
+        return Outcome(np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 3)), counted)
+    truth = np.asarray(truth, dtype=np.float64).reshape(-1, 2)
     matches = match_one_to_one(counted[:, :2], truth, radius_px)
     return Outcome(
         counted[matches.pred_index],
         truth[matches.truth_index],
         np.delete(truth, matches.truth_index, axis=0),
         np.delete(counted, matches.pred_index, axis=0),
+        np.zeros((0, 3)),
     )
 
 
 def draw_overlay(
     image: np.ndarray,
-    truth: np.ndarray,
+    truth: np.ndarray | None,
     points: np.ndarray,
     *,
     threshold: float,
@@ -86,7 +91,8 @@ def draw_overlay(
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        truth: ``(G, 2)`` annotated mitotic figures ``(x, y)`` in pixels.
+        truth: ``(G, 2)`` annotated mitotic figures ``(x, y)`` in pixels; None where nobody annotated the image, whose
+            predictions are then drawn in a colour of their own (cyan circle) and judged as nothing.
         points: ``(P, 3)`` predictions ``(x, y, score)``.
         threshold: A prediction counts, and is drawn, when its score is above it.
         radius_px: The largest distance of a match, inclusive.
@@ -117,20 +123,26 @@ def draw_overlay(
         _draw_scores(canvas, outcome, looks, style)
     if not show_legend:
         return canvas
-    entries = [
-        legend.mark_entry(marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}', style.text_px),
-        legend.mark_entry(marks.MISSED_MARK, f'missed {len(outcome.missed)}', style.text_px),
-        legend.mark_entry(marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}', style.text_px),
-    ]
+    entries = _outcome_entries(outcome, style.text_px, judged=truth is not None)
     if hard_negatives is not None:
         entries.append(legend.mark_entry(marks.HARD_NEGATIVE_MARK, f'look-alike {len(looks)}', style.text_px))
     if score_map is not None:
         entries.append(legend.colour_bar_entry(_HEAT_COLOURS, style.text_px))
     if mpp is not None:
         entries.append(legend.scale_bar_entry(mpp / style.scale, canvas.shape[1] / 6, style.text_px))
-    reach = f'within {radius_px:g} px' + (f' = {radius_px * mpp:.3g} µm' if mpp is not None else '')
-    entries.append(legend.text_entry(f'score > {threshold:.3g}, {reach}', style.text_px))
+    reach = f', within {radius_px:g} px' + (f' = {radius_px * mpp:.3g} µm' if mpp is not None else '')
+    entries.append(legend.text_entry(f'score > {threshold:.3g}' + (reach if truth is not None else ''), style.text_px))
     return np.vstack([canvas, legend.legend_strip(entries, canvas.shape[1], style.text_px)])
+
+
+def _outcome_entries(outcome: Outcome, text_px: float, *, judged: bool) -> list[legend.Entry]:
+    if not judged:
+        return [legend.mark_entry(marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}', text_px)]
+    return [
+        legend.mark_entry(marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}', text_px),
+        legend.mark_entry(marks.MISSED_MARK, f'missed {len(outcome.missed)}', text_px),
+        legend.mark_entry(marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}', text_px),
+    ]
 
 
 def _check(image: np.ndarray, score_map: np.ndarray | None, mpp: float | None, scale: int | None) -> None:
@@ -176,6 +188,7 @@ def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style:
     green = marks.TRUE_POSITIVE_MARK.colour
     for mark, points in (
         (marks.HARD_NEGATIVE_MARK, looks),
+        (marks.PREDICTED_MARK, outcome.unjudged),
         (marks.FALSE_POSITIVE_MARK, outcome.false),
         (marks.MISSED_MARK, outcome.missed),
         (marks.TRUE_POSITIVE_MARK, outcome.hits),
@@ -192,9 +205,10 @@ def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style:
 
 def _draw_scores(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:
     """Write each score where it covers no marker and no other score, if there is such a place next to its marker."""
-    scored = np.concatenate([outcome.hits, outcome.false])
+    scored = np.concatenate([outcome.hits, outcome.false, outcome.unjudged])
     colours = [lighter(marks.TRUE_POSITIVE_MARK.colour)] * len(outcome.hits)
     colours += [lighter(marks.FALSE_POSITIVE_MARK.colour)] * len(outcome.false)
+    colours += [lighter(marks.PREDICTED_MARK.colour)] * len(outcome.unjudged)
     centres = _place(np.concatenate([scored[:, :2], outcome.missed, looks]), style)
     taken = np.concatenate([centres - style.radius, centres + style.radius], axis=1)
     text_px = max(11.0, style.text_px * 0.95)

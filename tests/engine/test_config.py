@@ -51,7 +51,15 @@ def test_an_override_without_a_value_is_an_error(config: Config) -> None:
 
 @pytest.mark.parametrize(
     ('text', 'value'),
-    [('3', 3), ('1e-3', 1e-3), ('true', True), ('None', None), ('[1, 2]', [1, 2]), ('beta', 'beta'), ("dict(a=1)", 'dict(a=1)')],
+    [
+        ('3', 3),
+        ('1e-3', 1e-3),
+        ('true', True),
+        ('None', None),
+        ('[1, 2]', [1, 2]),
+        ('beta', 'beta'),
+        ('dict(a=1)', 'dict(a=1)'),
+    ],
 )
 def test_values_are_literals_or_strings(text: str, value: object) -> None:
     assert parse_value(text) == value

@@ -40,7 +40,7 @@ def test_checkpoints_carry_the_calibration_of_their_epoch(tmp_path) -> None:
     assert calibration['geometry'] == {'stride': 4, 'center_offset_px': 3.0, 'receptive_radius_px': 5.0}
     assert 0 <= calibration['map_threshold'] <= 1
     assert trained.minutes > 0
-    tested = runs.test(config, trained.checkpoint, tmp_path / 'test', out=tmp_path / 'p.json')
+    tested = runs.evaluate(config, trained.checkpoint, tmp_path / 'test', out=tmp_path / 'p.json')
     assert tested.results['map_threshold'] == calibration['map_threshold']
     assert tested.results['images'] == 8
     assert (tmp_path / 'p.json').is_file()
@@ -139,7 +139,7 @@ def test_wrong_checkpoint_for_the_config(tmp_path) -> None:
     trained = runs.train(config, tmp_path / 'run')
     config.model.head.bias = False
     with pytest.raises(CheckpointError, match=r'does not fit the config.*classifier.bias is unknown'):
-        runs.test(config, trained.checkpoint, tmp_path / 'test')
+        runs.evaluate(config, trained.checkpoint, tmp_path / 'test')
 
 
 def test_a_checkpoint_without_thresholds_cannot_be_tested(tmp_path) -> None:
@@ -149,7 +149,7 @@ def test_a_checkpoint_without_thresholds_cannot_be_tested(tmp_path) -> None:
     trained = runs.train(config, tmp_path / 'run')
     assert trained.checkpoint.name == 'epoch_1.pth'
     with pytest.raises(CheckpointError, match='carries no thresholds'):
-        runs.test(config, trained.checkpoint, tmp_path / 'test')
+        runs.evaluate(config, trained.checkpoint, tmp_path / 'test')
 
 
 def test_validation_with_one_class_says_what_to_do(tmp_path) -> None:

@@ -12,6 +12,7 @@ import argparse
 import time
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +30,18 @@ FloatArray = NDArray[np.float64]
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--images', type=int, default=10_000, help='images of 100 points each (default: 10000)')
+    parser.add_argument(
+        '--hundreds',
+        type=int,
+        default=10_000,
+        help='hundreds of points on each side of the first table (default: 10000)',
+    )
     parser.add_argument('--slide-points', type=int, default=100_000, help='points of a slide (default: 100000)')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
     generator = np.random.default_rng(args.seed)
     console = Console()
-    console.print(_images_table(generator, args.images))
+    console.print(_images_table(generator, args.hundreds))
     console.print(_slides_table(generator, args.slide_points))
 
 
@@ -49,17 +55,19 @@ def plain_counts(preds: list[FloatArray], truths: list[FloatArray]) -> int:
     return tp
 
 
-def _images_table(generator: np.random.Generator, num_images: int) -> Table:
-    table = Table(title=f'{num_images} images, 100 predictions and 100 annotations each, radius {RADIUS_PX:g} px')
-    for column in ('image side', 'TP', 'ours', 'plain', 'plain / ours'):
+def _images_table(generator: np.random.Generator, hundreds: int) -> Table:
+    table = Table(title=f'{hundreds * 100} predictions and as many annotations, radius {RADIUS_PX:g} px')
+    for column in ('images', 'points each', 'image side', 'TP', 'ours', 'plain', 'plain / ours'):
         table.add_column(column, justify='right')
-    for side in (2000, 1000, 500, 256):
-        preds = [generator.random((100, 2)) * side for _ in range(num_images)]
-        truths = [generator.random((100, 2)) * side for _ in range(num_images)]
-        ours_s, counts = _timed(lambda: count_images(preds, truths, RADIUS_PX, protocol='one_to_one'))  # noqa: B023
-        plain_s, tp = _timed(lambda: plain_counts(preds, truths))  # noqa: B023
+    for points, side in ((2, 256), (100, 2000), (100, 500), (100, 256), (2000, 4000), (2000, 1500)):
+        number = max(1, hundreds * 100 // points)
+        preds = [generator.random((points, 2)) * side for _ in range(number)]
+        truths = [generator.random((points, 2)) * side for _ in range(number)]
+        ours_s, counts = _timed(count_images, preds, truths, RADIUS_PX, protocol='one_to_one')
+        plain_s, tp = _timed(plain_counts, preds, truths)
         assert int(counts[:, 0].sum()) == tp, 'the two ways disagree'
-        table.add_row(f'{side} px', str(tp), f'{ours_s:.2f} s', f'{plain_s:.2f} s', f'{plain_s / ours_s:.1f}')
+        times = f'{ours_s:.2f} s', f'{plain_s:.2f} s', f'{plain_s / ours_s:.1f}'
+        table.add_row(str(number), str(points), f'{side} px', str(tp), *times)
     return table
 
 
@@ -70,7 +78,7 @@ def _slides_table(generator: np.random.Generator, num_points: int) -> Table:
     for neighbours in (1, 5, 10):
         side = np.sqrt(num_points * np.pi * RADIUS_PX**2 / neighbours)
         pred, truth = generator.random((num_points, 2)) * side, generator.random((num_points, 2)) * side
-        ours_s, matches = _timed(lambda: match_one_to_one(pred, truth, RADIUS_PX))  # noqa: B023
+        ours_s, matches = _timed(match_one_to_one, pred, truth, RADIUS_PX)
         tracemalloc.start()
         match_one_to_one(pred, truth, RADIUS_PX)
         peak_mb = tracemalloc.get_traced_memory()[1] / 2**20
@@ -81,9 +89,9 @@ def _slides_table(generator: np.random.Generator, num_points: int) -> Table:
     return table
 
 
-def _timed(function: Callable) -> tuple[float, object]:
+def _timed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[float, Any]:
     start = time.perf_counter()
-    result = function()
+    result = function(*args, **kwargs)
     return time.perf_counter() - start, result
 
 

@@ -22,7 +22,6 @@ from mitouts.exchange import coco
 from mitouts.utils.cli import run
 
 TOOL = 'phantom'
-GENERATOR_VERSION = 1
 
 
 def main() -> int:
@@ -96,7 +95,7 @@ def _stamp(args: argparse.Namespace, config: PhantomConfig) -> dict[str, Any]:
     """All that the data set depends on, as JSON gives it back."""
     names = ('num_train', 'num_val', 'num_test', 'noise', 'hard_negatives', 'seed')
     look = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(config).items()}
-    return {**{name: getattr(args, name) for name in names}, **look, 'generator_version': GENERATOR_VERSION}
+    return {**{name: getattr(args, name) for name in names}, **look, 'generator_version': writer.GENERATOR_VERSION}
 
 
 def _is_complete(out: Path, split: str, stamp: dict[str, Any], overwrite: bool) -> bool:
@@ -112,7 +111,7 @@ def _is_complete(out: Path, split: str, stamp: dict[str, Any], overwrite: bool) 
     made = document['info'].get('mitouts', {})
     if made.get('tool') != TOOL:
         raise AnnotationError(f'{path} was not made by this tool and is not touched; choose another --out')
-    found = made['arguments']
+    found = made.get('arguments', {})
     differing = sorted(key for key in {*found, *stamp} if found.get(key) != stamp.get(key))
     if not differing:
         return all((out / image['file_name']).is_file() for image in document['images'])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -32,7 +32,8 @@ class PhantomConfig:
         figure_counts: Probabilities of 1, 2, ... figures in a positive field.
         look_alikes_beside_figures: Probabilities of 1, 2, ... look-alikes in a positive field.
         look_alikes_alone: Probabilities of 1, 2, ... look-alikes in a negative field.
-        dark_nuclei: Mean number of lymphocytes and smudged stroma nuclei, dark but ordinary, in a field of 256 px.
+        dark_nuclei: Mean number of lymphocytes and smudged nuclei, dark but ordinary, that are tried in a field of
+            256 px; those that would fall on other cells or into white space are left out.
         darkness: Range of the haematoxylin concentration of figures and look-alikes alike.
         scanners: Names in ``SCANNERS``.
         texture_seed: Seed of the texture bank.
@@ -45,7 +46,7 @@ class PhantomConfig:
     figure_counts: tuple[float, ...] = (0.85, 0.15)
     look_alikes_beside_figures: tuple[float, ...] = (0.75, 0.25)
     look_alikes_alone: tuple[float, ...] = (0.45, 0.4, 0.15)
-    dark_nuclei: float = 2.0
+    dark_nuclei: float = 5.0
     darkness: tuple[float, float] = (2.0, 3.0)
     scanners: tuple[str, ...] = tuple(SCANNERS)
     texture_seed: int = 0
@@ -102,8 +103,8 @@ class PhantomField:
     points: np.ndarray
     kinds: tuple[str, ...]
     scanner: str
-    look_alike_points: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    look_alike_kinds: tuple[str, ...] = ()
+    look_alike_points: np.ndarray
+    look_alike_kinds: tuple[str, ...]
 
 
 def draw_case(config: PhantomConfig, rng: np.random.Generator, scanner: str | None = None) -> PhantomCase:
@@ -154,13 +155,15 @@ def make_field(
     size = round(config.size_px * config.mpp / RENDER_MPP)
     architecture = draw_architecture(size, case.stroma_share, case.empty_share, bank, rng)
     figures, look_alikes = _draw_kinds(config, positive, rng)
-    special = _place_special(size, len(figures) + len(look_alikes), rng)
+    special = _place_special(architecture, len(figures) + len(look_alikes), rng)
     nuclei = _place_nuclei(config, case, architecture, special, rng)
     territories = np.concatenate([special, nuclei[:, :2]])
-    hematoxylin, eosin = stain_ground(architecture, territories, case.cytoplasm, case.basophilia, case.froth, case.border, bank, rng)
+    hematoxylin, eosin = stain_ground(
+        architecture, territories, case.cytoplasm, case.basophilia, case.froth, case.border, bank, rng
+    )
     for x, y, radius in nuclei:
         _lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, bank, rng)
-    _lay_dark_nuclei(hematoxylin, eosin, config, special, bank, rng)
+    _lay_dark_nuclei(hematoxylin, eosin, config, architecture, special, nuclei, bank, rng)
     points = np.zeros((len(special), 2))
     for index, (kind, (x, y)) in enumerate(zip(figures + look_alikes, special.tolist())):
         render = render_figure if index < len(figures) else render_look_alike
@@ -185,16 +188,21 @@ def _draw_kinds(
     return tuple(figures.tolist()), tuple(look_alikes.tolist())
 
 
-def _place_special(size_px: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Whole-pixel centres (count, 2) inside the margin, as far apart as fits, 64 px where the field allows it."""
-    spacing = 64.0
+def _place_special(architecture: Architecture, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Whole-pixel centres (count, 2) inside the margin, in tissue, 64 px apart; nearer where the field is too small."""
+    size = len(architecture.nest)
+    spaces = cv2.blur(architecture.empty, (41, 41))
+    stroma = cv2.blur(1 - architecture.nest, (41, 41))
+    spacing, tolerance = 64.0, 0.08
     placed = np.zeros((0, 2))
     while len(placed) < count:
-        candidates = rng.integers(_MARGIN_PX, size_px - _MARGIN_PX, (64, 2)).astype(float)
-        for candidate in candidates:
+        candidates = rng.integers(_MARGIN_PX, size - _MARGIN_PX, (64, 2))
+        x, y = candidates.T
+        keep = (spaces[y, x] < tolerance) & (rng.random(len(candidates)) < 1.1 - stroma[y, x])
+        for candidate in candidates[keep].astype(float):
             if len(placed) < count and np.all(np.hypot(*(placed - candidate).T) >= spacing):
                 placed = np.concatenate([placed, candidate[None]])
-        spacing *= 0.9
+        spacing, tolerance = 0.9 * spacing, 1.3 * tolerance
     return placed
 
 
@@ -260,14 +268,19 @@ def _lay_dark_nuclei(
     hematoxylin: np.ndarray,
     eosin: np.ndarray,
     config: PhantomConfig,
+    architecture: Architecture,
     special: np.ndarray,
+    nuclei: np.ndarray,
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> None:
     size = len(hematoxylin)
     for _ in range(rng.poisson(config.dark_nuclei * (size / 256) ** 2)):
         x, y = rng.integers(0, size, 2).tolist()
-        if len(special) and np.hypot(special[:, 0] - x, special[:, 1] - y).min() < 36:
+        to_special = np.hypot(special[:, 0] - x, special[:, 1] - y)
+        to_nuclei = np.hypot(nuclei[:, 0] - x, nuclei[:, 1] - y) - nuclei[:, 2]
+        crowded = to_special.min(initial=np.inf) < 36 or to_nuclei.min(initial=np.inf) < 8
+        if crowded or architecture.empty[y, x] > 0.3:
             continue
         radius, stretch = rng.uniform(8.0, 10.5), rng.choice((1.05, 1.7))
         darkness = rng.uniform(1.3, 1.9)

@@ -117,8 +117,8 @@ def _shrunken_cell(
     along, _ = grid(size, rng.uniform(0, 2 * np.pi))
     halo_px = rng.uniform(0, 6) + rng.uniform(0, 0.15) * along + 1.5 * bank.patch('folds', size, rng)
     halo = smooth_step(depth + np.minimum(halo_px, 8), -1.3, 1.3) * rng.uniform(0.3, 0.95)
-    eosin = cytoplasm * rng.uniform(1.1, 1.5) + rng.uniform(0.05, 0.3)
-    eosin = eosin * (1 + 0.12 * bank.patch('lumps', size, rng) + 0.06 * bank.patch('grains', size, rng))
+    uneven = 1 + 0.12 * bank.patch('lumps', size, rng) + 0.06 * bank.patch('grains', size, rng)
+    eosin = (cytoplasm * rng.uniform(1.1, 1.5) + rng.uniform(0.05, 0.3)) * uneven
     covered = np.minimum(chromatin, 1)
     absorbing = chromatin * darkness * (1 + 0.05 * bank.patch('clumps', size, rng))
     return CellPatch(

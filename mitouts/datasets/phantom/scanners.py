@@ -69,7 +69,7 @@ def acquire(
         soft = cv2.GaussianBlur(light, (0, 0), 1.4)
         light = cv2.addWeighted(light, 1 + scanner.sharpening, soft, -scanner.sharpening, 0)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
-    light += noise * (scanner.noise * np.sqrt(np.clip(light, 16, 255) / 255, dtype=np.float32))
+    light = light + noise * (scanner.noise * np.sqrt(np.clip(light, 16, 255) / 255, dtype=np.float32))
     image = np.clip(light + 0.5, 0, 255).astype(np.uint8)
     return _compressed(image, scanner.jpeg_quality)
 
@@ -88,4 +88,4 @@ def _fringed(light: np.ndarray, fringe_px: float) -> np.ndarray:
 
 def _compressed(image: np.ndarray, quality: int) -> np.ndarray:
     _, data = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])

@@ -51,7 +51,7 @@ class TextureBank:
 
 @lru_cache(maxsize=2)
 def texture_bank(seed: int) -> TextureBank:
-    """The bank of a seed; computed once a process (about a third of a second)."""
+    """The bank of a seed; computed once a process, which takes about as long as a dozen fields."""
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(7)]
     fine, broad = _filtered(streams[5], 48.0, 1.3), _filtered(streams[6], 70.0, 4.0)
     return TextureBank(

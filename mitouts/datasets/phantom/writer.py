@@ -17,6 +17,7 @@ from mitouts.datasets.phantom.field import PhantomCase, PhantomConfig, PhantomFi
 from mitouts.exchange import coco
 from mitouts.exchange.image import write_rgb
 
+GENERATOR_VERSION = 1
 SPLITS = ('train', 'val', 'test')
 CASES_PER_SCANNER = {'train': 3, 'val': 2, 'test': 3}
 

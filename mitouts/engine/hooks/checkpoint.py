@@ -71,8 +71,12 @@ class CheckpointHook(Hook):
         runner.message_hub.update_info('best_score', value)
         runner.message_hub.update_info('best_epoch', runner.epoch)
         runner.save_checkpoint(
-            runner.work_dir, BEST_NAME, save_optimizer=False, save_param_scheduler=False,
-            meta={'epoch': runner.epoch, 'iter': runner.iter}, transform=publish,
+            runner.work_dir,
+            BEST_NAME,
+            save_optimizer=False,
+            save_param_scheduler=False,
+            meta={'epoch': runner.epoch, 'iter': runner.iter},
+            transform=publish,
         )
         runner.logger.info(f'epoch {runner.epoch}: best {self.save_best} so far, {value:.4f}, saved to {BEST_NAME}')
 

@@ -26,6 +26,6 @@ class NonFiniteLossHook(Hook):
         names = ', '.join(str(sample.img_path) for sample in data_batch['data_samples'])
         last = runner.message_hub.runtime_info.get('last_ckpt', 'none was written yet')
         raise TrainingError(
-            f'the loss is {loss.item()} in epoch {runner.epoch + 1}, batch {batch_idx + 1}; the images of this batch: {names}. '
+            f'the loss is {loss.item()} in epoch {runner.epoch + 1}, batch {batch_idx + 1}; its images: {names}. '
             f'Last good checkpoint: {last}. Lower the learning rate or clip gradients, then start again with --resume'
         )

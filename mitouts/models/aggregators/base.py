@@ -13,10 +13,18 @@ Domain = Literal['logit', 'probability', 'feature']
 
 
 class Pooled(NamedTuple):
-    """Result of an aggregation: ``value`` ``(N, C)`` and, for attention, ``weights`` ``(N, 1, h, w)``."""
+    """Result of an aggregation.
+
+    Attributes:
+        value: Tensor ``(N, C)`` in the aggregator's domain.
+        weights: Tensor ``(N, 1, h, w)``, for attention.
+        logit: Tensor ``(N, C)``, the logit of a pooled probability where the aggregator knows it better than
+            ``value`` can tell (close to 0 or 1).
+    """
 
     value: Tensor
     weights: Tensor | None = None
+    logit: Tensor | None = None
 
 
 class Aggregator(BaseModule):

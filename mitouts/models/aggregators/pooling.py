@@ -57,7 +57,9 @@ class TopKMeanAggregator(Aggregator):
 
     def __init__(self, k: int = 4, domain: Domain | None = None) -> None:
         super().__init__(domain)
-        self.k = int(_positive('k', k))
+        if k < 1 or k != int(k):
+            raise ConfigError(f'aggregator.k must be a whole number above 0, found {k}')
+        self.k = int(k)
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
         return Pooled(aggregation.top_k_mean(values, self.k))
@@ -89,7 +91,7 @@ class NoisyOrAggregator(Aggregator):
     domains: ClassVar[tuple[Domain, ...]] = ('probability',)
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
-        return Pooled(aggregation.noisy_or(values))
+        return Pooled(aggregation.noisy_or(values), logit=aggregation.noisy_or_logit(values))
 
 
 def _positive(name: str, value: float) -> float:

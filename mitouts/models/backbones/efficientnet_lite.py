@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 from mmengine.model import BaseModule
@@ -61,18 +63,21 @@ class EfficientNetLite(BaseModule):
         full = EfficientNet.from_name(f'efficientnet-lite{variant}')
         self._num_blocks_full = len(full._blocks)
         self._conv_stem, self._bn0 = full._conv_stem, full._bn0
-        self._blocks = nn.ModuleList()
+        kept: list[Any] = []
         self._stage_of_block: list[int] = []
         reached = 2
         for block in full._blocks:
             step = _first(block._depthwise_conv.stride)
-            if reached * step > stride or len(self._blocks) == num_blocks:
+            if reached * step > stride or len(kept) == num_blocks:
                 break
             reached *= step
             self._stage_of_block.append(reached.bit_length() - 1)
-            self._blocks.append(block)
+            kept.append(block)
         if reached != stride:
-            raise ConfigError(f'backbone.num_blocks={num_blocks} ends at stride {reached}, not {stride}: change one of them')
+            raise ConfigError(
+                f'backbone.num_blocks={num_blocks} ends at stride {reached}, not {stride}: change one of them'
+            )
+        self._blocks = nn.ModuleList(kept)
         _fix_padding(self)
         for module in self.modules():
             if isinstance(module, nn.ReLU6):
@@ -81,7 +86,7 @@ class EfficientNetLite(BaseModule):
                 module.momentum = bn_momentum
         self._activation = nn.ReLU6(inplace=True)
         self.frozen_stages = frozen_stages
-        self.out_channels: int = self._blocks[-1]._project_conv.out_channels
+        self.out_channels: int = kept[-1]._project_conv.out_channels
         self.geometry = self._geometry()
         self._freeze()
 
@@ -115,9 +120,10 @@ class EfficientNetLite(BaseModule):
             freeze([self._conv_stem, self._bn0, *(block for stage, block in stages if stage <= self.frozen_stages)])
 
     def _geometry(self) -> FeatureGeometry:
-        geometry = self._conv_stem.extend(FeatureGeometry())
-        for block in self._blocks:
-            geometry = block._depthwise_conv.extend(geometry)
+        geometry = FeatureGeometry()
+        for module in self.modules():
+            if isinstance(module, _SamePadConv2d):
+                geometry = module.extend(geometry)
         return geometry
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
+import torch
 from mmcv.cnn import resnet as mmcv_resnet
-from mmengine.runner.checkpoint import _load_checkpoint
+from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import Tensor, nn
 
 from mitouts.errors import CheckpointError, ConfigError
@@ -30,7 +33,7 @@ class ResNet(mmcv_resnet.ResNet):
         frozen_stages: Leading stages that are not trained; -1 trains everything, 0 freezes the stem.
 
     Raises:
-        ConfigError: A depth or a number of stages that does not exist.
+        ConfigError: A depth or a number of stages that does not exist, or more frozen stages than there are.
         CheckpointError: The weights cannot be had, or fit no layer.
     """
 
@@ -41,6 +44,8 @@ class ResNet(mmcv_resnet.ResNet):
             raise ConfigError(f'backbone.depth must be one of {sorted(IMAGENET_URLS)}, found {depth}')
         if not 1 <= num_stages <= 4:
             raise ConfigError(f'backbone.num_stages must be 1 to 4, found {num_stages}')
+        if frozen_stages > num_stages:
+            raise ConfigError(f'backbone.frozen_stages={frozen_stages} is more than num_stages={num_stages}')
         super().__init__(
             depth,
             num_stages=num_stages,
@@ -54,6 +59,8 @@ class ResNet(mmcv_resnet.ResNet):
         self.weights = weights
         self.out_channels: int = self.feat_dim
         self.geometry = _geometry(self)
+        # The parent freezes when training begins, which is after a distributed wrapper has counted the parameters.
+        self.train()
 
     def init_weights(self, pretrained: None = None) -> None:
         if self.weights is None:
@@ -62,7 +69,7 @@ class ResNet(mmcv_resnet.ResNet):
         source = IMAGENET_URLS[self.depth] if self.weights == 'imagenet' else self.weights
         load_backbone_weights(self, source)
 
-    def train(self, mode: bool = True) -> ResNet:  # type: ignore[override]
+    def train(self, mode: bool = True) -> ResNet:
         super().train(mode)
         return self
 
@@ -74,14 +81,9 @@ def load_backbone_weights(backbone: nn.Module, source: str) -> None:
     """Load a state dict from a file or URL into a (truncated) backbone; keys beyond the truncation are ignored.
 
     Raises:
-        CheckpointError: It cannot be read, or layers of the backbone are missing in it.
+        CheckpointError: It cannot be read, or layers of the backbone are missing in it or of another shape.
     """
-    try:
-        loaded = _load_checkpoint(source, map_location='cpu')
-    except (OSError, RuntimeError) as error:
-        hint = 'give a local file as backbone.weights, or None' if '://' in source else 'check the path'
-        raise CheckpointError(f'backbone weights {source} cannot be loaded ({error}): {hint}') from error
-    state = loaded.get('state_dict', loaded)
+    state = _read_state(source)
     own = backbone.state_dict()
     missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
     if missing:
@@ -89,7 +91,31 @@ def load_backbone_weights(backbone: nn.Module, source: str) -> None:
             f'backbone weights {Path(source).name} lack {len(missing)} of {len(own)} entries, the first is '
             f'{missing[0]!r}: they belong to another network'
         )
+    misfit = [key for key, value in own.items() if key in state and state[key].shape != value.shape]
+    if misfit:
+        raise CheckpointError(
+            f'backbone weights {Path(source).name} differ in the shape of {len(misfit)} of {len(own)} entries, the '
+            f'first is {misfit[0]!r}, {tuple(state[misfit[0]].shape)} instead of {tuple(own[misfit[0]].shape)}: they '
+            'belong to another network'
+        )
     backbone.load_state_dict({key: value for key, value in state.items() if key in own}, strict=False)
+
+
+def _read_state(source: str) -> dict[str, Any]:
+    try:
+        if '://' in source:
+            loaded = torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
+        else:
+            with torch.serialization.safe_globals(get_torch_safe_globals()):
+                loaded = torch.load(Path(source).expanduser(), map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+        hint = 'give a local file as backbone.weights, or None' if '://' in source else 'check the file'
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f'backbone weights {source} cannot be loaded ({reason}): {hint}') from error
+    state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f'backbone weights {source} hold a {type(loaded).__name__}, not a state dict')
+    return state
 
 
 def _geometry(net: mmcv_resnet.ResNet) -> FeatureGeometry:

@@ -26,7 +26,8 @@ class InstanceHead(LocalizationHead):
         logits = self.classifier(self.dropout(features)).float()
         if self.aggregator.domain == 'probability':
             pooled = self.aggregator(torch.sigmoid(logits), features)
-            image_logit = probability_to_logit(pooled.value[:, 0])
+            logit = probability_to_logit(pooled.value) if pooled.logit is None else pooled.logit
+            image_logit = logit[:, 0]
         else:
             pooled = self.aggregator(logits, features)
             image_logit = pooled.value[:, 0].float()

@@ -1,0 +1,55 @@
+"""Two processes on one machine over gloo: the same verdicts as one, and a training that runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_experiment import write_tiny
+
+from mitouts.distillation.distill import distill
+from mitouts.engine import runs
+from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.config import load_config
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def torchrun(tool: str, *arguments: object) -> None:
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=0']
+    command += ['--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0']
+    command += [str(REPOSITORY / 'tools' / tool), *map(str, arguments), '--launcher', 'pytorch']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_judge_as_one(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    options = ['train_dataloader.dataset.ann_file=' + str(tmp_path / 'data' / 'train.json')]
+    torchrun('train.py', path, '--work-dir', tmp_path / 'two', '--cfg-options', *options)
+    checkpoint = tmp_path / 'two' / 'best.pth'
+    assert read_checkpoint(checkpoint)['meta']['mitouts']['map_threshold'] > 0
+    assert read_checkpoint(tmp_path / 'two' / 'epoch_3.pth')['meta']['iter'] == 3 * 2
+
+    one = distill(load_config(path), checkpoint, tmp_path / 'one')
+    torchrun('distill.py', path, checkpoint, '--out-dir', tmp_path / 'both')
+    alone = json.loads(one.hard_samples.read_text())
+    together = json.loads((tmp_path / 'both' / 'hard_samples.json').read_text())
+    assert len(alone['images']) == 16
+    assert together['images'] == alone['images']
+    assert json.loads((tmp_path / 'both' / 'distilled.json').read_text()) == json.loads(one.distilled.read_text())
+
+
+def test_an_odd_number_of_images_is_tested_once_each(tmp_path: Path) -> None:
+    config = load_config(write_tiny(tmp_path), ['train_cfg.max_epochs=1'])
+    trained = runs.train(config, tmp_path / 'run')
+    config.test_dataloader.dataset.case_subset = ['test_0', 'test_1', 'test_2']
+    config.test_dataloader.batch_size = 4
+    tested = runs.evaluate(config, trained.checkpoint, tmp_path / 'test')
+    assert [record.image_id for record in tested.records] == [1, 2, 3, 5, 6, 7]

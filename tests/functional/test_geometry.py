@@ -1,0 +1,122 @@
+"""Where feature cells lie, against a brute-force walk through the layers, numpy.interp and scipy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mitouts.functional.geometry import FeatureGeometry, interpolation_matrix, upsample_map
+
+LAYERS = st.lists(st.tuples(st.integers(1, 7), st.integers(1, 3), st.integers(0, 4)), min_size=1, max_size=6)
+GEOMETRIES = st.builds(FeatureGeometry, st.integers(1, 20), st.integers(-8, 24).map(lambda half: half / 2))
+RESNET_STRIDE_16 = FeatureGeometry(stride=16, center_offset_px=0.0)
+LITE_STRIDE_16 = FeatureGeometry(stride=16, center_offset_px=15.0)
+
+
+def _seen_interval(layers: list[tuple[int, int, int]], cell: int) -> tuple[int, int]:
+    """First and last input pixel of a cell, one layer after the other from the last to the first."""
+    low = high = cell
+    for kernel, stride, pad in reversed(layers):
+        low, high = low * stride - pad, high * stride - pad + kernel - 1
+    return low, high
+
+
+@given(layers=LAYERS, cell=st.integers(0, 5))
+def test_geometry_of_layers_is_the_interval_that_a_cell_sees(layers: list[tuple[int, int, int]], cell: int) -> None:
+    geometry = FeatureGeometry.of(layers)
+    low, high = _seen_interval(layers, cell)
+    assert geometry.cell_to_px(np.array(cell)) == (low + high) / 2
+    assert geometry.receptive_radius_px == (high - low) / 2
+    assert geometry.stride == np.prod([stride for _, stride, _ in layers])
+
+
+def test_default_padding_is_half_the_kernel() -> None:
+    assert FeatureGeometry().then(7, 2) == FeatureGeometry().then(7, 2, 3)
+    assert FeatureGeometry.of([(7, 2, None), (3, 2, None)]) == FeatureGeometry(4, 0.0, 5.0)
+
+
+def test_geometry_survives_a_dict() -> None:
+    kept: dict[str, Any] = FeatureGeometry(8, 3.5, 20.0).to_dict()
+    assert FeatureGeometry(**kept) == FeatureGeometry(8, 3.5, 20.0)
+
+
+@given(
+    geometry=GEOMETRIES, size_px=st.integers(1, 80), values=st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=9)
+)
+def test_interpolation_matrix_is_numpy_interp(geometry: FeatureGeometry, size_px: int, values: list[float]) -> None:
+    matrix = interpolation_matrix(size_px, len(values), geometry)
+    centers = np.arange(len(values)) * geometry.stride + geometry.center_offset_px
+    np.testing.assert_allclose(matrix @ np.array(values), np.interp(np.arange(size_px), centers, values), atol=1e-5)
+
+
+@given(geometry=GEOMETRIES, size_px=st.integers(1, 80), cells=st.integers(1, 9))
+def test_interpolation_weights_are_two_at_most_and_sum_to_one(
+    geometry: FeatureGeometry, size_px: int, cells: int
+) -> None:
+    matrix = interpolation_matrix(size_px, cells, geometry)
+    assert matrix.shape == (size_px, cells)
+    assert matrix.dtype == np.float32
+    assert (matrix >= 0).all()
+    assert (np.count_nonzero(matrix, axis=1) <= 2).all()
+    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
+
+
+@settings(max_examples=30)
+@given(
+    geometry=GEOMETRIES,
+    cells=st.tuples(st.integers(1, 6), st.integers(1, 6)),
+    size_px=st.tuples(st.integers(1, 70), st.integers(1, 70)),
+    seed=st.integers(0, 99),
+)
+def test_upsampling_is_scipys_linear_interpolation(
+    geometry: FeatureGeometry, cells: tuple[int, int], size_px: tuple[int, int], seed: int
+) -> None:
+    score_map = np.random.default_rng(seed).random(cells).astype(np.float32)
+    pixels = np.mgrid[: size_px[0], : size_px[1]]
+    at = (pixels - geometry.center_offset_px) / geometry.stride
+    expected = ndimage.map_coordinates(score_map.astype(np.float64), at, order=1, mode='nearest')
+    full = upsample_map(score_map, *size_px, geometry)
+    assert full.shape == size_px
+    assert full.dtype == np.float32
+    np.testing.assert_allclose(full, expected, atol=1e-5)
+
+
+def test_cell_centres_keep_their_value_exactly() -> None:
+    score_map = np.random.default_rng(0).random((5, 7)).astype(np.float32)
+    full = upsample_map(score_map, 80, 112, LITE_STRIDE_16)
+    np.testing.assert_array_equal(full[15::16, 15::16], score_map)
+
+
+def _bump(center: tuple[float, float], geometry: FeatureGeometry, cells: int) -> NDArray[np.float32]:
+    """A Gaussian around a pixel, seen at the centres of feature cells."""
+    at = geometry.cell_to_px(np.arange(cells))
+    distance_sq = (at[None, :] - center[0]) ** 2 + (at[:, None] - center[1]) ** 2
+    return np.exp(-distance_sq / (2 * 24.0**2)).astype(np.float32)
+
+
+def _center_of_mass(full: NDArray[Any]) -> NDArray[np.float64]:
+    row, column = ndimage.center_of_mass(np.where(full > 0.3, full, 0))
+    return np.array([column, row])
+
+
+@pytest.mark.parametrize('geometry', [RESNET_STRIDE_16, LITE_STRIDE_16], ids=['offset 0', 'offset 15'])
+@pytest.mark.parametrize('center', [(128, 128), (131, 120), (97, 143), (119.5, 104.25)])
+def test_a_bump_comes_back_where_it_was(geometry: FeatureGeometry, center: tuple[float, float]) -> None:
+    full = upsample_map(_bump(center, geometry, 16), 256, 256, geometry)
+    assert np.linalg.norm(_center_of_mass(full) - center) < 1
+
+
+@pytest.mark.parametrize(
+    ('geometry', 'shift_px'), [(RESNET_STRIDE_16, 7.5), (LITE_STRIDE_16, -7.5)], ids=['offset 0', 'offset 15']
+)
+def test_half_pixel_resizing_would_shift_the_bump_by_half_a_stride(geometry: FeatureGeometry, shift_px: float) -> None:
+    center = (128, 120)
+    resized = cv2.resize(_bump(center, geometry, 16), (256, 256), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_allclose(_center_of_mass(resized) - center, shift_px, atol=1)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny_experiment import tiny_config
+
+from mitouts.engine import runs
+from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
+from mitouts.errors import CheckpointError, ImageError
+from mitouts.exchange.image import read_rgb
+from mitouts.inference import Localizer
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    config = tiny_config(folder, train_cfg__max_epochs=2)
+    return config, runs.train(config, folder / 'run').checkpoint, folder
+
+
+def test_prediction_equals_the_test_run(trained) -> None:
+    config, checkpoint, folder = trained
+    tested = runs.evaluate(config, checkpoint, folder / 'test')
+    localizer = Localizer.from_checkpoint(checkpoint)
+    for record in tested.records:
+        prediction = localizer.predict(read_rgb(tested.image_paths[record.image_id]), mpp=0.25)
+        assert prediction.score == pytest.approx(record.score, abs=1e-5)
+        np.testing.assert_allclose(prediction.points, record.points, atol=1e-3)
+
+
+def test_a_published_checkpoint_predicts_the_same(trained, tmp_path) -> None:
+    _, _, folder = trained
+    write_checkpoint(tmp_path / 'p.pth', publish(read_checkpoint(folder / 'run' / 'epoch_2.pth')))
+    torch.load(tmp_path / 'p.pth', weights_only=True)
+    image = np.random.default_rng(0).integers(0, 255, (64, 80, 3), dtype=np.uint8)
+    a, b = (
+        Localizer.from_checkpoint(path).predict(image) for path in (folder / 'run' / 'epoch_2.pth', tmp_path / 'p.pth')
+    )
+    np.testing.assert_array_equal(a.points, b.points)
+
+
+def test_another_resolution_is_resampled_and_points_come_back(trained) -> None:
+    _, checkpoint, _ = trained
+    localizer = Localizer.from_checkpoint(checkpoint)
+    image = np.full((96, 120, 3), 220, np.uint8)
+    image[40:50, 60:70] = (90, 30, 110)
+    fine = image.repeat(2, axis=0).repeat(2, axis=1)
+    coarse_points = localizer.predict(image, mpp=0.25).points
+    fine_points = localizer.predict(fine, mpp=0.125).points
+    assert len(coarse_points) == len(fine_points) > 0
+    np.testing.assert_allclose(fine_points[:, :2], coarse_points[:, :2] * 2 + 0.5, atol=1e-6)
+
+
+def test_too_coarse_an_image_is_refused(trained) -> None:
+    localizer = Localizer.from_checkpoint(trained[1])
+    with pytest.raises(ImageError, match=r'0\.5 um/px and the model needs 0\.25'):
+        localizer.predict(np.zeros((64, 64, 3), np.uint8), mpp=0.5)
+
+
+@pytest.mark.parametrize('shape', [(64, 64), (64, 64, 4)])
+def test_other_arrays_are_refused(trained, shape) -> None:
+    with pytest.raises(ImageError, match='expected an RGB uint8 image'):
+        Localizer.from_checkpoint(trained[1]).predict(np.zeros(shape, np.uint8))
+
+
+def test_a_checkpoint_without_meta_is_refused(trained, tmp_path) -> None:
+    state = read_checkpoint(trained[1])['state_dict']
+    write_checkpoint(tmp_path / 'bare.pth', {'state_dict': state})
+    with pytest.raises(CheckpointError, match='carries no config'):
+        Localizer.from_checkpoint(tmp_path / 'bare.pth')
+    meta = {**read_checkpoint(trained[1])['meta'], 'mitouts': {}}
+    write_checkpoint(tmp_path / 'blind.pth', {'state_dict': state, 'meta': meta})
+    with pytest.raises(CheckpointError, match='carries no thresholds'):
+        Localizer.from_checkpoint(tmp_path / 'blind.pth')

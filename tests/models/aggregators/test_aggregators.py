@@ -1,0 +1,127 @@
+"""Aggregators: every one in every domain it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from mitouts.errors import ConfigError
+from mitouts.functional import aggregation
+from mitouts.models.aggregators import Aggregator
+from mitouts.registry import AGGREGATORS
+
+DOMAINS = ('logit', 'probability', 'feature')
+FUNCTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any], Callable[[Tensor], Tensor]]] = {
+    'MaxAggregator': (DOMAINS, {}, aggregation.max_pool),
+    'MeanAggregator': (DOMAINS, {}, aggregation.mean_pool),
+    'LogSumExpAggregator': (DOMAINS, {'sharpness': 2.0}, lambda x: aggregation.log_sum_exp_pool(x, 2.0)),
+    'TopKMeanAggregator': (DOMAINS, {'k': 3}, lambda x: aggregation.top_k_mean(x, 3)),
+    'GeMAggregator': (('probability', 'feature'), {'power': 4.0}, lambda x: aggregation.generalized_mean(x, 4.0)),
+    'NoisyOrAggregator': (('probability',), {}, aggregation.noisy_or),
+    'AttentionAggregator': (DOMAINS, {'hidden_channels': 8}, lambda x: x),
+}
+ALLOWED = [(name, domain) for name, (domains, _, _) in FUNCTIONS.items() for domain in domains]
+REFUSED = [(name, domain) for name, (domains, _, _) in FUNCTIONS.items() for domain in DOMAINS if domain not in domains]
+
+
+def _values(domain: str, channels: int) -> Tensor:
+    values = torch.randn(2, channels, 5, 4, generator=torch.Generator().manual_seed(0))
+    return torch.sigmoid(values) if domain == 'probability' else values
+
+
+def test_every_registered_aggregator_is_covered_here() -> None:
+    assert {name for name in FUNCTIONS if name in AGGREGATORS} == set(FUNCTIONS)
+    own = {name for name, kind in AGGREGATORS.module_dict.items() if kind.__module__.startswith('mitouts.')}
+    assert own == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize(('name', 'domain'), [pair for pair in ALLOWED if pair[0] != 'AttentionAggregator'])
+def test_value_is_that_of_the_pure_function(name: str, domain: str) -> None:
+    _, arguments, function = FUNCTIONS[name]
+    aggregator = AGGREGATORS.build({'type': name, 'domain': domain, **arguments})
+    values = _values(domain, 3 if domain == 'feature' else 1)
+    pooled = aggregator(values, values)
+    assert pooled.value.shape == values.shape[:2]
+    assert pooled.weights is None
+    torch.testing.assert_close(pooled.value, function(values))
+
+
+def test_noisy_or_knows_the_logit_of_its_probability() -> None:
+    values = _values('probability', 1)
+    pooled = AGGREGATORS.build({'type': 'NoisyOrAggregator'})(values[..., :2, :2], values)
+    torch.testing.assert_close(torch.sigmoid(pooled.logit), pooled.value)
+
+
+@pytest.mark.parametrize(('name', 'domain'), REFUSED)
+def test_domain_that_makes_no_sense_is_refused_when_built(name: str, domain: str) -> None:
+    with pytest.raises(ConfigError, match=rf'{name} pools .*, not {domain!r}.*aggregator\.domain'):
+        AGGREGATORS.build({'type': name, 'domain': domain})
+
+
+def test_unknown_domain_is_refused() -> None:
+    with pytest.raises(ConfigError, match="not 'pixel'"):
+        AGGREGATORS.build({'type': 'MaxAggregator', 'domain': 'pixel'})
+
+
+@pytest.mark.parametrize(
+    ('name', 'key', 'value'),
+    [
+        ('LogSumExpAggregator', 'sharpness', 0),
+        ('LogSumExpAggregator', 'sharpness', float('nan')),
+        ('GeMAggregator', 'power', -1.0),
+        ('TopKMeanAggregator', 'k', 0),
+        ('TopKMeanAggregator', 'k', 0.5),
+        ('TopKMeanAggregator', 'k', 2.5),
+    ],
+)
+def test_parameter_out_of_range_is_refused_by_name(name: str, key: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf'aggregator\.{key} .* found {value}'):
+        AGGREGATORS.build({'type': name, key: value})
+
+
+@pytest.mark.parametrize('gated', [False, True])
+@pytest.mark.parametrize('domain', DOMAINS)
+def test_attention_is_the_formula_of_ilse(gated: bool, domain: str) -> None:
+    torch.manual_seed(1)
+    aggregator = AGGREGATORS.build(
+        {'type': 'AttentionAggregator', 'hidden_channels': 8, 'gated': gated, 'domain': domain}
+    )
+    aggregator.prepare(6)
+    features = _values('feature', 6)
+    values = features if domain == 'feature' else _values(domain, 1)
+    pooled = aggregator(values, features)
+
+    def matrix(layer: Any, inputs: np.ndarray) -> np.ndarray:
+        weight, bias = layer.weight.detach().numpy()[:, :, 0, 0], layer.bias.detach().numpy()[:, None]
+        return weight @ inputs + bias
+
+    for index in range(2):
+        hidden = np.tanh(matrix(aggregator.value, features[index].flatten(1).numpy()))
+        if gated:
+            hidden = hidden / (1 + np.exp(-matrix(aggregator.gate, features[index].flatten(1).numpy())))
+        score = np.exp(matrix(aggregator.score, hidden)[0])
+        weights = score / score.sum()
+        expected = values[index].flatten(1).numpy() @ weights
+        np.testing.assert_allclose(pooled.weights[index].detach().numpy().ravel(), weights, rtol=1e-4)
+        np.testing.assert_allclose(pooled.value[index].detach().numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_without_a_gate_has_no_gate_to_train() -> None:
+    aggregator = AGGREGATORS.build({'type': 'AttentionAggregator', 'hidden_channels': 8})
+    aggregator.prepare(6)
+    assert {name.partition('.')[0] for name, _ in aggregator.named_parameters()} == {'value', 'score'}
+
+
+@pytest.mark.parametrize('learn_power', [False, True])
+def test_power_is_trained_only_when_asked_for(learn_power: bool) -> None:
+    aggregator: Aggregator = AGGREGATORS.build({'type': 'GeMAggregator', 'learn_power': learn_power})
+    values = _values('probability', 1).requires_grad_()
+    aggregator(values, values).value.sum().backward()
+    (power,) = aggregator.parameters()
+    assert power.requires_grad is learn_power
+    assert (power.grad is not None and bool(torch.isfinite(power.grad))) is learn_power

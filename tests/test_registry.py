@@ -1,0 +1,142 @@
+"""Names in configs: what is found, and what is said about those that are not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import OrderedDict
+
+import pytest
+from mmengine import registry as roots
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from mitouts import registry
+from mitouts.models.aggregators import MaxAggregator
+from mitouts.models.backbones import ResNet
+from mitouts.registry import AGGREGATORS, EVALUATOR, HOOKS, MODELS, Registry, UnknownComponentError
+
+
+@pytest.fixture(autouse=True)
+def no_default_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runner that was built in the same process leaves its scope behind."""
+    monkeypatch.setattr(DefaultScope, '_instance_dict', OrderedDict())
+
+
+def _localizer(aggregator: str) -> dict:
+    head = {'type': 'InstanceHead', 'aggregator': {'type': aggregator}}
+    return {'type': 'WSSLocalizer', 'backbone': {'type': 'ResNet', 'depth': 18}, 'head': head}
+
+
+def test_unknown_name_names_registry_and_the_nearest_known_names() -> None:
+    with pytest.raises(UnknownComponentError) as caught:
+        AGGREGATORS.build({'type': 'MaxAgregator'})
+    assert caught.value.nearest[0] == 'MaxAggregator'
+    message = str(caught.value)
+    assert "'MaxAgregator' is not in the mitouts::aggregator registry (config key 'type')" in message
+    assert "Did you mean 'MaxAggregator' or" in message
+    assert 'custom_imports' in message
+
+
+def test_name_like_no_other_lists_what_the_registry_knows() -> None:
+    with pytest.raises(UnknownComponentError, match=r'It knows: AttentionAggregator, GeMAggregator, .*TopKMeanAgg'):
+        AGGREGATORS.get('xyzzy_42')
+
+
+def test_unknown_name_in_a_nested_config_is_located_from_the_outermost_build() -> None:
+    with pytest.raises(UnknownComponentError) as caught:
+        MODELS.build(_localizer('MaxAgregator'))
+    assert caught.value.config_keys == ['head.aggregator.type']
+    assert "mitouts::aggregator registry (config key 'head.aggregator.type')" in str(caught.value)
+
+
+def test_unknown_name_is_located_in_a_whole_config() -> None:
+    config = {'train_cfg': {'max_epochs': 3}, 'model': _localizer('MaxAgregator')}
+    with pytest.raises(UnknownComponentError) as caught:
+        MODELS.build(config['model'])
+    caught.value.locate(config)
+    assert "(config key 'model.head.aggregator.type')" in str(caught.value)
+
+
+def test_unknown_name_in_a_list_is_located_by_its_index() -> None:
+    metrics = [{'type': 'ImageMetric'}, {'type': 'CentroidMetrik'}]
+    with pytest.raises(UnknownComponentError) as caught:
+        EVALUATOR.build({'type': 'LocalizationEvaluator', 'metrics': metrics, 'thresholds': 'checkpoint'})
+    assert caught.value.config_keys == ['metrics.1.type']
+    assert caught.value.registry_name == 'mitouts::metric'
+
+
+def test_name_that_stands_twice_is_located_twice() -> None:
+    error = UnknownComponentError('Nope', 'mitouts::model', ['Yes'])
+    error.locate({'model': {'type': 'Nope', 'neck': [{'type': 'Nope'}], 'name': 'Nope'}})
+    assert error.config_keys == ['model.type', 'model.neck.0.type']
+    assert "(config key 'model.type', 'model.neck.0.type')" in str(error)
+
+
+@pytest.mark.parametrize('name', ['mmnosuch.RetinaNet', 'mitouts.Nope', 'nosuch.module.Thing'])
+def test_unknown_name_with_a_prefix_is_an_unknown_name(name: str) -> None:
+    with pytest.raises(UnknownComponentError, match=name):
+        MODELS.get(name)
+
+
+def test_component_of_a_parent_is_found_and_ours_goes_first() -> None:
+    assert MODELS.get('BN') is nn.BatchNorm2d
+    assert MODELS.get('ResNet') is ResNet
+    assert HOOKS.get('EMAHook').__module__ == 'mmengine.hooks.ema_hook'
+    assert HOOKS.get('CheckpointHook').__module__.startswith('mitouts.')
+
+
+def test_names_of_parents_are_suggested() -> None:
+    with pytest.raises(UnknownComponentError) as caught:
+        MODELS.get('BaseDataPreproccesor')
+    assert caught.value.nearest[0] == 'BaseDataPreprocessor'
+
+
+def test_aggregators_need_no_default_scope() -> None:
+    assert DefaultScope.get_current_instance() is None
+    assert isinstance(AGGREGATORS.build({'type': 'MaxAggregator'}), MaxAggregator)
+
+
+def test_membership_answers_without_raising() -> None:
+    assert 'WSSLocalizer' in MODELS
+    assert 'BaseDataPreprocessor' in MODELS
+    assert 'MaxAggregator' in AGGREGATORS
+    assert 'MaxAgregator' not in AGGREGATORS
+    assert 'mmnosuch.RetinaNet' not in MODELS
+
+
+def test_own_parts_are_found_without_importing_them_first_and_without_a_network() -> None:
+    """albumentations would ask PyPI for its newest version, and wait for the answer."""
+    script = (
+        'import urllib.request\n'
+        'def refuse(*args, **kwargs): raise SystemExit("a server was asked")\n'
+        'urllib.request.OpenerDirector.open = refuse\n'
+        'from mitouts.registry import AGGREGATORS, DATASETS, TRANSFORMS\n'
+        'AGGREGATORS.get("MaxAggregator"), DATASETS.get("PointDataset"), TRANSFORMS.get("Augment")\n'
+    )
+    environment = {key: value for key, value in os.environ.items() if key != 'NO_ALBUMENTATIONS_UPDATE'}
+    done = subprocess.run(
+        [sys.executable, '-c', script], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['LOOPS', 'LOG_PROCESSORS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS', 'PARAM_SCHEDULERS', 'RUNNERS'],
+)
+def test_roots_without_parts_of_ours_still_have_a_child_in_our_scope(name: str) -> None:
+    child = getattr(roots, name).children[registry.SCOPE]
+    assert isinstance(child, Registry)
+    assert child.parent is getattr(roots, name)
+
+
+def test_importing_the_package_imports_nothing_but_itself_and_the_standard_library() -> None:
+    script = (
+        'import sys; before = set(sys.modules); import mitouts; '
+        'new = {name.partition(".")[0] for name in set(sys.modules) - before}; '
+        'print(sorted(new - set(sys.stdlib_module_names)))'
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "['mitouts']"

@@ -1,0 +1,170 @@
+"""The tools as a user calls them: what they print, and how they end on bad input."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_experiment import tiny_config
+
+from mitouts.engine import runs
+from mitouts.exchange.image import write_rgb
+from mitouts.exchange.predictions import read_predictions
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    def run(tool: str, *arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(TOOLS / tool), run_name='__main__')
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp('cli')
+    config = tiny_config(folder, train_cfg__max_epochs=2)
+    return folder, runs.train(config, folder / 'run').checkpoint
+
+
+def test_train_says_where_the_best_checkpoint_is(call, tmp_path) -> None:
+    tiny_config(tmp_path)
+    code, out, _ = call(
+        'train.py', tmp_path / 'tiny.py', '--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_epochs=1'
+    )
+    assert code == 0
+    assert f'best checkpoint: {tmp_path / "run" / "best.pth"}' in out
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['none.py'], 'error: config none.py does not exist'),
+        (['CONFIG', '--amp'], 'error: --amp needs a CUDA GPU'),
+        (['CONFIG', '--stages', 'teacher'], 'has no stages'),
+        (['CONFIG', '--launcher', 'pytorch'], 'error: --launcher pytorch must be started by torchrun'),
+        (['CONFIG', '--cfg-options', 'train_cfg.max_epoch=1'], "nearest is 'train_cfg.max_epochs'"),
+        (
+            ['CONFIG', '--cfg-options', 'model.head.aggregator.type=MaxAgregator'],
+            "'MaxAgregator' is not in the mitouts::aggregator registry (config key 'model.head.aggregator.type'). "
+            "Did you mean 'MaxAggregator'",
+        ),
+        (
+            ['CONFIG', '--cfg-options', 'default_hooks.checkpoint.type=CheckpointHok'],
+            "registry (config key 'default_hooks.checkpoint.type')",
+        ),
+        (['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=none.json'], 'none.json'),
+        (
+            ['CONFIG', '--cfg-options', 'default_hooks.checkpoint.save_best=image/f2'],
+            "save_best='image/f2' is not among the validation results",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(call, tmp_path, monkeypatch, arguments: list[str], message: str) -> None:
+    monkeypatch.delenv('RANK', raising=False)
+    tiny_config(tmp_path)
+    arguments = [str(tmp_path / 'tiny.py') if item == 'CONFIG' else item for item in arguments]
+    code, _, err = call('train.py', *arguments, '--work-dir', tmp_path / 'run')
+    lines = [line for line in err.splitlines() if line.startswith('error:')]
+    assert code == 2
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert 'Traceback' not in err
+
+
+def test_test_prints_a_table_and_writes_everything(call, trained, tmp_path) -> None:
+    folder, checkpoint = trained
+    code, out, _ = call(
+        'test.py',
+        folder / 'tiny.py',
+        checkpoint,
+        '--work-dir',
+        tmp_path / 'w',
+        '--out',
+        tmp_path / 'p.json',
+        '--show-dir',
+        tmp_path / 'show',
+    )
+    assert code == 0
+    assert 'best' in out
+    row = json.loads((tmp_path / 'w' / 'results.json').read_text())['stages'][0]
+    assert row['one_to_one']['tp'] + row['one_to_one']['fn'] == 4
+    assert len(read_predictions(tmp_path / 'p.json').scores) == 8
+    assert len(list((tmp_path / 'show').glob('*.png'))) == 8
+
+
+def test_predict_skips_what_it_cannot_read_and_says_so(call, trained, tmp_path) -> None:
+    _, checkpoint = trained
+    images = tmp_path / 'images'
+    write_rgb(images / 'a.png', np.full((48, 64, 3), 220, np.uint8))
+    (images / 'broken.png').write_bytes(b'not an image')
+    code, out, err = call(
+        'predict.py', images, checkpoint, '--out', tmp_path / 'p.json', '--show-dir', tmp_path / 'show', '--mpp', '0.25'
+    )
+    assert code == 1
+    assert '1 images skipped' in out
+    assert 'broken.png cannot be read' in err
+    assert [image['file_name'] for image in json.loads((tmp_path / 'p.json').read_text())['images']] == [
+        str(images / 'a.png')
+    ]
+    assert len(list((tmp_path / 'show').iterdir())) == 1
+
+
+def test_predict_without_images(call, trained, tmp_path) -> None:
+    (tmp_path / 'empty').mkdir()
+    code, _, err = call('predict.py', tmp_path / 'empty', trained[1], '--out', tmp_path / 'p.json')
+    assert (code, 'error: no image' in err) == (2, True)
+
+
+def test_publish_names_the_file_by_its_hash(call, trained, tmp_path) -> None:
+    import hashlib
+
+    code, _, _ = call('publish_model.py', trained[0] / 'run' / 'epoch_2.pth', tmp_path / 'm.pth')
+    (published,) = tmp_path.glob('m-*.pth')
+    assert code == 0
+    assert published.stem == 'm-' + hashlib.sha256(published.read_bytes()).hexdigest()[:8]
+
+
+def test_distill_tool_prints_counts(call, trained, tmp_path) -> None:
+    folder, checkpoint = trained
+    code, out, _ = call('distill.py', folder / 'tiny.py', checkpoint, '--out-dir', tmp_path / 'd')
+    assert code == 0
+    assert 'kept: ' in out
+    assert 'noise_total: 2' in out
+
+
+def test_collect_env(call) -> None:
+    code, out, _ = call('collect_env.py')
+    assert code == 0
+    assert 'torch: ' in out
+
+
+def test_results_are_written_between_their_markers(call, tmp_path) -> None:
+    page = tmp_path / 'README.md'
+    page.write_text('before\n<!-- results: run -->\nold\n<!-- end -->\nafter\n')
+    protocol = dict(tp=3, fp=1, fn=1, precision=0.75, recall=0.75, f1=0.75, f1_ci95=[0.5, 0.9])
+    row = dict(stage='teacher', images=4, minutes=1.0, image=dict(auc=0.9, f1=0.8), one_to_one=protocol)
+    started = dict(seed=7, environment=dict(gpu='none', threads='2', mitouts='0', git='abc', torch='2'))
+    (tmp_path / 'run' / 'teacher').mkdir(parents=True)
+    (tmp_path / 'run' / 'results.json').write_text(json.dumps({'stages': [row]}))
+    (tmp_path / 'run' / 'teacher' / 'started.json').write_text(json.dumps(started))
+    code, _, _ = call('analysis/update_results.py', page, '--run', tmp_path / 'run')
+    text = page.read_text()
+    assert code == 0
+    assert text.startswith('before\n<!-- results: run -->\n')
+    assert text.endswith('<!-- end -->\nafter\n')
+    assert '0.750' in text
+    assert 'seed 7' in text
+    assert 'old' not in text
+    code, _, err = call('analysis/update_results.py', tmp_path / 'run' / 'results.json', '--run', tmp_path / 'run')
+    assert (code, 'expected the markers' in err) == (2, True)

@@ -1,0 +1,77 @@
+"""Write a run's tables between two markers of a Markdown file, so that no number is ever copied by hand.
+
+    python tools/analysis/update_results.py configs/uts/README.md --run work_dirs/uts_lite0_amibr-fields
+
+replaces what stands between ``<!-- results: uts_lite0_amibr-fields -->`` and ``<!-- end -->``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from mitouts.errors import MitoutsError
+from mitouts.utils.cli import run
+from mitouts.visualization.tables import results_markdown
+
+END = '<!-- end -->'
+
+
+def block(work_dir: Path) -> str:
+    """The tables of a finished run, and the machine, versions and seed it was made with.
+
+    Raises:
+        MitoutsError: The run has no ``results.json``.
+    """
+    path = work_dir / 'results.json'
+    if not path.is_file():
+        raise MitoutsError(f'{path} does not exist: run tools/train.py with a staged config first')
+    results = json.loads(path.read_text())
+    machine = _machine(work_dir, results)
+    return results_markdown(results['stages'], results.get('distillation')) + f'\n{machine}\n'
+
+
+def _machine(work_dir: Path, results: dict[str, Any]) -> str:
+    started = json.loads((work_dir / results['stages'][0]['stage'] / 'started.json').read_text())
+    environment = started['environment']
+    where = environment['gpu'] if environment['gpu'] != 'none' else f'CPU, {environment["threads"]} threads'
+    return (
+        f'Made by `tools/train.py` on {where}; seed {started["seed"]}; mitouts {environment["mitouts"]} '
+        f'({environment["git"]}), torch {environment["torch"]}.'
+    )
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """Replace what stands between the markers of ``name``.
+
+    Raises:
+        MitoutsError: A marker is missing.
+    """
+    begin = f'<!-- results: {name} -->'
+    head, found, rest = text.partition(begin)
+    _, ended, tail = rest.partition(END)
+    if not found or not ended:
+        raise MitoutsError(
+            f'expected the markers {begin!r} and, after it, {END!r}: add both where the table shall stand'
+        )
+    return f'{head}{begin}\n{content.strip()}\n{END}{tail}'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('markdown', type=Path, help='file with the markers')
+    parser.add_argument(
+        '--run', type=Path, nargs='+', required=True, metavar='WORK_DIR', help='work dirs of staged runs'
+    )
+    args = parser.parse_args()
+    text = args.markdown.read_text(encoding='utf-8')
+    for work_dir in args.run:
+        text = replace_block(text, work_dir.name, block(work_dir))
+    args.markdown.write_text(text, encoding='utf-8')
+    print(f'{args.markdown}: {len(args.run)} tables written')
+
+
+if __name__ == '__main__':
+    run(main)
