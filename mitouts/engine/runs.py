@@ -20,8 +20,9 @@ from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.records import ImageRecord
+from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
-from mitouts.registry import UnknownComponentError
+from mitouts.registry import DATASETS, UnknownComponentError
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -64,6 +65,7 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
         _set_aside(work_dir)
     keep_freed_memory()
     with _located(config):
+        check_data(config)
         runner = _build(config, work_dir, launcher, resume=resume)
         runner.train()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
@@ -110,6 +112,23 @@ def evaluate(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
     return EvaluationRun(evaluator.results, evaluator.records, paths)
+
+
+def check_data(config: Config) -> None:
+    """Read all splits before hours are spent on one of them.
+
+    Raises:
+        AnnotationError: A file is broken, an image does not exist, or one image stands in two splits. A case in two
+            splits only warns.
+    """
+    splits = {}
+    for split in ('train', 'val', 'test'):
+        if config.get(f'{split}_dataloader') is None:
+            continue
+        dataset = DATASETS.build({**config[f'{split}_dataloader'].dataset, 'pipeline': []})
+        infos = map(dataset.get_data_info, range(len(dataset)))
+        splits[split] = [{'file_name': str(Path(i['img_path']).resolve()), 'case_id': i['case_id']} for i in infos]
+    check_splits({split: {'images': images} for split, images in splits.items()})
 
 
 def save_predictions(

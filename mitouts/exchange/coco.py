@@ -260,6 +260,14 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
         case_id = entry.get('case_id')
         case_id = PurePosixPath(entry['file_name']).stem if case_id is None else str(case_id)
         images[image_id] = {**entry, 'case_id': case_id, 'mpp': mpp}
+    without = sum(entry.get('case_id') is None for entry in entries)
+    if without:
+        warnings.warn(
+            f'{path}: {without} of {len(entries)} images have no case_id, so each counts as a case of its own; '
+            'intervals over cases will be too narrow where one patient or slide gave several images',
+            AnnotationWarning,
+            stacklevel=4,
+        )
     return images
 
 

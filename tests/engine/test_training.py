@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -51,18 +52,12 @@ def test_best_is_the_epoch_with_the_best_validation(tmp_path) -> None:
     runs.train(config, tmp_path / 'run')
     scores = [
         entry['image/f1']
-        for entry in map(eval_json, next((tmp_path / 'run').glob('2*/vis_data/scalars.json')).read_text().splitlines())
+        for entry in map(json.loads, next((tmp_path / 'run').glob('2*/vis_data/scalars.json')).read_text().splitlines())
         if 'image/f1' in entry
     ]
     best = read_checkpoint(tmp_path / 'run' / 'best.pth')['meta']['epoch']
     assert len(scores) == 4
     assert best == 1 + scores.index(max(scores))
-
-
-def eval_json(line: str) -> dict:
-    import json
-
-    return json.loads(line)
 
 
 def test_a_resumed_run_reaches_the_same_weights_bit_by_bit(tmp_path) -> None:
@@ -166,3 +161,17 @@ def test_fixed_thresholds_need_no_classes(tmp_path) -> None:
     trained = runs.train(config, tmp_path / 'run')
     calibration = read_checkpoint(trained.checkpoint)['meta']['mitouts']
     assert (calibration['image_threshold'], calibration['map_threshold']) == (0.4, 0.4)
+
+
+def test_an_image_in_two_splits_stops_before_the_training(tmp_path) -> None:
+    config = tiny_config(tmp_path)
+    config.val_dataloader.dataset.ann_file = config.train_dataloader.dataset.ann_file
+    with pytest.raises(AnnotationError, match=r'train_00\.png stands in the splits train and val'):
+        runs.train(config, tmp_path / 'run')
+
+
+def test_a_missing_test_image_stops_before_the_training(tmp_path) -> None:
+    config = tiny_config(tmp_path)
+    (tmp_path / 'data' / 'test_03.png').unlink()
+    with pytest.raises(AnnotationError, match=r'1 of 8 images do not exist, the first is .*test_03\.png'):
+        runs.train(config, tmp_path / 'run')

@@ -139,7 +139,8 @@ def test_box_of_another_size_gives_its_centre(tmp_path: Path, document: dict[str
 def test_missing_case_is_the_files_stem_and_missing_mpp_is_unknown(tmp_path: Path, document: dict[str, Any]) -> None:
     document['images'][0] = {'id': 7, 'file_name': 'images/slide_12.tiff', 'width': 200, 'height': 100}
     document['images'][1]['case_id'] = 31
-    first, second = read_coco(_write(tmp_path, document))['images']
+    with pytest.warns(AnnotationWarning, match=r'1 of \d+ images have no case_id'):
+        first, second = read_coco(_write(tmp_path, document))['images']
     assert (first['case_id'], first['mpp']) == ('slide_12', None)
     assert second['case_id'] == '31'
 

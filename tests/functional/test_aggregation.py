@@ -193,4 +193,10 @@ def test_logit_of_a_probability_inverts_the_sigmoid(probability: float) -> None:
 
 def test_certain_probabilities_have_a_finite_logit() -> None:
     logits = aggregation.probability_to_logit(torch.tensor([0.0, 1.0]))
-    assert logits.tolist() == pytest.approx([-13.8155, 13.8155], abs=0.1)
+    assert logits.tolist() == pytest.approx([-69.0776, 16.6], abs=0.1)
+
+
+def test_a_hopeless_probability_still_has_a_gradient() -> None:
+    logit = torch.tensor([-40.0, -15.0, 0.0, 14.0], requires_grad=True)
+    aggregation.probability_to_logit(torch.sigmoid(logit)).sum().backward()
+    assert logit.grad.tolist() == pytest.approx([1, 1, 1, 1], abs=0.2)

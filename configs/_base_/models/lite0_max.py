@@ -1,6 +1,7 @@
 # EfficientNet-Lite0 whose ImageNet weights come with a package: the model that trains anywhere.
 # Eight blocks keep the receptive field at 73 px around a cell: a deeper network sees a figure from afar, and its
-# maximum then drifts away from it. The stem and the stages up to stride 4 keep their ImageNet weights (half of the cost).
+# maximum then drifts away from it. The stem and the stages up to stride 4 keep their ImageNet weights, which halves
+# the cost of a step.
 model = dict(
     type='WSSLocalizer',
     data_preprocessor=dict(type='PointDataPreprocessor', channels_last=True),

@@ -59,7 +59,6 @@ class LocalizationHead(BaseModule):
         raise NotImplementedError
 
     def init_weights(self) -> None:
-        super().init_weights()
         nn.init.normal_(self.classifier.weight, std=0.01)
         if self.classifier.bias is not None:
             nn.init.zeros_(self.classifier.bias)
