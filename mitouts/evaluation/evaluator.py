@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError
 from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.points import Centroid, map_to_points
 from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
@@ -65,6 +66,8 @@ class LocalizationEvaluator:
         min_score: Weakest peak that is kept among the points.
         min_area_px: Components with fewer pixels are left out.
         centroid: ``geometric`` or ``score_weighted``.
+        correct_drift: When thresholds are selected, also measure how far the points lie beside the figures (by turning
+            images, without looking at annotations) and move them back; see :mod:`mitouts.functional.drift`.
 
     Attributes:
         results: Nested results of the last evaluation.
@@ -81,6 +84,7 @@ class LocalizationEvaluator:
         min_score: float = 0.01,
         min_area_px: int = 1,
         centroid: Centroid = 'geometric',
+        correct_drift: bool = True,
     ) -> None:
         if thresholds not in ('select', 'checkpoint'):
             raise ConfigError(f"evaluator.thresholds must be 'select' or 'checkpoint', found {thresholds!r}")
@@ -92,6 +96,8 @@ class LocalizationEvaluator:
         self.min_score = min_score
         self.min_area_px = min_area_px
         self.centroid = centroid
+        self.correct_drift = correct_drift
+        self.measure_drift: Callable[..., tuple[float, float]] | None = None
         self.dataset_meta: dict[str, Any] | None = None
         self.geometry: FeatureGeometry | None = None
         self.calibration: dict[str, Any] = {}
@@ -115,14 +121,25 @@ class LocalizationEvaluator:
         raw = gather_by_id(self._raw)
         self._raw = []
         image_threshold, map_threshold = self._thresholds(raw)
+        records = [self._record(prediction, map_threshold) for prediction in raw]
+        drift_px = self._drift(records, image_threshold, map_threshold)
+        self.records = [
+            replace(record, points=remove_drift(record.points, drift_px, record.width, record.height))
+            for record in records
+        ]
         self.calibration = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
+            'drift_px': list(drift_px),
             'min_area_px': self.min_area_px,
             'centroid': self.centroid,
         }
-        self.records = [self._record(prediction, map_threshold) for prediction in raw]
-        self.results = {'images': len(raw), 'image_threshold': image_threshold, 'map_threshold': map_threshold}
+        self.results = {
+            'images': len(raw),
+            'image_threshold': image_threshold,
+            'map_threshold': map_threshold,
+            'drift_px': list(drift_px),
+        }
         for metric in self.metrics:
             self.results.update(metric(self.records, image_threshold=image_threshold, map_threshold=map_threshold))
         return scalars(self.results)
@@ -147,6 +164,20 @@ class LocalizationEvaluator:
                 f'thresholds cannot be chosen on these {len(raw)} images: {error}. Validate on images of both '
                 "classes, or give the evaluator image_threshold=dict(type='FixedThreshold', value=...)"
             ) from error
+
+    def _drift(self, records: list[ImageRecord], image_threshold: float, map_threshold: float) -> tuple[float, float]:
+        if self.thresholds == 'checkpoint':
+            return tuple(self.calibration.get('drift_px', (0.0, 0.0)))
+        if self.measure_drift is None or not self.correct_drift:
+            return 0.0, 0.0
+        found = [
+            record
+            for record in records
+            if record.score > image_threshold and len(record.points) and record.points[0, 2] > map_threshold
+        ]
+        found.sort(key=lambda record: (-record.score, record.image_id))
+        strongest = [(record.image_id, record.points[0, :2]) for record in found]
+        return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
 
     def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
         assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mitouts.engine.checkpoint import load_weights, read_checkpoint
 from mitouts.errors import CheckpointError, ImageError
+from mitouts.functional.drift import remove_drift
 from mitouts.functional.points import map_to_points
 from mitouts.models import WSSLocalizer
 from mitouts.registry import MODELS
@@ -116,6 +117,7 @@ class Localizer:
             min_area_px=calibration.get('min_area_px', 1),
             centroid=calibration.get('centroid', 'geometric'),
         )
+        points = remove_drift(points, calibration.get('drift_px', (0, 0)), resized.shape[1], resized.shape[0])
         if scale != 1:
             # Pixel centres, not corners, are at whole numbers.
             factors = np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])

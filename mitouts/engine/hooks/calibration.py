@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 import mitouts
+from mitouts.evaluation.drift import measure_drift
 from mitouts.registry import HOOKS
 
 META_KEY = 'mitouts'
@@ -24,11 +26,14 @@ class CalibrationHook(Hook):
     priority = 'NORMAL'
 
     def before_val(self, runner: Any) -> None:
-        runner.val_evaluator.geometry = _model(runner).geometry
+        model = _model(runner)
+        runner.val_evaluator.geometry = model.geometry
+        runner.val_evaluator.measure_drift = partial(measure_drift, model, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Any) -> None:
         model = _model(runner)
         runner.test_evaluator.geometry = model.geometry
+        runner.test_evaluator.measure_drift = partial(measure_drift, model, runner.test_dataloader.dataset)
         runner.test_evaluator.calibration = dict(model.calibration)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:

@@ -1,0 +1,58 @@
+"""How far a weakly trained map lies beside the figures, found without any annotated point.
+
+Image labels do not say where a figure is. A network whose maximum falls a constant vector beside every figure fits
+them as well as one that falls on it, as long as the receptive field still covers the figure. That vector belongs to
+the network's own frame, so it can be measured: turning the image by half a turn turns the figures but not the vector.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def estimate_drift(
+    points_xy: ArrayLike,
+    turned_xy: ArrayLike,
+    sizes_px: ArrayLike,
+    *,
+    max_drift_px: float = np.inf,
+    max_spread_px: float = np.inf,
+    min_images: int = 10,
+) -> NDArray[np.float64]:
+    """Constant displacement of a network's points, from images and the same images turned by 180 degrees.
+
+    A figure at ``t`` is predicted at ``p = t + d``; in the turned image it lies at ``s - 1 - t`` and is predicted at
+    ``q = s - 1 - t + d``, so ``d = (p + q - (s - 1)) / 2``. The median over images is not moved by those in which the
+    two predictions are of different figures.
+
+    Args:
+        points_xy: Array ``(N, 2)``, one point an image, in pixels.
+        turned_xy: Array ``(N, 2)``, the point of the turned image, in pixels of the turned image.
+        sizes_px: Array ``(N, 2)``, width and height of each image.
+        max_drift_px: A longer one is not believed; a cell that sees a figure is within the receptive radius of it.
+        max_spread_px: Largest median absolute deviation from the median along an axis that is believed.
+        min_images: With fewer nothing is estimated.
+
+    Returns:
+        ``(dx, dy)`` in pixels; zeros where there is nothing to believe.
+    """
+    shape = (-1, 2)
+    points, turned, sizes = (
+        np.asarray(each, dtype=np.float64).reshape(shape) for each in (points_xy, turned_xy, sizes_px)
+    )
+    if len(points) < min_images:
+        return np.zeros(2)
+    shifts = (points + turned - (sizes - 1)) / 2
+    drift = np.median(shifts, axis=0)
+    spread = np.median(np.abs(shifts - drift), axis=0)
+    if np.hypot(*drift) > max_drift_px or spread.max() > max_spread_px:
+        return np.zeros(2)
+    return drift
+
+
+def remove_drift(points: NDArray[np.float64], drift_px: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
+    """Points ``(N, 3)`` moved back by the drift, kept inside the image."""
+    moved = points.copy()
+    moved[:, :2] = np.clip(points[:, :2] - np.asarray(drift_px, dtype=np.float64), 0, [width - 1, height - 1])
+    return moved
