@@ -6,7 +6,10 @@ set -eu
 config=$1
 processes=$2
 shift 2
-exec python -m torch.distributed.run \
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=$root/.venv/bin/python
+[ -x "$python" ] || python=python
+exec "$python" -m torch.distributed.run \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --nproc_per_node="$processes" \
   --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-  "$(dirname "$0")/train.py" "$config" --launcher pytorch "$@"
+  "$root/tools/train.py" "$config" --launcher pytorch "$@"

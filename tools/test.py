@@ -34,7 +34,8 @@ def main() -> None:
         config, args.checkpoint, work_dir, launcher=args.launcher, out=args.out, show_dir=args.show_dir
     )
     if is_main_process():
-        row = {'stage': Path(args.checkpoint).stem, 'minutes': None, **tested.results}
+        row = {'stage': Path(args.checkpoint).stem, 'minutes': None, **tested.results, 'images': None}
+        row['test_images'] = tested.results['images']
         write_json(work_dir / 'results.json', {'stages': [row]})
         Console().print(results_table([row]))
 

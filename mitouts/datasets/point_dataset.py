@@ -12,7 +12,7 @@ from mmengine.dataset import BaseDataset
 from torch.utils.data import get_worker_info
 
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
+from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.registry import DATASETS, TRANSFORMS
 
 
@@ -48,7 +48,7 @@ class PointDataset(BaseDataset):
         **kwargs: Any,
     ) -> None:
         self.positive_categories = tuple(positive_categories)
-        self.image_root = Path(data_root) if data_root else None
+        self.image_root = data_root
         self.seed = seed
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         # Shared memory: persistent workers see the epoch that the hook sets in the main process.
@@ -63,6 +63,7 @@ class PointDataset(BaseDataset):
         """One entry an image: paths, label, points."""
         document = read_coco(self.ann_file)
         names = {category['id']: category['name'] for category in document['categories']}
+        self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
         unknown = set(self.positive_categories) - set(names)
         if unknown:
             raise ConfigError(
@@ -74,7 +75,7 @@ class PointDataset(BaseDataset):
         for annotation in document['annotations']:
             if annotation['category_id'] in self.positive_categories:
                 points[annotation['image_id']].append(annotation['point'])
-        root = self.image_root or Path(self.ann_file).parent / document['info'].get('mitouts', {}).get('image_root', '')
+        root = image_root(self.ann_file, document, self.image_root)
         entries = [
             self._entry(root, image, np.array(points[image['id']], dtype=np.float32).reshape(-1, 2))
             for image in document['images']

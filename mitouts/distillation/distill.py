@@ -16,7 +16,7 @@ from mitouts.distillation.criteria import Verdict
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.coco import read_coco, write_json
+from mitouts.exchange.coco import image_root, read_coco, write_json
 from mitouts.registry import TASK_UTILS
 
 DISTILLED_NAME = 'distilled.json'
@@ -57,7 +57,8 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
             f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
-    criterion = TASK_UTILS.build(settings.criterion)
+    with runs.located(config):
+        criterion = TASK_UTILS.build(settings.criterion)
     out_dir = Path(out_dir)
     run = runs.evaluate(_on_training_images(config, criterion), checkpoint, out_dir, launcher=launcher)
     thresholds = run.results['image_threshold'], run.results['map_threshold']
@@ -70,7 +71,7 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
     summary = summarize(document, verdicts, {record.image_id: record.label for record in run.records})
     result = Distillation(out_dir / DISTILLED_NAME, out_dir / HARD_SAMPLES_NAME, summary)
     if is_main_process():
-        root = Path(config.train_dataloader.dataset.get('data_root') or ann_file.parent).resolve()
+        root = image_root(ann_file, document, config.train_dataloader.dataset.get('data_root')).resolve()
         provenance = {
             'distilled_from': ann_file.name,
             'source_sha256': file_hash(ann_file),
@@ -117,7 +118,7 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
     if changed:
         summary['relabelled'] = len(changed)
-    noisy = {image['id'] for image in document['images'] if image.get('is_noise')}
+    noisy = {image['id'] for image in document['images'] if image.get('is_noise')} & verdicts.keys()
     if noisy:
         clean = {image_id for image_id, label in labels.items() if label == 1} - noisy
         summary |= {
@@ -144,10 +145,9 @@ def _on_training_images(config: Config, criterion: Any) -> Config:
     dataset = changed.train_dataloader.dataset.to_dict()
     dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
     changed.test_dataloader.dataset = dataset
+    if getattr(criterion, 'threshold_from', 'val') == 'train':
+        changed.test_evaluator = changed.val_evaluator
     changed.test_evaluator.metrics = []
-    changed.test_evaluator.thresholds = (
-        'select' if getattr(criterion, 'threshold_from', 'val') == 'train' else 'checkpoint'
-    )
     return changed
 
 

@@ -53,7 +53,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals(get_torch_safe_globals()):
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, OSError) as error:
+    except (UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, AttributeError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise CheckpointError(
             f'checkpoint {path} cannot be read ({reason}): it is broken, or holds Python objects other than tensors '
@@ -62,6 +62,36 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
         raise CheckpointError(f"checkpoint {path} has no 'state_dict': it is not a checkpoint of a training")
     return checkpoint
+
+
+def need_finite(state: Mapping[str, torch.Tensor], name: str) -> None:
+    """Refuse to save weights that are not finite.
+
+    Raises:
+        TrainingError: An entry holds NaN or infinity.
+    """
+    broken = [key for key, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        raise TrainingError(
+            f'{name} is not saved: {len(broken)} of {len(state)} entries are not finite, the first is {broken[0]!r}. '
+            'Earlier checkpoints are untouched: lower the learning rate or clip gradients, then go on with --resume'
+        )
+
+
+def need_training_state(checkpoint: Mapping[str, Any], source: str | Path) -> None:
+    """Check that a training can go on from a checkpoint.
+
+    Raises:
+        CheckpointError: It holds weights only, as ``best.pth`` and published checkpoints do.
+    """
+    meta = checkpoint.get('meta', {})
+    missing = [key for key in ('optimizer', 'message_hub') if key not in checkpoint]
+    missing += [f'meta.{key}' for key in ('epoch', 'iter') if key not in meta]
+    if missing:
+        raise CheckpointError(
+            f'checkpoint {source} lacks {", ".join(missing)}, so no training can go on from it: resume from an '
+            'epoch_N.pth, or start a new training with load_from'
+        )
 
 
 def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: str | Path) -> None:

@@ -31,7 +31,17 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
         raise ConfigError(f'config {path} does not exist{hint}')
     try:
         config = Config.fromfile(path)
-    except (SyntaxError, ImportError, NameError, KeyError, TypeError, AttributeError, OSError) as error:
+    except (
+        SyntaxError,
+        ImportError,
+        NameError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        ArithmeticError,
+        OSError,
+    ) as error:
         raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
     apply_overrides(config, cfg_options)
     return config

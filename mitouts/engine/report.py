@@ -10,6 +10,7 @@ from mmengine.dist import is_main_process
 from rich.console import Console
 
 from mitouts.datasets import PointDataset
+from mitouts.engine.runs import overlay_radius_px
 from mitouts.engine.stages import Experiment, Stage
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.predictions import read_predictions
@@ -17,8 +18,6 @@ from mitouts.visualization.field_of_view import overlay_of, pick_examples
 from mitouts.visualization.scalars import read_scalars
 from mitouts.visualization.summary import write_summary
 from mitouts.visualization.tables import distillation_sentence, results_markdown, results_table
-
-RADIUS_PX = 30.0
 
 
 def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
@@ -53,8 +52,10 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
         last = stages[-1].name
         threshold = tested[last]['map_threshold']
         paths = {record.image_id: image for record, image in records[last]}
-        chosen = pick_examples([record for record, _ in records[last]], threshold=threshold, radius_px=RADIUS_PX)
-        overlays = [overlay_of(r, paths[r.image_id], threshold=threshold, radius_px=RADIUS_PX) for r in chosen]
+        found = [record for record, _ in records[last]]
+        radius_px = overlay_radius_px(stages[-1].config, found[0].mpp)
+        chosen = pick_examples(found, threshold=threshold, radius_px=radius_px)
+        overlays = [overlay_of(r, paths[r.image_id], threshold=threshold, radius_px=radius_px) for r in chosen]
     write_summary(
         path,
         title=experiment.work_dir.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,13 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 
 import mitouts
-from mitouts.engine.checkpoint import load_weights, read_checkpoint, write_checkpoint
+from mitouts.engine.checkpoint import (
+    load_weights,
+    need_finite,
+    need_training_state,
+    read_checkpoint,
+    write_checkpoint,
+)
 from mitouts.engine.environment import collect_environment
 
 
@@ -52,7 +59,7 @@ class Runner(EngineRunner):
         checkpoint: dict[str, Any] = {
             'meta': {
                 **(meta or {}),
-                'cfg': self.cfg.pretty_text,
+                'cfg': json.dumps(self.cfg._cfg_dict.to_dict(), default=str),
                 'seed': self.seed,
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S'),
@@ -66,6 +73,7 @@ class Runner(EngineRunner):
         if save_param_scheduler:
             checkpoint['param_schedulers'] = [scheduler.state_dict() for scheduler in self.param_schedulers or []]
         self.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+        need_finite(checkpoint['state_dict'], f'{filename} of epoch {checkpoint["meta"].get("epoch")}')
         write_checkpoint(Path(out_dir) / filename, transform(checkpoint) if transform else checkpoint)
 
     def load_checkpoint(self, filename: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -75,9 +83,11 @@ class Runner(EngineRunner):
             CheckpointError: Missing, broken, or of another network.
         """
         checkpoint = read_checkpoint(filename)
+        if self._resume:
+            need_training_state(checkpoint, filename)
         # Resuming reads this key to compare data sets; ours are compared by their files' hashes, stage by stage.
         metainfo = getattr(getattr(self._train_loop, 'dataloader', None), 'dataset', None)
-        checkpoint['meta'].setdefault('dataset_meta', getattr(metainfo, 'metainfo', None))
+        checkpoint.setdefault('meta', {}).setdefault('dataset_meta', getattr(metainfo, 'metainfo', None))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
         load_weights(self.bare_model, checkpoint['state_dict'], filename)
         self._has_loaded = True

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 
 from mitouts.engine.config import resolve
-from mitouts.engine.hooks.checkpoint import BEST_NAME
+from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
 from mitouts.engine.launch import set_launcher
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
-from mitouts.errors import CheckpointError, ConfigError
+from mitouts.errors import CheckpointError, ConfigError, MitoutsError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
@@ -32,10 +32,11 @@ TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 @dataclass(frozen=True)
 class TrainRun:
-    """What a training leaves: the best checkpoint by validation (the last one without validation), and its cost."""
+    """What a training leaves: the best checkpoint (without validation the last one), its cost, its number of images."""
 
     checkpoint: Path
     minutes: float
+    images: int
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,22 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
     """
     work_dir = Path(work_dir)
     _need(config, TRAINING_KEYS[:3])
+    config = Config(config._cfg_dict.to_dict(), filename=config.filename)
     if not resume:
-        _set_aside(work_dir)
+        set_aside(work_dir)
+    newest = newest_checkpoint(work_dir) if resume else None
+    if newest is not None:
+        # mmengine resumes from load_from where it is set, which would restart a fine-tuning.
+        config.load_from = str(newest)
     keep_freed_memory()
-    with _located(config):
+    with located(config):
         check_data(config)
-        runner = _build(config, work_dir, launcher, resume=resume)
+        runner = _build(config, work_dir, launcher, resume=newest is not None)
         runner.train()
+    # Rank 0 may still be renaming the last checkpoint.
+    barrier()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
-    return TrainRun(checkpoint_of(work_dir), float(seconds) / 60)
+    return TrainRun(checkpoint_of(work_dir), float(seconds) / 60, len(runner.train_dataloader.dataset))
 
 
 def evaluate(
@@ -96,8 +104,7 @@ def evaluate(
     hooks = config.get('custom_hooks') or []
     config.custom_hooks = [hook for hook in hooks if hook['type'] not in ('EMAHook', 'DistillationHook')]
     config.load_from = str(checkpoint)
-    config.model.backbone.weights = None
-    with _located(config):
+    with located(config):
         runner = _build(config, Path(work_dir), launcher)
         runner.test()
     evaluator = runner.test_evaluator
@@ -107,7 +114,7 @@ def evaluate(
         if out is not None:
             save_predictions(out, evaluator.records, evaluator.results, checkpoint)
         if show_dir is not None:
-            radius = float(np.atleast_1d(_radius_px(config))[0])
+            radius = overlay_radius_px(config, evaluator.records[0].mpp)
             write_overlays(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
@@ -126,9 +133,20 @@ def check_data(config: Config) -> None:
         if config.get(f'{split}_dataloader') is None:
             continue
         dataset = DATASETS.build({**config[f'{split}_dataloader'].dataset, 'pipeline': []})
+        if split == 'train':
+            _need_a_batch(config, len(dataset))
         infos = map(dataset.get_data_info, range(len(dataset)))
         splits[split] = [{'file_name': str(Path(i['img_path']).resolve()), 'case_id': i['case_id']} for i in infos]
     check_splits({split: {'images': images} for split, images in splits.items()})
+
+
+def _need_a_batch(config: Config, images: int) -> None:
+    loader, processes = config.train_dataloader, get_world_size()
+    if loader.get('drop_last') and images // processes < loader.batch_size:
+        raise ConfigError(
+            f'{loader.dataset.ann_file} holds {images} images, too few for one batch of {loader.batch_size} on each of '
+            f'{processes} processes: lower train_dataloader.batch_size, or set drop_last=False'
+        )
 
 
 def save_predictions(
@@ -147,7 +165,7 @@ def save_predictions(
 
 
 @contextmanager
-def _located(config: Config) -> Iterator[None]:
+def located(config: Config) -> Iterator[None]:
     """Give an unknown component's error the whole path of its config key."""
     try:
         yield
@@ -156,13 +174,25 @@ def _located(config: Config) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _explained(config: Config) -> Iterator[None]:
+    """A component that rejects its arguments is a mistake in the config."""
+    try:
+        yield
+    except (TypeError, ValueError, AssertionError) as error:
+        if isinstance(error, MitoutsError):
+            raise
+        raise ConfigError(f'config {config.filename} cannot be built: {type(error).__name__}: {error}') from error
+
+
 def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = False) -> Runner:
     config = resolve(config)
     config.work_dir = str(work_dir)
     config.resume = resume
     config.experiment_name = f'{Path(config.filename or "config").stem}-{uuid.uuid4().hex[:8]}'
     set_launcher(config, launcher)
-    return Runner.from_cfg(config)
+    with _explained(config):
+        return Runner.from_cfg(config)
 
 
 def _without(config: Config, keys: Sequence[str]) -> Config:
@@ -177,33 +207,47 @@ def _need(config: Config, keys: Sequence[str]) -> None:
         raise ConfigError(f'config {config.filename} lacks {", ".join(missing)}, which this step needs')
 
 
-def _radius_px(config: Config) -> Any:
-    radii = [metric.get('radius_px') for metric in config.test_evaluator.metrics if metric.get('radius_px')]
-    return radii[0] if radii else 30.0
+def overlay_radius_px(config: Config, mpp: float | None) -> float:
+    """The first radius that the config's centroid metric matches with, in pixels; 30 where it names none."""
+    for metric in config.test_evaluator.metrics:
+        if metric.get('radius_px'):
+            return float(np.atleast_1d(metric['radius_px'])[0])
+        if metric.get('radius_um') and mpp:
+            return float(np.atleast_1d(metric['radius_um'])[0]) / mpp
+    return 30.0
 
 
-def _set_aside(work_dir: Path) -> None:
+def set_aside(work_dir: Path) -> None:
     """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
-    old = list(work_dir.glob('*.pth')) + [path for path in [work_dir / 'last_checkpoint'] if path.exists()]
-    if not old or not is_main_process():
-        return
-    number = 1 + sum(1 for _ in work_dir.glob('previous_*'))
-    folder = work_dir / f'previous_{number}'
-    folder.mkdir()
-    for path in old:
-        path.rename(folder / path.name)
+    if is_main_process():
+        pointer = work_dir / POINTER_NAME
+        # The pointer goes first: what is left when this is interrupted is never resumed from.
+        old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
+        numbers = [int(path.name.rsplit('_', 1)[1]) for path in work_dir.glob('previous_*')]
+        folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
+        for path in old:
+            folder.mkdir(exist_ok=True)
+            path.rename(folder / path.name)
+    barrier()
+
+
+def newest_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint that a training in this folder would go on from; None if there is none."""
+    pointer = Path(work_dir) / POINTER_NAME
+    if not pointer.is_file():
+        return None
+    path = Path(work_dir) / Path(pointer.read_text()).name
+    return path if path.is_file() else None
 
 
 def checkpoint_of(work_dir: str | Path) -> Path:
-    """The checkpoint that a finished training left.
+    """The checkpoint that a finished training left: the best one, or without validation the last one.
 
     Raises:
         CheckpointError: There is none.
     """
     best = Path(work_dir) / BEST_NAME
-    if best.is_file():
-        return best
-    pointer = Path(work_dir) / 'last_checkpoint'
-    if pointer.is_file() and Path(pointer.read_text()).is_file():
-        return Path(pointer.read_text())
-    raise CheckpointError(f'{work_dir} holds no checkpoint: train there first')
+    found = best if best.is_file() else newest_checkpoint(work_dir)
+    if found is None:
+        raise CheckpointError(f'{work_dir} holds no checkpoint: train there first')
+    return found

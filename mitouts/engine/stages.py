@@ -13,6 +13,7 @@ from typing import Any
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
+import mitouts
 from mitouts.distillation.distill import distill, file_hash
 from mitouts.engine import runs
 from mitouts.engine.config import apply_overrides, enable_amp, load_config
@@ -96,11 +97,16 @@ class Experiment:
         go_on = resume and finished is None and started is not None and started['fingerprint'] == fingerprint
         if resume and not go_on and (started or finished):
             self._say(f'stage {stage.name}: its config or its inputs have changed since, so it is run again')
+        if not go_on:
+            self._forget(folder)
         if is_main_process():
-            (folder / STAGE_FILE).unlink(missing_ok=True)
             write_json(
                 folder / STARTED_FILE,
-                {'fingerprint': fingerprint, 'seed': config.randomness.seed, 'environment': collect_environment()},
+                {
+                    'fingerprint': fingerprint,
+                    'seed': config.get('randomness', {}).get('seed'),
+                    'environment': collect_environment(),
+                },
             )
         barrier()
         self._say(f'stage {stage.name}: {"goes on" if go_on else "begins"}')
@@ -109,6 +115,14 @@ class Experiment:
             write_json(folder / STAGE_FILE, {'fingerprint': fingerprint, 'results': self.results[stage.name]})
         barrier()
 
+    def _forget(self, folder: Path) -> None:
+        """Undo what an earlier run left, its marks first: interrupted at any point, nothing old is gone on with."""
+        if is_main_process():
+            for name in (STAGE_FILE, STARTED_FILE):
+                (folder / name).unlink(missing_ok=True)
+        barrier()
+        runs.set_aside(folder)
+
     def _work(self, stage: Stage, config: Config, folder: Path, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
         if stage.kind == 'distill':
@@ -116,9 +130,9 @@ class Experiment:
             return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
         if stage.kind == 'train':
             trained = runs.train(config, folder, resume=go_on, launcher=self.launcher)
-            checkpoint, minutes, images = trained.checkpoint, trained.minutes, training_size(config)
+            checkpoint, minutes, images = trained.checkpoint, trained.minutes, trained.images
         else:
-            checkpoint, minutes, images = self._model(stage), 0.0, 0
+            checkpoint, minutes, images = self._model(stage), None, None
         test = runs.evaluate(
             config, checkpoint, folder / 'test', launcher=self.launcher, out=folder / 'predictions.json'
         )
@@ -139,21 +153,32 @@ class Experiment:
         config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)
         if stage.data_from is not None:
             source = self.folder(stage.data_from) / 'distilled.json'
-            if not source.is_file():
+            if not (source.is_file() and (source.parent / STAGE_FILE).is_file()):
                 raise ConfigError(
-                    f'stage {stage.name} trains on {source}, which does not exist: run stage {stage.data_from} first'
+                    f'stage {stage.name} trains on {source}, which is not finished: run stage {stage.data_from} first'
                 )
             config.train_dataloader.dataset.ann_file = str(source)
             config.train_dataloader.dataset.data_root = None
         return config
 
     def _fingerprint(self, stage: Stage, config: Config) -> dict[str, str]:
-        files = [loader.dataset.ann_file for loader in _loaders(config)]
+        """Hashes of all that a stage's result depends on, by role."""
+        content = config._cfg_dict.to_dict()
+        files = {
+            f'{split}_dataloader': content[f'{split}_dataloader']['dataset']['ann_file']
+            for split in ('train', 'val', 'test')
+            if content.get(f'{split}_dataloader') is not None
+        }
+        files['load_from'] = content.get('load_from')
+        files['weights'] = content['model'].get('backbone', {}).get('weights')
         if stage.model_from is not None:
-            files.append(str(self._model(stage)))
-        text = json.dumps(config._cfg_dict.to_dict(), sort_keys=True, default=str).replace(str(self.work_dir), '')
-        fingerprint = {'config': hashlib.sha256(text.encode()).hexdigest()}
-        return fingerprint | {Path(file).name: file_hash(file) for file in files if Path(file).is_file()}
+            files['model'] = str(self._model(stage))
+        if stage.data_from is not None:
+            # The file counts by its content, not by the folder that this run works in.
+            content['train_dataloader']['dataset']['ann_file'] = stage.data_from
+        text = json.dumps(content, sort_keys=True, default=str)
+        fingerprint = {'config': hashlib.sha256(text.encode()).hexdigest(), 'version': mitouts.__version__}
+        return fingerprint | {role: file_hash(file) for role, file in files.items() if file and Path(file).is_file()}
 
     def _collect(self) -> dict[str, Any]:
         rows = [
@@ -195,8 +220,12 @@ def load_experiment(
     """
     config = load_config(path)
     descriptions = config.get('stages')
-    if not descriptions:
-        raise ConfigError(f'{path} has no stages')
+    if (
+        not isinstance(descriptions, list)
+        or not all(isinstance(each, dict) for each in descriptions)
+        or not descriptions
+    ):
+        raise ConfigError(f'{path}: stages must be a list of dict(name=..., kind=..., config=...)')
     names = [description.get('name', '') for description in descriptions]
     per_stage = split_overrides(cfg_options, names)
     stages = []
@@ -265,13 +294,3 @@ def read_if_there(path: Path) -> dict[str, Any] | None:
     content = [json.loads(path.read_text()) if is_main_process() and path.is_file() else None]
     broadcast_object_list(content)
     return content[0]
-
-
-def training_size(config: Config) -> int:
-    """Number of images that a config trains on."""
-    return len(json.loads(Path(config.train_dataloader.dataset.ann_file).read_text())['images'])
-
-
-def _loaders(config: Config) -> list[Any]:
-    keys = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-    return [config[key] for key in keys if config.get(key) is not None]

@@ -10,7 +10,7 @@ import numpy as np
 from mmengine import dist
 from numpy.typing import NDArray
 
-from mitouts.errors import AnnotationError, CheckpointError, ConfigError
+from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry
@@ -120,6 +120,10 @@ class LocalizationEvaluator:
         """
         raw = gather_by_id(self._raw)
         self._raw = []
+        need_finite_scores(raw)
+        if self.thresholds == 'checkpoint':
+            self.min_area_px = self.calibration.get('min_area_px', self.min_area_px)
+            self.centroid = self.calibration.get('centroid', self.centroid)
         image_threshold, map_threshold = self._thresholds(raw)
         records = [self._record(prediction, map_threshold) for prediction in raw]
         drift_px = self._drift(records, image_threshold, map_threshold)
@@ -202,6 +206,16 @@ class LocalizationEvaluator:
             width=prediction.width,
             height=prediction.height,
             mpp=prediction.mpp,
+        )
+
+
+def need_finite_scores(raw: Sequence[RawPrediction]) -> None:
+    """Raise TrainingError when the model predicts NaN or infinity."""
+    broken = [prediction.image_id for prediction in raw if not np.isfinite(prediction.score)]
+    if broken:
+        raise TrainingError(
+            f'the model predicts no finite score for {len(broken)} of {len(raw)} images, the first is {broken[0]}: '
+            'its weights are broken. Go back to an earlier checkpoint, and lower the learning rate or clip gradients'
         )
 
 

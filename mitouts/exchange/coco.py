@@ -160,6 +160,20 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
     }
 
 
+def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], data_root: str | None = None) -> Path:
+    """Folder that the ``file_name`` of a document are relative to.
+
+    Args:
+        ann_file: The document's file.
+        document: What it holds; a distilled file names its source's folder in ``info.mitouts.image_root``, relative to
+            its own.
+        data_root: Given by the user; it comes first.
+    """
+    if data_root:
+        return Path(data_root)
+    return Path(ann_file).parent / document.get('info', {}).get('mitouts', {}).get('image_root', '')
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file.
 

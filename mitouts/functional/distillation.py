@@ -22,7 +22,6 @@ Reason = Literal[
     'pseudo_label',
 ]
 POLICIES: tuple[str, ...] = get_args(Policy)
-REASONS: tuple[str, ...] = get_args(Reason)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ def mask_components(
         Points ``(N, 3)`` as ``(x, y, score)`` where the score is the component's highest, in descending order, and
         the label image ``(H, W)`` with 0 outside the components that were kept.
     """
-    mask = (score_map > threshold).astype(np.uint8)
+    # In float64: a threshold between two neighbouring float32 scores must stay between them.
+    mask = (score_map.astype(np.float64) > threshold).astype(np.uint8)
     count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
     labels = np.asarray(found, dtype=np.int32)
     if count == 1:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 
 from mitouts.engine.checkpoint import load_weights, read_checkpoint
-from mitouts.errors import CheckpointError, ImageError
+from mitouts.errors import AnnotationWarning, CheckpointError, ConfigError, ImageError
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.points import map_to_points
 from mitouts.models import WSSLocalizer
@@ -58,14 +61,23 @@ class Localizer:
                     f'the model has no {key}: it was never validated, so nothing can be counted with it. '
                     'Train it with a val_evaluator'
                 )
-        self.model = model.to(device).eval()
-        self.device = torch.device(device)
+        try:
+            self.device = torch.device(device)
+            self.model = model.to(self.device).eval()
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(
+                f'device {device!r} cannot be used ({reason}): give cpu, or a GPU that is visible'
+            ) from error
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> Localizer:
         """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
+        A model with components of your own needs them imported before.
+
         Raises:
+            UnknownComponentError: A component is not registered.
             CheckpointError: Missing or broken, without a config, or without thresholds.
         """
         checkpoint = read_checkpoint(path)
@@ -75,9 +87,13 @@ class Localizer:
                 f'checkpoint {path} carries no {"config" if "cfg" not in meta else "thresholds"} in its meta, so it '
                 'cannot be used for counting: use best.pth of a training, or publish one with tools/publish_model.py'
             )
-        config = Config.fromstring(meta['cfg'], '.py').model
-        config.backbone.weights = None
-        model = MODELS.build(config)
+        try:
+            config = Config(json.loads(meta['cfg']))
+        except ValueError as error:
+            raise CheckpointError(
+                f'the config in checkpoint {path} is not JSON ({error}): it was saved otherwise'
+            ) from error
+        model = MODELS.build(config.model)
         load_weights(model, checkpoint['state_dict'], path)
         model.calibration = dict(meta['mitouts'])
         return cls(model, device)
@@ -103,6 +119,12 @@ class Localizer:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ImageError(f'expected an RGB uint8 image (H, W, 3), found {image.dtype} {image.shape}')
         scale = self._scale(mpp)
+        smallest = self.model.geometry.stride / scale
+        if min(image.shape[:2]) < smallest:
+            raise ImageError(
+                f'the image is {image.shape[1]} x {image.shape[0]} px, expected at least '
+                f'{math.ceil(smallest)} px a side'
+            )
         resized = image if scale == 1 else _resize(image, scale)
         inputs = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).to(self.device)
         output = self.model(self.model.data_preprocessor({'inputs': [inputs]})['inputs'])
@@ -127,6 +149,15 @@ class Localizer:
         return Prediction(score, score > calibration['image_threshold'], points, figures)
 
     def _scale(self, mpp: float | None) -> float:
+        if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
+            raise ImageError(f'mpp must be micrometres per pixel above 0, found {mpp}')
+        if mpp is not None and self.mpp is None:
+            warnings.warn(
+                f'the model does not know the resolution it was trained at, so mpp={mpp} changes nothing: the image is '
+                'taken as it is',
+                AnnotationWarning,
+                stacklevel=3,
+            )
         if mpp is None or self.mpp is None:
             return 1.0
         scale = mpp / self.mpp

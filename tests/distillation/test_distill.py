@@ -103,3 +103,21 @@ def test_counts_and_clean_document_by_hand() -> None:
     assert [item['image_id'] for item in clean['annotations']] == [3, 4]
     assert clean['info']['mitouts'] == {'name': 'x', 'criterion': 'c'}
     assert document['info'] == {'mitouts': {'name': 'x'}}
+
+
+def test_a_distilled_file_can_be_distilled_again(teacher, tmp_path) -> None:
+    config, checkpoint = teacher
+    first = distill(config, checkpoint, tmp_path / 'one')
+    again = config.copy()
+    again.train_dataloader.dataset.ann_file = str(first.distilled)
+    second = distill(again, checkpoint, tmp_path / 'two' / 'deeper')
+    assert len(PointDataset(str(second.distilled))) == second.summary['kept'] == first.summary['kept']
+
+
+def test_noise_outside_of_the_subset_is_not_counted(teacher, tmp_path) -> None:
+    config, checkpoint = teacher
+    part = config.copy()
+    part.train_dataloader.dataset.case_subset = ['train_0', 'train_1']
+    summary = distill(part, checkpoint, tmp_path).summary
+    assert summary['kept'] + summary['dropped'] == 8
+    assert 'noise_total' not in summary

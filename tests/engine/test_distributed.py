@@ -46,6 +46,26 @@ def test_two_processes_train_and_judge_as_one(tmp_path: Path) -> None:
     assert json.loads((tmp_path / 'both' / 'distilled.json').read_text()) == json.loads(one.distilled.read_text())
 
 
+@pytest.mark.slow
+def test_two_processes_run_the_stages_of_one_epoch_each(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    staged = tmp_path / 'staged.py'
+    staged.write_text(
+        "short = ['train_cfg.max_epochs=1', 'distillation.criterion.policy=no_false']\n"
+        'stages = [\n'
+        "    dict(name='teacher', kind='train', config='tiny.py', options=short),\n"
+        "    dict(name='distill', kind='distill', config='tiny.py', model_from='teacher',\n"
+        "         options=[*short, 'distillation.criterion.radius_px=200']),\n"
+        "    dict(name='student', kind='train', config='tiny.py', data_from='distill', options=short),\n"
+        ']\n'
+    )
+    torchrun('train.py', staged, '--work-dir', tmp_path / 'run')
+    results = json.loads((tmp_path / 'run' / 'results.json').read_text())
+    assert [row['stage'] for row in results['stages']] == ['teacher', 'student']
+    assert not list((tmp_path / 'run').glob('*/previous_*'))
+    assert (tmp_path / 'run' / 'summary.png').is_file()
+
+
 def test_an_odd_number_of_images_is_tested_once_each(tmp_path: Path) -> None:
     config = load_config(write_tiny(tmp_path), ['train_cfg.max_epochs=1'])
     trained = runs.train(config, tmp_path / 'run')

@@ -135,3 +135,43 @@ def test_a_killed_experiment_goes_on_in_the_stage_it_was_in(staged: Path) -> Non
     assert 'stage teacher: finished earlier, skipped' in finished.stdout
     assert 'stage student: goes on' in finished.stdout
     assert (work_dir / 'summary.png').is_file()
+
+
+def test_a_change_killed_before_it_began_does_not_go_on_from_the_old_run(staged: Path, monkeypatch) -> None:
+    work_dir = staged.parent / 'run'
+    load_experiment(staged, work_dir, KEEP_ALL).run(only=['teacher'])
+    old = (work_dir / 'teacher' / 'best.pth').read_bytes()
+    changed = ['teacher.optim_wrapper.optimizer.lr=0.02', *KEEP_ALL]
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr('mitouts.engine.runs.set_aside', killed)
+        with pytest.raises(KeyboardInterrupt):
+            load_experiment(staged, work_dir, changed).run(resume=True, only=['teacher'])
+    load_experiment(staged, work_dir, changed).run(resume=True, only=['teacher'])
+    assert (work_dir / 'teacher' / 'best.pth').read_bytes() != old
+    assert (work_dir / 'teacher' / 'previous_1' / 'best.pth').read_bytes() == old
+
+
+def test_every_input_file_counts_whatever_it_is_called(staged: Path, capfd) -> None:
+    data = staged.parent / 'data'
+    options = []
+    for split in ('train', 'val', 'test'):
+        (data / split).mkdir()
+        document = json.loads((data / f'{split}.json').read_text())
+        document['info']['mitouts']['image_root'] = '..'
+        (data / split / 'annotations.json').write_text(json.dumps(document))
+        options.append(f'teacher.{split}_dataloader.dataset.ann_file={data / split / "annotations.json"}')
+    work_dir = staged.parent / 'run'
+    load_experiment(staged, work_dir, options).run(only=['teacher'])
+    document = json.loads((data / 'train' / 'annotations.json').read_text())
+    document['images'] = document['images'][:12]
+    kept = {image['id'] for image in document['images']}
+    document['annotations'] = [each for each in document['annotations'] if each['image_id'] in kept]
+    (data / 'train' / 'annotations.json').write_text(json.dumps(document))
+    capfd.readouterr()
+    results = load_experiment(staged, work_dir, options).run(resume=True, only=['teacher'])
+    assert 'its inputs have changed' in capfd.readouterr().out
+    assert results['stages'][0]['images'] == 12

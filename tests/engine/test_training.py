@@ -15,9 +15,9 @@ import torch
 from tiny_experiment import tiny_config, write_tiny
 
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.checkpoint import need_finite, read_checkpoint, write_checkpoint
 from mitouts.engine.config import load_config
-from mitouts.errors import AnnotationError, CheckpointError, TrainingError
+from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
 from mitouts.registry import MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -175,3 +175,63 @@ def test_a_missing_test_image_stops_before_the_training(tmp_path) -> None:
     (tmp_path / 'data' / 'test_03.png').unlink()
     with pytest.raises(AnnotationError, match=r'1 of 8 images do not exist, the first is .*test_03\.png'):
         runs.train(config, tmp_path / 'run')
+
+
+def test_a_checkpoint_without_meta_says_what_it_lacks(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1)
+    trained = runs.train(config, tmp_path / 'run')
+    write_checkpoint(tmp_path / 'bare.pth', {'state_dict': read_checkpoint(trained.checkpoint)['state_dict']})
+    with pytest.raises(CheckpointError, match='carries no thresholds'):
+        runs.evaluate(config, tmp_path / 'bare.pth', tmp_path / 'test')
+    (tmp_path / 'run' / 'last_checkpoint').write_text('best.pth')
+    with pytest.raises(CheckpointError, match=r'lacks optimizer, message_hub.*no training can go on'):
+        runs.train(config, tmp_path / 'run', resume=True)
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path) -> None:
+    config = tiny_config(tmp_path)
+    trained = runs.train(config, tmp_path / 'run')
+    before = {path.name: path.read_bytes() for path in (tmp_path / 'run').glob('*.pth')}
+    state = read_checkpoint(trained.checkpoint)['state_dict']
+    state['head.classifier.bias'] = torch.tensor([float('nan')])
+    with pytest.raises(TrainingError, match=r"1 of \d+ entries are not finite, the first is 'head.classifier.bias'"):
+        need_finite(state, 'epoch_4.pth')
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / 'run').glob('*.pth')}
+
+
+def test_thresholds_belong_to_the_epoch_they_were_chosen_in(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__val_interval=2)
+    config.default_hooks.checkpoint.max_keep = 3
+    runs.train(config, tmp_path / 'run')
+    calibrated = [bool(read_checkpoint(tmp_path / 'run' / f'epoch_{n}.pth')['meta']['mitouts']) for n in (1, 2, 3)]
+    # The last epoch is always validated.
+    assert calibrated == [False, True, True]
+
+
+def test_too_few_images_for_a_batch(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_dataloader__batch_size=32)
+    with pytest.raises(ConfigError, match=r'16 images, too few for one batch of 32'):
+        runs.train(config, tmp_path / 'run')
+
+
+def test_a_component_that_rejects_an_argument_is_a_config_error(tmp_path) -> None:
+    config = tiny_config(tmp_path, model__head__dropot=0.1)
+    with pytest.raises(ConfigError, match=r'cannot be built: TypeError: .*dropot'):
+        runs.train(config, tmp_path / 'run')
+
+
+def test_resuming_a_fine_tuning_does_not_start_it_again(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1)
+    start = runs.train(config, tmp_path / 'start').checkpoint
+    config = load_config(tmp_path / 'tiny.py', [f'load_from={start}', 'train_cfg.max_epochs=2'])
+    runs.train(config, tmp_path / 'tuned')
+    before = (tmp_path / 'tuned' / 'epoch_2.pth').read_bytes()
+    runs.train(config, tmp_path / 'tuned', resume=True)
+    assert (tmp_path / 'tuned' / 'epoch_2.pth').read_bytes() == before
+
+
+def test_a_work_dir_can_be_moved_and_resumed(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1)
+    runs.train(config, tmp_path / 'here')
+    (tmp_path / 'here').rename(tmp_path / 'there')
+    assert runs.newest_checkpoint(tmp_path / 'there') == tmp_path / 'there' / 'epoch_1.pth'

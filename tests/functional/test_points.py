@@ -26,7 +26,7 @@ MAPS = arrays(
 def _scipy_components(
     score_map: NDArray[np.float32], threshold: float, min_area_px: int, centroid: Centroid
 ) -> NDArray[np.float64]:
-    labels, count = ndimage.label(score_map > threshold, structure=np.ones((3, 3)))
+    labels, count = ndimage.label(score_map.astype(np.float64) > threshold, structure=np.ones((3, 3)))
     index = np.arange(1, count + 1)
     if count == 0:
         return np.zeros((0, 3))

@@ -7,7 +7,7 @@ from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
-from mitouts.errors import CheckpointError, ImageError
+from mitouts.errors import CheckpointError, ConfigError, ImageError
 from mitouts.exchange.image import read_rgb
 from mitouts.inference import Localizer
 
@@ -73,3 +73,29 @@ def test_a_checkpoint_without_meta_is_refused(trained, tmp_path) -> None:
     write_checkpoint(tmp_path / 'blind.pth', {'state_dict': state, 'meta': meta})
     with pytest.raises(CheckpointError, match='carries no thresholds'):
         Localizer.from_checkpoint(tmp_path / 'blind.pth')
+
+
+def test_a_config_in_a_checkpoint_is_data_not_code(trained, tmp_path) -> None:
+    checkpoint = read_checkpoint(trained[1])
+    target = tmp_path / 'owned'
+    checkpoint['meta']['cfg'] = f'import pathlib\npathlib.Path({str(target)!r}).touch()\nmodel = dict()'
+    write_checkpoint(tmp_path / 'evil.pth', checkpoint)
+    with pytest.raises(CheckpointError, match='config'):
+        Localizer.from_checkpoint(tmp_path / 'evil.pth')
+    assert not target.exists()
+
+
+@pytest.mark.parametrize('mpp', [0.0, -1.0, float('nan')])
+def test_an_impossible_resolution_is_refused(trained, mpp: float) -> None:
+    with pytest.raises(ImageError, match='mpp must be'):
+        Localizer.from_checkpoint(trained[1]).predict(np.zeros((64, 64, 3), np.uint8), mpp=mpp)
+
+
+def test_too_small_an_image_is_refused(trained) -> None:
+    with pytest.raises(ImageError, match=r'2 x 2 px, expected at least 4 px'):
+        Localizer.from_checkpoint(trained[1]).predict(np.zeros((2, 2, 3), np.uint8))
+
+
+def test_a_device_that_is_not_there(trained) -> None:
+    with pytest.raises(ConfigError, match=r"device 'meta9' cannot be used"):
+        Localizer.from_checkpoint(trained[1], device='meta9')

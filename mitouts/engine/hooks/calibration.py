@@ -47,10 +47,14 @@ class CalibrationHook(Hook):
             'classes': list(meta.get('classes', ())),
             'stain_reference': meta.get('stain_reference'),
             'version': mitouts.__version__,
+            'epoch': runner.epoch,
         }
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        checkpoint['meta'][META_KEY] = dict(_model(runner).calibration)
+        calibration = _model(runner).calibration
+        # Weights of an epoch that was not validated have no thresholds of their own.
+        current = calibration.get('epoch') == checkpoint['meta'].get('epoch')
+        checkpoint['meta'][META_KEY] = dict(calibration) if current else {}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         _model(runner).calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))

@@ -12,6 +12,7 @@ from mitouts.errors import ConfigError
 from mitouts.registry import HOOKS
 
 BEST_NAME = 'best.pth'
+POINTER_NAME = 'last_checkpoint'
 
 
 @HOOKS.register_module()
@@ -35,6 +36,10 @@ class CheckpointHook(Hook):
     ) -> None:
         if rule not in ('greater', 'less'):
             raise ConfigError(f"default_hooks.checkpoint.rule must be 'greater' or 'less', found {rule!r}")
+        if interval < 1 or max_keep < 1:
+            raise ConfigError(
+                f'default_hooks.checkpoint: interval and max_keep must be at least 1, found {interval} and {max_keep}'
+            )
         self.save_best = save_best
         self.sign = 1 if rule == 'greater' else -1
         self.interval = interval
@@ -60,6 +65,7 @@ class CheckpointHook(Hook):
         if self.save_best is None:
             return
         if self.save_best not in metrics:
+            self._save_epoch(runner, runner.epoch)
             raise ConfigError(
                 f'default_hooks.checkpoint.save_best={self.save_best!r} is not among the validation results: '
                 f'{", ".join(sorted(metrics))}'
@@ -87,9 +93,9 @@ class CheckpointHook(Hook):
         runner.message_hub.update_info('last_ckpt', str(Path(runner.work_dir) / name))
         runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': _iterations(runner, epoch)})
         if runner.rank == 0:
-            pointer = Path(runner.work_dir) / 'last_checkpoint'
+            pointer = Path(runner.work_dir) / POINTER_NAME
             aside = pointer.with_suffix('.tmp')
-            aside.write_text(str(Path(runner.work_dir) / name))
+            aside.write_text(name)
             aside.replace(pointer)
             self._delete_old(Path(runner.work_dir), epoch)
 
