@@ -77,6 +77,8 @@ class CentroidMetric:
     ) -> dict[str, dict[str, Any]]:
         """Score the points above ``map_threshold``.
 
+        Positive images without a single annotated point (labelled as images only) cannot be scored and are left out.
+
         Returns:
             A block for each protocol and radius, and ``froc`` over all thresholds: the average sensitivity and the
             sensitivity at each number of false positives an image.
@@ -84,6 +86,7 @@ class CentroidMetric:
         Raises:
             AnnotationError: The radius is in micrometres and an image has no ``mpp``.
         """
+        records = [record for record in records if record.label == 0 or len(record.truth)]
         results: dict[str, dict[str, Any]] = {}
         for radius in self.radii:
             suffix = '' if radius == self.radii[0] else f'@{radius:g}{self.unit}'

@@ -47,11 +47,6 @@ class Figure:
     atypical: bool
     path: Path
 
-    @property
-    def slide_number(self) -> int:
-        """The MIDOG 2021 image number."""
-        return int(Path(self.slide).stem)
-
 
 def read_amibr(root: str | os.PathLike[str]) -> list[Figure]:
     """Read ``AMI-BR.csv``; figures whose crop is missing are left out with an :class:`AnnotationWarning`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -38,14 +37,6 @@ class FeatureGeometry:
             self.center_offset_px + self.stride * (half - pad),
             self.receptive_radius_px + self.stride * half,
         )
-
-    @classmethod
-    def of(cls, layers: Iterable[tuple[int, int, int | None]]) -> FeatureGeometry:
-        """Geometry of ``(kernel, stride, pad_before)`` layers in the order they are applied."""
-        geometry = cls()
-        for kernel, stride, pad_before in layers:
-            geometry = geometry.then(kernel, stride, pad_before)
-        return geometry
 
     def to_dict(self) -> dict[str, float]:
         """The three numbers under their names, as a checkpoint keeps them."""

@@ -162,3 +162,8 @@ def test_threshold_selectors_refuse():
         TASK_UTILS.build({'type': 'MaxF1Threshold', 'prevalence': 0})
     with pytest.raises(ConfigError, match='value must be finite'):
         TASK_UTILS.build({'type': 'FixedThreshold', 'value': float('nan')})
+
+
+def test_positive_images_without_points_are_not_scored():
+    unlocated = record(9, [], [[30, 30, 0.9]], label=1)
+    assert CentroidMetric()([*RECORDS, unlocated], **THRESHOLDS) == CentroidMetric()(RECORDS, **THRESHOLDS)

@@ -30,7 +30,9 @@ def _seen_interval(layers: list[tuple[int, int, int]], cell: int) -> tuple[int, 
 
 @given(layers=LAYERS, cell=st.integers(0, 5))
 def test_geometry_of_layers_is_the_interval_that_a_cell_sees(layers: list[tuple[int, int, int]], cell: int) -> None:
-    geometry = FeatureGeometry.of(layers)
+    geometry = FeatureGeometry()
+    for layer in layers:
+        geometry = geometry.then(*layer)
     low, high = _seen_interval(layers, cell)
     assert geometry.cell_to_px(np.array(cell)) == (low + high) / 2
     assert geometry.receptive_radius_px == (high - low) / 2
@@ -39,7 +41,7 @@ def test_geometry_of_layers_is_the_interval_that_a_cell_sees(layers: list[tuple[
 
 def test_default_padding_is_half_the_kernel() -> None:
     assert FeatureGeometry().then(7, 2) == FeatureGeometry().then(7, 2, 3)
-    assert FeatureGeometry.of([(7, 2, None), (3, 2, None)]) == FeatureGeometry(4, 0.0, 5.0)
+    assert FeatureGeometry().then(7, 2).then(3, 2) == FeatureGeometry(4, 0.0, 5.0)
 
 
 def test_geometry_survives_a_dict() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from rich.progress import Progress
 from mitouts.datasets import amibr_fields as fields
 from mitouts.errors import ImageError, MitoutsError
 from mitouts.exchange import amibr, coco
+from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 
 TOOL = 'amibr_fields'
@@ -79,34 +80,17 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', type=Path, metavar='SRC', help='the AMi-Br folder, with AMI-BR.csv and patches/')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the fields go')
-    parser.add_argument('--grid', type=_at_least(1), default=5, help='tiles along each side (default: 5)')
-    parser.add_argument('--num-train', type=_at_least(1), default=800, help='training fields (default: 800)')
-    parser.add_argument('--num-val', type=_at_least(1), default=200, help='validation fields (default: 200)')
-    parser.add_argument('--num-test', type=_at_least(1), default=400, help='test fields (default: 400)')
-    parser.add_argument('--noise', type=_share, default=0.0, help='share of positive training fields without a figure')
-    parser.add_argument('--positive-rate', type=_share, default=0.5, help='share of positive training fields')
+    parser.add_argument('--grid', type=at_least(1), default=5, help='tiles along each side (default: 5)')
+    parser.add_argument('--num-train', type=at_least(1), default=800, help='training fields (default: 800)')
+    parser.add_argument('--num-val', type=at_least(1), default=200, help='validation fields (default: 200)')
+    parser.add_argument('--num-test', type=at_least(1), default=400, help='test fields (default: 400)')
+    parser.add_argument('--noise', type=share, default=0.0, help='share of positive training fields without a figure')
+    parser.add_argument('--positive-rate', type=share, default=0.5, help='share of positive training fields')
     parser.add_argument('--split', type=_split, default='paper', help='paper, or fold:K with K from 0 to 4')
-    parser.add_argument('--seed', type=_at_least(0), default=0, help='everything is drawn from it (default: 0)')
-    parser.add_argument('--workers', type=_at_least(1), default=1, help='threads; the result is the same (default: 1)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='everything is drawn from it (default: 0)')
+    parser.add_argument('--workers', type=at_least(1), default=1, help='threads; the result is the same (default: 1)')
     parser.add_argument('--overwrite', action='store_true', help='replace fields made with other arguments')
     return parser.parse_args()
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f'must be at least {least}, found {value}')
-        return value
-
-    return integer
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'must be from 0 to 1, found {text}')
-    return value
 
 
 def _split(text: str) -> str:

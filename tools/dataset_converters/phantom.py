@@ -9,7 +9,6 @@ missing; other arguments need ``--overwrite``.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mitouts.datasets.phantom import PhantomConfig, writer
 from mitouts.errors import AnnotationError
 from mitouts.exchange import coco
+from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 
 TOOL = 'phantom'
@@ -52,43 +52,24 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the data set goes')
-    parser.add_argument('--num-train', type=_at_least(1), default=600, help='training fields (default: 600)')
-    parser.add_argument('--num-val', type=_at_least(1), default=200, help='validation fields (default: 200)')
-    parser.add_argument('--num-test', type=_at_least(1), default=300, help='test fields (default: 300)')
-    parser.add_argument('--size-px', type=_at_least(96), default=256, help='side of a field (default: 256)')
+    parser.add_argument('--num-train', type=at_least(1), default=600, help='training fields (default: 600)')
+    parser.add_argument('--num-val', type=at_least(1), default=200, help='validation fields (default: 200)')
+    parser.add_argument('--num-test', type=at_least(1), default=300, help='test fields (default: 300)')
+    parser.add_argument('--size-px', type=at_least(96), default=256, help='side of a field (default: 256)')
     parser.add_argument(
         '--noise',
-        type=_share,
+        type=share,
         default=0.3,
         help='share of the look-alikes in training fields that are annotated as mitotic figures (default: 0.3)',
     )
     parser.add_argument('--hard-negatives', action='store_true', help='annotate look-alikes as hard negatives')
+    parser.add_argument('--positive-rate', type=share, default=0.5, help='share of fields with a figure (default: 0.5)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='everything is drawn from it (default: 0)')
     parser.add_argument(
-        '--positive-rate', type=_share, default=0.5, help='share of fields with a figure (default: 0.5)'
-    )
-    parser.add_argument('--seed', type=_at_least(0), default=0, help='everything is drawn from it (default: 0)')
-    parser.add_argument(
-        '--workers', type=_at_least(1), default=2, help='processes; no effect on the result (default: 2)'
+        '--workers', type=at_least(1), default=2, help='processes; no effect on the result (default: 2)'
     )
     parser.add_argument('--overwrite', action='store_true', help='replace a data set made with other arguments')
     return parser.parse_args()
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f'must be at least {least}, found {value}')
-        return value
-
-    return integer
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'must be from 0 to 1, found {text}')
-    return value
 
 
 def _stamp(args: argparse.Namespace, config: PhantomConfig) -> dict[str, Any]:
