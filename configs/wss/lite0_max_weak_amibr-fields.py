@@ -2,13 +2,4 @@
 # augmentation.
 _base_ = './lite0_max_strong_amibr-fields.py'
 
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='Augment', recipe='alpha'),
-            dict(type='StainJitter', scale=0.15, shift=0.03),
-            dict(type='PackPointSample'),
-        ]
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline={{_base_.weak_pipeline}}))

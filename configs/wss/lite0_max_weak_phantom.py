@@ -4,13 +4,4 @@ _base_ = './lite0_max_strong_phantom.py'
 # Half as many images as its Teacher has, so a third more epochs.
 train_cfg = dict(max_epochs=8)
 
-train_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadImage'),
-            dict(type='Augment', recipe='alpha'),
-            dict(type='StainJitter', scale=0.15, shift=0.03),
-            dict(type='PackPointSample'),
-        ]
-    )
-)
+train_dataloader = dict(dataset=dict(pipeline={{_base_.weak_pipeline}}))

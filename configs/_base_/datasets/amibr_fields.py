@@ -7,6 +7,12 @@ train_pipeline = [
     dict(type='StainJitter', scale=0.15, shift=0.03),
     dict(type='PackPointSample'),
 ]
+weak_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='Augment', recipe='alpha'),
+    dict(type='StainJitter', scale=0.15, shift=0.03),
+    dict(type='PackPointSample'),
+]
 test_pipeline = [dict(type='LoadImage'), dict(type='PackPointSample')]
 
 train_dataloader = dict(
