@@ -63,7 +63,8 @@ def main() -> int:
             }
         )
         if args.show_dir:
-            overlay = draw_overlay(image, None, prediction.figures, threshold=threshold, radius_px=30, mpp=args.mpp)
+            mpp = args.mpp or localizer.mpp
+            overlay = draw_overlay(image, None, prediction.figures, threshold=threshold, radius_px=30, mpp=mpp)
             write_rgb(Path(args.show_dir) / f'{path.stem}_{number:05d}.png', overlay)
     info = {'checkpoint': Path(args.checkpoint).name, **localizer.model.calibration}
     write_predictions(args.out, entries, info)

@@ -71,7 +71,8 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
         config.load_from = str(newest)
     keep_freed_memory()
     with located(config):
-        check_data(config)
+        with _explained(config):
+            check_data(config)
         runner = _build(config, work_dir, launcher, resume=newest is not None)
         runner.train()
     # Rank 0 may still be renaming the last checkpoint.
@@ -223,7 +224,8 @@ def set_aside(work_dir: Path) -> None:
         pointer = work_dir / POINTER_NAME
         # The pointer goes first: what is left when this is interrupted is never resumed from.
         old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
-        numbers = [int(path.name.rsplit('_', 1)[1]) for path in work_dir.glob('previous_*')]
+        suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
+        numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
         folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
         for path in old:
             folder.mkdir(exist_ok=True)

@@ -64,6 +64,7 @@ def test_train_says_where_the_best_checkpoint_is(call, tmp_path) -> None:
             "registry (config key 'default_hooks.checkpoint.type')",
         ),
         (['CONFIG', '--cfg-options', 'train_dataloader.dataset.ann_file=none.json'], 'none.json'),
+        (['CONFIG', '--cfg-options', '+train_dataloader.dataset.anfile=x'], "unexpected keyword argument 'anfile'"),
         (
             ['CONFIG', '--cfg-options', 'default_hooks.checkpoint.save_best=image/f2'],
             "save_best='image/f2' is not among the validation results",
