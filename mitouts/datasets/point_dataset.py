@@ -13,6 +13,7 @@ from torch.utils.data import get_worker_info
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
+from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.registry import DATASETS, TRANSFORMS
 
 
@@ -22,6 +23,8 @@ class PointDataset(BaseDataset):
 
     The image label is ``images[].label`` where present, otherwise 1 when the image has a point of a positive
     category. A training pipeline that moves points out of the image changes a derived label, not a given one.
+    An image without a label that shows nothing but parts of figures cut by its border is left out: it is neither a
+    positive nor a negative sample.
 
     Args:
         ann_file: Annotation file.
@@ -31,6 +34,7 @@ class PointDataset(BaseDataset):
         pipeline: Transforms.
         seed: Seed of the augmentation.
         case_subset: Keep only the images of these cases.
+        split: Keep only the images with this ``images[].split``, for a file that holds several.
 
     Raises:
         AnnotationError: The file is broken, empty, or names images that do not exist.
@@ -45,12 +49,14 @@ class PointDataset(BaseDataset):
         pipeline: Sequence[Any] = (),
         seed: int = 0,
         case_subset: Sequence[str] | None = None,
+        split: str | None = None,
         **kwargs: Any,
     ) -> None:
         self.positive_categories = tuple(positive_categories)
         self.image_root = data_root
         self.seed = seed
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
+        self.split = split
         # Shared memory: persistent workers see the epoch that the hook sets in the main process.
         self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
         self._generator_key: tuple[int, ...] = ()
@@ -71,20 +77,24 @@ class PointDataset(BaseDataset):
                 f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
             )
         self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
-        points: dict[int, list[list[float]]] = {image['id']: [] for image in document['images']}
-        for annotation in document['annotations']:
-            if annotation['category_id'] in self.positive_categories:
-                points[annotation['image_id']].append(annotation['point'])
+        figures = shown_figures(document, self.positive_categories)
         root = image_root(self.ann_file, document, self.image_root)
-        entries = [
-            self._entry(root, image, np.array(points[image['id']], dtype=np.float32).reshape(-1, 2))
+        wanted = [
+            image
             for image in document['images']
-            if self.case_subset is None or str(image['case_id']) in self.case_subset
+            if (self.case_subset is None or str(image['case_id']) in self.case_subset)
+            and (self.split is None or image.get('split') == self.split)
         ]
+        entries = [
+            self._entry(root, image, figures[image['id']])
+            for image in wanted
+            if image.get('label') is not None or not figures[image['id']].is_ambiguous
+        ]
+        self._metainfo['num_left_out'] = len(wanted) - len(entries)
         self._check_entries(entries)
         return entries
 
-    def _entry(self, root: Path, image: dict[str, Any], points: np.ndarray) -> dict[str, Any]:
+    def _entry(self, root: Path, image: dict[str, Any], figures: ShownFigures) -> dict[str, Any]:
         given = image.get('label')
         return {
             'img_path': str(root / image['file_name']),
@@ -93,15 +103,18 @@ class PointDataset(BaseDataset):
             'height': image['height'],
             'width': image['width'],
             'mpp': image.get('mpp'),
-            'gt_points': points,
+            'gt_points': figures.points.astype(np.float32),
+            'gt_counted': figures.counted,
+            'gt_cut': figures.cut.astype(np.float32),
             'label_given': given is not None,
-            'gt_label': int(len(points) > 0) if given is None else int(given),
+            'gt_label': int(len(figures.points) > 0) if given is None else int(given),
         }
 
     def _check_entries(self, entries: list[dict[str, Any]]) -> None:
         if not entries:
             raise AnnotationError(
-                f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}'
+                f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())} and '
+                f'split={self.split}'
             )
         missing = [entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()]
         if missing:

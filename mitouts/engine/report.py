@@ -86,6 +86,8 @@ def read_records(stage: Stage, folder: Path) -> list[tuple[ImageRecord, str]]:
             score=predictions.scores[info['img_id']],
             map_max=float(points[:, 2].max()) if len(points) else 0.0,
             truth=info['gt_points'].astype(np.float64),
+            counted=info['gt_counted'],
+            cut=info['gt_cut'].astype(np.float64),
             points=points,
             width=info['width'],
             height=info['height'],

@@ -31,6 +31,8 @@ class RawPrediction:
     score: float
     score_map: NDArray[np.float32]
     truth: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    cut: NDArray[np.float64]
     width: int
     height: int
     mpp: float | None
@@ -46,6 +48,8 @@ class RawPrediction:
             score=float(sample.pred_score),
             score_map=sample.pred_map.numpy(),
             truth=sample.gt_points.numpy().astype(np.float64),
+            counted=sample.gt_counted.numpy(),
+            cut=sample.gt_cut.numpy().astype(np.float64),
             width=width,
             height=height,
             mpp=sample.mpp,
@@ -202,6 +206,8 @@ class LocalizationEvaluator:
             score=prediction.score,
             map_max=float(prediction.score_map.max()),
             truth=prediction.truth,
+            counted=prediction.counted,
+            cut=prediction.cut,
             points=points,
             width=prediction.width,
             height=prediction.height,

@@ -78,6 +78,7 @@ class CentroidMetric:
         """Score the points above ``map_threshold``.
 
         Positive images without a single annotated point (labelled as images only) cannot be scored and are left out.
+        A prediction near a figure that is counted in another patch is neither true nor false.
 
         Returns:
             A block for each protocol and radius, and ``froc`` over all thresholds: the average sensitivity and the
@@ -94,7 +95,8 @@ class CentroidMetric:
             for protocol in self.protocols:
                 scores = score_localization(
                     [record.points for record in records],
-                    [record.truth for record in records],
+                    [record.counted_truth for record in records],
+                    ignored=[record.ignored for record in records],
                     radius_px=radius_px,
                     threshold=map_threshold,
                     protocol=protocol,
@@ -122,7 +124,12 @@ def _mpp(record: ImageRecord) -> float:
 
 
 def _froc(records: Sequence[ImageRecord], radius_px: float | list[float]) -> dict[str, Any]:
-    curve = froc_curve([record.points for record in records], [record.truth for record in records], radius_px=radius_px)
+    curve = froc_curve(
+        [record.points for record in records],
+        [record.counted_truth for record in records],
+        ignored=[record.ignored for record in records],
+        radius_px=radius_px,
+    )
     return {
         'average_sensitivity': average_sensitivity(curve, FROC_FP_PER_IMAGE),
         'fp_per_image': list(FROC_FP_PER_IMAGE),

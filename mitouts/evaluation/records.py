@@ -19,6 +19,8 @@ class ImageRecord:
         score: The predicted image score.
         map_max: The highest value of the score map.
         truth: ``(G, 2)`` float64, annotated points ``(x, y)`` in pixels.
+        counted: ``(G,)`` bool; False where a figure is shown but counted in another patch.
+        cut: ``(K, 2)`` float64, where the image's border cuts a figure whose centre is outside.
         points: ``(P, 3)`` float64, predicted points ``(x, y, score)`` in pixels, kept down to a low score.
         width: Width in pixels.
         height: Height in pixels.
@@ -31,7 +33,19 @@ class ImageRecord:
     score: float
     map_max: float
     truth: NDArray[np.float64]
+    counted: NDArray[np.bool_]
+    cut: NDArray[np.float64]
     points: NDArray[np.float64]
     width: int
     height: int
     mpp: float | None
+
+    @property
+    def counted_truth(self) -> NDArray[np.float64]:
+        """``(C, 2)`` float64, the figures that are counted in this image."""
+        return self.truth[self.counted]
+
+    @property
+    def ignored(self) -> NDArray[np.float64]:
+        """``(I, 2)`` float64, where a prediction is neither true nor false: counted elsewhere, or cut."""
+        return np.concatenate([self.truth[~self.counted], self.cut])

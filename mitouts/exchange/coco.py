@@ -122,13 +122,17 @@ def make_document(
     }
 
 
-def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> dict[str, Any]:
     """Read an annotation file and check all of it.
 
     A missing ``point`` is derived from the box's centre, a missing ``bbox`` from the point, a missing ``case_id`` from
     the file name's stem; a missing ``mpp`` becomes None. An annotation whose point lies outside its image is left out
     with an :class:`AnnotationWarning`. A point is inside from ``-0.5`` to ``width - 0.5`` (and ``height - 0.5``), both
     included: the outer edges of the outermost pixels.
+
+    Args:
+        path: The file.
+        keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
         AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
@@ -151,7 +155,7 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise AnnotationError(f"{path}: holds no image ('images' is empty)")
     images = _check_images(path, document['images'])
     categories = _check_categories(path, document['categories'])
-    annotations = _check_annotations(path, document['annotations'], images, categories)
+    annotations = _check_annotations(path, document['annotations'], images, categories, keep_outside)
     return {
         **document,
         'info': document.get('info') or {},
@@ -189,6 +193,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         raise AnnotationError(f'{path}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})') from error
     except UnicodeDecodeError as error:
         raise AnnotationError(f'{path}: not JSON (byte {error.start} is not UTF-8)') from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets nested thousands deep.
+        raise AnnotationError(f'{path}: not JSON that any tool would write ({str(error)[:80]})') from error
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
@@ -205,7 +212,7 @@ def write_json(path: str | os.PathLike[str], document: Any) -> None:
     aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         with aside.open('w', encoding='utf-8') as file:
-            json.dump(document, file, allow_nan=False, default=_to_plain)
+            json.dump(document, file, allow_nan=False, default=to_plain)
             file.write('\n')
             file.flush()
             os.fsync(file.fileno())
@@ -301,6 +308,7 @@ def _check_annotations(
     entries: list[Any],
     images: Mapping[int, Mapping[str, Any]],
     categories: Mapping[int, str],
+    keep_outside: bool,
 ) -> list[dict[str, Any]]:
     annotations: list[dict[str, Any]] = []
     seen: set[int] = set()
@@ -321,7 +329,7 @@ def _check_annotations(
                 f'{path}: annotation {annotation_id} has the unknown category {entry["category_id"]}; known are {known}'
             )
         annotation = _with_point(path, entry, annotation_id)
-        if _is_inside(path, annotation, image):
+        if keep_outside or _is_inside(path, annotation, image):
             annotations.append(annotation)
     return annotations
 
@@ -383,7 +391,8 @@ def _numbers(path: Path, values: Any, where: str, count: int) -> list[float]:
     return [_number(path, value, where) for value in values]
 
 
-def _to_plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays into what JSON knows; the ``default`` of ``json.dump``."""
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f'{value!r} ({type(value).__name__})')

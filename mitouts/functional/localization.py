@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mitouts.functional.matching import count_images, match_images_by_score
+from mitouts.functional.matching import count_images, has_neighbour, match_images_by_score
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -88,6 +88,7 @@ def score_localization(
     radius_px: float | Sequence[float],
     threshold: float,
     protocol: str = 'one_to_one',
+    ignored: Sequence[ArrayLike] | None = None,
     cases: Sequence[str] | None = None,
     num_bootstrap: int = 1000,
     seed: int = 0,
@@ -100,6 +101,8 @@ def score_localization(
         radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
         threshold: A prediction counts when its score is > this.
         protocol: ``one_to_one`` or ``presence``, see :mod:`mitouts.functional.matching`.
+        ignored: ``(I, 2)`` points in pixels, an array for each image: an unmatched prediction within the radius of one
+            is not a false positive.
         cases: The case of each image, which the interval is taken over.
         num_bootstrap: Number of replicates; 0 leaves the interval out.
         seed: Seed of the replicates.
@@ -107,7 +110,7 @@ def score_localization(
     Raises:
         ValueError: The sequences differ in length, an array has a wrong shape or holds NaN, or the protocol is unknown.
     """
-    counts = count_points(points, truths, radius_px=radius_px, threshold=threshold, protocol=protocol)
+    counts = count_points(points, truths, radius_px=radius_px, threshold=threshold, protocol=protocol, ignored=ignored)
     return scores_from_counts(counts, protocol=protocol, cases=cases, num_bootstrap=num_bootstrap, seed=seed)
 
 
@@ -118,6 +121,7 @@ def count_points(
     radius_px: float | Sequence[float],
     threshold: float,
     protocol: str = 'one_to_one',
+    ignored: Sequence[ArrayLike] | None = None,
 ) -> IntArray:
     """Count the points above a threshold, image by image; the arguments are those of :func:`score_localization`.
 
@@ -125,7 +129,7 @@ def count_points(
         ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
     """
     counted = [array[array[:, 2] > threshold, :2] for array in map(_as_scored, points)]
-    return count_images(counted, truths, radius_px, protocol=protocol)
+    return count_images(counted, truths, radius_px, protocol=protocol, ignored_xy=ignored)
 
 
 def scores_from_counts(
@@ -204,6 +208,7 @@ def froc_curve(
     truths: Sequence[ArrayLike],
     *,
     radius_px: float | Sequence[float],
+    ignored: Sequence[ArrayLike] | None = None,
     areas_mm2: Sequence[float] | None = None,
 ) -> FrocCurve:
     """Compute the free-response curve over all thresholds from one matching.
@@ -217,6 +222,7 @@ def froc_curve(
         points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
         truths: ``(G, 2)`` annotated points in pixels, an array for each image.
         radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
+        ignored: As in :func:`score_localization`.
         areas_mm2: The area of each image in square millimetres.
 
     Raises:
@@ -230,6 +236,10 @@ def froc_curve(
     scores = np.concatenate([array[:, 2] for array in scored]) if scored else np.zeros(0)
     is_hit = np.zeros(len(scores), dtype=bool)
     is_hit[(np.cumsum(sizes) - sizes)[matches.image_index] + matches.pred_index] = True
+    if ignored is not None:
+        # A prediction that takes no annotation takes none away from others either: it can be left out of the curve.
+        counts = is_hit | ~has_neighbour([array[:, :2] for array in scored], ignored, radius_px)
+        scores, is_hit = scores[counts], is_hit[counts]
 
     order = np.argsort(-scores, kind='stable')
     descending = scores[order]

@@ -174,6 +174,7 @@ def count_images(
     radius_px: float | Sequence[float],
     *,
     protocol: str,
+    ignored_xy: Sequence[ArrayLike] | None = None,
 ) -> IntArray:
     """Count true positives, false positives and false negatives of many images.
 
@@ -182,6 +183,8 @@ def count_images(
         truth_xy: ``(G, 2)`` annotated points in pixels, an array for each image.
         radius_px: One radius for all images, or one for each.
         protocol: ``one_to_one`` or ``presence``.
+        ignored_xy: ``(I, 2)`` points in pixels, an array for each image: an unmatched prediction within the radius of
+            one is not a false positive.
 
     Returns:
         ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
@@ -193,7 +196,7 @@ def count_images(
     if protocol not in ('one_to_one', 'presence'):
         raise ValueError(f"protocol must be 'one_to_one' or 'presence', found {protocol!r}")
     counts = [np.zeros((0, 3), dtype=np.int64)]
-    for _, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
+    for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
         if protocol == 'one_to_one':
             pairs = _pairs_within(preds, truths, radii)
             chosen = least_cost_matching(*pairs, len(preds.xy), len(truths.xy))
@@ -202,10 +205,38 @@ def count_images(
             hits = np.flatnonzero(_has_neighbour(preds, truths, radii))
             found = np.flatnonzero(_has_neighbour(truths, preds, radii))
         tp = _per_image(preds.image[hits], len(radii))
-        fp = _per_image(preds.image, len(radii)) - tp
+        unmatched = np.ones(len(preds.xy), dtype=bool)
+        unmatched[hits] = False
+        if ignored_xy is not None:
+            ignored = _stack([_as_points(each, 2, 'ignored points') for each in ignored_xy[first : first + len(radii)]])
+            unmatched &= ~_has_neighbour(preds, ignored, radii)
+        fp = _per_image(preds.image[unmatched], len(radii))
         fn = _per_image(truths.image, len(radii)) - _per_image(truths.image[found], len(radii))
         counts.append(np.stack([tp, fp, fn], axis=1))
     return np.concatenate(counts)
+
+
+def has_neighbour(
+    points_xy: Sequence[ArrayLike], others_xy: Sequence[ArrayLike], radius_px: float | Sequence[float]
+) -> NDArray[np.bool_]:
+    """Tell for every point whether another set has one within the radius (inclusive) in the same image.
+
+    Args:
+        points_xy: ``(P, 2)`` points in pixels, an array for each image.
+        others_xy: ``(Q, 2)`` points in pixels, an array for each image.
+        radius_px: One radius for all images, or one for each.
+
+    Returns:
+        ``(sum of P,)`` bool, image after image.
+
+    Raises:
+        ValueError: See :func:`match_images_one_to_one`.
+    """
+    near = [np.zeros(0, dtype=bool)]
+    near += [
+        _has_neighbour(points, others, radii) for _, points, others, radii in _batches(points_xy, others_xy, radius_px)
+    ]
+    return np.concatenate(near)
 
 
 def _batches(

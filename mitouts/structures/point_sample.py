@@ -15,11 +15,16 @@ class PointSample(BaseDataElement):
         gt_label: 0 or 1, the image label.
         gt_points: Tensor ``(G, 2)``, float32, annotated points ``(x, y)`` of the positive categories, in pixels of the
             (augmented) input.
+        gt_counted: Tensor ``(G,)``, bool; False where a figure is shown but counted in another patch.
+        gt_cut: Tensor ``(K, 2)``, float32, where the image's border cuts a figure whose centre is outside. Not moved by
+            augmentation.
         pred_score: Image-level probability.
         pred_map: Tensor ``(h, w)``, float32, probabilities at network resolution.
     """
 
     gt_label: int
     gt_points: Tensor
+    gt_counted: Tensor
+    gt_cut: Tensor
     pred_score: float
     pred_map: Tensor

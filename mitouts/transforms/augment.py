@@ -72,16 +72,19 @@ class Augment(Transform):
         compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         # A point may lie in the outer half of a border pixel, which albumentations takes for outside.
         points = np.clip(results['gt_points'], 0, (width - 1, height - 1))
-        out = compose(image=results['img'], keypoints=points)
+        counted = results.get('gt_counted', np.ones(len(points), dtype=bool))
+        out = compose(image=results['img'], keypoints=points, counted=counted)
         results['img'] = out['image']
         results['gt_points'] = np.asarray(out['keypoints'], dtype=np.float32).reshape(-1, 2)
+        results['gt_counted'] = np.asarray(out['counted'], dtype=bool)
         if not results['label_given']:
             results['gt_label'] = int(len(results['gt_points']) > 0)
         return results
 
 
 def _compose(steps: list[A.BasicTransform]) -> A.Compose:
-    return A.Compose(steps, keypoint_params=A.KeypointParams(format='xy', remove_invisible=True), seed=0)
+    params = A.KeypointParams(format='xy', remove_invisible=True, label_fields=['counted'])
+    return A.Compose(steps, keypoint_params=params, seed=0)
 
 
 def _build(step: dict[str, Any]) -> A.BasicTransform:

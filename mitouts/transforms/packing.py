@@ -24,4 +24,7 @@ class PackPointSample(Transform):
         sample = PointSample(metainfo={**meta, 'ori_shape': results['img'].shape[:2]})
         sample.gt_label = int(results['gt_label'])
         sample.gt_points = torch.from_numpy(np.array(results['gt_points'], dtype=np.float32).reshape(-1, 2))
+        counted = results.get('gt_counted', np.ones(len(sample.gt_points), dtype=bool))
+        sample.gt_counted = torch.from_numpy(np.array(counted, dtype=bool))
+        sample.gt_cut = torch.from_numpy(np.array(results.get('gt_cut', ()), dtype=np.float32).reshape(-1, 2))
         return {'inputs': torch.from_numpy(image), 'data_samples': sample}

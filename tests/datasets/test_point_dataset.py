@@ -221,3 +221,42 @@ def test_two_workers_turn_the_same_image_differently(write_dataset: DatasetWrite
         dataset.set_epoch(epoch)
         images += [batch['inputs'][0] for batch in loader]
     assert len({image.numpy().tobytes() for image in images}) == 4
+
+
+@pytest.fixture
+def patches(write_dataset: DatasetWriter) -> Path:
+    """Image 1 counts its figure, 2 shows one that is counted elsewhere, 3 and 4 only parts, 5 nothing."""
+    path = write_dataset([{'points': [(20, 20)]}] * 4 + [{}])
+    document = read_coco(path)
+    document['annotations'][1]['iscrowd'] = 1
+    for index in (2, 3):
+        document['annotations'][index] |= {'iscrowd': 1, 'cut': True, 'point': [0, 20]}
+    document['images'][3]['label'] = 0
+    write_json(path, document)
+    return path
+
+
+def test_image_with_parts_of_figures_only_is_neither_positive_nor_negative(patches: Path) -> None:
+    dataset = PointDataset(str(patches))
+    assert [dataset[index]['img_id'] for index in range(len(dataset))] == [1, 2, 4, 5]
+    assert dataset.labels().tolist() == [1, 1, 0, 0]
+    assert dataset.metainfo['num_left_out'] == 1
+
+
+def test_sample_knows_which_figures_are_counted_elsewhere(patches: Path) -> None:
+    dataset = PointDataset(str(patches), pipeline=PLAIN)
+    samples = [dataset[index]['data_samples'] for index in range(3)]
+    assert [sample.gt_counted.tolist() for sample in samples] == [[True], [False], []]
+    assert [sample.gt_points.tolist() for sample in samples] == [[[20, 20]], [[20, 20]], []]
+    assert [sample.gt_cut.tolist() for sample in samples] == [[], [], [[0, 20]]]
+
+
+def test_split_of_a_file_that_holds_several(write_dataset: DatasetWriter) -> None:
+    path = write_dataset([{'points': [(20, 20)]}, {}, {}])
+    document = read_coco(path)
+    for image, split in zip(document['images'], ('train', 'test', 'train')):
+        image['split'] = split
+    write_json(path, document)
+    assert PointDataset(str(path), split='train').labels().tolist() == [1, 0]
+    with pytest.raises(AnnotationError, match='no image is left after .* split=val'):
+        PointDataset(str(path), split='val')

@@ -21,6 +21,8 @@ def record(image_id: int, truth: list, points: list, **changes) -> ImageRecord:
         score=max((point[2] for point in points), default=0.0),
         map_max=max((point[2] for point in points), default=0.0),
         truth=np.array(truth, dtype=np.float64).reshape(-1, 2),
+        counted=np.ones(len(truth), dtype=bool),
+        cut=np.zeros((0, 2)),
         points=np.array(points, dtype=np.float64).reshape(-1, 3),
         width=240,
         height=240,
@@ -36,6 +38,27 @@ RECORDS = [
     record(3, [[120, 120]], [[130, 120, 0.6], [10, 200, 0.55]]),
 ]
 THRESHOLDS = {'image_threshold': 0.5, 'map_threshold': 0.5}
+
+
+def test_figures_counted_in_another_patch_are_neither_true_nor_false():
+    shown = record(
+        4,
+        [[20, 20], [200, 200]],
+        [[21, 20, 0.9], [200, 195, 0.8], [0, 100, 0.7], [100, 100, 0.6]],
+        counted=np.array([True, False]),
+        cut=np.array([[0.0, 110.0]]),
+    )
+    blocks = CentroidMetric(radius_px=30)([shown], **THRESHOLDS)
+    for protocol in ('one_to_one', 'presence'):
+        assert (blocks[protocol]['tp'], blocks[protocol]['fp'], blocks[protocol]['fn']) == (1, 1, 0)
+    # One false positive an image at full sensitivity.
+    assert blocks['froc']['sensitivity'] == [1.0] * 6
+
+
+def test_second_prediction_on_a_counted_figure_stays_false():
+    twice = record(5, [[20, 20]], [[21, 20, 0.9], [24, 20, 0.8]], cut=np.array([[100.0, 0.0]]))
+    block = CentroidMetric(radius_px=30)([twice], **THRESHOLDS)['one_to_one']
+    assert (block['tp'], block['fp'], block['fn']) == (1, 1, 0)
 
 
 def test_image_metric_by_hand():

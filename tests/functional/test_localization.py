@@ -167,3 +167,13 @@ def test_sensitivity_is_interpolated_and_ends_flat():
 def test_froc_refuses_areas_of_other_images():
     with pytest.raises(ValueError, match='an area for each of 1 images, found 2'):
         froc_curve([[]], [[]], radius_px=30, areas_mm2=[1.0, 1.0])
+
+
+def test_froc_with_ignored_points_equals_the_curve_without_the_excused_predictions():
+    ignored = [np.array([[92.0, 90.0], [12.0, 10.0]]), np.zeros((0, 2)), np.zeros((0, 2))]
+    found = froc_curve(POINTS, TRUTHS, radius_px=30, ignored=ignored)
+    expected = froc_curve([POINTS[0][:1], *POINTS[1:]], TRUTHS, radius_px=30)
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(one, other)
+    scores = score_localization(POINTS, TRUTHS, radius_px=30, threshold=0.1, ignored=ignored)
+    assert (scores.tp, scores.fp, scores.fn) == (1, 1, 1)

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 from mitouts.functional import assignment
 from mitouts.functional.matching import (
     count_images,
+    has_neighbour,
     match_images_by_score,
     match_images_one_to_one,
     match_one_to_one,
@@ -231,3 +232,33 @@ def test_refuses_unequal_numbers_of_images_and_unknown_protocols():
         match_images_one_to_one([[], []], [[]], 30.0)
     with pytest.raises(ValueError, match="'one_to_one' or 'presence', found 'greedy'"):
         count_images([[]], [[]], 30.0, protocol='greedy')
+
+
+@pytest.mark.parametrize('protocol', ['one_to_one', 'presence'])
+def test_ignored_points_excuse_unmatched_predictions_only(protocol):
+    generator = np.random.default_rng(3)
+    for _ in range(30):
+        preds = [generator.uniform(0, 60, (generator.integers(0, 6), 2)) for _ in range(3)]
+        truths = [generator.uniform(0, 60, (generator.integers(0, 4), 2)) for _ in range(3)]
+        ignored = [generator.uniform(0, 60, (generator.integers(0, 3), 2)) for _ in range(3)]
+        plain = count_images(preds, truths, 12, protocol=protocol)
+        found = count_images(preds, truths, 12, protocol=protocol, ignored_xy=ignored)
+        np.testing.assert_array_equal(found[:, [0, 2]], plain[:, [0, 2]])
+        for image in range(3):
+            if protocol == 'one_to_one':
+                matched = set(match_one_to_one(preds[image], truths[image], 12).pred_index.tolist())
+            else:
+                matched = {
+                    i for i, p in enumerate(preds[image]) if any(np.hypot(*(p - t)) <= 12 for t in truths[image])
+                }
+            excused = [
+                i
+                for i, p in enumerate(preds[image])
+                if i not in matched and any(np.hypot(*(p - other)) <= 12 for other in ignored[image])
+            ]
+            assert plain[image, 1] - found[image, 1] == len(excused)
+
+
+def test_has_neighbour_stays_within_the_image():
+    found = has_neighbour([[[0, 0], [50, 0]], [[0, 0]], []], [[[30, 0]], [[0, 31]], [[0, 0]]], 30)
+    np.testing.assert_array_equal(found, [True, True, False])

@@ -175,3 +175,15 @@ def assert_one_line(monkeypatch, capsys, files, arguments: list[str], message: s
     assert error.startswith('error: ')
     assert error.count('\n') == 1
     assert message in error
+
+
+def test_figures_counted_in_another_patch_are_neither_true_nor_false(monkeypatch, capsys, files):
+    truth, _ = files
+    document = json.loads(truth.read_text())
+    document['annotations'][1] |= {'category_id': 1, 'iscrowd': 1}
+    document['annotations'][3] |= {'iscrowd': 1, 'cut': True, 'point': [0, 50]}
+    write_json(truth, document)
+    result = call(monkeypatch, capsys, files, '--radius-px', '30', '--score-thr', '0.4')
+    # The prediction beside the figure that is counted elsewhere is excused, the image with a part alone left out.
+    assert counts(result) == (2, 2, 0)
+    assert (result['images'], result['images_left_out']) == (2, 1)

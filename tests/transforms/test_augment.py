@@ -167,3 +167,20 @@ def test_transform_that_albumentations_does_not_have_is_refused(step: dict[str, 
 def test_argument_that_albumentations_does_not_take_is_refused(step: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf'Augment: {step["type"]} cannot be built from'):
         Augment(extra=[step])
+
+
+def test_mark_of_a_figure_that_is_counted_elsewhere_stays_with_its_point(field: Field) -> None:
+    image = field(SIZE_PX, SIZE_PX, [])
+    augment = Augment('alpha', extra=[{'type': 'Rotate', 'limit': (45, 45), 'p': 0.5}])
+    seen = set()
+    for seed in range(20):
+        results = {**_results(image, [(2, 2), (48, 48)], seed), 'gt_counted': np.array([True, False])}
+        out = augment(results)
+        assert out['gt_counted'].dtype == bool
+        assert not out['gt_counted'][-1]
+        seen.add(tuple(out['gt_counted'].tolist()))
+    assert seen == {(True, False), (False,)}
+
+
+def test_image_without_points_has_no_marks(field: Field) -> None:
+    assert Augment('alpha')(_results(field(SIZE_PX, SIZE_PX, []), [], 0))['gt_counted'].shape == (0,)

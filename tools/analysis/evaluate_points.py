@@ -25,6 +25,7 @@ from rich.table import Table
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
 from mitouts.utils.cli import run
 
@@ -36,11 +37,14 @@ def main() -> int:
     args = parse_args()
     with _collector_paused():
         truth, predictions = read_coco(args.ground_truth), read_predictions(args.predictions)
-    images = truth['images']
-    num_missing = _check_images(args, images, predictions)
+    figures = _figures(args, truth)
+    # A patch that shows only parts of figures is neither positive nor negative; the data set leaves it out as well.
+    images = [image for image in truth['images'] if not figures[image['id']].is_ambiguous]
+    num_missing = _check_images(args, truth['images'], images, predictions)
     counts = count_points(
         [predictions.points.get(image['id'], NO_POINTS) for image in images],
-        _annotated_points(args, truth),
+        [figures[image['id']].counted_points for image in images],
+        ignored=[figures[image['id']].ignored for image in images],
         radius_px=_radius_px(args, images),
         threshold=args.score_thr,
         protocol=args.matching,
@@ -65,6 +69,7 @@ def main() -> int:
         'score_threshold': args.score_thr,
         'categories': args.category,
         'images': len(images),
+        'images_left_out': len(truth['images']) - len(images),
         'images_without_predictions': num_missing,
         **_plain(overall),
     }
@@ -130,37 +135,34 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _check_images(args: argparse.Namespace, images: list[dict[str, Any]], predictions: Predictions) -> int:
+def _check_images(
+    args: argparse.Namespace, known: list[dict[str, Any]], images: list[dict[str, Any]], predictions: Predictions
+) -> int:
     """Refuse predictions of other images; returns the number of images without predictions."""
-    known = {image['id'] for image in images}
-    unknown = sorted(set(predictions.points) - known)
+    unknown = sorted(set(predictions.points) - {image['id'] for image in known})
     if unknown:
         listed = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
         raise AnnotationError(
             f'{args.predictions}: {len(unknown)} of {len(predictions.points)} image ids are not in {args.ground_truth} '
             f'({listed}); predict the images of that very file'
         )
-    num_missing = len(known - set(predictions.points))
+    num_missing = len({image['id'] for image in images} - set(predictions.points))
     if num_missing:
         warnings.warn(
-            f'{args.predictions} says nothing of {num_missing} of {len(known)} images; their figures count as missed',
+            f'{args.predictions} says nothing of {num_missing} of {len(images)} images; their figures count as missed',
             AnnotationWarning,
             stacklevel=2,
         )
     return num_missing
 
 
-def _annotated_points(args: argparse.Namespace, truth: dict[str, Any]) -> list[NDArray[np.float64]]:
+def _figures(args: argparse.Namespace, truth: dict[str, Any]) -> dict[int, ShownFigures]:
     names = {category['id']: category['name'] for category in truth['categories']}
     unknown = [category for category in args.category if category not in names]
     if unknown:
         known = ', '.join(f'{key} ({name})' for key, name in sorted(names.items()))
         raise AnnotationError(f'{args.ground_truth} has no category {unknown[0]}; it has {known}')
-    points: dict[int, list[list[float]]] = {image['id']: [] for image in truth['images']}
-    for annotation in truth['annotations']:
-        if annotation['category_id'] in args.category:
-            points[annotation['image_id']].append(annotation['point'])
-    return [np.array(points[image['id']], dtype=np.float64).reshape(-1, 2) for image in truth['images']]
+    return shown_figures(truth, args.category)
 
 
 def _radius_px(args: argparse.Namespace, images: list[dict[str, Any]]) -> float | list[float]:
