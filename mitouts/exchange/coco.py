@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
+import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -380,8 +380,9 @@ def _integer(path: Path, value: Any, where: str) -> int:
 
 
 def _number(path: Path, value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise AnnotationError(f'{path}: {where} must be a finite number, found {value!r}')
+    # The largest integers of JSON are beyond every float.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
+        raise AnnotationError(f'{path}: {where} must be a finite number, found {value!r:.40}')
     return value
 
 

@@ -258,5 +258,5 @@ def test_split_of_a_file_that_holds_several(write_dataset: DatasetWriter) -> Non
         image['split'] = split
     write_json(path, document)
     assert PointDataset(str(path), split='train').labels().tolist() == [1, 0]
-    with pytest.raises(AnnotationError, match='no image is left after .* split=val'):
+    with pytest.raises(AnnotationError, match=r'no image is left after .* split=val'):
         PointDataset(str(path), split='val')

@@ -56,6 +56,9 @@ def test_missing_crops_are_reported(tmp_path: Path) -> None:
         (HEADER, (ROWS[0], '1,003.tiff,MIDOG21,7,1,1,no'), r"line 3: majority_atypical .* found 'no'"),
         (HEADER, (ROWS[0], ROWS[0]), r'the uid 6 stands twice'),
         (HEADER, ('0,002.tiff,MIDOG21,6',), r'line 2: '),
+        (HEADER, ('0,../002.tiff,MIDOG21,6,1,1,True',), r'line 2: the file name .* leads out of the folder'),
+        (HEADER, ('0,002.tiff,MIDOG21,../../6,1,1,True',), r'line 2: the file name .* leads out of the folder'),
+        (HEADER, ('0,002.tiff,MIDOG21,6,99999999,1,True',), r'line 2: the coordinate 99999999 px is larger'),
         (HEADER, (), r'holds no figure'),
     ],
 )

@@ -1,0 +1,152 @@
+"""What the rows of a SlideRunner database mean: which of them are figures, where, and on which slides."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from mitouts.errors import AnnotationError
+from mitouts.exchange.carried import listed
+from mitouts.exchange.conversion import check_file_name
+from mitouts.exchange.midog import UNLABELLED
+from mitouts.exchange.sliderunner_tables import Annotation, Database, Slide
+
+KINDS = {1: 'spot', 2: 'area', 3: 'polygon', 4: 'special spot', 5: 'circle'}
+_LEAST_POINTS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2}
+
+
+def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None, str]:
+    """File name of each slide, by ``uid``.
+
+    Raises:
+        AnnotationError: A name stands twice, or leads out of the images' folder.
+    """
+    names: dict[int | None, str] = {}
+    first: dict[str, int] = {}
+    for slide in slides:
+        name = check_file_name(slide.filename, f'{database.path}: slide {slide.uid}')
+        if name in first:
+            raise AnnotationError(
+                f'{database.path}: the slides {first[name]} and {slide.uid} are both called {name}; remove one of them '
+                'in SlideRunner, or rename it'
+            )
+        first[name] = slide.uid
+        names[slide.uid] = name
+    return names
+
+
+def located(database: Database, slides: Mapping[int, Slide], notes: list[str]) -> list[Annotation]:
+    """Leave out what is deleted, or lies nowhere."""
+    kept = []
+    deleted = 0
+    nowhere = []
+    for annotation in database.annotations:
+        if annotation.deleted:
+            deleted += 1
+        elif annotation.slide not in slides or not annotation.points:
+            nowhere.append(annotation.uid)
+        else:
+            kept.append(annotation)
+    if deleted:
+        notes.append(f'left out {deleted} annotations that were deleted in SlideRunner')
+    if nowhere:
+        notes.append(f'left out {len(nowhere)} annotations without coordinates or without a slide ({listed(nowhere)})')
+    return kept
+
+
+def list_classes(database: Database, counts: Mapping[int, int]) -> str:
+    """Name all classes with their counts."""
+    uids = sorted({*database.classes, *counts})
+    return ', '.join(class_name(database, uid, counts.get(uid, 0)) for uid in uids) or 'no classes at all'
+
+
+def class_name(database: Database, uid: int, count: int) -> str:
+    """Name a class with its count."""
+    if uid == 0:
+        return f'0 not agreed on ({count:,})'
+    name = database.classes.get(uid)
+    return f'{uid} {"without a name" if name is None else repr(name)} ({count:,})'
+
+
+def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
+    """The point ``(x, y)`` of an annotation in pixels.
+
+    Raises:
+        AnnotationError: It is of a type without a place, or its coordinates do not suit its type.
+    """
+    kind = annotation.kind
+    if kind not in KINDS:
+        raise AnnotationError(
+            f'{path}: annotation {annotation.uid} is of type {kind}, which is no figure; types are '
+            f'{", ".join(f"{key} ({name})" for key, name in KINDS.items())}'
+        )
+    found, least = len(annotation.points), _LEAST_POINTS[kind]
+    if found < least or (least == 1 and found > 1):
+        raise AnnotationError(
+            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {found} coordinates instead of {least}'
+        )
+    if least == 1:
+        return annotation.points[0]
+    columns, rows = zip(*annotation.points)
+    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+
+
+def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
+    """Say how many annotations were no spots."""
+    kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
+    if kinds:
+        counted = ', '.join(f'{count} {kind}(s)' for kind, count in sorted(kinds.items()))
+        notes.append(f'{counted}: the point is the middle of the bounding box')
+
+
+def unique_names(persons: Mapping[int, str]) -> dict[int, str]:
+    """Name of each person, with the ``uid`` where two have the same."""
+    counts = Counter(persons.values())
+    return {uid: name if counts[name] == 1 else f'{name} ({uid})' for uid, name in persons.items()}
+
+
+def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotation) -> dict[str, dict[str, str]]:
+    """The key ``votes``, ``{person: class}``, of an annotation that has any."""
+    votes = {
+        persons.get(person, str(person)): database.classes.get(uid, str(uid))
+        for person, uid in database.votes.get(annotation.uid, {}).items()
+    }
+    return {'votes': votes} if votes else {}
+
+
+def case_id_of(slide: Slide, dataset: str) -> str:
+    """The case of a slide: its stem, and TUPAC16's two digits."""
+    stem = PurePosixPath(slide.filename.replace('\\', '/')).stem
+    number = re.match(r'\d+', stem)
+    return number.group().zfill(2) if dataset == 'tupac16' and number else stem
+
+
+def labelled_slides(
+    slides: Iterable[Slide], looked_at: set[int | None], dataset: str, keep_empty: bool, notes: list[str]
+) -> list[Slide]:
+    """Leave out slides that nobody annotated."""
+    kept: list[Slide] = []
+    unlabelled: list[Slide] = []
+    for slide in slides:
+        stem = PurePosixPath(slide.filename).stem
+        if slide.uid in looked_at or keep_empty:
+            is_labelled = True
+        elif dataset in ('midog21', 'midogpp'):
+            is_labelled = not (stem.isdecimal() and int(stem) in UNLABELLED)
+        else:
+            is_labelled = dataset != 'other'
+        (kept if is_labelled else unlabelled).append(slide)
+    if unlabelled:
+        why = (
+            'because the data set has no labels for them'
+            if dataset.startswith('midog')
+            else 'because nothing says whether anybody looked at them (--keep-empty keeps them as negative)'
+        )
+        files = [slide.filename for slide in unlabelled]
+        notes.append(f'left out {len(files)} slides without any annotation, {why}: {listed(files)}')
+    empty = sum(slide.uid not in looked_at for slide in kept)
+    if empty:
+        notes.append(f'{empty} slides without any annotation are kept as negative')
+    return kept

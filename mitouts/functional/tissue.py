@@ -1,0 +1,142 @@
+"""Tissue against glass, ink and the scanner's border."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_CHROMA = 15
+"""Grey levels between the strongest and the weakest channel; glass, pen-free background and black padding have less."""
+OTSU_RANGE = (12.0, 25.0)
+"""Where Otsu's threshold of the chroma is believed: below lies the noise of glass, above lies pale tissue."""
+DARKEST_TISSUE = 50
+"""Grey levels of the strongest channel; ink and scanner borders have less, haematoxylin at low resolution has more."""
+
+_SMOOTHING_PX = 1.5
+_INK_GREEN_OVER_RED = 0.12
+_INK_BLUE_OVER_RED = 95
+
+
+def tissue_mask(image: NDArray[np.uint8], min_chroma: int = MIN_CHROMA) -> NDArray[np.bool_]:
+    """Mark the pixels that are coloured, as haematoxylin and eosin are, and glass, black and grey are not.
+
+    Args:
+        image: Array ``(H, W, 3)``, RGB, uint8.
+        min_chroma: Grey levels between the strongest and the weakest channel from which a pixel counts.
+
+    Returns:
+        Array ``(H, W)``.
+    """
+    return _chroma(image) >= min_chroma
+
+
+def tissue_share(image: NDArray[np.uint8], step_px: int = 4) -> float:
+    """Share of an image that is tissue, from every ``step_px``-th pixel of both axes.
+
+    Args:
+        image: Array ``(H, W, 3)``, RGB, uint8.
+        step_px: 1 looks at all pixels.
+    """
+    return float(tissue_mask(np.ascontiguousarray(image[::step_px, ::step_px])).mean())
+
+
+def find_tissue(
+    thumbnail: NDArray[np.uint8],
+    mpp: float,
+    *,
+    min_area_um2: float = 20_000.0,
+    max_hole_um2: float = 65_536.0,
+    ink_margin_um: float = 50.0,
+) -> NDArray[np.bool_]:
+    """Find the tissue of a slide at low resolution.
+
+    Smoothed chroma (saturation times brightness, which unlike saturation is quiet in the dark) is cut at Otsu's
+    threshold, kept within :data:`OTSU_RANGE`: on glass alone, and on tissue alone, Otsu would cut a noise in two.
+    Pen marks that are blue, green or black and black borders are left out; red ink looks like eosin and is not
+    recognized. Specks go, then holes are closed, except where there is ink.
+
+    Args:
+        thumbnail: Array ``(H, W, 3)``, RGB, uint8.
+        mpp: Micrometres per pixel of the thumbnail; 4 to 64 is sensible.
+        min_area_um2: Smaller pieces of tissue are taken for dust; the default is a disc of 160 um.
+        max_hole_um2: Smaller holes belong to the tissue around them; the default is a square of 256 um.
+        ink_margin_um: What is left out around ink, whose edge is too pale to be told from tissue.
+
+    Returns:
+        Array ``(H, W)``, bool.
+
+    Raises:
+        ValueError: ``thumbnail`` is no RGB uint8 array, ``mpp`` is not a positive number, or a size is negative.
+    """
+    if thumbnail.ndim != 3 or thumbnail.shape[2] != 3 or thumbnail.dtype != np.uint8 or 0 in thumbnail.shape:
+        raise ValueError(f'expected an RGB uint8 thumbnail (H, W, 3), found {thumbnail.dtype} {thumbnail.shape}')
+    if not (math.isfinite(mpp) and mpp > 0):
+        raise ValueError(f'mpp must be micrometres per pixel above 0, found {mpp}')
+    if min(min_area_um2, max_hole_um2, ink_margin_um) < 0:
+        raise ValueError('min_area_um2, max_hole_um2 and ink_margin_um must be at least 0')
+    smooth = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), _SMOOTHING_PX), dtype=np.uint8)
+    chroma = _chroma(smooth)
+    coloured = chroma >= tissue_threshold(chroma)
+    coloured &= smooth.max(axis=2) >= DARKEST_TISSUE
+    ink = find_ink(smooth, coloured)
+    # A blue-stained nucleus is no pen mark, so only pieces of some size grow.
+    ink = drop_small(ink, min_area_um2 / 4 / mpp**2)
+    ink = _grown(ink, ink_margin_um / mpp)
+    found = drop_small(coloured & ~ink, min_area_um2 / mpp**2)
+    return fill_small_holes(found, max_hole_um2 / mpp**2) & ~ink
+
+
+def tissue_threshold(chroma: NDArray[np.uint8]) -> float:
+    """Otsu's threshold of the chroma (Otsu 1979), kept within :data:`OTSU_RANGE`; a pixel counts from there on."""
+    between, _ = cv2.threshold(chroma, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    # OpenCV's is the last grey level of the lower class.
+    return float(np.clip(between + 1, *OTSU_RANGE))
+
+
+def find_ink(image: NDArray[np.uint8], coloured: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Mark blue and green ink by its hue: haematoxylin and eosin, and any mixture, let more red through than green.
+
+    Args:
+        image: Array ``(H, W, 3)``, RGB, uint8.
+        coloured: Array ``(H, W)``, where the image is coloured enough for a hue.
+
+    Returns:
+        Array ``(H, W)``, bool.
+    """
+    red, green, blue = (image[..., channel].astype(np.int16) for channel in range(3))
+    greenish = green - red > _INK_GREEN_OVER_RED * _chroma(image)
+    return coloured & (greenish | (blue - red > _INK_BLUE_OVER_RED))
+
+
+def drop_small(mask: NDArray[np.bool_], min_area_px: float) -> NDArray[np.bool_]:
+    """Without the 8-connected pieces of fewer than ``min_area_px`` pixels."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    keep = stats[:, cv2.CC_STAT_AREA] >= min_area_px
+    keep[0] = False
+    return keep[pieces]
+
+
+def fill_small_holes(mask: NDArray[np.bool_], max_area_px: float) -> NDArray[np.bool_]:
+    """With the holes of up to ``max_area_px`` pixels closed; a hole is 4-connected and does not touch the border."""
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    fill = stats[:, cv2.CC_STAT_AREA] <= max_area_px
+    fill[0] = False
+    fill[np.concatenate([pieces[0], pieces[-1], pieces[:, 0], pieces[:, -1]])] = False
+    return mask | fill[pieces]
+
+
+def _chroma(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    red, green, blue = cv2.split(image)
+    strongest = cv2.max(cv2.max(red, green), blue)
+    weakest = cv2.min(cv2.min(red, green), blue)
+    return np.asarray(cv2.subtract(strongest, weakest), dtype=np.uint8)
+
+
+def _grown(mask: NDArray[np.bool_], radius_px: float) -> NDArray[np.bool_]:
+    if radius_px < 0.5 or not mask.any():
+        return mask
+    distance = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(distance) <= radius_px

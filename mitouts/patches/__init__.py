@@ -1,0 +1,1 @@
+"""From annotated images and slides to training patches."""

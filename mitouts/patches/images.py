@@ -1,0 +1,129 @@
+"""The images of an annotation file, opened and laid out in patches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from mitouts.errors import AnnotationError, ImageError
+from mitouts.exchange import coco
+from mitouts.functional.tiling import Edges
+from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
+from mitouts.slides import ScaledView, open_slide
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asks for.
+
+    Attributes:
+        patch_px: Side of a patch.
+        stride_px: From one patch to the next.
+        edges: ``cover`` or ``drop``; see :func:`mitouts.functional.tiling.tile_starts`.
+        mpp: Resolution to resample to; None keeps each image's own.
+        level: Level of the slides, where ``mpp`` is None.
+        fit: ``image`` fits the stain once an image, ``patch`` fits each patch (the authors' code).
+        min_tissue: Patches with a smaller share of tissue and no figure are skipped; 0 keeps all.
+    """
+
+    patch_px: int = 500
+    stride_px: int = 500
+    edges: Edges = 'cover'
+    mpp: float | None = None
+    level: int = 0
+    fit: str = 'image'
+    min_tissue: float = 0.0
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image with its patches.
+
+    Attributes:
+        entry: Its entry in the source's annotation file.
+        path: Its file.
+        folder: Where its patches go, relative to the output folder.
+        grid: The patches.
+        figures: ``(x, y)`` of a patch's first pixel -> the figures it shows.
+        lost: Figures that no patch holds.
+        mpp: Micrometres per pixel of the patches, or None.
+        downsample: Pixels of the image a pixel of the patches.
+    """
+
+    entry: Mapping[str, Any]
+    path: Path
+    folder: str
+    grid: PatchGrid
+    figures: Mapping[tuple[int, int], Sequence[PatchFigure]]
+    lost: int
+    mpp: float | None
+    downsample: float
+
+
+def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tuple[dict[str, Any], list[ImagePlan]]:
+    """Read the annotations and the headers of all images, and lay out the patches.
+
+    Args:
+        ann_file: Annotation file of whole images.
+        image_root: Their folder; None where the annotation file says it.
+        options: What is asked for.
+
+    Returns:
+        The annotations, and a plan for each image.
+
+    Raises:
+        AnnotationError: The annotations are broken, or do not fit the images.
+        ImageError: An image is missing or broken, or cannot be had at the resolution.
+    """
+    document = coco.read_coco(ann_file, keep_outside=True)
+    root = coco.image_root(ann_file, document, None if image_root is None else str(image_root))
+    annotations: dict[int, list[dict[str, Any]]] = {image['id']: [] for image in document['images']}
+    for annotation in document['annotations']:
+        annotations[annotation['image_id']].append(annotation)
+    folders = _folders(document['images'])
+    missing = [image['file_name'] for image in document['images'] if not (root / image['file_name']).is_file()]
+    if missing:
+        raise ImageError(
+            f'{root}: {len(missing)} of {len(folders)} images of {ann_file} are missing, the first is {missing[0]}; '
+            'name their folder with --image-root, or convert again with --skip-missing'
+        )
+    plans = [
+        _plan_image(image, root / image['file_name'], folder, annotations[image['id']], options)
+        for image, folder in zip(document['images'], folders)
+    ]
+    return document, plans
+
+
+def _plan_image(
+    image: dict[str, Any], path: Path, folder: str, annotations: list[dict[str, Any]], options: Options
+) -> ImagePlan:
+    known = image['mpp']
+    with open_slide(path, mpp=known) as reader:
+        if image.get('size_known', True) and reader.dimensions != (image['width'], image['height']):
+            raise AnnotationError(
+                f'{path} is {reader.dimensions[0]} x {reader.dimensions[1]} px, its annotation file says '
+                f'{image["width"]} x {image["height"]}: points would be in the wrong place'
+            )
+        if options.level >= len(reader.level_dimensions):
+            raise ImageError(
+                f'{path} has no level {options.level}, only {len(reader.level_dimensions)} level(s) from 0'
+            )
+        view = ScaledView(reader, mpp=options.mpp) if options.mpp else ScaledView(reader, level=options.level)
+        grid = make_grid(*view.dimensions, options.patch_px, options.stride_px, options.edges)
+        points = view.to_view(np.array([entry['point'] for entry in annotations]).reshape(-1, 2))
+        figures, lost = figures_by_patch(annotations, points, grid, view.downsample)
+        return ImagePlan(image, path, folder, grid, figures, lost, view.mpp, view.downsample)
+
+
+def _folders(images: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A folder for each image: its path without suffix, and without anything that leads elsewhere."""
+    folders: list[str] = []
+    for image in images:
+        parts = [part for part in PurePosixPath(image['file_name']).with_suffix('').parts if part not in ('..', '/')]
+        name = '/'.join(['images', *parts])
+        folders.append(name if name not in folders else f'{name}-{image["id"]}')
+    return folders

@@ -1,0 +1,225 @@
+"""From an annotation file to patches with annotation files of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mitouts.errors import MitoutsError
+from mitouts.exchange import coco
+from mitouts.patches import worker
+from mitouts.patches.documents import TOOL, make_documents, split_names
+from mitouts.patches.images import ImagePlan, Options, plan_images
+from mitouts.patches.journal import Journal
+from mitouts.stain import Normalizer
+
+JOURNAL_NAME = '.progress.jsonl'
+_JOBS_PER_WORKER = 3
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made.
+
+    Attributes:
+        files: Annotation files, by split.
+        patches: Patches written.
+        skipped: Patches skipped as background.
+        unchanged: Patches whose stain could not be normalized.
+        figures: Annotated figures that the patches count.
+        lost: Annotated figures that no patch holds.
+    """
+
+    files: Mapping[str, Path]
+    patches: int
+    skipped: int
+    unchanged: int
+    figures: int
+    lost: int
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how many steps are finished, and how many there are."""
+
+
+def prepare(
+    ann_file: Path,
+    image_root: Path | None,
+    out: Path,
+    options: Options,
+    normalizer: Normalizer | None,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Summary | None:
+    """Write patches ``OUT/images/IMAGE/X_Y.png`` and ``OUT/SPLIT.json``.
+
+    A run that was killed goes on with the next one. Memory is bounded by a row of patches in each process.
+
+    Args:
+        ann_file: Annotation file of whole images.
+        image_root: Their folder; None where the annotation file says it.
+        out: Output folder.
+        options: What is asked for.
+        normalizer: Stain normalizer, or None.
+        workers: Processes; no effect on the result.
+        overwrite: Replace what was made with other arguments.
+        progress: Told of every finished step.
+
+    Returns:
+        What was made; None where ``out`` is complete and was made with these arguments.
+
+    Raises:
+        MitoutsError: ``out`` holds something else; and see :func:`plan_images`.
+    """
+    document, plans = plan_images(ann_file, image_root, options)
+    description = None if normalizer is None else normalizer.describe()
+    stamp = {**asdict(options), 'stain': description, 'annotations': _sha256(ann_file)}
+    stamp['images'] = {plan.folder: [plan.path.stat().st_size, plan.path.stat().st_mtime_ns] for plan in plans}
+    files = {split: out / f'{split}.json' for split in split_names(document)}
+    if _is_complete(out, files, stamp, overwrite):
+        return None
+    journal_path = out / JOURNAL_NAME
+    if overwrite and journal_path.exists():
+        journal_path.unlink()
+        shutil.rmtree(out / 'images', ignore_errors=True)
+    with Journal(journal_path, stamp) as journal:
+        settings = worker.Settings(
+            out=str(out),
+            patch_px=options.patch_px,
+            mpp=options.mpp,
+            level=options.level,
+            stain=json.dumps(description),
+            fit=options.fit,
+            min_tissue=options.min_tissue,
+        )
+        with _runner(workers) as run_all:
+            fits = _fit_images(settings, plans, journal, run_all, progress) if normalizer else {}
+            _write_rows(settings, plans, fits, journal, run_all, progress)
+        documents, counts = make_documents(document, plans, journal.steps, stamp, description, options)
+    for split, made in documents.items():
+        coco.write_json(files[split], made)
+    journal_path.unlink()
+    return Summary(files, **counts, lost=sum(plan.lost for plan in plans))
+
+
+def _is_complete(out: Path, files: Mapping[str, Path], stamp: Mapping[str, Any], overwrite: bool) -> bool:
+    there = [path for path in files.values() if path.exists()]
+    wanted = json.loads(json.dumps(stamp))
+    complete = len(there) == len(files)
+    if not there and not (out / JOURNAL_NAME).exists() and any((out / 'images').glob('*')):
+        raise MitoutsError(f'{out / "images"} holds files that are not of this tool; choose another --out')
+    for path in there:
+        document = coco.read_json(path)
+        made = document.get('info', {}).get('mitouts', {}) if isinstance(document, dict) else {}
+        if made.get('tool') != TOOL:
+            raise MitoutsError(f'{path} was not made by this tool and is not touched; choose another --out')
+        found = made.get('arguments', {})
+        differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+        if differing and not overwrite:
+            raise MitoutsError(
+                f'{path} was made with other arguments ({", ".join(differing)}); choose another --out or '
+                'add --overwrite'
+            )
+        complete &= not differing and all((out / image['file_name']).is_file() for image in document['images'])
+    if not complete and there:
+        # An annotation file must never name patches that are about to change.
+        for path in there:
+            path.unlink()
+        if overwrite:
+            shutil.rmtree(out / 'images', ignore_errors=True)
+    return complete
+
+
+RunAll = Callable[[Callable[..., dict[str, Any]], Iterable[tuple[Any, ...]]], Iterator[dict[str, Any]]]
+
+
+@contextlib.contextmanager
+def _runner(workers: int) -> Iterator[RunAll]:
+    """Run jobs here, or in processes of which each has only a few jobs waiting."""
+    if workers == 1:
+        yield lambda job, arguments: (job(*each) for each in arguments)
+        return
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=worker.start) as pool:
+
+        def run_all(
+            job: Callable[..., dict[str, Any]], arguments: Iterable[tuple[Any, ...]]
+        ) -> Iterator[dict[str, Any]]:
+            waiting: set[Future[dict[str, Any]]] = set()
+            for each in arguments:
+                waiting.add(pool.submit(job, *each))
+                if len(waiting) >= workers * _JOBS_PER_WORKER:
+                    done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            while waiting:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+
+        try:
+            yield run_all
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _fit_images(
+    settings: worker.Settings, plans: Sequence[ImagePlan], journal: Journal, run_all: RunAll, progress: Progress | None
+) -> dict[int, Any]:
+    if settings.fit != 'image':
+        return {}
+    fits = {step['image_id']: step['fit'] for step in journal.steps if 'fit' in step}
+    todo = [plan for plan in plans if plan.entry['id'] not in fits]
+    for step in run_all(worker.fit_image, ((settings, _source(plan)) for plan in todo)):
+        journal.add(step)
+        fits[step['image_id']] = step['fit']
+        if progress:
+            progress('stain', len(fits), len(plans))
+    return fits
+
+
+def _write_rows(
+    settings: worker.Settings,
+    plans: Sequence[ImagePlan],
+    fits: Mapping[int, Any],
+    journal: Journal,
+    run_all: RunAll,
+    progress: Progress | None,
+) -> None:
+    total = sum(len(plan.grid) for plan in plans)
+    finished = {(step['image_id'], step['y']): step for step in journal.steps if 'y' in step}
+    done = sum(len(step['written']) + len(step['skipped']) for step in finished.values())
+    if progress:
+        progress('patches', done, total)
+    rows = (row for plan in plans for row in _rows(plan, fits) if (row.source.image_id, row.y) not in finished)
+    for step in run_all(worker.write_row, ((settings, row) for row in rows)):
+        journal.add(step)
+        done += len(step['written']) + len(step['skipped'])
+        if progress:
+            progress('patches', done, total)
+
+
+def _rows(plan: ImagePlan, fits: Mapping[int, Any]) -> Iterator[worker.Row]:
+    row = _row(plan, fits.get(plan.entry['id']))
+    for y in plan.grid.rows_px.tolist():
+        yield replace(row, y=y, keep=frozenset(left for left, top in plan.figures if top == y))
+
+
+def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.Row:
+    return worker.Row(_source(plan), plan.folder, 0, plan.grid.columns_px.tolist(), frozenset(), fit)
+
+
+def _source(plan: ImagePlan) -> worker.Source:
+    return worker.Source(plan.entry['id'], str(plan.path), plan.entry['mpp'])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

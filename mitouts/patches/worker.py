@@ -1,0 +1,191 @@
+"""The part of the work that runs in every process: read a row of patches, normalize, write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.exchange.image import write_rgb
+from mitouts.functional.tissue import tissue_mask, tissue_share
+from mitouts.slides import ScaledView, open_slide
+from mitouts.stain import Fit, Normalizer, from_description
+
+MAX_STRIP_PX = 16_384
+"""Width of what is read at once; a row of a slide can be far wider than memory likes."""
+_THUMBNAIL_PX = 2048
+_SAMPLE_TILE_PX = 256
+_SAMPLE_TILES = 5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is the same for all rows.
+
+    Attributes:
+        out: Folder that patches go to.
+        patch_px: Side of a patch.
+        mpp: Resolution that images are resampled to, or None for their own.
+        level: Level of the slide, 0 for the finest.
+        stain: JSON of the normalizer's description; ``null`` for none.
+        fit: ``image`` takes the fit of :func:`fit_image`, ``patch`` fits each patch.
+        min_tissue: Patches with a smaller share of tissue are skipped unless they show a figure.
+    """
+
+    out: str
+    patch_px: int
+    mpp: float | None
+    level: int
+    stain: str
+    fit: str
+    min_tissue: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image that patches are cut from.
+
+    Attributes:
+        image_id: Its id.
+        path: Its file.
+        mpp: Micrometres per pixel as its annotation file says, or None.
+    """
+
+    image_id: int
+    path: str
+    mpp: float | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of patches of one image.
+
+    Attributes:
+        source: The image.
+        folder: Where its patches go, relative to the output folder.
+        y: First pixel row of the patches.
+        columns: First pixel columns of the patches.
+        keep: Columns that are never skipped, because they show a figure.
+        fit: The image's stain fit; None where it could not be fitted, or where patches are.
+    """
+
+    source: Source
+    folder: str
+    y: int
+    columns: Sequence[int]
+    keep: frozenset[int]
+    fit: Mapping[str, Any] | None
+
+
+def patch_name(folder: str, x: int, y: int) -> str:
+    """File of the patch whose first pixel is ``(x, y)``, relative to the output folder."""
+    return f'{folder}/{x:06d}_{y:06d}.png'
+
+
+def start() -> None:
+    """Prepare a process: processes share the cores, so each computes with one thread."""
+    cv2.setNumThreads(1)
+
+
+def write_row(settings: Settings, row: Row) -> dict[str, Any]:
+    """Write the patches of a row.
+
+    Returns:
+        ``image_id``, ``y``, and the columns of patches that were ``written``, ``skipped`` as background, and left
+        ``unchanged`` because their stain could not be normalized.
+
+    Raises:
+        ImageError: The image cannot be read.
+    """
+    view = _view(row.source, settings.mpp, settings.level)
+    normalizer = _normalizer(settings.stain)
+    fit = None if row.fit is None else Fit.from_dict(row.fit)
+    done: dict[str, Any] = {'image_id': row.source.image_id, 'y': row.y, 'written': [], 'skipped': [], 'unchanged': []}
+    candidates = [x for x in row.columns if x in row.keep or _may_hold_tissue(settings, view, x, row.y)]
+    done['skipped'] += sorted(set(row.columns) - set(candidates))
+    for x, patch in _read(view, candidates, row.y, settings.patch_px):
+        if x not in row.keep and settings.min_tissue > 0 and tissue_share(patch) < settings.min_tissue:
+            done['skipped'].append(x)
+            continue
+        if normalizer is not None:
+            normalized = fit is not None or settings.fit == 'patch'
+            if normalized:
+                patch, normalized = normalizer.normalize(patch, fit)
+            if not normalized:
+                done['unchanged'].append(x)
+        write_rgb(Path(settings.out) / patch_name(row.folder, x, row.y), patch)
+        done['written'].append(x)
+    return done
+
+
+def fit_image(settings: Settings, source: Source) -> dict[str, Any]:
+    """Fit the stain of a whole image on tiles spread over it.
+
+    Returns:
+        ``image_id`` and ``fit``, which is None where the image cannot be fitted.
+    """
+    normalizer = _normalizer(settings.stain)
+    assert normalizer is not None
+    fit = normalizer.fit_tiles(sample_tiles(_view(source, settings.mpp, settings.level)))
+    return {'image_id': source.image_id, 'fit': None if fit is None else fit.to_dict()}
+
+
+def sample_tiles(view: ScaledView) -> Iterator[NDArray[np.uint8]]:
+    """Read tiles ``(h, w, 3)`` spread evenly over an image."""
+    width, height = view.dimensions
+    tile = min(width, _SAMPLE_TILE_PX), min(height, _SAMPLE_TILE_PX)
+    columns = np.unique(np.linspace(0, width - tile[0], _SAMPLE_TILES + 2).astype(int)[1:-1])
+    rows = np.unique(np.linspace(0, height - tile[1], _SAMPLE_TILES + 2).astype(int)[1:-1])
+    for y in rows:
+        for x in columns:
+            yield view.read(int(x), int(y), *tile)
+
+
+def _read(view: ScaledView, columns: Sequence[int], y: int, patch_px: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    begin = 0
+    while begin < len(columns):
+        left, end = columns[begin], begin + 1
+        # A gap of skipped patches ends the strip as well.
+        while end < len(columns) and columns[end] <= columns[end - 1] + patch_px:
+            if columns[end] + patch_px - left > MAX_STRIP_PX:
+                break
+            end += 1
+        strip = view.read(left, y, columns[end - 1] + patch_px - left, patch_px)
+        for x in columns[begin:end]:
+            yield x, np.ascontiguousarray(strip[:, x - left : x - left + patch_px])
+        begin = end
+
+
+def _may_hold_tissue(settings: Settings, view: ScaledView, x: int, y: int) -> bool:
+    """Rule out glass by the thumbnail, so that it is not even read."""
+    if settings.min_tissue <= 0 or len(view.reader.level_dimensions) == 1:
+        return True
+    mask = _thumbnail_mask(str(view.reader.path))
+    scale = mask.shape[1] / view.dimensions[0], mask.shape[0] / view.dimensions[1]
+    left, top = int(x * scale[0]) - 1, int(y * scale[1]) - 1
+    right, bottom = int((x + settings.patch_px) * scale[0]) + 2, int((y + settings.patch_px) * scale[1]) + 2
+    return bool(mask[max(top, 0) : bottom, max(left, 0) : right].any())
+
+
+@lru_cache(maxsize=2)
+def _thumbnail_mask(path: str) -> NDArray[np.bool_]:
+    with open_slide(path) as reader:
+        return tissue_mask(reader.thumbnail(_THUMBNAIL_PX))
+
+
+@lru_cache(maxsize=1)
+def _view(source: Source, mpp: float | None, level: int) -> ScaledView:
+    reader = open_slide(source.path, mpp=source.mpp)
+    return ScaledView(reader, mpp=mpp) if mpp is not None else ScaledView(reader, level=level)
+
+
+@lru_cache(maxsize=1)
+def _normalizer(description: str) -> Normalizer | None:
+    return from_description(json.loads(description))

@@ -1,0 +1,19 @@
+"""Slides and images behind one interface: regions of any level, and views at a wanted resolution."""
+
+from mitouts.slides.base import SlideHeader, SlideReader
+from mitouts.slides.image_reader import ImageReader
+from mitouts.slides.opening import open_slide
+from mitouts.slides.openslide_reader import OpenSlideReader
+from mitouts.slides.tiff_reader import TiffReader
+from mitouts.slides.view import ScaledView, level_for_mpp
+
+__all__ = [
+    'ImageReader',
+    'OpenSlideReader',
+    'ScaledView',
+    'SlideHeader',
+    'SlideReader',
+    'TiffReader',
+    'level_for_mpp',
+    'open_slide',
+]

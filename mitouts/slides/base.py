@@ -1,0 +1,219 @@
+"""The one interface through which slides and images are read."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import ImageError
+from mitouts.exchange.image_header import PLAUSIBLE_MPP, square_mpp
+from mitouts.slides.resample import read_resampled
+
+WHITE = 255
+_THUMBNAIL_BAND_PX = 16_000_000
+
+
+@dataclass(frozen=True)
+class SlideHeader:
+    """What a reader knows of a file without decoding a pixel.
+
+    Attributes:
+        level_dimensions: ``(width, height)`` of each level in its own pixels, finest first.
+        mpp_xy: Micrometres per pixel along x and y at level 0, None where the file does not say.
+        bounds_xy_px: Left top corner of the scanned part, in level-0 pixels.
+        properties: Further facts: ``format``, ``vendor``, ``compression``, ``objective_power``, as far as known.
+    """
+
+    level_dimensions: tuple[tuple[int, int], ...]
+    mpp_xy: tuple[float, float] | None = None
+    bounds_xy_px: tuple[int, int] = (0, 0)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class SlideReader(ABC):
+    """A slide or image of which regions are read.
+
+    A reader can be pickled and survives a fork: each process opens the file for itself at its first read. ``close``
+    frees the file; a later read opens it again.
+
+    Args:
+        path: File.
+        mpp: Micrometres per pixel at level 0; it replaces what the file says.
+
+    Raises:
+        ImageError: The file cannot be read, or ``mpp`` is not within 0.05 to 20.
+    """
+
+    def __init__(self, path: str | Path, mpp: float | None = None) -> None:
+        self._opened: dict[int, Any] = {}
+        if mpp is not None and not PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]:
+            raise ImageError(
+                f'{mpp:g} um per pixel makes no sense for {path}: expected {PLAUSIBLE_MPP[0]} to {PLAUSIBLE_MPP[1]:g}'
+            )
+        self.path = Path(path)
+        self._given_mpp = mpp
+        self._header = self._describe(self._handle)
+        self._downsamples = tuple(
+            _downsample(self._header.level_dimensions[0], size) for size in self._header.level_dimensions
+        )
+
+    @property
+    def dimensions(self) -> tuple[int, int]:
+        """``(width, height)`` of level 0 in pixels."""
+        return self._header.level_dimensions[0]
+
+    @property
+    def level_dimensions(self) -> tuple[tuple[int, int], ...]:
+        """``(width, height)`` of each level in its own pixels, finest first."""
+        return self._header.level_dimensions
+
+    @property
+    def level_downsamples(self) -> tuple[float, ...]:
+        """Level-0 pixels per pixel of each level: the whole number where the sizes fit one, else the mean ratio."""
+        return self._downsamples
+
+    @property
+    def mpp(self) -> float | None:
+        """Micrometres per pixel at level 0: as given, else from the file, else None; never guessed.
+
+        Raises:
+            ImageError: The file says that its pixels are not square (more than 1% apart).
+        """
+        return self._given_mpp or square_mpp(self._header.mpp_xy, self.path)
+
+    @property
+    def bounds_xy_px(self) -> tuple[int, int]:
+        """Left top corner of the scanned part in level-0 pixels; ``(0, 0)`` where the format has no such thing."""
+        return self._header.bounds_xy_px
+
+    @property
+    def properties(self) -> Mapping[str, str]:
+        """Further facts: ``format``, ``vendor``, ``compression``, ``objective_power``, as far as known."""
+        return self._header.properties
+
+    def read_region(self, xy_px: tuple[int, int], level: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Read a rectangle.
+
+        Args:
+            xy_px: Left top pixel in level-0 pixels, also for coarser levels; it may lie outside.
+            level: Index of the level.
+            size: ``(width, height)`` in pixels of that level.
+
+        Returns:
+            Array ``(height, width, 3)``, RGB; white outside the slide and where it is transparent.
+
+        Raises:
+            ImageError: That part of the file is broken.
+            ValueError: There is no such level, or the size is not positive.
+        """
+        self._check_level(level)
+        x, y = (round(value / self._downsamples[level]) for value in xy_px)
+        return self.read_level(level, x, y, *size)
+
+    def read_level(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """:meth:`read_region` with the corner ``(x, y)`` in the level's own pixels."""
+        self._check_level(level)
+        if width < 1 or height < 1:
+            raise ValueError(f'a region must have at least 1 x 1 px, found {width} x {height}')
+        level_width, level_height = self.level_dimensions[level]
+        left, top = max(x, 0), max(y, 0)
+        right, bottom = min(x + width, level_width), min(y + height, level_height)
+        if (left, top, right, bottom) == (x, y, x + width, y + height):
+            return self._read(self._handle, level, x, y, width, height)
+        region = np.full((height, width, 3), WHITE, np.uint8)
+        if left < right and top < bottom:
+            inside = self._read(self._handle, level, left, top, right - left, bottom - top)
+            region[top - y : bottom - y, left - x : right - x] = inside
+        return region
+
+    def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
+        """The whole slide, shrunk to at most ``max_px`` along its longer side (never enlarged).
+
+        It is read in bands of rows, so that a large image without a pyramid needs little memory.
+
+        Returns:
+            Array ``(h, w, 3)``, RGB.
+        """
+        if max_px < 1:
+            raise ValueError(f'max_px must be at least 1, found {max_px}')
+        factor = max(1.0, max(self.dimensions) / max_px)
+        level = max(
+            (index for index, size in enumerate(self.level_dimensions) if max(size) >= max(self.dimensions) / factor),
+            key=lambda index: self._downsamples[index],
+        )
+        level_width, level_height = self.level_dimensions[level]
+        shrink = max(1, int(max(level_width, level_height) * factor / max(self.dimensions)))
+        width, height = -(-level_width // shrink), -(-level_height // shrink)
+        rows = max(1, _THUMBNAIL_BAND_PX // (level_width * shrink))
+        bands = [
+            read_resampled(self, level, Fraction(shrink), 0, top, width, min(rows, height - top))
+            for top in range(0, height, rows)
+        ]
+        size = [max(1, round(length / factor)) for length in self.dimensions]
+        return np.asarray(cv2.resize(np.concatenate(bands), size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+    def close(self) -> None:
+        """Free this process's handle."""
+        handle = self._opened.pop(os.getpid(), None)
+        if handle is not None:
+            self._close(handle)
+
+    def __enter__(self) -> SlideReader:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, '_opened': {}}
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}({str(self.path)!r}, {self.dimensions[0]} x {self.dimensions[1]} px)'
+
+    @property
+    def _handle(self) -> Any:
+        # A handle that was inherited by a fork stays where it is: it shares its file position and its locks with the
+        # parent, so it must neither be used nor closed.
+        pid = os.getpid()
+        if pid not in self._opened:
+            self._opened[pid] = self._open()
+        return self._opened[pid]
+
+    def _check_level(self, level: int) -> None:
+        if not 0 <= level < len(self.level_dimensions):
+            raise ValueError(f'{self.path} has the levels 0 to {len(self.level_dimensions) - 1}, found {level}')
+
+    @abstractmethod
+    def _open(self) -> Any:
+        """Open the file."""
+
+    @abstractmethod
+    def _describe(self, handle: Any) -> SlideHeader:
+        """Read the header."""
+
+    @abstractmethod
+    def _read(self, handle: Any, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """Read a rectangle that lies inside the level, in the level's pixels, as RGB ``(height, width, 3)``."""
+
+    @abstractmethod
+    def _close(self, handle: Any) -> None:
+        """Close the file."""
+
+
+def _downsample(full: tuple[int, int], size: tuple[int, int]) -> float:
+    whole = round(full[0] / size[0]) if full[0] >= full[1] else round(full[1] / size[1])
+    if whole and all(length // whole <= part <= -(-length // whole) for length, part in zip(full, size)):
+        return float(whole)
+    return (full[0] / size[0] + full[1] / size[1]) / 2

@@ -1,0 +1,50 @@
+"""Plain images, decoded whole."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.exchange.image import read_rgb
+from mitouts.exchange.image_header import check_size, probe
+from mitouts.registry import TASK_UTILS
+from mitouts.slides.base import SlideHeader, SlideReader
+
+
+@TASK_UTILS.register_module()
+class ImageReader(SlideReader):
+    """PNG, JPEG and BMP: one level, decoded at the first read and kept until the reader is closed.
+
+    Args:
+        path: File.
+        mpp: Micrometres per pixel; such files do not say.
+
+    Raises:
+        ImageError: Unreadable, or too large to be decoded whole.
+    """
+
+    _pixels: NDArray[np.uint8] | None = None
+
+    def _open(self) -> None:
+        return None
+
+    def _describe(self, handle: None) -> SlideHeader:
+        info = probe(self.path)
+        check_size(info.width, info.height, self.path)
+        mpp_xy = None if info.mpp is None else (info.mpp, info.mpp)
+        return SlideHeader(((info.width, info.height),), mpp_xy, properties={'format': 'image'})
+
+    def _read(self, handle: None, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        if self._pixels is None:
+            self._pixels = read_rgb(self.path, self.dimensions)
+        return self._pixels[y : y + height, x : x + width].copy()
+
+    def close(self) -> None:
+        self._pixels = None
+        super().close()
+
+    def _close(self, handle: None) -> None:
+        return None
+
+    def __getstate__(self) -> dict:
+        return {**super().__getstate__(), '_pixels': None}

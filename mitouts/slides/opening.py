@@ -1,0 +1,31 @@
+"""The reader that a file needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mitouts.exchange.image_header import file_kind
+from mitouts.registry import TASK_UTILS
+from mitouts.slides.base import SlideReader
+from mitouts.slides.image_reader import ImageReader
+from mitouts.slides.openslide_reader import OpenSlideReader
+from mitouts.slides.tiff_reader import TiffReader
+
+_READERS: dict[str, type[SlideReader]] = {'openslide': OpenSlideReader, 'tiff': TiffReader, 'image': ImageReader}
+
+
+def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = None) -> SlideReader:
+    """Open a slide or an image.
+
+    Args:
+        path: File.
+        reader: Registered name of a reader; None for the one that suits the file: OpenSlide for a scanner's format,
+            tifffile for every other TIFF (tiled pyramids too, where it is twice as fast), else decoded whole.
+        mpp: Micrometres per pixel at level 0; it replaces what the file says.
+
+    Raises:
+        ImageError: Missing, empty, broken, or neither a slide nor an image.
+    """
+    kind = file_kind(Path(path))
+    reader_type = _READERS[kind] if reader is None else TASK_UTILS.get(reader)
+    return reader_type(path, mpp=mpp)

@@ -1,0 +1,97 @@
+"""Scanners' formats, through OpenSlide."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+import openslide
+from numpy.typing import NDArray
+
+from mitouts.errors import ImageError
+from mitouts.exchange.image import samples_to_rgb
+from mitouts.exchange.image_header import openslide_mpp
+from mitouts.registry import TASK_UTILS
+from mitouts.slides.base import SlideHeader, SlideReader
+
+_CACHE_BYTES = 64 << 20
+_BLOCK_PX = 512
+_SHIFT_TOLERANCE_PX = 0.01
+
+
+@TASK_UTILS.register_module()
+class OpenSlideReader(SlideReader):
+    """SVS, NDPI, MRXS, SCN, DICOM and what else OpenSlide opens, generic tiled TIFF included.
+
+    Args:
+        path: File.
+        mpp: Micrometres per pixel at level 0; it replaces what the file says.
+    """
+
+    def _open(self) -> openslide.OpenSlide:
+        try:
+            slide = openslide.OpenSlide(self.path)
+            slide.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
+            return slide
+        except (openslide.OpenSlideError, OSError) as error:
+            raise ImageError(f'slide {self.path} cannot be opened: {error}; get the file again') from error
+
+    def _describe(self, handle: openslide.OpenSlide) -> SlideHeader:
+        properties = handle.properties
+        bounds = (int(properties.get(f'openslide.bounds-{axis}', 0)) for axis in 'xy')
+        known = {
+            'format': 'openslide',
+            'vendor': properties.get('openslide.vendor'),
+            'objective_power': properties.get('openslide.objective-power'),
+        }
+        return SlideHeader(
+            level_dimensions=tuple(handle.level_dimensions),
+            mpp_xy=openslide_mpp(properties),
+            bounds_xy_px=(next(bounds), next(bounds)),
+            properties={key: value for key, value in known.items() if value},
+        )
+
+    def _read(
+        self, handle: openslide.OpenSlide, level: int, x: int, y: int, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        # A corner is given in whole pixels of level 0. Where these are no whole pixels of the level, because the
+        # scanner rounded the level's size, OpenSlide shifts by the fraction and interpolates. Blocks that always start
+        # at the same places keep what a pixel shows independent of the region that it is read with.
+        own = handle.level_downsamples[level]
+        if abs(own - round(own)) * max(self.level_dimensions[level]) < _SHIFT_TOLERANCE_PX:
+            return self._paint(handle, level, x, y, width, height)
+        region = np.empty((height, width, 3), np.uint8)
+        full_width, full_height = self.level_dimensions[level]
+        for top in range(y // _BLOCK_PX * _BLOCK_PX, y + height, _BLOCK_PX):
+            for left in range(x // _BLOCK_PX * _BLOCK_PX, x + width, _BLOCK_PX):
+                size = min(_BLOCK_PX, full_width - left), min(_BLOCK_PX, full_height - top)
+                block = self._paint(handle, level, left, top, *size)
+                first, last = (
+                    (max(x, left), max(y, top)),
+                    (min(x + width, left + size[0]), min(y + height, top + size[1])),
+                )
+                region[first[1] - y : last[1] - y, first[0] - x : last[0] - x] = block[
+                    first[1] - top : last[1] - top, first[0] - left : last[0] - left
+                ]
+        return region
+
+    def _paint(
+        self, handle: openslide.OpenSlide, level: int, x: int, y: int, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        own = handle.level_downsamples[level]
+        try:
+            image = handle.read_region((round(x * own), round(y * own)), level, (width, height))
+        except openslide.OpenSlideError as error:
+            # After an error OpenSlide refuses everything: the next read needs a new handle.
+            self._opened.pop(os.getpid(), None)
+            raise ImageError(
+                f'slide {self.path} is broken at x={x}, y={y} of level {level} ({width} x {height} px): {error}'
+            ) from error
+        samples = np.asarray(image)
+        if int(samples[..., 3].min()) == 255:
+            return np.asarray(cv2.cvtColor(samples, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+        return samples_to_rgb(samples, self.path)
+
+    def _close(self, handle: openslide.OpenSlide) -> None:
+        handle.close()

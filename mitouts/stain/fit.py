@@ -1,0 +1,124 @@
+"""What was measured on an image or a slide: kept as numbers, so that it can be saved and used again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import ConfigError
+from mitouts.exchange.coco import write_json
+from mitouts.functional.stain import LabMoments, StainFit, is_usable
+from mitouts.functional.stain.reinhard import MIN_STD
+from mitouts.stain.methods import METHODS, Numbers
+
+_SHAPES = {'stains': (2, 3), 'maxima': (2,), 'mean': (3,), 'std': (3,), 'quantiles': (3, 256)}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The numbers of one method, or of the methods of a chain.
+
+    Attributes:
+        parts: Method (a key of :data:`~mitouts.stain.methods.METHODS`) -> its numbers.
+    """
+
+    parts: Mapping[str, Numbers]
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """As plain numbers: ``{"macenko": {"stains": [[...], [...]], "maxima": [...]}}``."""
+        return {
+            method: {name: np.asarray(values).tolist() for name, values in dataclasses.asdict(numbers).items()}
+            for method, numbers in self.parts.items()
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], where: str = 'stain fit') -> Fit:
+        """Read what :meth:`to_dict` made; keys that are no method are passed over.
+
+        Args:
+            data: Method -> numbers.
+            where: What an error names as the place.
+
+        Raises:
+            ConfigError: No method, or numbers that are missing, of another shape, or cannot be a fit.
+        """
+        parts = {method: _parse(data[method], method, where) for method in METHODS if method in data}
+        if not parts:
+            raise ConfigError(
+                f'{where}: holds the numbers of no method; expected one or more of {", ".join(METHODS)}, '
+                f'found {", ".join(map(str, data)) or "nothing"}'
+            )
+        return cls(parts)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON; the file is complete or not there."""
+        write_json(path, self.to_dict())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Fit:
+        """Read a JSON file that :meth:`save` wrote.
+
+        Raises:
+            ConfigError: The file is missing, is no JSON, or holds no fit.
+        """
+        return cls.from_dict(read_object(path), str(path))
+
+
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON file that must hold an object.
+
+    Raises:
+        ConfigError: It is missing, is no JSON, or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(f'{path} does not exist; expected the JSON file of a stain fit or reference')
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f'{path}: is not a JSON file: {error}') from error
+    if not isinstance(data, dict):
+        raise ConfigError(f'{path}: expected a JSON object of a stain fit, found {type(data).__name__}')
+    return data
+
+
+def _parse(section: Any, method: str, where: str) -> Numbers:
+    kind = METHODS[method].numbers
+    names = [field.name for field in dataclasses.fields(kind)]
+    if not isinstance(section, Mapping) or any(name not in section for name in names):
+        raise ConfigError(f'{where}: {method} must be an object with {" and ".join(names)}, found {section!r:.80}')
+    numbers = kind(**{name: _array(section[name], f'{where}: {method}.{name}', _SHAPES[name]) for name in names})
+    _check(numbers, f'{where}: {method}')
+    return numbers
+
+
+def _array(values: Any, where: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ConfigError(f'{where} must be numbers, found {values!r:.80}') from error
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ConfigError(f'{where} must be finite numbers of shape {shape}, found shape {array.shape}: {values!r:.80}')
+    return array
+
+
+def _check(numbers: Numbers, where: str) -> None:
+    if isinstance(numbers, StainFit):
+        lengths = np.linalg.norm(numbers.stains, axis=1)
+        if not np.allclose(lengths, 1, atol=1e-3):
+            raise ConfigError(f'{where}: the rows of stains must have length 1, found {lengths.round(4).tolist()}')
+        if not is_usable(numbers):
+            raise ConfigError(f'{where}: two stains at least 5 degrees apart with maxima of at least 0.1 are expected')
+    elif isinstance(numbers, LabMoments):
+        if (numbers.std < MIN_STD).any():
+            raise ConfigError(f'{where}: each std must be at least {MIN_STD}, found {numbers.std.tolist()}')
+    elif (np.diff(numbers.quantiles, prepend=0.0) < 0).any() or not np.allclose(numbers.quantiles[:, -1], 1):
+        raise ConfigError(f'{where}: quantiles must rise from at least 0 to 1 in each of the three rows')

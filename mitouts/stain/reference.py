@@ -1,0 +1,121 @@
+"""The colours that images are normalized to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import ConfigError, ImageError
+from mitouts.exchange.image import read_rgb
+from mitouts.functional.stain import ChannelQuantiles, sample_pixels
+from mitouts.stain.fit import Fit, read_object
+from mitouts.stain.methods import METHODS, Numbers
+
+DEFAULT_REFERENCE = Path(__file__).with_name('default_reference.json')
+MAX_PX = 4_194_304
+
+ReferenceLike = str | os.PathLike[str] | Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Numbers of a reference, and where they come from.
+
+    Attributes:
+        fit: One part a method that was fitted.
+        source: Note on the images they were computed from; text, or an object with the text under ``note``.
+    """
+
+    fit: Fit
+    source: Any
+
+    def part(self, method: str) -> Numbers:
+        """The numbers of one method.
+
+        Raises:
+            ConfigError: The reference lacks it.
+        """
+        if method not in self.fit.parts:
+            raise ConfigError(
+                f'the stain reference ({_note(self.source)}) has no numbers for {method}, only for '
+                f'{", ".join(self.fit.parts)}; make one with tools/fit_stain_reference.py'
+            )
+        return self.fit.parts[method]
+
+    def to_dict(self, methods: Sequence[str] | None = None) -> dict[str, Any]:
+        """As plain numbers, for all methods or some: ``{"source": ..., "macenko": {...}, ...}``."""
+        kept = self.fit.parts if methods is None else {method: self.part(method) for method in methods}
+        return {'source': self.source, **Fit(kept).to_dict()}
+
+
+def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Reference:
+    """Find the reference that a normalizer was given.
+
+    Args:
+        reference: A JSON file made by ``tools/fit_stain_reference.py`` or by :meth:`Fit.save`, an image file, the
+            content of such a JSON file, or None for the reference that comes with the package.
+        methods: What is needed; an image is fitted by these alone.
+
+    Raises:
+        ConfigError: No such file, or one that lacks a method or cannot be fitted.
+    """
+    if reference is None:
+        reference = DEFAULT_REFERENCE
+    if isinstance(reference, Mapping):
+        found = Reference(Fit.from_dict(reference, 'stain reference'), reference.get('source', 'given as numbers'))
+    elif not isinstance(reference, (str, os.PathLike)):
+        raise ConfigError(f'a stain reference is a file, a dict or None, found {reference!r:.80}')
+    elif Path(reference).suffix.lower() == '.json':
+        data = read_object(reference)
+        found = Reference(Fit.from_dict(data, str(reference)), data.get('source', Path(reference).name))
+    else:
+        try:
+            image = read_rgb(Path(reference))
+        except ImageError as error:
+            raise ConfigError(
+                f'stain reference: {error} (tools/fit_stain_reference.py makes a reference of a slide)'
+            ) from error
+        found = fit_reference(image, Path(reference).name, methods)
+    for method in methods:
+        found.part(method)
+    return found
+
+
+def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] = tuple(METHODS)) -> Reference:
+    """Measure a reference image, or a regular sample of 4 million of its pixels.
+
+    Args:
+        image: Array ``(H, W, 3)``, RGB; ``(N, 1, 3)`` for pooled pixels.
+        source: Note on what it is.
+        methods: Keys of :data:`~mitouts.stain.methods.METHODS`.
+
+    Raises:
+        ConfigError: A method cannot be fitted to it.
+    """
+    parts: dict[str, Numbers] = {}
+    if image.shape[0] * image.shape[1] > MAX_PX:
+        image = sample_pixels(image, MAX_PX)
+    for method in methods:
+        numbers = METHODS[method].fit(image)
+        if numbers is None:
+            raise ConfigError(
+                f'{_note(source)}: {method} cannot be fitted, so it cannot be a reference: expected at least 64 '
+                'pixels and 2% of stained tissue in two stains; choose a well-stained field'
+            )
+        parts[method] = _rounded(numbers)
+    return Reference(Fit(parts), source)
+
+
+def _note(source: Any) -> str:
+    return str(source.get('note', source) if isinstance(source, Mapping) else source)
+
+
+def _rounded(numbers: Numbers) -> Numbers:
+    """Quantiles with 7 digits: 768 numbers travel with every data set and checkpoint."""
+    return ChannelQuantiles(numbers.quantiles.round(7)) if isinstance(numbers, ChannelQuantiles) else numbers

@@ -1,0 +1,35 @@
+"""Checks that the colour transforms share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mitouts.errors import ConfigError
+from mitouts.exchange.image import SUFFIXES
+
+
+def check_share(name: str, value: float) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        ConfigError: It is none; the message starts with ``name``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigError(f'{name} must be a number from 0 to 1, found {value!r}')
+    return value
+
+
+def list_references(name: str, folder: str | os.PathLike[str]) -> list[Path]:
+    """List the image files of a folder by name.
+
+    Raises:
+        ConfigError: No such folder, or none in it; the message starts with ``name``.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConfigError(f'{name}: {folder} is not a folder; expected one with reference images')
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not found:
+        raise ConfigError(f'{name}: {folder} holds no image ({", ".join(SUFFIXES)}); put reference images there')
+    return found

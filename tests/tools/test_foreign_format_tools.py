@@ -1,0 +1,164 @@
+"""The converters of SlideRunner, CCMCT, QuPath and Grand Challenge, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from foreign_files import write_sliderunner
+
+from mitouts.exchange.coco import make_annotation, make_document, make_image, read_coco, write_json
+from mitouts.exchange.image import write_rgb
+
+CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
+TOOLS = ('sliderunner', 'ccmct', 'qupath_geojson', 'grand_challenge')
+Call = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def convert(call: Callable[..., tuple[int, str, str]]) -> Call:
+    """Runs a converter; its exit code and stderr."""
+
+    def run(tool: str, *arguments: object) -> tuple[int, str]:
+        code, out, err = call(f'dataset_converters/{tool}.py', *arguments)
+        assert out == ''
+        return code, err
+
+    return run
+
+
+@pytest.fixture
+def ann_file(tmp_path: Path) -> Path:
+    for name in ('a b.png', 'ä.png'):
+        write_rgb(tmp_path / 'images' / name, np.full((40, 60, 3), 200, np.uint8))
+    images = [
+        make_image(5, 'a b.png', 60, 40, case_id='A', mpp=0.25, scanner='CS2', split='train'),
+        make_image(6, 'ä.png', 60, 40, case_id='B', mpp=0.5, split='test'),
+    ]
+    annotations = [
+        make_annotation(3, 5, 1, 10.5, 20.25, votes={'Anna': 'mitosis'}, score=0.75),
+        make_annotation(9, 5, 2, 30, 1),
+    ]
+    path = tmp_path / 'mine.json'
+    write_json(path, make_document(images, annotations, name='mine', tool='test', image_root='images'))
+    return path
+
+
+@pytest.mark.parametrize(('tool', 'out'), [('sliderunner', 'review.sqlite'), ('qupath_geojson', 'review')])
+def test_there_and_back(convert: Call, tmp_path: Path, ann_file: Path, tool: str, out: str) -> None:
+    assert convert(tool, ann_file, '--export', '--out', tmp_path / out)[0] == 0
+    code, err = convert(tool, tmp_path / out, '--out', tmp_path / 'back.json')
+    assert code == 0
+    assert 'written to' in err
+    before, after = read_coco(ann_file), read_coco(tmp_path / 'back.json')
+    assert after['images'] == before['images']
+    assert after['annotations'] == before['annotations']
+    assert after['info']['mitouts']['image_root'] == 'images'
+    assert after['info']['mitouts']['tool'] == tool
+    # The images themselves agree, and a new split is taken.
+    (tmp_path / 'split.json').write_text(json.dumps({'val': ['A'], 'ignore': ['B']}))
+    more = ('--image-root', tmp_path / 'images', '--split', tmp_path / 'split.json', '--mpp', 0.3)
+    assert convert(tool, tmp_path / out, '--out', tmp_path / 'back.json', *more)[0] == 0
+    again = read_coco(tmp_path / 'back.json')
+    assert [(image['split'], image['mpp']) for image in again['images']] == [('val', 0.3)]
+
+
+@pytest.mark.parametrize(
+    ('tool', 'out'), [('sliderunner', 'review.sqlite'), ('qupath_geojson', 'review'), ('grand_challenge', 'review')]
+)
+def test_corrections_are_not_overwritten(convert: Call, tmp_path: Path, ann_file: Path, tool: str, out: str) -> None:
+    export = (tool, ann_file, '--export', '--out', tmp_path / out)
+    assert convert(*export)[0] == 0
+    code, err = convert(*export)
+    assert code == 2
+    assert 'exists and may hold corrections' in err
+    assert convert(*export, '--overwrite')[0] == 0
+
+
+def test_grand_challenge_there_and_back(convert: Call, tmp_path: Path, ann_file: Path) -> None:
+    assert convert('grand_challenge', ann_file, '--export', '--out', tmp_path / 'points')[0] == 0
+    content = json.loads((tmp_path / 'points' / 'a b.png.json').read_text())
+    assert content['points'][0] == {
+        'name': 'mitotic figure',
+        'point': [10.5 * 0.25 / 1000, 20.25 * 0.25 / 1000, 0.0],
+        'probability': 0.75,
+    }
+    images = ('--image-root', tmp_path / 'images')
+    code, err = convert('grand_challenge', tmp_path / 'points', '--mpp', 0.25, *images, '--out', tmp_path / 'b.json')
+    assert code == 0
+    assert '1 points have a probability, kept as score' in err
+    back = read_coco(tmp_path / 'b.json')
+    assert [(each['point'], each['category_id']) for each in back['annotations']] == [([10.5, 20.25], 1), ([30, 1], 2)]
+    assert [(image['file_name'], image['width']) for image in back['images']] == [('a b.png', 60), ('ä.png', 60)]
+
+
+def test_ccmct(convert: Call, tmp_path: Path) -> None:
+    path = write_sliderunner(
+        tmp_path / 'MITOS_WSI_CCMCT_MEL.sqlite',
+        [(1, '2f2591b840e83a4b4358.svs', None, None), (2, 'be10fa37ad6e88e1f406.svs', None, None)],
+        [{'slide': 1, 'points': [(100, 200)], 'agreed': 2}, {'slide': 2, 'points': [(5, 6)], 'agreed': 7}],
+        {2: 'Mitotic figure', 7: 'Look-alike'},
+    )
+    code, err = convert('ccmct', path, '--split', 'published', '--out', tmp_path / 'ccmct.json')
+    assert code == 0
+    assert 'CCMCT MEL' in err
+    document = read_coco(tmp_path / 'ccmct.json')
+    assert [(image['case_id'], image['split']) for image in document['images']] == [
+        ('2f2591b840e83a4b4358', 'train'),
+        ('be10fa37ad6e88e1f406', 'test'),
+    ]
+    assert [each['category_id'] for each in document['annotations']] == [1, 2]
+
+
+def test_classes_are_chosen_and_recorded(convert: Call, tmp_path: Path) -> None:
+    path = write_sliderunner(
+        tmp_path / 'own.sqlite', [(1, 'a.svs', 50, 50)], [{'slide': 1, 'points': [(1, 2)], 'agreed': 4}], {4: 'MF'}
+    )
+    code, err = convert('sliderunner', path, '--out', tmp_path / 'own.json')
+    assert code == 2
+    assert "name it with --mitotic: 4 'MF' (1)" in err
+    assert convert('sliderunner', path, '--mitotic', 'mf', '--out', tmp_path / 'own.json')[0] == 0
+    document = read_coco(tmp_path / 'own.json')
+    assert document['info']['mitouts']['arguments']['mitotic'] == 'mf'
+
+
+@pytest.mark.parametrize('tool', TOOLS)
+@pytest.mark.parametrize(
+    'content',
+    [b'', b'\xff\xfe\x00', b'{"a": [1, 2', b'[' * 50_000, b'[1, [2]]'],
+    ids=['empty', 'binary', 'cut', 'deep', 'odd'],
+)
+def test_a_broken_file_is_one_line(convert: Call, tmp_path: Path, tool: str, content: bytes) -> None:
+    path = tmp_path / 'broken.json'
+    path.write_bytes(content)
+    code, err = convert(tool, path, '--out', tmp_path / 'out.json', '--mpp', 0.25)
+    assert code == 2
+    assert err.startswith(f'error: {path}')
+    assert err.count('\n') == 1
+    assert not (tmp_path / 'out.json').exists()
+
+
+@pytest.mark.parametrize('tool', ['sliderunner', 'qupath_geojson', 'grand_challenge'])
+def test_a_broken_annotation_file_is_not_exported(convert: Call, tmp_path: Path, tool: str) -> None:
+    path = tmp_path / 'broken.json'
+    path.write_text('{"images": []}')
+    code, err = convert(tool, path, '--export', '--out', tmp_path / 'out')
+    assert (code, err.count('\n')) == (2, 1)
+    assert err.startswith('error: ')
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_tool_run_as_a_program(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, CONVERTERS / 'sliderunner.py', tmp_path / 'none.sqlite', '--out', tmp_path / 'a.json'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == f'error: {tmp_path / "none.sqlite"}: no such file\n'

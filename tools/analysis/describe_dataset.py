@@ -1,0 +1,157 @@
+"""Count what annotation files hold, draw some of it, and say what looks wrong, before anything is trained on it.
+
+    python tools/analysis/describe_dataset.py data/mine/train.json data/mine/val.json data/mine/test.json
+
+The split is each image's own (images[].split), else the name of its file. The figures are drawn from the image files,
+slides included; without these only the counts are given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
+from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
+from mitouts.exchange.describe import (
+    Dataset,
+    Finding,
+    Image,
+    Point,
+    check_files,
+    choose_points,
+    find_problems,
+    read_dataset,
+    summarize,
+)
+from mitouts.slides import open_slide
+from mitouts.utils.arguments import at_least
+from mitouts.utils.cli import run
+from mitouts.visualization.canvas import write_png
+from mitouts.visualization.figure_sheet import Block, figure_sheet
+from mitouts.visualization.palette import FAINT_INK, NEGATIVE_CLASS, POSITIVE_FRAME, RGB
+
+CASES_SHOWN = 15
+COLUMNS = 8
+OTHER_COLOUR: RGB = FAINT_INK
+LOOK_ALIKE_COLOUR: RGB = tuple(bytes.fromhex(NEGATIVE_CLASS[1:]))  # type: ignore[assignment]
+TITLES = {'by_split': 'Split', 'by_scanner': 'Scanner', 'by_tumor_type': 'Tumour type', 'by_case': 'Case'}
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    dataset = read_dataset(args.ann_files, args.image_root)
+    if not dataset.images:
+        raise AnnotationError(f'{", ".join(args.ann_files)}: there is no image to describe')
+    out = Path(args.out or Path('work_dirs') / 'describe' / Path(args.ann_files[0]).stem)
+    summary = summarize(dataset)
+    file_findings, usable = check_files(dataset.images)
+    sheet, unread = draw_sheet(dataset, usable, args)
+    findings = [*find_problems(dataset), *file_findings, *unread]
+    json_path = Path(args.json or out / 'description.json')
+    write_json(json_path, {**summary, 'findings': [asdict(finding) for finding in findings]})
+    written = [str(json_path)]
+    if sheet is not None:
+        write_png(out / 'figures.png', sheet)
+        written.append(str(out / 'figures.png'))
+    print_tables(summary)
+    print(f'{", ".join(written)}: {len(findings)} finding(s)')
+    for finding in findings:
+        warnings.warn(finding.message, AnnotationWarning, stacklevel=1)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('ann_files', nargs='+', metavar='ANN_FILE', help='annotation files, such as one a split')
+    parser.add_argument('--image-root', metavar='DIR', help='folder of the images (default: what each file says)')
+    parser.add_argument('--out', metavar='DIR', help='folder to write to (default: work_dirs/describe/NAME)')
+    parser.add_argument('--json', metavar='FILE', help='where the counts go (default: OUT/description.json)')
+    parser.add_argument('--num', type=at_least(1), default=32, help='figures drawn of each category (default: 32)')
+    parser.add_argument('--crop-px', type=at_least(8), default=64, help='side of a crop in pixels (default: 64)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='for the choice of figures (default: 0)')
+    return parser.parse_args()
+
+
+def print_tables(summary: Mapping[str, Any]) -> None:
+    """Print one table a grouping; of the cases only those with the most annotations."""
+    console = Console()
+    for key, title in TITLES.items():
+        if key not in summary:
+            continue
+        rows = list(summary[key].items())
+        left_out = 0
+        if key == 'by_case' and len(rows) > CASES_SHOWN:
+            rows.sort(key=lambda item: -sum(item[1]['categories'].values()))
+            left_out, rows = len(rows) - CASES_SHOWN, rows[:CASES_SHOWN]
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False, show_footer=key == 'by_split')
+        table.add_column(title, footer='all', no_wrap=True)
+        for heading, cell in _cells(summary['total'], summary['total']).items():
+            table.add_column(escape(heading), justify='right', footer=cell)
+        for name, row in rows:
+            table.add_row(escape(name), *_cells(row, summary['total']).values())
+        if left_out:
+            table.caption = f'and {left_out} cases more (all are in the JSON file)'
+        console.print(table)
+        console.print()
+
+
+def _cells(row: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str, str]:
+    """Heading -> cell; what is nowhere but in bad or overlapping data has a column only where there is some."""
+    counts = {'Images': row['images'], 'Cases': row['cases'], 'Empty images': row['without_annotation']}
+    counts |= row['categories']
+    rare = {'Shown only': 'shown_only', 'Outside': 'outside'}
+    counts |= {heading: row[key] for heading, key in rare.items() if total[key]}
+    return {heading: f'{count:,}' for heading, count in counts.items()}
+
+
+def draw_sheet(
+    dataset: Dataset, usable: Sequence[Image], args: argparse.Namespace
+) -> tuple[np.ndarray | None, list[Finding]]:
+    """Draw some annotations of each category; None where no image can be read or nothing is annotated."""
+    blocks, broken, resolutions = [], [], set()
+    for category_id, name in sorted(dataset.categories.items()):
+        chosen = choose_points(usable, category_id, args.num, args.seed)
+        crops, captions = [], []
+        for image, point in chosen:
+            try:
+                crops.append(read_crop(image, point, args.crop_px))
+            except ImageError as error:
+                broken.append(str(error))
+                continue
+            captions.append(f'{image.case_id}, {image.split}')
+            resolutions.add(image.entry.get('mpp'))
+        total = sum(point.category_id == category_id for image in dataset.images for point in image.points)
+        title = f'{name}: {len(crops)} of {total:,}' if total else f'{name}: none'
+        blocks.append(Block(title, _colour(category_id), crops, captions))
+    findings = [Finding('unreadable_image', len(broken), broken[0])] if broken else []
+    if not any(block.crops for block in blocks):
+        return None, findings
+    mpp = resolutions.pop() if len(resolutions) == 1 else None
+    note = f'crops of {args.crop_px} px around annotated points, from as many cases as possible (seed {args.seed})'
+    return figure_sheet(blocks, COLUMNS, note=note, um_per_px=mpp), findings
+
+
+def read_crop(image: Image, point: Point, crop_px: int) -> np.ndarray:
+    """A square around a point, white beyond the image's edge."""
+    with open_slide(image.path) as slide:
+        corner = round(point.x) - crop_px // 2, round(point.y) - crop_px // 2
+        return slide.read_region(corner, 0, (crop_px, crop_px))
+
+
+def _colour(category_id: int) -> RGB:
+    return {MITOTIC_FIGURE: POSITIVE_FRAME, HARD_NEGATIVE: LOOK_ALIKE_COLOUR}.get(category_id, OTHER_COLOUR)
+
+
+if __name__ == '__main__':
+    run(main)

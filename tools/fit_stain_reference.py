@@ -1,0 +1,81 @@
+"""Make a stain reference: the numbers that images are normalized to, from well-stained images.
+
+    python tools/fit_stain_reference.py 67/01.tif --out tupac16_67_01.json --name "TUPAC16 67/01.tif"
+    python tools/prepare_patches.py ann.json ... --stain macenko --stain-reference tupac16_67_01.json
+
+The file holds numbers only, for every method (stain matrices, maxima, Lab moments, grey-level quantiles). Pixels of
+several images are pooled. Choose fields with both stains, little glass, no pen and no fold; a field full of mitotic
+figures makes haematoxylin's maximum too high. An image or a slide of more than 100 megapixels is read shrunk.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from mitouts import __version__
+from mitouts.errors import MitoutsError
+from mitouts.exchange.coco import write_json
+from mitouts.functional.stain import StainFit, sample_pixels
+from mitouts.slides import open_slide
+from mitouts.stain import Reference, fit_reference
+from mitouts.stain.reference import MAX_PX
+from mitouts.utils.cli import run
+
+WHOLE_PX = 100_000_000
+SHRUNK_SIDE_PX = 8192
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    if args.out.suffix.lower() != '.json':
+        raise MitoutsError(f'--out must be named *.json, found {args.out}: a reference is told from an image by that')
+    px_per_image = MAX_PX // len(args.images)
+    pooled = np.concatenate([sample_pixels(read(path), px_per_image).reshape(-1, 3) for path in args.images])
+    source = {
+        'note': args.name or ', '.join(path.name for path in args.images),
+        'images': [path.name for path in args.images],
+        'sampled_px': len(pooled),
+        'mitouts_version': __version__,
+    }
+    reference = fit_reference(pooled[:, None], source)
+    write_json(args.out, reference.to_dict())
+    _show(reference, args.out)
+    return 0
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('images', type=Path, nargs='+', metavar='IMAGE', help='images or slides')
+    parser.add_argument('--out', type=Path, required=True, metavar='JSON', help='where the numbers go')
+    parser.add_argument('--name', metavar='NOTE', help='what it was computed from (default: the file names)')
+    return parser.parse_args()
+
+
+def read(path: Path) -> NDArray[np.uint8]:
+    """Read an image whole, or shrunk where it is larger than 100 megapixels; RGB ``(H, W, 3)``."""
+    with open_slide(path) as slide:
+        width, height = slide.dimensions
+        if width * height <= WHOLE_PX:
+            return slide.read_level(0, 0, 0, width, height)
+        return slide.thumbnail(SHRUNK_SIDE_PX)
+
+
+def _show(reference: Reference, out: Path) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    fit = reference.fit.parts['macenko']
+    assert isinstance(fit, StainFit)
+    for name, stain, maximum in zip(('haematoxylin', 'eosin'), fit.stains, fit.maxima):
+        densities = ' '.join(f'{value:.3f}' for value in stain)
+        console.print(f'{name:>12}: optical density in R, G, B {densities}, maximum {maximum:.3f}')
+    console.print(f'written to {out}')
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,146 @@
+"""Cut annotated images or slides into patches for training, normalize their stain, and write their annotations.
+
+    python tools/prepare_patches.py ann.json --image-root IMAGES --out data/midog21 --stain macenko
+
+writes ``OUT/images/IMAGE/X_Y.png`` and ``OUT/train.json``, ``val.json``, ``test.json`` (``all.json`` without splits).
+A figure is counted in one patch, the one in which it lies deepest. Other patches that show it have it with
+``"iscrowd": 1``, and with ``"cut": true`` where its centre is outside; a patch with nothing but parts of figures is
+neither positive nor negative, and no data set uses it. A killed run goes on with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from mitouts.functional.tiling import EDGES
+from mitouts.patches.images import Options
+from mitouts.patches.prepare import Summary, prepare
+from mitouts.stain import build_normalizer
+from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.cli import run
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    options = Options(
+        patch_px=args.patch_px,
+        stride_px=args.patch_px if args.stride_px is None else args.stride_px,
+        edges=args.edges,
+        mpp=args.mpp,
+        level=args.level or 0,
+        fit=args.fit,
+        min_tissue=args.min_tissue,
+    )
+    normalizer = build_normalizer(args.stain, args.stain_reference)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    columns = (TextColumn('{task.description:>7}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console)
+    tasks: dict[str, TaskID] = {}
+
+    def show(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            bar.start()
+            tasks[what] = bar.add_task(what, total=total)
+        bar.update(tasks[what], completed=done)
+
+    try:
+        summary = prepare(
+            args.ann_file,
+            args.image_root,
+            args.out,
+            options,
+            normalizer,
+            workers=args.workers,
+            overwrite=args.overwrite,
+            progress=show,
+        )
+    finally:
+        if tasks:
+            bar.stop()
+    if summary is None:
+        console.print(f'{args.out} is complete and was made with these arguments; nothing to do', markup=False)
+        return 0
+    report(console, summary, args.stain)
+    return 0
+
+
+def report(console: Console, summary: Summary, stain: str) -> None:
+    """Say what was made, and what was not."""
+    console.print(f'{summary.patches:,} patches with {summary.figures:,} annotated figures')
+    if summary.skipped:
+        console.print(f'- {summary.skipped:,} patches without figures were skipped as background')
+    if summary.unchanged:
+        console.print(f'- {summary.unchanged:,} patches could not be normalized by {stain} and are as they were')
+    if summary.lost:
+        console.print(f'- {summary.lost:,} annotated figures are in no patch (dropped edges, or outside their image)')
+    for path in summary.files.values():
+        console.print(f'written to {path}', markup=False)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('ann_file', type=Path, metavar='ANN.json', help='annotation file of whole images or slides')
+    parser.add_argument(
+        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: the one ANN.json names)'
+    )
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the patches go')
+    parser.add_argument('--patch-px', type=at_least(16), default=500, help='side of a patch (default: 500)')
+    parser.add_argument('--stride-px', type=at_least(1), help='from one patch to the next (default: --patch-px)')
+    parser.add_argument(
+        '--edges',
+        choices=EDGES,
+        default='cover',
+        help="cover: a last patch, shifted inward; drop: as the authors' code, which loses the last row and column "
+        '(default: cover)',
+    )
+    resolution = parser.add_mutually_exclusive_group()
+    resolution.add_argument('--mpp', type=positive, help='micrometres per pixel to resample to (default: as they are)')
+    resolution.add_argument('--level', type=at_least(0), help='level of slides to cut from (default: 0, the finest)')
+    parser.add_argument(
+        '--stain',
+        default='none',
+        metavar='METHOD',
+        help='none, macenko, reinhard, vahadane, or a chain such as histogram+macenko (default: none)',
+    )
+    parser.add_argument(
+        '--stain-reference',
+        type=Path,
+        metavar='IMG',
+        help='image, or JSON of tools/fit_stain_reference.py, to normalize to (default: the one of the package)',
+    )
+    parser.add_argument(
+        '--fit',
+        choices=('image', 'patch'),
+        default='image',
+        help="fit the stain once an image, as slides are counted, or on each patch, as the authors' code does "
+        '(default: image)',
+    )
+    parser.add_argument(
+        '--min-tissue',
+        type=share,
+        default=0.0,
+        metavar='SHARE',
+        help='skip patches with less tissue than this that show no figure (default: 0, keep all)',
+    )
+    parser.add_argument(
+        '--workers',
+        type=at_least(1),
+        default=os.cpu_count() or 1,
+        help='processes; no effect on the result (default: all cores)',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace what was made with other arguments')
+    args = parser.parse_args()
+    if args.stride_px is not None and args.stride_px > args.patch_px:
+        parser.error(f'--stride-px {args.stride_px} leaves gaps between patches of {args.patch_px} px')
+    return args
+
+
+if __name__ == '__main__':
+    run(main)
