@@ -14,6 +14,7 @@ from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.exchange.coco import write_json
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import results_table
+from mitouts.visualization.tissue_table import tissue_table
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
         row = {'stage': Path(args.checkpoint).stem, 'minutes': None, **tested.results, 'images': None}
         row['test_images'] = tested.results['images']
         write_json(work_dir / 'results.json', {'stages': [row]})
-        Console().print(results_table([row]))
+        Console().print(tissue_table(row['stage'], tested.results) if 'dice' in row else results_table([row]))
 
 
 if __name__ == '__main__':

@@ -2,5 +2,6 @@
 
 from mitouts.datasets.point_dataset import PointDataset
 from mitouts.datasets.samplers import ClassBalancedSampler
+from mitouts.datasets.tissue_dataset import TissueDataset
 
-__all__ = ['ClassBalancedSampler', 'PointDataset']
+__all__ = ['ClassBalancedSampler', 'PointDataset', 'TissueDataset']

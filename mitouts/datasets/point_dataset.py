@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.dataset import BaseDataset
-from torch.utils.data import get_worker_info
 
+from mitouts.datasets.seeded import SeededDataset
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.exchange.visibility import ShownFigures, shown_figures
-from mitouts.registry import DATASETS, TRANSFORMS
+from mitouts.registry import DATASETS
 
 
 @DATASETS.register_module()
-class PointDataset(BaseDataset):
+class PointDataset(SeededDataset):
     """The COCO JSON of ``docs/data_format.md``.
 
     The image label is ``images[].label`` where present, otherwise 1 when the image has a point of a positive
@@ -54,16 +52,9 @@ class PointDataset(BaseDataset):
     ) -> None:
         self.positive_categories = tuple(positive_categories)
         self.image_root = data_root
-        self.seed = seed
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         self.split = split
-        # Shared memory: persistent workers see the epoch that the hook sets in the main process.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
-        self._generator_key: tuple[int, ...] = ()
-        self._generator = np.random.default_rng(0)
-        # Built here, because mmengine would look for our steps in its own registry unless a default scope is set.
-        steps = [TRANSFORMS.build(step) if isinstance(step, Mapping) else step for step in pipeline]
-        super().__init__(ann_file=str(ann_file), pipeline=steps, **kwargs)
+        super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry an image: paths, label, points."""
@@ -126,31 +117,3 @@ class PointDataset(BaseDataset):
     def labels(self) -> np.ndarray:
         """Image labels ``(N,)``, int64, before augmentation."""
         return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Tell the augmentation which epoch begins, in this process and in its workers."""
-        self._epoch.fill_(epoch)
-
-    def prepare_data(self, idx: int) -> Any:
-        info = self.get_data_info(idx)
-        info['augmentation_seed'] = int(self._next_generator().integers(2**31))
-        return self.pipeline(info)
-
-    def __getitem__(self, idx: int) -> Any:
-        # BaseDataset retries with a random other image when a transform returns None; here nothing is lost silently.
-        if not self._fully_initialized:
-            self.full_init()
-        return self.prepare_data(idx)
-
-    def _next_generator(self) -> np.random.Generator:
-        worker = get_worker_info()
-        key = (self.seed, int(self._epoch), _rank(), -1 if worker is None else worker.id)
-        if key != self._generator_key:
-            self._generator_key = key
-            self._generator = np.random.default_rng([value + 1 for value in key])
-        return self._generator
-
-
-def _rank() -> int:
-    distributed = torch.distributed
-    return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0

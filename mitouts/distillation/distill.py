@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import image_root, read_coco, write_json
 from mitouts.registry import TASK_UTILS
+from mitouts.utils.files import file_sha256
 
 DISTILLED_NAME = 'distilled.json'
 HARD_SAMPLES_NAME = 'hard_samples.json'
@@ -74,8 +74,8 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
         root = image_root(ann_file, document, config.train_dataloader.dataset.get('data_root')).resolve()
         provenance = {
             'distilled_from': ann_file.name,
-            'source_sha256': file_hash(ann_file),
-            'teacher_sha256': file_hash(checkpoint),
+            'source_sha256': file_sha256(ann_file),
+            'teacher_sha256': file_sha256(checkpoint),
             'criterion': dict(settings.criterion),
             'image_threshold': thresholds[0],
             'map_threshold': thresholds[1],
@@ -128,15 +128,6 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
             'clean_total': len(clean),
         }
     return summary
-
-
-def file_hash(path: str | Path) -> str:
-    """SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with Path(path).open('rb') as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _on_training_images(config: Config, criterion: Any) -> Config:

@@ -19,6 +19,7 @@ from mitouts.engine.launch import set_launcher
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError, MitoutsError
+from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
@@ -107,8 +108,10 @@ def evaluate(
     config.load_from = str(checkpoint)
     with located(config):
         runner = _build(config, Path(work_dir), launcher)
+        evaluator = runner.test_evaluator
+        if (out or show_dir) and not isinstance(evaluator, LocalizationEvaluator):
+            raise ConfigError(f'{type(evaluator).__name__} finds no points: leave out --out and --show-dir')
         runner.test()
-    evaluator = runner.test_evaluator
     dataset = runner.test_dataloader.dataset
     paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
     if is_main_process():
@@ -145,9 +148,13 @@ def _need_a_batch(config: Config, images: int) -> None:
     loader, processes = config.train_dataloader, get_world_size()
     if loader.get('drop_last') and images // processes < loader.batch_size:
         raise ConfigError(
-            f'{loader.dataset.ann_file} holds {images} images, too few for one batch of {loader.batch_size} on each of '
+            f'{_source(loader.dataset)} holds {images} images, too few for one batch of {loader.batch_size} on each of '
             f'{processes} processes: lower train_dataloader.batch_size, or set drop_last=False'
         )
+
+
+def _source(dataset: dict[str, Any]) -> str:
+    return dataset.get('ann_file') or dataset.get('data_root') or 'the training set'
 
 
 def save_predictions(

@@ -14,12 +14,13 @@ from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
 import mitouts
-from mitouts.distillation.distill import distill, file_hash
+from mitouts.distillation.distill import distill
 from mitouts.engine import runs
 from mitouts.engine.config import apply_overrides, enable_amp, load_config
 from mitouts.engine.environment import collect_environment
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import write_json
+from mitouts.utils.files import file_sha256
 
 KINDS = ('train', 'distill', 'test')
 STAGE_FILE = 'stage.json'
@@ -178,7 +179,7 @@ class Experiment:
             content['train_dataloader']['dataset']['ann_file'] = stage.data_from
         text = json.dumps(content, sort_keys=True, default=str)
         fingerprint = {'config': hashlib.sha256(text.encode()).hexdigest(), 'version': mitouts.__version__}
-        return fingerprint | {role: file_hash(file) for role, file in files.items() if file and Path(file).is_file()}
+        return fingerprint | {role: file_sha256(file) for role, file in files.items() if file and Path(file).is_file()}
 
     def _collect(self) -> dict[str, Any]:
         rows = [

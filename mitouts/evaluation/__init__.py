@@ -1,5 +1,6 @@
 """Metrics and threshold selectors: thin registered classes over :mod:`mitouts.functional`."""
 
+from mitouts.evaluation.dice import DiceMetric, TissueEvaluator, TissueRecord
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
@@ -8,10 +9,13 @@ from mitouts.evaluation.thresholds import ClosestCornerThreshold, FixedThreshold
 __all__ = [
     'CentroidMetric',
     'ClosestCornerThreshold',
+    'DiceMetric',
     'FixedThreshold',
     'ImageMetric',
     'ImageRecord',
     'LocalizationEvaluator',
     'MaxF1Threshold',
+    'TissueEvaluator',
+    'TissueRecord',
     'YoudenThreshold',
 ]

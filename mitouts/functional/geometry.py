@@ -60,12 +60,26 @@ def interpolation_matrix(size_px: int, cells: int, geometry: FeatureGeometry) ->
     Returns:
         Array ``(size_px, cells)``, float32; each row holds at most two weights and sums to 1.
     """
-    position = (np.arange(size_px) - geometry.center_offset_px) / geometry.stride
+    return interpolation_weights(np.arange(size_px), cells, geometry)
+
+
+def interpolation_weights(pixels: NDArray, cells: int, geometry: FeatureGeometry) -> NDArray[np.float32]:
+    """The rows of :func:`interpolation_matrix` that belong to some pixels.
+
+    Args:
+        pixels: Array ``(N,)``.
+        cells: Number of feature cells.
+        geometry: Where the cells lie.
+
+    Returns:
+        Array ``(N, cells)``, float32.
+    """
+    position = (np.asarray(pixels) - geometry.center_offset_px) / geometry.stride
     position = np.clip(position, 0, cells - 1)
     lower = np.minimum(np.floor(position).astype(int), max(cells - 2, 0))
     fraction = position - lower
-    matrix = np.zeros((size_px, cells), dtype=np.float32)
-    rows = np.arange(size_px)
+    matrix = np.zeros((len(position), cells), dtype=np.float32)
+    rows = np.arange(len(position))
     matrix[rows, lower] = 1 - fraction
     if cells > 1:
         matrix[rows, lower + 1] += fraction.astype(np.float32)

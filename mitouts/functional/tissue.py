@@ -12,10 +12,10 @@ MIN_CHROMA = 15
 """Grey levels between the strongest and the weakest channel; glass, pen-free background and black padding have less."""
 OTSU_RANGE = (12.0, 25.0)
 """Where Otsu's threshold of the chroma is believed: below lies the noise of glass, above lies pale tissue."""
-DARKEST_TISSUE = 50
+DARKEST_TISSUE = 75
 """Grey levels of the strongest channel; ink and scanner borders have less, haematoxylin at low resolution has more."""
 
-_SMOOTHING_PX = 1.5
+_SMOOTHING_PX = 2.0
 _INK_GREEN_OVER_RED = 0.12
 _INK_BLUE_OVER_RED = 95
 
@@ -80,10 +80,9 @@ def find_tissue(
     smooth = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), _SMOOTHING_PX), dtype=np.uint8)
     chroma = _chroma(smooth)
     coloured = chroma >= tissue_threshold(chroma)
-    coloured &= smooth.max(axis=2) >= DARKEST_TISSUE
-    ink = find_ink(smooth, coloured)
-    # A blue-stained nucleus is no pen mark, so only pieces of some size grow.
-    ink = drop_small(ink, min_area_um2 / 4 / mpp**2)
+    black = smooth.max(axis=2) < DARKEST_TISSUE
+    # A blue or black speck is no pen mark, so only pieces of some size grow.
+    ink = drop_small(black | find_ink(smooth, coloured), min_area_um2 / 4 / mpp**2)
     ink = _grown(ink, ink_margin_um / mpp)
     found = drop_small(coloured & ~ink, min_area_um2 / mpp**2)
     return fill_small_holes(found, max_hole_um2 / mpp**2) & ~ink

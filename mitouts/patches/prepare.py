@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import multiprocessing
 import shutil
@@ -18,8 +17,9 @@ from mitouts.exchange import coco
 from mitouts.patches import worker
 from mitouts.patches.documents import TOOL, make_documents, split_names
 from mitouts.patches.images import ImagePlan, Options, plan_images
-from mitouts.patches.journal import Journal
 from mitouts.stain import Normalizer
+from mitouts.utils.files import file_sha256
+from mitouts.utils.journal import Journal
 
 JOURNAL_NAME = '.progress.jsonl'
 _JOBS_PER_WORKER = 3
@@ -83,7 +83,7 @@ def prepare(
     """
     document, plans = plan_images(ann_file, image_root, options)
     description = None if normalizer is None else normalizer.describe()
-    stamp = {**asdict(options), 'stain': description, 'annotations': _sha256(ann_file)}
+    stamp = {**asdict(options), 'stain': description, 'annotations': file_sha256(ann_file)}
     stamp['images'] = {plan.folder: [plan.path.stat().st_size, plan.path.stat().st_mtime_ns] for plan in plans}
     files = {split: out / f'{split}.json' for split in split_names(document)}
     if _is_complete(out, files, stamp, overwrite):
@@ -219,7 +219,3 @@ def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.Row:
 
 def _source(plan: ImagePlan) -> worker.Source:
     return worker.Source(plan.entry['id'], str(plan.path), plan.entry['mpp'])
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -122,6 +124,12 @@ class ScaledView:
     def to_level0(self, points: NDArray) -> NDArray[np.float64]:
         """The inverse of :meth:`to_view`."""
         return (np.asarray(points, dtype=np.float64) + 0.5) * self.downsample - 0.5
+
+    def copy(self) -> ScaledView:
+        """The same view with a handle of its own, for another thread."""
+        other = copy.copy(self)
+        other.reader = copy.copy(self.reader)
+        return other
 
     def __repr__(self) -> str:
         return f'ScaledView({self.reader!r}, level={self.level}, ratio={self.ratio}, mpp={self.mpp})'

@@ -4,6 +4,13 @@ from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform
 from mitouts.transforms.loading import LoadImage
 from mitouts.transforms.packing import PackPointSample
+from mitouts.transforms.segmentation import (
+    AugmentTissue,
+    LoadLabels,
+    PackTissueSample,
+    RandomTissueCrop,
+    ResampleTissue,
+)
 from mitouts.transforms.stain_fourier import FourierSwap
 from mitouts.transforms.stain_histogram import MatchHistogram
 from mitouts.transforms.stain_jitter import StainJitter
@@ -11,10 +18,15 @@ from mitouts.transforms.stain_normalize import StainNormalize
 
 __all__ = [
     'Augment',
+    'AugmentTissue',
     'FourierSwap',
     'LoadImage',
+    'LoadLabels',
     'MatchHistogram',
     'PackPointSample',
+    'PackTissueSample',
+    'RandomTissueCrop',
+    'ResampleTissue',
     'StainJitter',
     'StainNormalize',
     'Transform',

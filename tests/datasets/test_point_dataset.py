@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
-from mitouts.datasets import PointDataset, point_dataset
+from mitouts.datasets import PointDataset, seeded
 from mitouts.errors import AnnotationError, ConfigError, ImageError
 from mitouts.exchange.coco import read_coco, write_json
 from mitouts.registry import DATASETS, UnknownComponentError
@@ -188,7 +188,7 @@ def test_an_epoch_draws_the_same_whatever_was_drawn_before_it(tiny_dataset: Path
 def test_ranks_draw_differently(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = []
     for rank in range(2):
-        monkeypatch.setattr(point_dataset, '_rank', lambda rank=rank: rank)
+        monkeypatch.setattr(seeded, '_rank', lambda rank=rank: rank)
         dataset = PointDataset(str(tiny_dataset), pipeline=[_drawn_seed])
         drawn.append({dataset[index] for index in range(8)})
     assert not drawn[0] & drawn[1]

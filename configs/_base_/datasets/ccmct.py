@@ -1,5 +1,5 @@
-# CCMCT as the UTS paper has it: all 32 slides are an external test, the thresholds are the checkpoint's. To train on it,
-# convert with --split FILE and name train.json and val.json as midog21.py does.
+# CCMCT as the UTS paper has it: all 32 slides are an external test, the thresholds are the checkpoint's. To train on
+# it, convert with --split FILE and name train.json and val.json as midog21.py does.
 _base_ = './patches.py'
 
 data_root = 'data/ccmct/'

@@ -7,6 +7,7 @@ from mitouts.engine.hooks.distillation import DistillationHook
 from mitouts.engine.hooks.nan_guard import NonFiniteLossHook
 from mitouts.engine.hooks.progress import ProgressHook
 from mitouts.engine.hooks.seed import EpochSeedHook
+from mitouts.engine.hooks.tissue import TissueCalibrationHook
 
 __all__ = [
     'CalibrationHook',
@@ -15,5 +16,6 @@ __all__ = [
     'EpochSeedHook',
     'NonFiniteLossHook',
     'ProgressHook',
+    'TissueCalibrationHook',
     'TrainingClockHook',
 ]

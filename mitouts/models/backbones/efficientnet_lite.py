@@ -109,6 +109,16 @@ class EfficientNetLite(BaseModule):
             x = block(x, drop_connect_rate=self.drop_path_rate * index / self._num_blocks_full)
         return x
 
+    def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
+        """The network as modules that follow one another, each with the geometry after it."""
+        modules = [nn.Sequential(self._conv_stem, self._bn0, self._activation), *self._blocks]
+        geometry = FeatureGeometry()
+        found = []
+        for module in modules:
+            geometry = _extend(geometry, module)
+            found.append((module, geometry))
+        return found
+
     def train(self, mode: bool = True) -> EfficientNetLite:
         super().train(mode)
         self._freeze()
@@ -120,11 +130,14 @@ class EfficientNetLite(BaseModule):
             freeze([self._conv_stem, self._bn0, *(block for stage, block in stages if stage <= self.frozen_stages)])
 
     def _geometry(self) -> FeatureGeometry:
-        geometry = FeatureGeometry()
-        for module in self.modules():
-            if isinstance(module, _SamePadConv2d):
-                geometry = module.extend(geometry)
-        return geometry
+        return _extend(FeatureGeometry(), self)
+
+
+def _extend(geometry: FeatureGeometry, network: nn.Module) -> FeatureGeometry:
+    for module in network.modules():
+        if isinstance(module, _SamePadConv2d):
+            geometry = module.extend(geometry)
+    return geometry
 
 
 class _SamePadConv2d(nn.Conv2d):

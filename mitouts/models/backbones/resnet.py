@@ -20,6 +20,8 @@ IMAGENET_URLS = {
     34: 'https://download.pytorch.org/models/resnet34-b627a593.pth',
     50: 'https://download.pytorch.org/models/resnet50-11ad3fa6.pth',
 }
+STEM_GEOMETRY = FeatureGeometry().then(7, 2).then(3, 2)
+"""After the first convolution and the pooling."""
 
 
 @MODELS.register_module()
@@ -58,7 +60,7 @@ class ResNet(mmcv_resnet.ResNet):
         self.depth = depth
         self.weights = weights
         self.out_channels: int = self.feat_dim
-        self.geometry = _geometry(self)
+        self.geometry = self.sections()[-1][1]
         # The parent freezes when training begins, which is after a distributed wrapper has counted the parameters.
         self.train()
 
@@ -68,6 +70,17 @@ class ResNet(mmcv_resnet.ResNet):
             return
         source = IMAGENET_URLS[self.depth] if self.weights == 'imagenet' else self.weights
         load_backbone_weights(self, source)
+
+    def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
+        """The network as modules that follow one another, each with the geometry after it."""
+        geometry = STEM_GEOMETRY
+        found: list[tuple[nn.Module, FeatureGeometry]] = [
+            (nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool), geometry)
+        ]
+        for name in self.res_layers:
+            geometry = _extend(geometry, getattr(self, name))
+            found.append((getattr(self, name), geometry))
+        return found
 
     def train(self, mode: bool = True) -> ResNet:
         super().train(mode)
@@ -118,14 +131,12 @@ def _read_state(source: str) -> dict[str, Any]:
     return state
 
 
-def _geometry(net: mmcv_resnet.ResNet) -> FeatureGeometry:
+def _extend(geometry: FeatureGeometry, stage: nn.Module) -> FeatureGeometry:
     """Follow the longest path of convolutions; shortcuts have the same stride and see less."""
-    geometry = FeatureGeometry().then(7, 2).then(3, 2)
-    for name in net.res_layers:
-        for block in getattr(net, name):
-            for convolution in (module for key, module in block.named_children() if key.startswith('conv')):
-                kernel, stride = convolution.kernel_size[0], convolution.stride[0]
-                geometry = geometry.then(kernel, stride)
+    for block in stage.children():
+        for convolution in block.children():
+            if isinstance(convolution, nn.Conv2d):
+                geometry = geometry.then(convolution.kernel_size[0], convolution.stride[0])
     return geometry
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from mitouts.errors import MitoutsError
 
@@ -17,15 +17,19 @@ class Journal:
 
     Args:
         path: File; an existing one is continued.
-        stamp: All that the result depends on. A journal with another stamp is refused.
+        stamp: All that the result depends on.
+        other: What happens to a journal with another stamp: ``refuse`` raises, ``forget`` begins anew.
 
     Raises:
-        MitoutsError: The file belongs to a run with another stamp, or is no journal.
+        MitoutsError: The file belongs to a run with another stamp, or is no journal, and ``other`` is ``refuse``.
     """
 
-    def __init__(self, path: str | os.PathLike[str], stamp: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], stamp: Mapping[str, Any], *, other: Literal['refuse', 'forget'] = 'refuse'
+    ) -> None:
         self.path = Path(path)
         self._stamp = json.loads(json.dumps(stamp))
+        self._other = other
         self._file: IO[str] | None = None
         self.steps: list[dict[str, Any]] = list(self._read()) if self.path.exists() else []
 
@@ -60,6 +64,8 @@ class Journal:
         except (ValueError, KeyError, TypeError):
             found = {}
         differing = sorted(key for key in {*found, *self._stamp} if found.get(key) != self._stamp.get(key))
+        if differing and self._other == 'forget':
+            return
         if differing:
             raise MitoutsError(
                 f'{self.path.parent} holds an unfinished run with other arguments ({", ".join(differing)}); finish it '

@@ -1,0 +1,387 @@
+"""From figures on a slide to counts: which tiles count, mitoses per tile (MAI), per mm2 and per 10 fields.
+
+A *tile* is a square of 512 px at 20x (0.5 um per pixel, 256 um), and tiles do not overlap (Fernandez-Martin et al.
+2024, section 3.4). Lengths on the slide are in level-0 pixels; the grid of tiles starts at the slide's outer top-left
+corner, which is ``(-0.5, -0.5)`` in point coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Interval = tuple[float, float]
+
+TILE_PX = 512
+TILE_MPP = 0.5
+MIN_TUMOUR_PROBABILITY = 0.40
+MIN_COVERAGE = 0.5
+"""Least share of a tile that must lie on the slide and be readable."""
+MIN_AREA_MM2 = 1.59
+FIELD_DIAMETER_MM = 0.53
+"""Of a high-power field of 0.22 mm2 (a 40x objective with an eyepiece of field number 21.2)."""
+
+# Sums of areas and means over cells are exact but for rounding; a limit must not fail by it.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class TumourTiles:
+    """Which tiles of a slide are counted.
+
+    Attributes:
+        counted: ``(rows, columns)`` whether the tile counts.
+        probability: ``(rows, columns)`` mean tumour probability over the tile's readable part; 0 where it has none.
+        area_mm2: ``(rows, columns)`` the tile's readable part.
+        tile_px: Side of a tile in level-0 pixels.
+        tile_um: Side of a tile in micrometres.
+        unreadable_mm2: Area of the slide that could not be read, all tiles together.
+    """
+
+    counted: BoolArray
+    probability: FloatArray
+    area_mm2: FloatArray
+    tile_px: float
+    tile_um: float
+    unreadable_mm2: float
+
+    @property
+    def num_counted(self) -> int:
+        """Number of counted tiles."""
+        return int(np.count_nonzero(self.counted))
+
+    @property
+    def counted_mm2(self) -> float:
+        """Readable area of the counted tiles."""
+        return float(self.area_mm2[self.counted].sum())
+
+
+@dataclass(frozen=True)
+class SlideCounts:
+    """The counts of one slide; None is "not available".
+
+    Intervals are exact 95% Poisson intervals (:func:`poisson_ci95`): how far a count of this size varies by chance.
+    They say nothing about the detector's mistakes or about another slide of the tumour.
+
+    Attributes:
+        figures: Mitotic figures anywhere on the slide.
+        count: Those in counted tiles.
+        count_ci95: Interval of ``count``.
+        num_tiles: Number of counted tiles.
+        tile_um: Side of a tile in micrometres.
+        tumour_mm2: Readable area of the counted tiles.
+        unreadable_mm2: Area of the slide that could not be read; it is no part of ``tumour_mm2``.
+        excluded_because: Why the slide is not counted; None where it is. The rates of an excluded slide are None.
+        mai: Mitoses per counted tile.
+        mai_ci95: Its interval.
+        per_mm2: Mitoses per square millimetre of counted tiles.
+        per_mm2_ci95: Its interval.
+        per_10_hpf: Mitoses per ten high-power fields.
+        per_10_hpf_ci95: Its interval.
+        field_diameter_mm: Diameter of such a field.
+    """
+
+    figures: int
+    count: int
+    count_ci95: Interval
+    num_tiles: int
+    tile_um: float
+    tumour_mm2: float
+    unreadable_mm2: float
+    excluded_because: str | None
+    mai: float | None
+    mai_ci95: Interval | None
+    per_mm2: float | None
+    per_mm2_ci95: Interval | None
+    per_10_hpf: float | None
+    per_10_hpf_ci95: Interval | None
+    field_diameter_mm: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+def tile_side_px(mpp: float, tile_px: int = TILE_PX, tile_mpp: float = TILE_MPP) -> float:
+    """Side of a tile in pixels of another resolution.
+
+    Args:
+        mpp: That resolution, in micrometres per pixel.
+        tile_px: Side of a tile at its own resolution.
+        tile_mpp: The tile's own resolution.
+
+    Returns:
+        ``tile_px * tile_mpp / mpp``, in general no whole number.
+
+    >>> tile_side_px(0.25)
+    1024.0
+    """
+    _require_positive(mpp=mpp, tile_px=tile_px, tile_mpp=tile_mpp)
+    return tile_px * tile_mpp / mpp
+
+
+def counted_tiles(
+    probability_map: ArrayLike,
+    *,
+    cell_px: float | tuple[float, float],
+    tile_px: float,
+    slide_size_px: tuple[int, int],
+    mpp: float,
+    unreadable: ArrayLike | None = None,
+    min_probability: float = MIN_TUMOUR_PROBABILITY,
+    min_coverage: float = MIN_COVERAGE,
+) -> TumourTiles:
+    """Choose the tiles that count: those with a mean tumour probability of at least ``min_probability``.
+
+    Cells need not fit into tiles: a cell on a border gives to each tile the part that lies in it. At the right and
+    lower edge a tile may reach beyond the slide; its mean and its area are then those of the part on the slide, and so
+    with unreadable cells. A tile of which less than ``min_coverage`` is left does not count, whatever its mean.
+
+    Args:
+        probability_map: ``(h, w)`` tumour probabilities in [0, 1]. Cell ``(i, j)`` covers ``[j * cell_px, (j + 1) *
+            cell_px)`` from the slide's left edge, and likewise downwards. What reaches beyond the slide is ignored.
+        cell_px: Side of a cell in level-0 pixels, or its width and height.
+        tile_px: Side of a tile in level-0 pixels (:func:`tile_side_px`).
+        slide_size_px: Width and height of level 0.
+        mpp: Micrometres per pixel of level 0.
+        unreadable: ``(h, w)`` cells that could not be read.
+        min_probability: Inclusive.
+        min_coverage: Least share of the tile on the slide and readable, inclusive.
+
+    Raises:
+        ValueError: The map has another shape, is not finite, is outside [0, 1], or leaves more than a cell of the
+            slide's width or height uncovered; or a length is not positive.
+    """
+    probability = np.asarray(probability_map, dtype=np.float64)
+    if probability.ndim != 2 or not probability.size:
+        raise ValueError(f'expected a map of shape (h, w), found {probability.shape}')
+    # NaN fails the comparison as well.
+    if not (probability.min() >= 0 and probability.max() <= 1):
+        raise ValueError(f'expected probabilities from 0 to 1, found {probability.min()} to {probability.max()}')
+    readable = np.ones(probability.shape) if unreadable is None else 1.0 - np.asarray(unreadable, dtype=bool)
+    if readable.shape != probability.shape:
+        raise ValueError(f'the map has shape {probability.shape}, the unreadable cells {readable.shape}')
+    cell_width_px, cell_height_px = cell_px if isinstance(cell_px, tuple) else (cell_px, cell_px)
+    _require_positive(cell_width_px=cell_width_px, cell_height_px=cell_height_px, tile_px=tile_px, mpp=mpp)
+    down = _shared_lengths(slide_size_px[1], tile_px, probability.shape[0], cell_height_px, 'height')
+    across = _shared_lengths(slide_size_px[0], tile_px, probability.shape[1], cell_width_px, 'width')
+
+    area_px2 = down @ readable @ across.T
+    weighted = down @ (probability * readable) @ across.T
+    mean = np.divide(weighted, area_px2, out=np.zeros(area_px2.shape), where=area_px2 > 0)
+    is_counted = (mean >= min_probability - _ROUNDING) & (area_px2 >= (min_coverage - _ROUNDING) * tile_px**2)
+    mm2_per_px2 = (mpp / 1000) ** 2
+    unreadable_px2 = float(down.sum(axis=0) @ (1.0 - readable) @ across.sum(axis=0))
+    return TumourTiles(
+        counted=is_counted & (area_px2 > 0),
+        probability=mean,
+        area_mm2=area_px2 * mm2_per_px2,
+        tile_px=tile_px,
+        tile_um=tile_px * mpp,
+        unreadable_mm2=unreadable_px2 * mm2_per_px2,
+    )
+
+
+def tile_of_points(points_xy: ArrayLike, tile_px: float, grid_shape: tuple[int, int]) -> IntArray:
+    """The tile that each point lies in.
+
+    Tiles are half-open: tile ``(r, c)`` holds ``c * tile_px <= x + 0.5 < (c + 1) * tile_px``, and likewise in y, so a
+    point on a common border belongs to the tile on its right or below. The grid's own right and lower border belong to
+    the last tile.
+
+    Args:
+        points_xy: ``(N, 2+)`` points in level-0 pixels; further columns are ignored.
+        tile_px: Side of a tile in level-0 pixels.
+        grid_shape: Rows and columns of the grid.
+
+    Returns:
+        ``(N,)`` int64, ``row * columns + column``; -1 outside the grid.
+    """
+    points = as_points(points_xy)
+    rows, columns = grid_shape
+    along = (points + 0.5) / tile_px
+    ends = np.array([columns, rows], dtype=np.float64)
+    inside = ((along >= 0) & (along <= ends)).all(axis=1)
+    column, row = np.minimum(np.floor(along[inside]), ends - 1).astype(np.int64).T
+    index = np.full(len(points), -1, dtype=np.int64)
+    index[inside] = row * columns + column
+    return index
+
+
+def in_counted_tiles(points_xy: ArrayLike, tiles: TumourTiles) -> BoolArray:
+    """Which points lie in a counted tile.
+
+    Args:
+        points_xy: ``(N, 2+)`` points in level-0 pixels.
+        tiles: The slide's tiles.
+
+    Returns:
+        ``(N,)``.
+    """
+    index = tile_of_points(points_xy, tiles.tile_px, (tiles.counted.shape[0], tiles.counted.shape[1]))
+    return (index >= 0) & tiles.counted.reshape(-1)[index]
+
+
+def count_slide(
+    points_xy: ArrayLike,
+    tiles: TumourTiles,
+    *,
+    min_area_mm2: float = MIN_AREA_MM2,
+    field_diameter_mm: float = FIELD_DIAMETER_MM,
+) -> SlideCounts:
+    """Count the figures of one slide.
+
+    Args:
+        points_xy: ``(N, 2+)`` figures in level-0 pixels.
+        tiles: The slide's tiles.
+        min_area_mm2: A slide with less tumour is excluded.
+        field_diameter_mm: Diameter of a high-power field.
+    """
+    points = as_points(points_xy)
+    count = int(np.count_nonzero(in_counted_tiles(points, tiles)))
+    area_mm2, num_tiles, interval = tiles.counted_mm2, tiles.num_counted, poisson_ci95(count)
+    reason = exclusion_reason(area_mm2, min_area_mm2)
+
+    def rate(scale: Callable[[float], float | None]) -> tuple[float | None, Interval | None]:
+        value, low, high = (scale(number) for number in (count, *interval))
+        if reason is not None or value is None or low is None or high is None:
+            return None, None
+        return value, (low, high)
+
+    mai_value, mai_ci95 = rate(lambda number: mai(number, num_tiles))
+    density, density_ci95 = rate(lambda number: per_mm2(number, area_mm2))
+    hpf, hpf_ci95 = rate(lambda number: per_10_hpf(number, area_mm2, field_diameter_mm))
+    return SlideCounts(
+        figures=len(points),
+        count=count,
+        count_ci95=interval,
+        num_tiles=num_tiles,
+        tile_um=tiles.tile_um,
+        tumour_mm2=area_mm2,
+        unreadable_mm2=tiles.unreadable_mm2,
+        excluded_because=reason,
+        mai=mai_value,
+        mai_ci95=mai_ci95,
+        per_mm2=density,
+        per_mm2_ci95=density_ci95,
+        per_10_hpf=hpf,
+        per_10_hpf_ci95=hpf_ci95,
+        field_diameter_mm=field_diameter_mm,
+    )
+
+
+def mai(count: float, num_tiles: int) -> float | None:
+    """Mitotic activity index of Fernandez-Martin et al. 2024: mitoses per counted tile; None without a tile."""
+    return count / num_tiles if num_tiles > 0 else None
+
+
+def per_mm2(count: float, area_mm2: float) -> float | None:
+    """Mitoses per square millimetre; None without an area."""
+    return count / area_mm2 if area_mm2 > 0 else None
+
+
+def per_10_hpf(count: float, area_mm2: float, field_diameter_mm: float = FIELD_DIAMETER_MM) -> float | None:
+    """Mitoses per ten high-power fields: ``count / area * 10 * pi * (diameter / 2) ** 2``.
+
+    Args:
+        count: Figures in the area.
+        area_mm2: The area they were counted in.
+        field_diameter_mm: Diameter of one field; microscopes differ, 0.40 to 0.69 mm are in use.
+
+    Returns:
+        None without an area.
+    """
+    _require_positive(field_diameter_mm=field_diameter_mm)
+    return count / area_mm2 * 10 * math.pi * (field_diameter_mm / 2) ** 2 if area_mm2 > 0 else None
+
+
+def poisson_ci95(count: int) -> Interval:
+    """Compute the exact 95% interval of a Poisson mean (Garwood 1936).
+
+    ``[chi2(0.025; 2 n) / 2, chi2(0.975; 2 n + 2) / 2]`` with the quantiles of the chi-squared distribution; the lower
+    end is 0 for ``n = 0``. Divided by an area or a number of tiles, it is the interval of that rate.
+
+    Raises:
+        ValueError: The count is negative or no whole number.
+    """
+    if count < 0 or count != int(count):
+        raise ValueError(f'a count is a whole number from 0, found {count}')
+    low = float(chi2.ppf(0.025, 2 * count)) / 2 if count else 0.0
+    return low, float(chi2.ppf(0.975, 2 * count + 2)) / 2
+
+
+def exclusion_reason(tumour_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> str | None:
+    """Why a slide is not counted, or None where it has at least ``min_area_mm2`` of tumour."""
+    if tumour_mm2 >= min_area_mm2 - _ROUNDING:
+        return None
+    return f'{tumour_mm2:.2f} mm2 of tumour, less than {min_area_mm2:g} mm2'
+
+
+def as_points(values: ArrayLike) -> FloatArray:
+    """Check points and drop further columns.
+
+    Args:
+        values: ``(N, 2+)``, or anything empty.
+
+    Returns:
+        ``(N, 2)`` float64.
+
+    Raises:
+        ValueError: The shape is another, or a coordinate is not finite.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.size == 0:
+        return np.zeros((0, 2))
+    if array.ndim != 2 or array.shape[1] < 2:
+        raise ValueError(f'points: expected an array of shape (N, 2) with x, y, found {array.shape}')
+    points = array[:, :2]
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.all():
+        raise ValueError(f'points: expected finite coordinates, found {points[~finite][0].tolist()}')
+    return points
+
+
+def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: int) -> FloatArray:
+    """Lengths that intervals share with the cells of a regular axis.
+
+    Args:
+        starts: ``(M,)`` from the outer edge of the first cell.
+        ends: ``(M,)``.
+        cell_px: Length of a cell.
+        num_cells: Number of cells.
+
+    Returns:
+        ``(M, num_cells)``. With one such matrix for each axis, ``down @ values @ across.T`` is the integral of a map
+        that is constant in each cell over every rectangle.
+    """
+    edges = np.arange(num_cells + 1) * cell_px
+    first = np.maximum(np.asarray(starts, dtype=np.float64)[:, None], edges[:-1])
+    last = np.minimum(np.asarray(ends, dtype=np.float64)[:, None], edges[1:])
+    return np.maximum(last - first, 0.0)
+
+
+def _shared_lengths(length_px: int, tile_px: float, num_cells: int, cell_px: float, axis: str) -> FloatArray:
+    """Lengths that the tiles of one axis share with its cells, as far as the slide reaches."""
+    _require_positive(length_px=length_px)
+    if num_cells * cell_px < length_px - cell_px - _ROUNDING:
+        raise ValueError(
+            f"{num_cells} cells of {cell_px:g} px cover {num_cells * cell_px:g} of the {length_px} px of the slide's "
+            f'{axis}; expected all but a part of a cell'
+        )
+    starts = np.arange(max(1, math.ceil(length_px / tile_px - _ROUNDING))) * tile_px
+    return overlap_px(starts, np.minimum(starts + tile_px, length_px), cell_px, num_cells)
+
+
+def _require_positive(**lengths: float) -> None:
+    for name, value in lengths.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f'{name} must be a positive number, found {value}')

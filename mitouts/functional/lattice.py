@@ -1,0 +1,109 @@
+"""Covering a slide with tiles that start on the lattice of a network's cells."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.functional.geometry import FeatureGeometry
+
+_COST_OF_A_WINDOW = 256
+
+
+class Window(NamedTuple):
+    """A rectangle of cells.
+
+    Attributes:
+        row: First row.
+        column: First column.
+        rows: Number of rows.
+        columns: Number of columns.
+    """
+
+    row: int
+    column: int
+    rows: int
+    columns: int
+
+
+def margin_cells(geometry: FeatureGeometry) -> int:
+    """Cells around a tile that must be computed along and thrown away, so that padding is never seen.
+
+    The first cell that is kept sees ``receptive_radius_px`` to the left of its centre, the last one as far to the
+    right of its own.
+    """
+    reach = geometry.receptive_radius_px
+    before = reach - geometry.center_offset_px
+    after = geometry.center_offset_px + reach - (geometry.stride - 1)
+    return max(0, int(np.ceil(max(before, after) / geometry.stride)))
+
+
+def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: int) -> list[list[Window]]:
+    """Cover the needed cells with windows, so that little is computed in vain.
+
+    What is needed is cut into equal windows of at most ``max_cells``, each is shrunk, and halved wherever its halves
+    cost less. The cost of a window is its area with the margin, and a little for being one more.
+
+    Args:
+        needed: Array ``(h, w)``.
+        max_cells: Longest side of a window.
+        margin: Cells that are computed around a window.
+
+    Returns:
+        Bands of rows, from above; the windows of each, ordered by row and column. They do not overlap and hold every
+        needed cell.
+    """
+    if max_cells < 1:
+        raise ValueError(f'max_cells must be at least 1, found {max_cells}')
+    whole = _shrink(needed, Window(0, 0, *needed.shape))
+    if whole is None:
+        return []
+    bands = []
+    for row, rows in _equal_parts(whole.row, whole.rows, max_cells):
+        band: list[Window] = []
+        for column, columns in _equal_parts(whole.column, whole.columns, max_cells):
+            part = _shrink(needed, Window(row, column, rows, columns))
+            if part is not None:
+                band += _divide(needed, part, margin)
+        if band:
+            bands.append(sorted(band))
+    return bands
+
+
+def _equal_parts(first: int, length: int, longest: int) -> list[tuple[int, int]]:
+    edges = np.linspace(0, length, -(-length // longest) + 1).round().astype(int) + first
+    return [(int(begin), int(end - begin)) for begin, end in itertools.pairwise(edges)]
+
+
+def _divide(needed: NDArray[np.bool_], window: Window, margin: int) -> list[Window]:
+    half = max(window.rows, window.columns) // 2
+    if half <= margin:
+        return [window]
+    if window.rows >= window.columns:
+        parts = [window._replace(rows=half), window._replace(row=window.row + half, rows=window.rows - half)]
+    else:
+        parts = [window._replace(columns=half), window._replace(column=window.column + half)]
+        parts[1] = parts[1]._replace(columns=window.columns - half)
+    shrunk = [found for part in parts if (found := _shrink(needed, part)) is not None]
+    divided = [final for part in shrunk for final in _divide(needed, part, margin)]
+    return divided if sum(_cost(part, margin) for part in divided) < _cost(window, margin) else [window]
+
+
+def _shrink(needed: NDArray[np.bool_], window: Window) -> Window | None:
+    part = needed[window.row : window.row + window.rows, window.column : window.column + window.columns]
+    rows, columns = np.flatnonzero(part.any(axis=1)), np.flatnonzero(part.any(axis=0))
+    if not len(rows):
+        return None
+    return Window(
+        window.row + int(rows[0]),
+        window.column + int(columns[0]),
+        int(rows[-1] - rows[0]) + 1,
+        int(columns[-1] - columns[0]) + 1,
+    )
+
+
+def _cost(window: Window, margin: int) -> int:
+    return (window.rows + 2 * margin) * (window.columns + 2 * margin) + _COST_OF_A_WINDOW

@@ -1,0 +1,96 @@
+"""Scores of label maps, all from one confusion matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+IGNORE_INDEX = 255
+"""The label of pixels that nobody judged: neither trained on nor scored."""
+UNKNOWN_INDEX = 254
+"""What a table of codes holds for a code that is neither a class nor ignored."""
+
+
+def confusion_matrix(
+    truth: ArrayLike, predicted: ArrayLike, num_classes: int, ignore_index: int = IGNORE_INDEX
+) -> NDArray[np.int64]:
+    """Count pixels by true class (rows) and predicted class (columns).
+
+    Args:
+        truth: Integers of any shape, ``0 .. num_classes - 1`` or ``ignore_index``.
+        predicted: Integers of the same shape.
+        num_classes: C.
+        ignore_index: Pixels whose truth this is are left out.
+
+    Returns:
+        ``(C, C)`` int64.
+
+    Raises:
+        ValueError: The shapes differ, or a label is none of the classes.
+    """
+    true_labels, predictions = np.asarray(truth), np.asarray(predicted)
+    if true_labels.shape != predictions.shape:
+        raise ValueError(f'truth is {true_labels.shape} and the prediction is {predictions.shape}')
+    judged = true_labels != ignore_index
+    rows, columns = true_labels[judged].astype(np.int64), predictions[judged].astype(np.int64)
+    for labels, name in ((rows, 'truth'), (columns, 'prediction')):
+        if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+            raise ValueError(f'the {name} runs from {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}')
+    return np.bincount(rows * num_classes + columns, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def dice_scores(confusion: ArrayLike) -> NDArray[np.float64]:
+    """Dice of each class, ``2 TP / (2 TP + FP + FN)``, over all pixels that were counted.
+
+    Args:
+        confusion: ``(..., C, C)``, true classes in rows.
+
+    Returns:
+        ``(..., C)`` float64 in [0, 1]; NaN for a class that is neither there nor predicted.
+    """
+    counts = np.asarray(confusion, dtype=np.float64)
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    both = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return np.divide(2 * hits, both, out=np.full_like(both, np.nan), where=both > 0)
+
+
+def mean_dice(confusion: ArrayLike) -> NDArray[np.float64]:
+    """Mean of :func:`dice_scores` over the classes that have one; NaN without any."""
+    scores = dice_scores(confusion)
+    known = ~np.isnan(scores)
+    count = known.sum(axis=-1)
+    total = np.where(known, scores, 0).sum(axis=-1)
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+def pixel_accuracy(confusion: ArrayLike) -> float:
+    """Share of the counted pixels whose class is right; NaN without any."""
+    counts = np.asarray(confusion, dtype=np.float64)
+    return float(np.trace(counts) / counts.sum()) if counts.sum() else float('nan')
+
+
+def bootstrap_mean_dice_ci95(
+    confusions: ArrayLike, cases: Sequence[str], *, num_bootstrap: int = 1000, seed: int = 0
+) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of the mean Dice over cases: pixels of one case are not independent.
+
+    Args:
+        confusions: ``(N, C, C)``, one matrix an image.
+        cases: The case of each image.
+        num_bootstrap: Replicates.
+        seed: Seed of the replicates.
+
+    Returns:
+        Lower and upper end; None with fewer than two cases or without replicates.
+    """
+    names, owner = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
+    if len(names) < 2 or num_bootstrap < 1:
+        return None
+    matrices = np.asarray(confusions, dtype=np.int64)
+    by_case = np.zeros((len(names), *matrices.shape[1:]), dtype=np.int64)
+    np.add.at(by_case, owner, matrices)
+    picks = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), num_bootstrap)
+    low, high = np.nanpercentile(mean_dice(np.tensordot(picks, by_case, axes=1)), (2.5, 97.5))
+    return float(low), float(high)

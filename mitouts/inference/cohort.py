@@ -1,0 +1,293 @@
+"""Many slides, one after the other or shared by processes: what one of them does not survive, the others do."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mitouts.errors import AnnotationError, MitoutsError
+from mitouts.exchange.coco import read_json, write_json
+from mitouts.exchange.conversion import SUFFIXES
+from mitouts.exchange.slide_csv import write_table
+from mitouts.exchange.tables import Table, read_table
+from mitouts.inference.slide_counts import RESEARCH_USE
+
+REPORT_NAME = 'report.json'
+FAILURE_NAME = 'failed.json'
+STAMP_NAME = '.stamp.json'
+WORK_NAME = '.work'
+TABLE_STEM = 'counts'
+# What a broken file, a full disk or too little memory raise; a mistake in the program is none of these.
+SURVIVED = (MitoutsError, OSError, MemoryError, RuntimeError, ValueError)
+
+
+@dataclass(frozen=True)
+class CohortSlide:
+    """A slide that is to be counted.
+
+    Attributes:
+        path: The file.
+        name: Folder of its results, unique in the cohort.
+        mpp: Micrometres per pixel, where the list says it.
+        roi: Polygons that it is counted in, where the list names a file.
+        columns: Further columns of the list, such as the pathologist's MAI.
+    """
+
+    path: Path
+    name: str
+    mpp: float | None = None
+    roi: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a slide.
+
+    Attributes:
+        slide: The slide.
+        report: Its ``report.json``; None where it failed or nobody has counted it yet.
+        reason: Why it failed.
+    """
+
+    slide: CohortSlide
+    report: Mapping[str, Any] | None
+    reason: str | None = None
+
+
+Told = Callable[[CohortSlide, str], None]
+
+
+def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
+    """Find the slides that a user names.
+
+    Args:
+        source: A slide; a folder of slides; a text file with a path on each line; or a CSV with a column ``slide`` and,
+            if wanted, ``mpp`` and ``roi`` (GeoJSON). Paths in a list are relative to the list.
+
+    Returns:
+        The slides by their order, each once, and notes on what was passed over.
+
+    Raises:
+        AnnotationError: There is no slide, or a list that cannot be read.
+    """
+    entries: list[tuple[Path, dict[str, str]]]
+    if source.is_dir():
+        entries = [
+            (path, {}) for path in sorted(source.iterdir()) if path.is_file() and path.suffix.lower() in SUFFIXES
+        ]
+        if not entries:
+            raise AnnotationError(f'{source} holds no slide; expected files that end in {", ".join(SUFFIXES)}')
+    elif source.suffix.lower() == '.csv':
+        entries = _listed(read_table(source))
+    elif source.suffix.lower() == '.txt':
+        lines = [line.strip() for line in source.read_text(encoding='utf-8').splitlines()]
+        entries = [(source.parent / line, {}) for line in lines if line and not line.startswith('#')]
+        if not entries:
+            raise AnnotationError(f'{source} names no slide')
+    else:
+        entries = [(source, {})]
+    return _named(entries)
+
+
+def share_out(slides: Sequence[CohortSlide], rank: int, ranks: int) -> list[CohortSlide]:
+    """The slides of one process; large files are dealt out first, so that all end at about the same time."""
+    by_size = sorted(slides, key=lambda slide: (-_size(slide.path), slide.name))
+    rounds = [by_size[begin : begin + ranks] for begin in range(0, len(by_size), ranks)]
+    # Every second round is dealt backwards.
+    return [
+        dealt[rank]
+        for number, part in enumerate(rounds)
+        if rank < len(dealt := (part if number % 2 == 0 or len(part) < ranks else part[::-1]))
+    ]
+
+
+def count_cohort(
+    slides: Iterable[CohortSlide],
+    out: Path,
+    count: Callable[[CohortSlide, Path], None],
+    stamp: Callable[[CohortSlide], Mapping[str, Any]],
+    *,
+    resume: bool = False,
+    told: Told | None = None,
+) -> None:
+    """Count slides one after the other; a slide that fails is noted down and the next one begins.
+
+    Args:
+        slides: Those of this process.
+        out: Output folder; each slide has a folder of its own in it.
+        count: Counts a slide into a folder: it leaves ``report.json`` there when all else is written.
+        stamp: All that a slide's result depends on.
+        resume: Leave finished slides with the same stamp as they are, and go on with those that were interrupted.
+        told: Told of each slide: ``counting``, ``done``, ``finished before`` or ``failed: ...``.
+    """
+    for slide in slides:
+        folder = out / slide.name
+        try:
+            wanted = json.loads(json.dumps(stamp(slide)))
+            if resume and is_done(folder, wanted):
+                _tell(told, slide, 'finished before')
+                continue
+            _begin(folder, wanted, keep=resume)
+            _tell(told, slide, 'counting')
+            count(slide, folder)
+        except SURVIVED as error:
+            reason = str(error) or type(error).__name__
+            with contextlib.suppress(OSError):
+                write_json(folder / FAILURE_NAME, {'slide': str(slide.path), 'reason': reason})
+            _tell(told, slide, f'failed: {reason}')
+        else:
+            shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
+            _tell(told, slide, 'done')
+
+
+def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
+    """What has become of the slides so far."""
+    found = []
+    for slide in slides:
+        folder = out / slide.name
+        report = reason = None
+        if (folder / REPORT_NAME).is_file():
+            report = read_json(folder / REPORT_NAME)
+        elif (folder / FAILURE_NAME).is_file():
+            reason = str(read_json(folder / FAILURE_NAME).get('reason'))
+        found.append(Outcome(slide, report, reason))
+    return found
+
+
+def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
+    """Write ``counts.csv`` and ``counts.json``: a row a slide with its counts, or with the reason why it has none.
+
+    The list's own columns stand before the counts; one with the name of a count becomes ``given_NAME``.
+    """
+    rows = [_row(outcome) for outcome in found]
+    # A pathologist's column may have the name of one of ours.
+    ours = {key for row in rows for key in row}
+    given = [
+        {f'given_{key}' if key in ours else key: value for key, value in outcome.slide.columns.items()}
+        for outcome in found
+    ]
+    extra = list(dict.fromkeys(column for columns in given for column in columns))
+    rows = [{**columns, **row} for columns, row in zip(given, rows)]
+    columns = list(dict.fromkeys(['slide', 'status', *extra, *(key for row in rows for key in row)]))
+    provenance = next((outcome.report['provenance'] for outcome in found if outcome.report), {'use': RESEARCH_USE})
+    table, document = out / f'{TABLE_STEM}.csv', out / f'{TABLE_STEM}.json'
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    write_table(table, columns, cells, provenance)
+    write_json(document, {'provenance': provenance, 'slides': rows})
+    return table, document
+
+
+def _tell(told: Told | None, slide: CohortSlide, what: str) -> None:
+    if told:
+        told(slide, what)
+
+
+def is_done(folder: Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether a slide's folder holds a report that was made with this stamp."""
+    if not (folder / REPORT_NAME).is_file() or not (folder / STAMP_NAME).is_file():
+        return False
+    return read_json(folder / STAMP_NAME) == stamp
+
+
+def _begin(folder: Path, stamp: Mapping[str, Any], *, keep: bool) -> None:
+    """Take away what an earlier run left, unless it is the same one and goes on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    same = (folder / STAMP_NAME).is_file() and read_json(folder / STAMP_NAME) == stamp
+    for name in (REPORT_NAME, FAILURE_NAME):
+        (folder / name).unlink(missing_ok=True)
+    if not (keep and same):
+        shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
+        write_json(folder / STAMP_NAME, stamp)
+
+
+def _listed(table: Table) -> list[tuple[Path, dict[str, str]]]:
+    position = table.index('slide')
+    root = table.path.parent
+    entries = []
+    for line, cells in zip(table.lines, table.rows):
+        if not cells[position]:
+            raise AnnotationError(f'{table.path}: line {line} names no slide')
+        entries.append((root / cells[position], dict(zip(table.names, cells))))
+    if not entries:
+        raise AnnotationError(f'{table.path} names no slide')
+    return [(path, {**cells, ' list': str(table.path)}) for path, cells in entries]
+
+
+def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortSlide], list[str]]:
+    slides: list[CohortSlide] = []
+    notes: list[str] = []
+    seen: dict[Path, Path] = {}
+    names: set[str] = set()
+    for path, cells in entries:
+        resolved = path.resolve()
+        if resolved in seen:
+            notes.append(f'{path} is the same slide as {seen[resolved]} and is counted once')
+            continue
+        seen[resolved] = path
+        name = path.stem
+        number = 2
+        while name.lower() in names:
+            name, number = f'{path.stem}-{number}', number + 1
+        names.add(name.lower())
+        source = cells.pop(' list', '')
+        cells.pop('slide', None)
+        mpp, roi = cells.pop('mpp', ''), cells.pop('roi', '')
+        slides.append(
+            CohortSlide(
+                path,
+                name,
+                mpp=_positive(mpp, f'{source}: mpp of {path.name}') if mpp else None,
+                roi=Path(source).parent / roi if roi else None,
+                columns=cells,
+            )
+        )
+    return slides, notes
+
+
+def _positive(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float('inf'):
+        raise AnnotationError(f'{where}: expected micrometres per pixel, found {text!r}')
+    return value
+
+
+def _size(path: Path) -> int:
+    with contextlib.suppress(OSError):
+        return path.stat().st_size
+    return 0
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    row: dict[str, Any] = {'slide': outcome.slide.path.name}
+    if outcome.report is None:
+        row['status'] = f'failed: {outcome.reason}' if outcome.reason else 'not counted yet'
+        return row
+    counts = outcome.report['counts']
+    excluded = counts['excluded_because']
+    row['status'] = f'excluded: {excluded}' if excluded else 'counted'
+    for key, value in counts.items():
+        if key == 'excluded_because':
+            continue
+        if key.endswith('_ci95'):
+            low, high = value or (None, None)
+            row |= {f'{key}_low': low, f'{key}_high': high}
+        else:
+            row[key] = value
+    for hotspot in outcome.report['hotspots']:
+        row[f'hotspot_{hotspot["area_mm2"]:g}_mm2_count'] = hotspot['count']
+        row[f'hotspot_{hotspot["area_mm2"]:g}_mm2_per_mm2'] = hotspot['per_mm2']
+    row |= {'tumour_from': outcome.report['counted_area']['from'], 'mpp': outcome.report['slide']['mpp']}
+    return row
+
+
+def _cell(value: Any) -> Any:
+    return '' if value is None else value

@@ -1,0 +1,285 @@
+"""A whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.visualization import legend
+from mitouts.visualization.contact_sheet import contact_sheet
+from mitouts.visualization.overlay import format_score
+from mitouts.visualization.palette import FAINT_INK, INK, PAPER, RGB
+from mitouts.visualization.slide_panels import (
+    COUNTED,
+    TISSUE,
+    Panel,
+    colour_bar,
+    draw_areas,
+    draw_figures,
+    draw_roi,
+    draw_unreadable,
+    figure_entry,
+    heat_panel,
+    line_entry,
+    roi_entry,
+    scale_bar,
+    unreadable_entry,
+)
+from mitouts.visualization.text import draw_text, text_size
+
+RESEARCH_USE = 'For research use only. Not for diagnosis.'
+WIDTH_PX = 1840
+_MARGIN_PX = 28
+_GAP_PX = 22
+_TEXT_PX = 470
+_MAX_HEIGHT_PX = 880
+_MAX_ENLARGEMENT = 4.0
+_LEGEND_TEXT_PX = 16.0
+_COLUMNS = 12
+_WARNING: RGB = (178, 34, 0)
+_NOT_COUNTED: RGB = (170, 170, 176)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of text beside the picture; ``style`` says how it is set."""
+
+    text: str
+    style: Literal['headline', 'heading', 'plain', 'faint', 'warning'] = 'plain'
+
+
+@dataclass(frozen=True, eq=False)
+class SlidePicture:
+    """What an overview shows. Lengths are in level-0 pixels, 0 at the centre of the first one.
+
+    Attributes:
+        title: Name of the slide.
+        thumbnail: ``(h, w, 3)`` uint8, RGB.
+        cell_px: Width and height of a pixel of the thumbnail.
+        mpp: Micrometres per pixel of level 0.
+        tissue: ``(h, w)`` bool.
+        counted: ``(rows, columns)`` bool, the tiles that count.
+        tile_px: Side of a tile.
+        figures: ``(N, 3)`` of ``(x, y, score)``.
+        is_counted: ``(N,)`` whether they lie in counted tiles.
+        roi: Left, top, width and height of the region that is drawn; None draws none.
+        roi_label: What is written at it.
+        unreadable: Rectangles ``(x, y, width, height)``.
+        crops: Square pictures of figures, the first the most certain.
+        crop_scores: One a crop.
+        crop_counted: Whether the figure lies in a counted tile.
+        crop_um: Side of a crop in micrometres.
+        facts: The text.
+        note: A line at the bottom, such as the model.
+    """
+
+    title: str
+    thumbnail: NDArray[np.uint8]
+    cell_px: tuple[float, float]
+    mpp: float
+    tissue: NDArray[np.bool_]
+    counted: NDArray[np.bool_]
+    tile_px: float
+    figures: NDArray[np.float64]
+    is_counted: NDArray[np.bool_]
+    roi: tuple[float, float, float, float] | None
+    roi_label: str | None
+    unreadable: Sequence[tuple[float, float, float, float]]
+    crops: Sequence[NDArray[np.uint8]]
+    crop_scores: NDArray[np.float64]
+    crop_counted: NDArray[np.bool_]
+    crop_um: float
+    facts: Sequence[Fact]
+    note: str
+
+
+def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
+    """Draw a slide on one page.
+
+    The part with tissue is shown twice at one scale: as it looks, with what was counted, and washed out below the
+    density of mitoses. Its colours run from light to dark, so that they can be told apart in print and by everyone.
+
+    Returns:
+        ``(H, WIDTH_PX, 3)`` uint8, RGB.
+    """
+    inner = WIDTH_PX - 2 * _MARGIN_PX
+    maps = _maps(picture, inner - _TEXT_PX - _GAP_PX)
+    text = _text_block(picture.facts, _TEXT_PX)
+    middle = _beside(maps, text)
+    parts = [_header(picture.title, inner), middle, _gallery(picture, inner), _footer(picture.note, inner)]
+    page = np.concatenate([_widened(part, inner) for part in parts])
+    return np.pad(page, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0)), constant_values=PAPER[0])
+
+
+def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
+    """Both maps, beside or above each other, whichever is larger, and what their signs mean."""
+    box = _shown_box(picture)
+    shown_width, shown_height = box[2] - box[0], box[3] - box[1]
+    half = (width_px - _GAP_PX) // 2
+    beside = min((half - 2) / shown_width, _MAX_HEIGHT_PX / shown_height)
+    above = min((width_px - 2) / shown_width, (_MAX_HEIGHT_PX - _GAP_PX) / 2 / shown_height)
+    scale = min(max(beside, above), _MAX_ENLARGEMENT)
+    slot = half if beside >= above else width_px
+    panel = Panel.of(picture.thumbnail, box, scale, picture.cell_px)
+
+    plain = panel.image.copy()
+    draw_areas(plain, panel, picture.tissue, picture.counted, picture.tile_px)
+    draw_unreadable(plain, panel, picture.unreadable)
+    draw_figures(plain, panel, picture.figures)
+    heat, highest = heat_panel(
+        panel, picture.figures[picture.is_counted], picture.counted, picture.tile_px, picture.mpp
+    )
+    draw_unreadable(heat, panel, picture.unreadable)
+    for image in (plain, heat):
+        if picture.roi is not None:
+            draw_roi(image, panel, picture.roi, picture.roi_label or '')
+    framed = [_centred(_framed(image), slot) for image in (plain, heat)]
+    if beside >= above:
+        gap = np.full((framed[0].shape[0], width_px - 2 * slot, 3), PAPER, np.uint8)
+        both = np.concatenate([framed[0], gap, framed[1]], axis=1)
+    else:
+        both = np.concatenate([framed[0], np.full((_GAP_PX, slot, 3), PAPER, np.uint8), framed[1]])
+
+    entries = [
+        scale_bar(panel.um_per_px(picture.mpp), panel.image.shape[1] / 2, _LEGEND_TEXT_PX),
+        line_entry(TISSUE, 'tissue', _LEGEND_TEXT_PX),
+        line_entry(COUNTED, 'counted area', _LEGEND_TEXT_PX),
+        figure_entry(f'mitotic figure ({len(picture.figures)})', _LEGEND_TEXT_PX),
+    ]
+    if picture.roi is not None:
+        entries.append(roi_entry(f'hottest region, {picture.roi_label}', _LEGEND_TEXT_PX))
+    if picture.unreadable:
+        entries.append(unreadable_entry('unreadable', _LEGEND_TEXT_PX))
+    entries.append(colour_bar(highest, _LEGEND_TEXT_PX))
+    return np.concatenate([both, _widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
+
+
+def _shown_box(picture: SlidePicture) -> tuple[int, int, int, int]:
+    """Columns and rows of the thumbnail that are shown: all that has tissue, a figure or the region, and a rim."""
+    height, width = picture.thumbnail.shape[:2]
+    rows, columns = np.nonzero(picture.tissue)
+    xy = [np.stack([columns, rows], axis=1) + 0.5] if len(rows) else []
+    cell = np.array(picture.cell_px)
+    if len(picture.figures):
+        xy.append((picture.figures[:, :2] + 0.5) / cell)
+    if picture.roi is not None:
+        left, top, roi_width, roi_height = picture.roi
+        xy.append((np.array([[left, top], [left + roi_width, top + roi_height]]) + 0.5) / cell)
+    if not xy:
+        return 0, 0, width, height
+    points = np.concatenate(xy)
+    low, high = points.min(axis=0), points.max(axis=0)
+    rim = 0.04 * (high - low).max() + 1
+    first = np.floor(np.clip(low - rim, 0, (width - 1, height - 1))).astype(int)
+    last = np.ceil(np.clip(high + rim, first + 1, (width, height))).astype(int)
+    return int(first[0]), int(first[1]), int(last[0]), int(last[1])
+
+
+def _text_block(facts: Sequence[Fact], width_px: int) -> NDArray[np.uint8]:
+    sizes = {'headline': 34.0, 'heading': 15.0, 'plain': 18.0, 'faint': 15.0, 'warning': 18.0}
+    colours = {'headline': INK, 'heading': FAINT_INK, 'plain': INK, 'faint': FAINT_INK, 'warning': _WARNING}
+    lines: list[tuple[str, str, int]] = []
+    top = 0
+    for fact in facts:
+        size = sizes[fact.style]
+        bold = fact.style in ('headline', 'heading')
+        top += round(0.9 * size) if fact.style == 'heading' else round(0.1 * size)
+        for line in wrap(fact.text, size, width_px, bold=bold):
+            lines.append((line, fact.style, top))
+            top += round(1.3 * size)
+    block = np.full((max(top, 1), width_px, 3), PAPER, np.uint8)
+    for line, style, at in lines:
+        draw_text(block, line, 0, at, sizes[style], colours[style], bold=style in ('headline', 'heading'))
+    return block
+
+
+def wrap(text: str, size_px: float, width_px: int, *, bold: bool = False) -> list[str]:
+    """Break a text into lines between words, and within a word that is wider than a line."""
+    lines, line = [], ''
+    waiting = text.split()[::-1]
+    while waiting:
+        word = waiting.pop()
+        longer = f'{line} {word}' if line else word
+        if text_size(longer, size_px, bold)[0] <= width_px:
+            line = longer
+        elif line:
+            lines.append(line)
+            line = ''
+            waiting.append(word)
+        else:
+            fits = max(_fitting(word, size_px, width_px, bold), 1)
+            lines.append(word[:fits])
+            waiting += [word[fits:]] if word[fits:] else []
+    return [*lines, line] if line or not lines else lines
+
+
+def _fitting(text: str, size_px: float, width_px: int, bold: bool) -> int:
+    """Length of the longest beginning that is not wider than a line; text of any length is measured a few times."""
+    return bisect_right(range(1, len(text) + 1), width_px, key=lambda end: text_size(text[:end], size_px, bold)[0])
+
+
+def _shortened(text: str, size_px: float, width_px: int, *, bold: bool = False) -> str:
+    fits = _fitting(text, size_px, width_px, bold)
+    return text if fits == len(text) else text[: max(fits - 1, 0)] + '…'
+
+
+def _header(title: str, width_px: int) -> NDArray[np.uint8]:
+    strip = np.full((62, width_px, 3), PAPER, np.uint8)
+    notice_px = text_size(RESEARCH_USE, 17, bold=True)[0]
+    draw_text(strip, _shortened(title, 28, width_px - notice_px - _GAP_PX, bold=True), 0, 0, 28, INK, bold=True)
+    draw_text(strip, RESEARCH_USE, width_px - notice_px, 9, 17, _WARNING, bold=True)
+    strip[48:50] = (205, 205, 210)
+    return strip
+
+
+def _gallery(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
+    if not picture.crops:
+        strip = np.full((44, width_px, 3), PAPER, np.uint8)
+        draw_text(strip, 'No mitotic figure was found.', 0, 14, 18, FAINT_INK)
+        return strip
+    tile_px = (width_px - 8) // _COLUMNS - 8
+    tiles, captions = [], []
+    for crop, score, is_counted in zip(picture.crops, picture.crop_scores.tolist(), picture.crop_counted.tolist()):
+        tile = np.asarray(cv2.resize(crop, (tile_px, tile_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        cv2.rectangle(tile, (1, 1), (tile_px - 2, tile_px - 2), COUNTED if is_counted else _NOT_COUNTED, 3)
+        tiles.append(tile)
+        captions.append(format_score(score) + ('' if is_counted else ' not counted'))
+    title = f'Most certain figures, with their scores; each crop is {picture.crop_um:.3g} µm wide'
+    strip = np.full((44, width_px, 3), PAPER, np.uint8)
+    draw_text(strip, title, 0, 14, 18, INK, bold=True)
+    return np.concatenate([strip, _widened(contact_sheet(tiles, captions, _COLUMNS, tile_px), width_px)])
+
+
+def _footer(note: str, width_px: int) -> NDArray[np.uint8]:
+    strip = np.full((34, width_px, 3), PAPER, np.uint8)
+    draw_text(strip, _shortened(note, 15, width_px), 0, 12, 15, FAINT_INK)
+    return strip
+
+
+def _framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    framed = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=190)
+    return np.asarray(framed, dtype=np.uint8)
+
+
+def _centred(image: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
+    left = max((width_px - image.shape[1]) // 2, 0)
+    return _widened(np.pad(image, ((0, 0), (left, 0), (0, 0)), constant_values=PAPER[0]), width_px)
+
+
+def _widened(part: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
+    wide = np.full((part.shape[0], width_px, 3), PAPER, np.uint8)
+    wide[:, : part.shape[1]] = part[:, :width_px]
+    return wide
+
+
+def _beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    page = np.full((max(len(left), len(right)), left.shape[1] + _GAP_PX + right.shape[1], 3), PAPER, np.uint8)
+    page[: len(left), : left.shape[1]] = left
+    page[: len(right), -right.shape[1] :] = right
+    return page

@@ -1,0 +1,187 @@
+"""Cohorts: which slides are meant, who counts them, and what is left when one of them fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mitouts.errors import AnnotationError, ImageError
+from mitouts.exchange.coco import write_json
+from mitouts.exchange.tables import read_table
+from mitouts.inference.cohort import (
+    REPORT_NAME,
+    WORK_NAME,
+    CohortSlide,
+    count_cohort,
+    find_slides,
+    outcomes,
+    share_out,
+    write_counts,
+)
+
+COUNTS = {
+    'figures': 9,
+    'count': 7,
+    'count_ci95': [2.8, 14.4],
+    'mai': 0.5,
+    'mai_ci95': [0.2, 1.0],
+    'unreadable_mm2': 0.0,
+    'excluded_because': None,
+}
+
+
+def _files(folder: Path, *names: str, size: int = 10) -> list[Path]:
+    for name in names:
+        (folder / name).write_bytes(b'x' * size)
+    return [folder / name for name in names]
+
+
+def _report(folder: Path, **counts: Any) -> None:
+    report = {
+        'provenance': {'checkpoint': 'best.pth', 'use': 'for research use only'},
+        'slide': {'mpp': 0.25},
+        'counts': {**COUNTS, **counts},
+        'hotspots': [{'area_mm2': 2.0, 'count': 5, 'per_mm2': 2.5}],
+        'counted_area': {'from': 'tissue'},
+    }
+    write_json(folder / REPORT_NAME, report)
+
+
+def test_folder_gives_its_slides_in_order(tmp_path: Path) -> None:
+    _files(tmp_path, 'b.tif', 'a ü.SVS', 'notes.txt')
+    slides, notes = find_slides(tmp_path)
+    assert [(slide.path.name, slide.name) for slide in slides] == [('a ü.SVS', 'a ü'), ('b.tif', 'b')]
+    assert notes == []
+
+
+def test_list_says_resolutions_regions_and_more(tmp_path: Path) -> None:
+    (tmp_path / 'cohort.csv').write_text('slide;mpp;roi;pathologist\nx/1.svs;0.5;r.geojson;12\n2.svs;;;\n')
+    (first, second), _ = find_slides(tmp_path / 'cohort.csv')
+    assert first == CohortSlide(
+        tmp_path / 'x/1.svs', '1', mpp=0.5, roi=tmp_path / 'r.geojson', columns={'pathologist': '12'}
+    )
+    assert (second.mpp, second.roi, second.columns) == (None, None, {'pathologist': ''})
+
+
+def test_text_list_has_a_path_on_each_line(tmp_path: Path) -> None:
+    (tmp_path / 'list.txt').write_text('# comment\n1.svs\n\n/data/2.svs\n')
+    slides, _ = find_slides(tmp_path / 'list.txt')
+    assert [slide.path for slide in slides] == [tmp_path / '1.svs', Path('/data/2.svs')]
+
+
+def test_same_slide_twice_is_counted_once_and_same_names_have_folders_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / 'cohort.csv').write_text('slide\na/1.svs\nb/1.svs\nb/../a/1.svs\nc/1.SVS\n')
+    slides, notes = find_slides(tmp_path / 'cohort.csv')
+    assert [slide.name for slide in slides] == ['1', '1-2', '1-3']
+    assert len(notes) == 1
+    assert 'is counted once' in notes[0]
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('name\n1.svs\n', "has no column 'slide'"),
+        ('slide\n', 'names no slide'),
+        ('slide,mpp\n1.svs,many\n', "mpp of 1.svs: expected micrometres per pixel, found 'many'"),
+        ('slide,mpp\n1.svs,-1\n', "found '-1'"),
+        ('slide,mpp\n,0.25\n', 'line 2 names no slide'),
+    ],
+)
+def test_bad_list_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / 'cohort.csv').write_text(content)
+    with pytest.raises(AnnotationError, match=message):
+        find_slides(tmp_path / 'cohort.csv')
+
+
+def test_folder_without_slides_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnnotationError, match='holds no slide'):
+        find_slides(tmp_path)
+
+
+@pytest.mark.parametrize('ranks', [1, 2, 3, 7])
+def test_every_slide_is_dealt_to_one_process(tmp_path: Path, ranks: int) -> None:
+    sizes = [5, 900, 40, 41, 700, 3, 0, 62, 8, 9, 11]
+    for number, size in enumerate(sizes):
+        _files(tmp_path, f'{number}.tif', size=size)
+    slides, _ = find_slides(tmp_path)
+    dealt = [share_out(slides, rank, ranks) for rank in range(ranks)]
+    assert sorted(slide.name for part in dealt for slide in part) == sorted(slide.name for slide in slides)
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+
+
+def test_slide_that_fails_is_noted_and_the_others_are_counted(tmp_path: Path) -> None:
+    _files(tmp_path, '1.tif', '2.tif', '3.tif')
+    slides, _ = find_slides(tmp_path)
+    told: list[str] = []
+
+    def count(slide: CohortSlide, folder: Path) -> None:
+        if slide.name == '2':
+            raise ImageError('2.tif is no slide')
+        _report(folder, excluded_because='0.50 mm2 of tumour' if slide.name == '3' else None)
+
+    count_cohort(slides, tmp_path / 'out', count, lambda slide: {}, told=lambda slide, what: told.append(what))
+    assert told == ['counting', 'done', 'counting', 'failed: 2.tif is no slide', 'counting', 'done']
+    table, document = write_counts(outcomes(slides, tmp_path / 'out'), tmp_path / 'out')
+    read = read_table(table)
+    status = [row[read.index('status')] for row in read.rows]
+    assert status == ['counted', 'failed: 2.tif is no slide', 'excluded: 0.50 mm2 of tumour']
+    assert [row[read.index('count')] for row in read.rows] == ['7', '', '7']
+    assert read.rows[0][read.index('hotspot_2_mm2_count')] == '5'
+    assert read.rows[0][read.index('count_ci95_high')] == '14.4'
+    assert 'research use' in table.read_text().splitlines()[1]
+    assert json.loads(document.read_text())['slides'][0]['mai'] == 0.5
+
+
+def test_interrupted_cohort_counts_none_twice_and_loses_none(tmp_path: Path) -> None:
+    _files(tmp_path, '1.tif', '2.tif', '3.tif')
+    slides, _ = find_slides(tmp_path)
+    counted: list[str] = []
+    killed: list[str] = []
+
+    def count(slide: CohortSlide, folder: Path) -> None:
+        (folder / WORK_NAME).mkdir(exist_ok=True)
+        (folder / WORK_NAME / 'bands').write_text(slide.name)
+        if slide.name == '2' and not killed:
+            killed.append(slide.name)
+            raise KeyboardInterrupt
+        counted.append(slide.name)
+        _report(folder)
+
+    with pytest.raises(KeyboardInterrupt):
+        count_cohort(slides, tmp_path / 'out', count, lambda slide: {'model': 1}, resume=True)
+    assert (tmp_path / 'out' / '2' / WORK_NAME / 'bands').exists()
+    assert [outcome.report is not None for outcome in outcomes(slides, tmp_path / 'out')] == [True, False, False]
+    count_cohort(slides, tmp_path / 'out', count, lambda slide: {'model': 1}, resume=True)
+    assert counted == ['1', '2', '3']
+    assert not (tmp_path / 'out' / '2' / WORK_NAME).exists()
+    count_cohort(slides, tmp_path / 'out', count, lambda slide: {'model': 2}, resume=True)
+    assert counted == ['1', '2', '3'] * 2
+
+
+def test_slide_that_cannot_be_looked_at_fails_alone(tmp_path: Path) -> None:
+    slides = [CohortSlide(tmp_path / 'gone.tif', 'gone'), *find_slides(_files(tmp_path, '1.tif')[0])[0]]
+    count_cohort(
+        slides,
+        tmp_path / 'out',
+        lambda slide, folder: _report(folder),
+        lambda slide: {'size': slide.path.stat().st_size},
+    )
+    found = outcomes(slides, tmp_path / 'out')
+    assert 'No such file' in str(found[0].reason)
+    assert found[1].report is not None
+
+
+def test_column_of_the_list_with_the_name_of_a_count_keeps_its_values(tmp_path: Path) -> None:
+    _files(tmp_path, '1.tif')
+    (tmp_path / 'cohort.csv').write_text('slide,mai,site\n1.tif,12,X\n2.tif,13,Y\n')
+    slides, _ = find_slides(tmp_path / 'cohort.csv')
+    _report(tmp_path / 'out' / '1')
+    table, _ = write_counts(outcomes(slides, tmp_path / 'out'), tmp_path / 'out')
+    read = read_table(table)
+    assert [row[read.index('given_mai')] for row in read.rows] == ['12', '13']
+    assert [row[read.index('mai')] for row in read.rows] == ['0.5', '']
+    assert [row[read.index('site')] for row in read.rows] == ['X', 'Y']
+    assert [row[read.index('status')] for row in read.rows] == ['counted', 'not counted yet']

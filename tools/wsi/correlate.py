@@ -1,0 +1,186 @@
+"""Compare two columns of a table of slides, such as the pathologist's MAI and the predicted one.
+
+    python tools/wsi/correlate.py cohort.csv --x pathologist_mai --y mai --out agreement.json --plot agreement.png
+
+Pearson's and Spearman's correlation with 95% intervals (Fisher z, and bootstrap over slides), Bland-Altman (differences
+y - x, for columns of one unit) and the least-squares line. The table goes to stderr and JSON to stdout (and to
+``--out``). The CSV is UTF-8 with a header, separated by commas, semicolons or tabs; slides without a value in either
+column are left out and counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mitouts.errors import AnnotationError
+from mitouts.exchange.coco import write_json
+from mitouts.exchange.tables import read_table
+from mitouts.functional.agreement import LARGEST, NUM_BOOTSTRAP, Agreement, Correlation, agreement
+from mitouts.utils.arguments import at_least
+from mitouts.utils.cli import run
+from mitouts.visualization.agreement_plots import plot_agreement
+
+MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not available'})
+NOT_AVAILABLE = 'not available'
+
+
+class Columns(NamedTuple):
+    """The rows that have both values.
+
+    Attributes:
+        x: ``(N,)`` float64.
+        y: ``(N,)`` float64.
+        group: ``(N,)`` text; empty without ``--by``.
+        num_missing: Rows that have not.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    group: np.ndarray
+    num_missing: int
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    columns = read_columns(args.table, args.x, args.y, args.by)
+    overall = agreement(columns.x, columns.y, num_bootstrap=args.num_bootstrap, seed=args.seed)
+    rows = [('all', overall)]
+    if args.by:
+        for name in np.unique(columns.group).tolist():
+            members = columns.group == name
+            pairs = columns.x[members], columns.y[members]
+            rows.append((name, agreement(*pairs, num_bootstrap=args.num_bootstrap, seed=args.seed)))
+    result: dict[str, Any] = {
+        'table': args.table.name,
+        'x': args.x,
+        'y': args.y,
+        'n_missing': columns.num_missing,
+        'num_bootstrap': args.num_bootstrap,
+        'seed': args.seed,
+        **overall.to_dict(),
+    }
+    if args.by:
+        result |= {'by': args.by, 'groups': {name: scores.to_dict() for name, scores in rows[1:]}}
+    if args.plot:
+        plot_agreement(columns.x, columns.y, overall, args.plot, x_name=args.x, y_name=args.y, title=args.table.name)
+    if args.out:
+        write_json(args.out, result)
+    print_table(args, rows, columns.num_missing)
+    Console(soft_wrap=True).print_json(data=result)
+    return 0
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('table', type=Path, metavar='TABLE.csv', help='one line a slide, with a header')
+    parser.add_argument('--x', required=True, metavar='COL', help='column of the reference')
+    parser.add_argument('--y', required=True, metavar='COL', help='column of the prediction')
+    parser.add_argument('--by', metavar='COL', help='add a block for each value of this column, such as the scanner')
+    parser.add_argument('--out', type=Path, metavar='OUT.json', help='where the JSON goes as well')
+    parser.add_argument('--plot', type=Path, metavar='OUT.png', help='scatter plot beside a Bland-Altman plot')
+    parser.add_argument(
+        '--num-bootstrap',
+        type=at_least(0),
+        default=NUM_BOOTSTRAP,
+        metavar='N',
+        help=f'replicates of the bootstrap intervals, 0 for none (default: {NUM_BOOTSTRAP})',
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the replicates (default: 0)')
+    args = parser.parse_args()
+    if args.plot and args.plot.suffix.lower() != '.png':
+        parser.error(f'--plot writes PNG, found {args.plot.name}')
+    return args
+
+
+def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
+    """Read two columns of numbers, and one of groups.
+
+    Args:
+        path: CSV file.
+        x: Name of a column.
+        y: Name of a column.
+        by: Name of a column.
+
+    Raises:
+        AnnotationError: The file is no such table, lacks a column, or a cell is neither empty nor a finite number.
+    """
+    table = read_table(path)
+    wanted = [table.index(name) for name in (x, y, *([by] if by else []))]
+    values: list[tuple[float, float]] = []
+    groups, num_missing = [], 0
+    for line, cells in zip(table.lines, table.rows):
+        first, second = (_number(path, line, table.names[index], cells[index]) for index in wanted[:2])
+        if first is None or second is None:
+            num_missing += 1
+            continue
+        values.append((first, second))
+        groups.append(cells[wanted[2]] if by else '')
+    numbers = np.array(values, dtype=np.float64).reshape(-1, 2)
+    return Columns(numbers[:, 0], numbers[:, 1], np.array(groups, dtype=str), num_missing)
+
+
+def print_table(args: argparse.Namespace, rows: Sequence[tuple[str, Agreement]], num_missing: int) -> None:
+    """Print one line a group to stderr."""
+    table = Table(title=escape(f'{args.y} (y) against {args.x} (x)'), box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+    table.add_column(escape(args.by or ''))
+    headings = 'n', 'Pearson r\n95% CI', 'Spearman rho\n95% CI', 'Bias y - x\n95% limits', 'Line'
+    for heading in headings:
+        table.add_column(heading, justify='right')
+    for name, result in rows:
+        table.add_row(escape(name), *_cells(result))
+        table.add_section()
+    table.caption = 'intervals: Fisher z; those of the bootstrap are in the JSON'
+    if num_missing:
+        table.caption += f'\n{num_missing} slide(s) without one of the values left out'
+    Console(stderr=True).print(table)
+
+
+def _number(path: Path, line: int, column: str, cell: str) -> float | None:
+    """The number in a cell, or None where it is missing."""
+    text = cell
+    if text.lower() in MISSING:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    # float() reads 1_000 as well; no spreadsheet writes it.
+    if not abs(value) <= LARGEST or '_' in text:
+        shown = text if len(text) <= 40 else text[:40] + '...'
+        hint = '; write decimals with a point' if ',' in text else ''
+        raise AnnotationError(f'{path}: line {line}, column {column!r}: expected a number, found {shown!r}{hint}')
+    return value
+
+
+def _cells(result: Agreement) -> list[str]:
+    limits, line = result.bland_altman, result.line
+    return [
+        str(result.n),
+        _correlation(result.pearson),
+        _correlation(result.spearman),
+        NOT_AVAILABLE if limits is None else f'{limits.bias:.4g}\n{limits.limits[0]:.4g} to {limits.limits[1]:.4g}',
+        NOT_AVAILABLE if line is None else f'{line.slope:.3g} x\n{line.intercept:+.3g}',
+    ]
+
+
+def _correlation(value: Correlation) -> str:
+    if value.value is None:
+        return NOT_AVAILABLE
+    interval = NOT_AVAILABLE if value.ci95_fisher is None else '{:.3f} to {:.3f}'.format(*value.ci95_fisher)
+    return f'{value.value:.3f}\n{interval}'
+
+
+if __name__ == '__main__':
+    run(main)

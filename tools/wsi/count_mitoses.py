@@ -1,0 +1,259 @@
+"""Count mitotic figures on whole slides: mitotic activity index, per mm2, per 10 fields, and the hottest region.
+
+    python tools/wsi/count_mitoses.py slide.svs --checkpoint best.pth --out counts
+    python tools/wsi/count_mitoses.py cohort.csv --checkpoint best.pth --tissue tissue.pth --out counts --resume
+    torchrun --nproc_per_node 4 --max-restarts 3 tools/wsi/count_mitoses.py slides --checkpoint best.pth --resume
+
+Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
+overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason. With --resume, finished
+slides are left alone and a slide that was interrupted goes on with its next band of tiles. For research use only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+import mitouts
+from mitouts.engine.memory import keep_freed_memory
+from mitouts.errors import ConfigError, MitoutsError
+from mitouts.exchange.regions import read_regions
+from mitouts.functional.counting import FIELD_DIAMETER_MM
+from mitouts.inference import Localizer
+from mitouts.inference.cohort import (
+    WORK_NAME,
+    CohortSlide,
+    Outcome,
+    count_cohort,
+    find_slides,
+    outcomes,
+    share_out,
+    write_counts,
+)
+from mitouts.inference.slide import SlideLocalizer, SlideOptions
+from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_report
+from mitouts.inference.slide_report import write_report
+from mitouts.inference.tissue import TissueSegmenter
+from mitouts.slides import open_slide
+from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.cli import run
+from mitouts.utils.files import file_sha256
+
+FAILED = 1
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    slides, notes = find_slides(args.slides)
+    for note in notes:
+        console.print(f'- {note}', markup=False)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if not args.resume and (args.out / 'counts.csv').exists():
+        raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
+    counter = Counter(args, console, device_of(args.device))
+    count_cohort(
+        share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=args.resume, told=counter.tell
+    )
+    found = outcomes(slides, args.out)
+    table, _ = write_counts(found, args.out)
+    if rank == 0:
+        console.print(summary(found))
+    console.print(f'written to {table}', markup=False)
+    own = {slide.name for slide in share_out(slides, rank, ranks)}
+    return FAILED if any(outcome.reason for outcome in found if outcome.slide.name in own) else 0
+
+
+class Counter:
+    """Counts one slide after the other with the models of the command line, and says how far it is."""
+
+    def __init__(self, args: argparse.Namespace, console: Console, device: str) -> None:
+        self.args = args
+        self.console = console
+        if device == 'cpu':
+            keep_freed_memory()
+        localizer = Localizer.from_checkpoint(args.checkpoint, device)
+        if args.threshold is not None:
+            localizer.model.calibration['map_threshold'] = args.threshold
+        segmenter = TissueSegmenter.from_checkpoint(args.tissue, device) if args.tissue else None
+        self.finder = SlideLocalizer(localizer, segmenter, half=args.half)
+        self.provenance = make_provenance(
+            args.checkpoint,
+            file_sha256(args.checkpoint),
+            localizer.model.calibration,
+            tissue_checkpoint=args.tissue,
+            tissue_sha256=file_sha256(args.tissue) if args.tissue else None,
+        )
+
+    def count(self, slide: CohortSlide, folder: Path) -> None:
+        """Count a slide into its folder."""
+        roi = slide.roi or self.args.roi
+        mpp = slide.mpp or self.args.mpp
+        regions = None
+        if roi is not None:
+            with open_slide(slide.path, mpp=mpp) as reader:
+                regions = read_regions(roi, reader.bounds_xy_px)
+        with Progress(*columns(), console=self.console, transient=True) as bar:
+            task = bar.add_task(slide.name, total=None, rate='')
+            show = Rate(bar, task)
+            findings = self.finder.find(
+                slide.path,
+                folder / WORK_NAME,
+                mpp=mpp,
+                regions=regions,
+                options=SlideOptions(tile_px=self.args.tile_px, workers=self.args.workers, batch=self.args.batch),
+                stamp={'checkpoint': self.provenance['checkpoint_sha256'], 'version': mitouts.__version__},
+                progress=show,
+            )
+        report = make_report(
+            findings,
+            provenance=self.provenance,
+            roi_areas_mm2=self.args.roi_mm2,
+            field_diameter_mm=self.args.field_diameter_mm,
+        )
+        write_report(report, folder)
+
+    def stamp(self, slide: CohortSlide) -> Mapping[str, Any]:
+        """All that a slide's counts depend on."""
+        stat = slide.path.stat()
+        roi = slide.roi or self.args.roi
+        return {
+            **self.provenance,
+            'version': mitouts.__version__,
+            'slide': [stat.st_size, stat.st_mtime_ns],
+            'mpp': slide.mpp or self.args.mpp,
+            'roi': None if roi is None else file_sha256(roi),
+            'roi_mm2': list(self.args.roi_mm2),
+            'field_diameter_mm': self.args.field_diameter_mm,
+        }
+
+    def tell(self, slide: CohortSlide, what: str) -> None:
+        """Say what becomes of a slide."""
+        if what != 'counting':
+            self.console.print(f'{slide.path.name}: {what}', markup=False)
+
+
+class Rate:
+    """Shows MPix, their rate and the time left; what an earlier run had done is no part of the rate."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self.bar = bar
+        self.task = task
+        self.first: float | None = None
+
+    def __call__(self, done: float, total: float) -> None:
+        task = self.bar.tasks[self.bar.task_ids.index(self.task)]
+        if self.first is None:
+            self.first = done
+        seconds = task.elapsed or 0.0
+        rate = (done - self.first) / seconds if seconds > 0 else 0.0
+        self.bar.update(self.task, completed=done, total=total, rate=f'{done:.0f}/{total:.0f} MPix {rate:.2f}/s')
+
+
+def columns() -> tuple[Any, ...]:
+    """Columns of the progress bar."""
+    return (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        TextColumn('{task.fields[rate]}'),
+        TimeElapsedColumn(),
+        TextColumn('left'),
+        TimeRemainingColumn(),
+    )
+
+
+def device_of(name: str) -> str:
+    """The device of this process: each of several takes a GPU of its own.
+
+    Raises:
+        ConfigError: CUDA is asked for and there is none.
+    """
+    if name != 'cuda':
+        return name
+    if not torch.cuda.is_available():
+        raise ConfigError('--device cuda: no GPU is visible; use --device cpu')
+    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
+
+
+def summary(found: list[Outcome]) -> Table:
+    """Table of all slides."""
+    table = Table(title='for research use only')
+    table.add_column('slide')
+    for name in ('figures', 'MAI', 'per mm2 (95% interval)', 'tumour, mm2'):
+        table.add_column(name, justify='right')
+    table.add_column('remark')
+    for outcome in found:
+        name = outcome.slide.path.name
+        if outcome.report is None:
+            table.add_row(name, '', '', '', '', outcome.reason or 'not counted yet', style='red')
+            continue
+        counts = outcome.report['counts']
+        density = (
+            ''
+            if counts['per_mm2'] is None
+            else '{:.1f} ({:.1f} to {:.1f})'.format(counts['per_mm2'], *counts['per_mm2_ci95'])
+        )
+        remarks = [counts['excluded_because'] or '']
+        if counts['unreadable_mm2']:
+            remarks.append(f'{counts["unreadable_mm2"]:.2f} mm2 could not be read')
+        mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
+        remark = '; '.join(remark for remark in remarks if remark)
+        table.add_row(name, str(counts['count']), mai, density, f'{counts["tumour_mm2"]:.2f}', remark)
+    return table
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'slides',
+        type=Path,
+        metavar='SLIDE_OR_DIR_OR_LIST',
+        help='a slide, a folder of slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
+    )
+    parser.add_argument('--checkpoint', type=Path, required=True, help='model that finds the figures')
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument('--tissue', type=Path, metavar='CHECKPOINT', help='tissue model that says where tumour is')
+    where.add_argument('--roi', type=Path, metavar='GEOJSON', help='polygons in which figures are counted, instead')
+    parser.add_argument('--mpp', type=positive, help='um per pixel of level 0, where a slide does not say it')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/wsi'), help='results (default: work_dirs/wsi)')
+    parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
+    parser.add_argument('--threshold', type=float, help="cut of the score map instead of the checkpoint's own")
+    parser.add_argument(
+        '--roi-mm2',
+        type=positive,
+        nargs='+',
+        default=list(ROI_AREAS_MM2),
+        metavar='AREA',
+        help='areas of the hottest regions (default: 1.59 2.0 2.37)',
+    )
+    parser.add_argument(
+        '--field-diameter-mm',
+        type=positive,
+        default=FIELD_DIAMETER_MM,
+        help=f'diameter of a high-power field (default: {FIELD_DIAMETER_MM})',
+    )
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda')
+    parser.add_argument('--half', action='store_true', help='float16, on a GPU')
+    parser.add_argument(
+        '--workers', type=at_least(1), default=min(os.cpu_count() or 1, 4), help='threads that read tiles'
+    )
+    parser.add_argument('--batch', type=at_least(1), default=1, help='tiles that go through the network together')
+    parser.add_argument('--tile-px', type=at_least(64), help='side of a tile (default: what the memory allows)')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+    run(main)

@@ -1,0 +1,134 @@
+"""Count a cohort by a protocol of configs/mai and correlate it with its reference: all steps with one command.
+
+    python tools/wsi/run_protocol.py configs/mai/ccmct_mel.py --out work_dirs/ccmct_mel
+    python tools/wsi/run_protocol.py configs/mai/suh.py --out work_dirs/suh --resume \\
+        --cfg-options count.slides=cohort.csv count.checkpoint=best.pth count.tissue=tissue.pth
+
+OUT gets counts/ (a folder a slide, counts.csv), reference.csv where the protocol has a reference region, agreement.json
+and .png, and protocol.json with the results of all steps. Under torchrun the processes share the slides out and stop
+when these are counted; the same command without torchrun, with --resume, does the rest. Exit code 1: a slide failed.
+For research use only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+import mitouts
+from mitouts.engine.config import load_config
+from mitouts.exchange.coco import read_json, write_json
+from mitouts.inference.cohort import TABLE_STEM
+from mitouts.inference.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Step, plan, read_protocol
+from mitouts.inference.slide_counts import RESEARCH_USE
+from mitouts.utils.arguments import at_least
+from mitouts.utils.cli import run
+
+FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
+RESULT_NAME = 'protocol.json'
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    config = load_config(args.config, args.cfg_options)
+    protocol = read_protocol(config)
+    given = {key: getattr(args, key) for key in FORWARDED}
+    steps = plan(protocol, args.out, given, resume=args.resume)
+    is_shared = int(os.environ.get('WORLD_SIZE', 1)) > 1
+    codes = []
+    for step in steps[:1] if is_shared else steps:
+        console.print(f'{step.name}: {shlex.join([step.file, *step.arguments])}', markup=False)
+        codes.append(call(step))
+        # What an earlier run found is no result of this one.
+        (args.out / RESULT_NAME).unlink(missing_ok=True)
+    if is_shared:
+        console.print('counted; the same command without torchrun, with --resume, does the rest')
+        return max(codes)
+    result = gather(args.config, protocol, args.out, steps)
+    write_json(args.out / RESULT_NAME, result)
+    if 'paper' in protocol:
+        console.print(f'the paper: {in_words(protocol["paper"])}', markup=False)
+    console.print(f'written to {args.out / RESULT_NAME}', markup=False)
+    return max(codes)
+
+
+def call(step: Step) -> int:
+    """Run a tool in this process; its errors are raised."""
+    path = Path(__file__).resolve().with_name(step.file)
+    name = f'mitouts_tool_{path.stem}'
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    before = sys.argv
+    try:
+        # Dataclasses look their module up by name.
+        sys.modules[name] = module
+        sys.argv = [str(path), *step.arguments]
+        spec.loader.exec_module(module)
+        return module.main()
+    finally:
+        sys.argv = before
+        del sys.modules[name]
+
+
+def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Sequence[Step]) -> dict[str, Any]:
+    """The results of all steps as one document."""
+    results: dict[str, Any] = {
+        'protocol': config.stem,
+        'software': f'mitouts {mitouts.__version__}',
+        'use': RESEARCH_USE,
+        'config': dict(protocol),
+        'commands': {step.name: [step.file, *step.arguments] for step in steps},
+        'count': read_json(out / COUNTS_DIR / f'{TABLE_STEM}.json'),
+    }
+    if 'reference' in protocol:
+        results['reference'] = read_json(out / f'{REFERENCE_STEM}.json')
+    return {**results, 'correlate': read_json(out / f'{AGREEMENT_STEM}.json')}
+
+
+def in_words(paper: Mapping[str, Any]) -> str:
+    """What a publication reports, in a line."""
+    parts = []
+    for key, label in (('pearson', 'Pearson r'), ('spearman', 'Spearman rho')):
+        if paper.get(key) is not None:
+            interval = paper.get(f'{key}_ci95')
+            between = '' if interval is None else ' ({:.3f} to {:.3f})'.format(*interval)
+            parts.append(f'{label} {paper[key]:.3f}{between}')
+    if paper.get('slides') is not None:
+        parts.append(f'{paper["slides"]} slides')
+    return ', '.join(parts)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol of configs/mai')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='results of all steps')
+    parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, such as count.checkpoint=best.pth'
+    )
+    counting = parser.add_argument_group('options of count_mitoses.py; they do not change the counts')
+    counting.add_argument('--device', help='cpu or cuda')
+    counting.add_argument('--half', action='store_true', default=None, help='float16, on a GPU')
+    counting.add_argument('--workers', type=at_least(1), help='threads that read tiles')
+    counting.add_argument('--batch', type=at_least(1), help='tiles that go through the network together')
+    counting.add_argument('--tile-px', type=at_least(64), help='side of a tile')
+    return parser.parse_args()
+
+
+if __name__ == '__main__':
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+    run(main)
