@@ -59,7 +59,7 @@ def save_checkpoint(path: Path, model: WSSLocalizer, backbone: str = 'lite0') ->
 def spread_scores(model: WSSLocalizer, tile: np.ndarray) -> None:
     """Rescale the classifier so that a tenth of the scores on a tile is above 0.5 and they are spread out."""
     dense = DenseModel(model)
-    inside = slice(dense.margin, -dense.margin)
+    inside = slice(dense.margin.before, -dense.margin.after)
     scores = dense(tile[None])[0, inside, inside].astype(float)
     logits = np.log(scores / (1 - scores))
     with torch.no_grad():

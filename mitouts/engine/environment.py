@@ -22,6 +22,11 @@ PACKAGES = (
     'opencv-python-headless',
     'pycocotools',
     'efficientnet-lite-pytorch',
+    'monai',
+    'openslide-python',
+    'tifffile',
+    'imagecodecs',
+    'staintools',
 )
 
 

@@ -51,6 +51,15 @@ def feature_id(*parts: Any) -> str:
     return str(uuid.uuid5(_NAMESPACE, '\x1f'.join(map(str, parts)).encode('utf-8', 'replace').decode()))
 
 
+def class_name_of(properties: Mapping[str, Any]) -> str | None:
+    """A feature's class as QuPath shows it; derived classes have several names."""
+    classification = properties.get('classification')
+    if isinstance(classification, dict):
+        names = classification.get('names')
+        classification = ': '.join(map(str, names)) if isinstance(names, list) else classification.get('name')
+    return classification if isinstance(classification, str) and classification.strip() else None
+
+
 def point_feature(
     x: float,
     y: float,

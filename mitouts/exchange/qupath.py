@@ -46,6 +46,7 @@ from mitouts.exchange.geojson import (
     OTHER_COLOR,
     SCORE,
     ObjectType,
+    class_name_of,
     feature_collection,
     feature_id,
     from_qupath,
@@ -293,7 +294,7 @@ def _figures(
     properties = feature.get('properties') or {}
     if not isinstance(properties, dict):
         raise AnnotationError(f'{where}: expected properties as an object, found {str(properties)[:60]!r}')
-    class_name = _class_name(properties)
+    class_name = class_name_of(properties)
     category = None if class_name is None else known.get(class_name, named_category(class_name, *wanted))
     geometry = feature.get('geometry') or {}
     kind = geometry.get('type')
@@ -315,15 +316,6 @@ def _figures(
     found.new += len(points) if known else 0
     extra = {} if score is None else {'score': score}
     return [SourceFigure(file_name, x, y, category, extra) for x, y in points]
-
-
-def _class_name(properties: Mapping[str, Any]) -> str | None:
-    """The class as QuPath shows it; derived classes have several names."""
-    classification = properties.get('classification')
-    if isinstance(classification, dict):
-        names = classification.get('names')
-        classification = ': '.join(map(str, names)) if isinstance(names, list) else classification.get('name')
-    return classification if isinstance(classification, str) and classification.strip() else None
 
 
 def _score(properties: Mapping[str, Any], where: str) -> float | None:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.carried import listed
 from mitouts.exchange.conversion import check_coordinate
-from mitouts.exchange.geojson import DECIMALS, HALF_PIXEL
+from mitouts.exchange.geojson import DECIMALS, HALF_PIXEL, class_name_of
 from mitouts.exchange.qupath import MAX_FILE_BYTES
 
 Region = list[NDArray[np.float64]]
@@ -241,7 +241,7 @@ def _geometries(content: Any, where: str) -> Iterator[_Geometry]:
                 raise AnnotationError(f'{where}: expected a feature with a geometry, found {str(entry)[:60]!r}')
             # GeoJSON allows a feature without a place.
             if entry.get('geometry'):
-                waiting.append((entry['geometry'], _class_name(properties), properties.get('objectType'), where))
+                waiting.append((entry['geometry'], class_name_of(properties), properties.get('objectType'), where))
             continue
         elif 'coordinates' in entry:
             yield _Geometry(entry, class_name, object_type, where)
@@ -251,15 +251,6 @@ def _geometries(content: Any, where: str) -> Iterator[_Geometry]:
         waiting += [
             (each, class_name, object_type, f'{where}: {what} {number}') for number, each in enumerate(inside, start=1)
         ][::-1]
-
-
-def _class_name(properties: Mapping[str, Any]) -> str | None:
-    """The class as QuPath shows it; derived classes have several names."""
-    classification = properties.get('classification')
-    if isinstance(classification, dict):
-        names = classification.get('names')
-        classification = ': '.join(map(str, names)) if isinstance(names, list) else classification.get('name')
-    return classification if isinstance(classification, str) and classification.strip() else None
 
 
 def _polygons(geometry: _Geometry) -> list[Any]:

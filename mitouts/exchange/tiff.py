@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import struct
 import xml.etree.ElementTree as ElementTree
 import zlib
@@ -161,6 +162,12 @@ def _check_page(page: tifffile.TiffPage, path: str | Path) -> None:
 
 
 def _check_whole(page: tifffile.TiffPage, size: int, path: str | Path) -> None:
+    wanted = math.prod(page.chunked)
+    if len(page.dataoffsets) < wanted:
+        raise ImageError(
+            f'image {path} is broken: its header says {page.imagewidth} x {page.imagelength} px, which are {wanted} '
+            f'tiles or strips, and lists {len(page.dataoffsets)}; get the file again'
+        )
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts)]
     if page.is_memmappable:
         ends.append(page.dataoffsets[0] + page.nbytes)

@@ -29,19 +29,39 @@ class Window(NamedTuple):
     columns: int
 
 
-def margin_cells(geometry: FeatureGeometry) -> int:
-    """Cells around a tile that must be computed along and thrown away, so that padding is never seen.
+class Margin(NamedTuple):
+    """Cells that are computed around a window and thrown away, so that padding is never seen.
+
+    Attributes:
+        before: On the left and above.
+        after: On the right and below.
+    """
+
+    before: int
+    after: int
+
+    @property
+    def both(self) -> int:
+        """On both sides together."""
+        return self.before + self.after
+
+    def inner(self, cells: int) -> slice:
+        """The kept ones of ``cells + both`` cells."""
+        return slice(self.before, self.before + cells)
+
+
+def margin_cells(geometry: FeatureGeometry) -> Margin:
+    """The margin that a network needs.
 
     The first cell that is kept sees ``receptive_radius_px`` to the left of its centre, the last one as far to the
-    right of its own.
+    right of its own; a cell's centre is not the centre of its pixels, so the sides differ.
     """
-    reach = geometry.receptive_radius_px
-    before = reach - geometry.center_offset_px
-    after = geometry.center_offset_px + reach - (geometry.stride - 1)
-    return max(0, int(np.ceil(max(before, after) / geometry.stride)))
+    before = geometry.receptive_radius_px - geometry.center_offset_px
+    after = geometry.center_offset_px + geometry.receptive_radius_px - (geometry.stride - 1)
+    return Margin(*(max(0, int(np.ceil(reach / geometry.stride))) for reach in (before, after)))
 
 
-def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: int) -> list[list[Window]]:
+def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin) -> list[list[Window]]:
     """Cover the needed cells with windows, so that little is computed in vain.
 
     What is needed is cut into equal windows of at most ``max_cells``, each is shrunk, and halved wherever its halves
@@ -78,9 +98,9 @@ def _equal_parts(first: int, length: int, longest: int) -> list[tuple[int, int]]
     return [(int(begin), int(end - begin)) for begin, end in itertools.pairwise(edges)]
 
 
-def _divide(needed: NDArray[np.bool_], window: Window, margin: int) -> list[Window]:
+def _divide(needed: NDArray[np.bool_], window: Window, margin: Margin) -> list[Window]:
     half = max(window.rows, window.columns) // 2
-    if half <= margin:
+    if half <= margin.both // 2:
         return [window]
     if window.rows >= window.columns:
         parts = [window._replace(rows=half), window._replace(row=window.row + half, rows=window.rows - half)]
@@ -105,5 +125,5 @@ def _shrink(needed: NDArray[np.bool_], window: Window) -> Window | None:
     )
 
 
-def _cost(window: Window, margin: int) -> int:
-    return (window.rows + 2 * margin) * (window.columns + 2 * margin) + _COST_OF_A_WINDOW
+def _cost(window: Window, margin: Margin) -> int:
+    return (window.rows + margin.both) * (window.columns + margin.both) + _COST_OF_A_WINDOW

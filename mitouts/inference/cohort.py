@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class CohortSlide:
         mpp: Micrometres per pixel, where the list says it.
         roi: Polygons that it is counted in, where the list names a file.
         columns: Further columns of the list, such as the pathologist's MAI.
+        fault: What is wrong with its line of the list; it fails with that, and the other slides are counted.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class CohortSlide:
     mpp: float | None = None
     roi: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,21 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
         AnnotationError: There is no slide, or a list that cannot be read.
     """
     entries: list[tuple[Path, dict[str, str]]]
+    if not source.exists():
+        raise AnnotationError(f'{source}: no such file or folder; expected a slide, a folder, or a list of slides')
     if source.is_dir():
-        entries = [
-            (path, {}) for path in sorted(source.iterdir()) if path.is_file() and path.suffix.lower() in SUFFIXES
-        ]
+        entries = [(path, {}) for path in sorted(source.iterdir()) if _is_slide(path)]
         if not entries:
             raise AnnotationError(f'{source} holds no slide; expected files that end in {", ".join(SUFFIXES)}')
     elif source.suffix.lower() == '.csv':
         entries = _listed(read_table(source))
     elif source.suffix.lower() == '.txt':
-        lines = [line.strip() for line in source.read_text(encoding='utf-8').splitlines()]
+        try:
+            lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines()]
+        except UnicodeDecodeError as error:
+            raise AnnotationError(
+                f'{source} is not UTF-8 text ({error.reason} at byte {error.start}); save the list as text in UTF-8'
+            ) from error
         entries = [(source.parent / line, {}) for line in lines if line and not line.startswith('#')]
         if not entries:
             raise AnnotationError(f'{source} names no slide')
@@ -129,33 +137,40 @@ def count_cohort(
     for slide in slides:
         folder = out / slide.name
         try:
+            if slide.fault is not None:
+                raise AnnotationError(slide.fault)
             wanted = json.loads(json.dumps(stamp(slide)))
             if resume and is_done(folder, wanted):
+                (folder / FAILURE_NAME).unlink(missing_ok=True)
                 _tell(told, slide, 'finished before')
                 continue
             _begin(folder, wanted, keep=resume)
             _tell(told, slide, 'counting')
             count(slide, folder)
         except SURVIVED as error:
-            reason = str(error) or type(error).__name__
+            reason = _reason(error)
             with contextlib.suppress(OSError):
                 write_json(folder / FAILURE_NAME, {'slide': str(slide.path), 'reason': reason})
             _tell(told, slide, f'failed: {reason}')
         else:
+            (folder / FAILURE_NAME).unlink(missing_ok=True)
             shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
             _tell(told, slide, 'done')
 
 
 def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
-    """What has become of the slides so far."""
+    """What has become of the slides so far.
+
+    A slide that was counted and could not be looked at in a later run has failed; its report stays for the next one.
+    """
     found = []
     for slide in slides:
         folder = out / slide.name
         report = reason = None
-        if (folder / REPORT_NAME).is_file():
-            report = read_json(folder / REPORT_NAME)
-        elif (folder / FAILURE_NAME).is_file():
+        if (folder / FAILURE_NAME).is_file():
             reason = str(read_json(folder / FAILURE_NAME).get('reason'))
+        elif (folder / REPORT_NAME).is_file():
+            report = read_json(folder / REPORT_NAME)
         found.append(Outcome(slide, report, reason))
     return found
 
@@ -190,18 +205,23 @@ def _tell(told: Told | None, slide: CohortSlide, what: str) -> None:
 
 def is_done(folder: Path, stamp: Mapping[str, Any]) -> bool:
     """Whether a slide's folder holds a report that was made with this stamp."""
-    if not (folder / REPORT_NAME).is_file() or not (folder / STAMP_NAME).is_file():
-        return False
-    return read_json(folder / STAMP_NAME) == stamp
+    return (folder / REPORT_NAME).is_file() and _has_stamp(folder, stamp)
+
+
+def _has_stamp(folder: Path, stamp: Mapping[str, Any]) -> bool:
+    with contextlib.suppress(AnnotationError):
+        return bool(read_json(folder / STAMP_NAME) == stamp)
+    return False
 
 
 def _begin(folder: Path, stamp: Mapping[str, Any], *, keep: bool) -> None:
     """Take away what an earlier run left, unless it is the same one and goes on."""
     folder.mkdir(parents=True, exist_ok=True)
-    same = (folder / STAMP_NAME).is_file() and read_json(folder / STAMP_NAME) == stamp
-    for name in (REPORT_NAME, FAILURE_NAME):
-        (folder / name).unlink(missing_ok=True)
-    if not (keep and same):
+    (folder / REPORT_NAME).unlink(missing_ok=True)
+    # A process that was killed while it wrote has left these.
+    for aside in folder.glob('.*.tmp'):
+        aside.unlink(missing_ok=True)
+    if not (keep and _has_stamp(folder, stamp)):
         shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
         write_json(folder / STAMP_NAME, stamp)
 
@@ -223,41 +243,53 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
     slides: list[CohortSlide] = []
     notes: list[str] = []
     seen: dict[Path, Path] = {}
-    names: set[str] = set()
+    names = {f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'}
     for path, cells in entries:
         resolved = path.resolve()
         if resolved in seen:
             notes.append(f'{path} is the same slide as {seen[resolved]} and is counted once')
             continue
         seen[resolved] = path
-        name = path.stem
+        # '...tif' would have its results in the folder above.
+        stem = name = path.stem.lstrip('.') or 'slide'
         number = 2
         while name.lower() in names:
-            name, number = f'{path.stem}-{number}', number + 1
+            name, number = f'{stem}-{number}', number + 1
         names.add(name.lower())
         source = cells.pop(' list', '')
         cells.pop('slide', None)
-        mpp, roi = cells.pop('mpp', ''), cells.pop('roi', '')
+        text, roi = cells.pop('mpp', ''), cells.pop('roi', '')
+        mpp = _positive(text)
+        fault = f'{source}: mpp of {path.name}: expected micrometres per pixel, found {text!r}'
         slides.append(
             CohortSlide(
                 path,
                 name,
-                mpp=_positive(mpp, f'{source}: mpp of {path.name}') if mpp else None,
+                mpp=mpp,
                 roi=Path(source).parent / roi if roi else None,
                 columns=cells,
+                fault=fault if text and mpp is None else None,
             )
         )
     return slides, notes
 
 
-def _positive(text: str, where: str) -> float:
-    try:
+def _positive(text: str) -> float | None:
+    with contextlib.suppress(ValueError):
         value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float('inf'):
-        raise AnnotationError(f'{where}: expected micrometres per pixel, found {text!r}')
-    return value
+        return value if 0 < value < math.inf else None
+    return None
+
+
+def _is_slide(path: Path) -> bool:
+    # macOS leaves a '._name' beside each file on a foreign disk.
+    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith('._')
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f'{error.filename}: {error.strerror}'
+    return str(error) or type(error).__name__
 
 
 def _size(path: Path) -> int:

@@ -63,7 +63,7 @@ class DenseModel:
             tiles: Array ``(N, H, W, 3)``, RGB; sides are multiples of the stride.
 
         Returns:
-            Array ``(N, h, w)``, probabilities; the outermost ``margin`` cells have seen padding.
+            Array ``(N, h, w)``, probabilities; the outermost cells, as many as ``margin`` says, have seen padding.
         """
         # RGB of an image is channels-last already, so this is a view.
         inputs = torch.from_numpy(tiles).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
@@ -83,7 +83,7 @@ class DenseModel:
             budget_bytes = torch.cuda.mem_get_info(self.device)[0] // 3 if on_gpu else CPU_BUDGET_BYTES
         whole_px = math.isqrt(int(budget_bytes / self._bytes_per_px()))
         stride = self.geometry.stride
-        kept = min(whole_px - 2 * self.margin * stride, MAX_TILE_PX)
+        kept = min(whole_px - self.margin.both * stride, MAX_TILE_PX)
         return max(kept // stride, 4) * stride
 
     def _bytes_per_px(self) -> float:
@@ -147,7 +147,7 @@ class StripNetwork(nn.Module):
         return x.to(torch.float32).sub_(self.mean.float()).div_(self.std.float()).to(self.mean.dtype)
 
     def _in_strips(self, x: Tensor) -> Tensor:
-        stride, halo = self.front_geometry.stride, margin_cells(self.front_geometry)
+        stride, halo = self.front_geometry.stride, max(margin_cells(self.front_geometry))
         rows, step = x.shape[2] // stride, max(self.strip_px // stride, 1)
         if rows <= step:
             return self.front(self._normalized(x))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from dataclasses import dataclass
@@ -11,15 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from numpy.typing import NDArray
 
-from mitouts.engine.checkpoint import load_weights, read_checkpoint
-from mitouts.errors import AnnotationWarning, CheckpointError, ConfigError, ImageError
+from mitouts.errors import AnnotationWarning, CheckpointError, ImageError
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.points import map_to_points
+from mitouts.inference.loading import load_model, move_to
 from mitouts.models import WSSLocalizer
-from mitouts.registry import MODELS
 
 MAX_UPSAMPLING = 1.5
 
@@ -61,14 +58,8 @@ class Localizer:
                     f'the model has no {key}: it was never validated, so nothing can be counted with it. '
                     'Train it with a val_evaluator'
                 )
-        try:
-            self.device = torch.device(device)
-            self.model = model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f'device {device!r} cannot be used ({reason}): give cpu, or a GPU that is visible'
-            ) from error
+        self.model = model
+        self.device = move_to(model, device)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> Localizer:
@@ -78,24 +69,15 @@ class Localizer:
 
         Raises:
             UnknownComponentError: A component is not registered.
-            CheckpointError: Missing or broken, without a config, or without thresholds.
+            CheckpointError: Missing or broken, without a config or thresholds, or not of a localizer.
         """
-        checkpoint = read_checkpoint(path)
-        meta = checkpoint.get('meta', {})
-        if 'cfg' not in meta or not meta.get('mitouts'):
-            raise CheckpointError(
-                f'checkpoint {path} carries no {"config" if "cfg" not in meta else "thresholds"} in its meta, so it '
-                'cannot be used for counting: use best.pth of a training, or publish one with tools/publish_model.py'
-            )
-        try:
-            config = Config(json.loads(meta['cfg']))
-        except ValueError as error:
-            raise CheckpointError(
-                f'the config in checkpoint {path} is not JSON ({error}): it was saved otherwise'
-            ) from error
-        model = MODELS.build(config.model)
-        load_weights(model, checkpoint['state_dict'], path)
-        model.calibration = dict(meta['mitouts'])
+        model = load_model(
+            path,
+            WSSLocalizer,
+            expected='a localizer',
+            needs='thresholds',
+            advice='use best.pth of a training, or publish one with tools/publish_model.py',
+        )
         return cls(model, device)
 
     @property

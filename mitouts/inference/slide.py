@@ -51,7 +51,7 @@ class SlideOptions:
     tile_px: int | None = None
     workers: int = 2
     batch: int = 1
-    min_score: float = 0.05
+    min_score: float = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ class SlideLocalizer:
             regions: Polygons that take the place of the tissue model; figures are looked for inside.
             options: How.
             stamp: Further things that the scores depend on, such as the checkpoint's hash.
-            progress: Told after every batch of tiles.
+            progress: Told before the first batch of tiles and after every one.
 
         Raises:
             ImageError: The slide cannot be opened, has no resolution, or would have to be enlarged too much.
@@ -229,15 +229,7 @@ class SlideLocalizer:
         regions: Sequence[Region] | None,
     ) -> tuple[NDArray[np.float64], str]:
         if regions is not None:
-            inside = np.zeros(tissue.shape, dtype=np.uint8)
-            for region in regions:
-                rings = [
-                    np.rint((np.asarray(ring) + 0.5) / cell_px - 0.5).astype(np.int32).reshape(-1, 1, 2)
-                    for ring in region
-                ]
-                one = np.zeros(tissue.shape, dtype=np.uint8)
-                cv2.fillPoly(one, rings, 1)
-                inside |= one
+            inside = _inside(regions, tissue.shape, cell_px)
             return inside.astype(np.float64), 'region'
         if self.segmenter is None:
             return tissue.astype(np.float64), 'tissue'
@@ -359,6 +351,22 @@ def _stain_tiles(
             yield view.read(x, y, _STAIN_TILE_PX, _STAIN_TILE_PX)
         except ImageError:
             view.reader.close()
+
+
+def _inside(regions: Sequence[Region], shape: tuple[int, ...], cell_px: tuple[float, float]) -> NDArray[np.uint8]:
+    """Mark the cells of regions; each is drawn on its own extent, because a file may hold thousands of small ones."""
+    inside = np.zeros(shape, dtype=np.uint8)
+    for region in regions:
+        rings = [np.rint((np.asarray(ring) + 0.5) / cell_px - 0.5).astype(np.int32) for ring in region]
+        corners = np.concatenate(rings)
+        left, top = np.maximum(corners.min(axis=0), 0).tolist()
+        right, bottom = np.maximum(corners.max(axis=0) + 1, 0).tolist()
+        part = inside[top:bottom, left:right]
+        if part.size:
+            one = np.zeros(part.shape, dtype=np.uint8)
+            cv2.fillPoly(one, [ring.reshape(-1, 1, 2) for ring in rings], 1, offset=(-left, -top))
+            part |= one
+    return inside
 
 
 def _to_level0(view: ScaledView, area: Rectangle) -> Rectangle:

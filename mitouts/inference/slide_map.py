@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.functional.lattice import Window, plan_bands
+from mitouts.functional.lattice import Margin, Window, plan_bands
 from mitouts.inference.dense import DenseModel
 from mitouts.inference.slide_tiles import Rectangle, Tile, TileReader
 from mitouts.utils.journal import Journal
@@ -62,10 +62,10 @@ def map_slide(
         stamp: All that the scores depend on; a folder with another stamp is begun again.
         tile_cells: Longest side of a tile without its margin.
         batch: Tiles of one shape that go through the network together.
-        progress: Told after every batch.
+        progress: Told before the first batch and after every one.
     """
     bands = plan_bands(needed, tile_cells, dense.margin)
-    if not (folder / MAP_NAME).exists():
+    if not _has_map(folder / MAP_NAME, needed.shape):
         (folder / JOURNAL_NAME).unlink(missing_ok=True)
     journal = Journal(folder / JOURNAL_NAME, {**stamp, 'tile_cells': tile_cells}, other='forget')
     scores = _open_map(folder / MAP_NAME, needed.shape, keep=bool(journal.steps))
@@ -74,6 +74,8 @@ def map_slide(
         total = sum(_megapixels(each, reader.stride) for band in bands for each in band)
         finished = sum(_megapixels(each, reader.stride) for number in done for each in bands[number])
         before = finished
+        if progress:
+            progress(finished, total)
         for number, band in enumerate(bands):
             if number in done:
                 continue
@@ -93,6 +95,14 @@ def map_slide(
     return SlideMap(scores, ordered, finished - before)
 
 
+def _has_map(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether there is a map of this shape; a full disk leaves half of one."""
+    try:
+        return np.lib.format.open_memmap(path, mode='r').shape == shape
+    except (OSError, ValueError):
+        return False
+
+
 def _open_map(path: Path, shape: tuple[int, ...], *, keep: bool) -> np.memmap:
     path.parent.mkdir(parents=True, exist_ok=True)
     if keep:
@@ -107,10 +117,9 @@ def _batches(tiles: Iterator[Tile], batch: int) -> Iterator[Sequence[Tile]]:
             yield group
 
 
-def _put(scores: NDArray[np.float32], scored: NDArray[np.float32], window: Window, margin: int) -> None:
-    rows, columns = slice(margin, margin + window.rows), slice(margin, margin + window.columns)
+def _put(scores: NDArray[np.float32], scored: NDArray[np.float32], window: Window, margin: Margin) -> None:
     at = scores[window.row : window.row + window.rows, window.column : window.column + window.columns]
-    at[...] = scored[rows, columns]
+    at[...] = scored[margin.inner(window.rows), margin.inner(window.columns)]
 
 
 def _megapixels(window: Window, stride: int) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.functional.lattice import Window
+from mitouts.functional.lattice import Margin, Window
 from mitouts.slides import ScaledView
+from mitouts.slides.image_reader import ImageReader
 from mitouts.stain import Fit, Normalizer
 
 BLOCK_PX = 512
@@ -62,7 +63,7 @@ class TileReader:
         self,
         view: ScaledView,
         stride: int,
-        margin: int,
+        margin: Margin,
         *,
         normalizer: Normalizer | None = None,
         fit: Fit | None = None,
@@ -78,13 +79,13 @@ class TileReader:
         self._opened: list[ScaledView] = []
 
     def tiles(self, windows: Sequence[Window]) -> Iterator[Tile]:
-        """Yield the tiles of windows in their order; at most two a thread wait to be taken."""
+        """Yield the tiles of windows in their order; at most one a thread waits to be taken."""
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: list[Future[Tile]] = []
             try:
                 for window in windows:
                     waiting.append(pool.submit(self.read, window))
-                    if len(waiting) > 2 * self.workers:
+                    if len(waiting) > self.workers:
                         yield waiting.pop(0).result()
                 while waiting:
                     yield waiting.pop(0).result()
@@ -95,8 +96,8 @@ class TileReader:
 
     def read(self, window: Window) -> Tile:
         """Read one tile."""
-        x, y = (window.column - self.margin) * self.stride, (window.row - self.margin) * self.stride
-        width, height = ((length + 2 * self.margin) * self.stride for length in (window.columns, window.rows))
+        x, y = (window.column - self.margin.before) * self.stride, (window.row - self.margin.before) * self.stride
+        width, height = ((length + self.margin.both) * self.stride for length in (window.columns, window.rows))
         image, unreadable = read_or_white(self._own_view(), Rectangle(x, y, width, height))
         if self.normalizer is not None and self.fit is not None:
             image = self.normalizer.apply(image, self.fit)
@@ -120,14 +121,21 @@ def read_in_bands(view: ScaledView, block_px: int = THUMBNAIL_BLOCK_PX) -> NDArr
 
     Returns:
         Array ``(height, width, 3)``, RGB.
+
+    Raises:
+        ImageError: No part of it can be read.
     """
     width, height = view.dimensions
     level0_px_per_row = width * view.downsample**2
     rows = max(1, int(BAND_PX / level0_px_per_row))
-    bands = [
-        read_or_white(view, Rectangle(0, top, width, min(rows, height - top)), block_px)[0]
-        for top in range(0, height, rows)
-    ]
+    bands, is_readable = [], False
+    for top in range(0, height, rows):
+        area = Rectangle(0, top, width, min(rows, height - top))
+        band, unreadable = read_or_white(view, area, block_px)
+        bands.append(band)
+        is_readable |= len(unreadable) < sum(1 for _ in _blocks(area, block_px))
+    if not is_readable:
+        raise ImageError(f'slide {view.reader.path}: no part of it can be read; get the file again')
     return np.concatenate(bands)
 
 
@@ -138,7 +146,13 @@ def read_or_white(
 
     Returns:
         Array ``(height, width, 3)``, RGB, and the whole blocks that could not be read.
+
+    Raises:
+        ImageError: A plain image, which is decoded whole, is broken.
     """
+    if isinstance(view.reader, ImageReader):
+        # It is decoded whole or not at all.
+        return view.read(area.x, area.y, area.width, area.height), ()
     image = _try(view, area)
     if image is not None:
         return image, ()

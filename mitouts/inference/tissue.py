@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from mitouts.engine.checkpoint import load_weights, read_checkpoint
-from mitouts.errors import CheckpointError, ConfigError, ImageError
+from mitouts.errors import CheckpointError, ImageError
+from mitouts.inference.loading import load_model, move_to
 from mitouts.models import TissueUNet
-from mitouts.registry import MODELS
 
 TUMOUR = 'tumour'
 
@@ -39,14 +36,8 @@ class TissueSegmenter:
                 f'the tissue model has no {" and no ".join(missing)}: it was never validated, or on images of several '
                 'resolutions. Train it with a val_evaluator, on images that ResampleTissue brings to one resolution'
             )
-        try:
-            self.device = torch.device(device)
-            self.model = model.to(self.device).eval()
-        except (RuntimeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise ConfigError(
-                f'device {device!r} cannot be used ({reason}): give cpu, or a GPU that is visible'
-            ) from error
+        self.model = model
+        self.device = move_to(model, device)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> TissueSegmenter:
@@ -55,27 +46,13 @@ class TissueSegmenter:
         Raises:
             CheckpointError: Missing or broken, without a config or a calibration, or not of a tissue model.
         """
-        checkpoint = read_checkpoint(path)
-        meta = checkpoint.get('meta', {})
-        if 'cfg' not in meta or not meta.get('mitouts'):
-            raise CheckpointError(
-                f'checkpoint {path} carries no {"config" if "cfg" not in meta else "calibration"} in its meta: use '
-                'best.pth of a training by a config of configs/tissue'
-            )
-        try:
-            config = Config(json.loads(meta['cfg']))
-        except ValueError as error:
-            raise CheckpointError(
-                f'the config in checkpoint {path} is not JSON ({error}): it was saved otherwise'
-            ) from error
-        if config.model.type != TissueUNet.__name__:
-            raise CheckpointError(
-                f'checkpoint {path} is of a {config.model.type}, expected a tissue model ({TissueUNet.__name__}): use '
-                'best.pth of a training by a config of configs/tissue'
-            )
-        model = MODELS.build(config.model)
-        load_weights(model, checkpoint['state_dict'], path)
-        model.calibration = dict(meta['mitouts'])
+        model = load_model(
+            path,
+            TissueUNet,
+            expected='a tissue model',
+            needs='calibration',
+            advice='use best.pth of a training by a config of configs/tissue',
+        )
         return cls(model, device)
 
     @property

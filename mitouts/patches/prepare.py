@@ -14,6 +14,7 @@ from typing import Any
 
 from mitouts.errors import MitoutsError
 from mitouts.exchange import coco
+from mitouts.exchange.provenance import read_earlier
 from mitouts.patches import worker
 from mitouts.patches.documents import TOOL, make_documents, split_names
 from mitouts.patches.images import ImagePlan, Options, plan_images
@@ -119,18 +120,8 @@ def _is_complete(out: Path, files: Mapping[str, Path], stamp: Mapping[str, Any],
     if not there and not (out / JOURNAL_NAME).exists() and any((out / 'images').glob('*')):
         raise MitoutsError(f'{out / "images"} holds files that are not of this tool; choose another --out')
     for path in there:
-        document = coco.read_json(path)
-        made = document.get('info', {}).get('mitouts', {}) if isinstance(document, dict) else {}
-        if made.get('tool') != TOOL:
-            raise MitoutsError(f'{path} was not made by this tool and is not touched; choose another --out')
-        found = made.get('arguments', {})
-        differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
-        if differing and not overwrite:
-            raise MitoutsError(
-                f'{path} was made with other arguments ({", ".join(differing)}); choose another --out or '
-                'add --overwrite'
-            )
-        complete &= not differing and all((out / image['file_name']).is_file() for image in document['images'])
+        made = read_earlier(path, TOOL, wanted, overwrite=overwrite)
+        complete &= made is not None and all((out / image['file_name']).is_file() for image in made['images'])
     if not complete and there:
         # An annotation file must never name patches that are about to change.
         for path in there:

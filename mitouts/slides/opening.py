@@ -26,6 +26,6 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
     Raises:
         ImageError: Missing, empty, broken, or neither a slide nor an image.
     """
-    kind = file_kind(Path(path))
-    reader_type = _READERS[kind] if reader is None else TASK_UTILS.get(reader)
+    # A reader that is named may know formats that nobody here does.
+    reader_type = _READERS[file_kind(Path(path))] if reader is None else TASK_UTILS.get(reader)
     return reader_type(path, mpp=mpp)

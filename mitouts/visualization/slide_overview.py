@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -31,7 +30,7 @@ from mitouts.visualization.slide_panels import (
     scale_bar,
     unreadable_entry,
 )
-from mitouts.visualization.text import draw_text, text_size
+from mitouts.visualization.text import draw_text, fit_text, fitting_length, text_size
 
 RESEARCH_USE = 'For research use only. Not for diagnosis.'
 WIDTH_PX = 1840
@@ -213,26 +212,16 @@ def wrap(text: str, size_px: float, width_px: int, *, bold: bool = False) -> lis
             line = ''
             waiting.append(word)
         else:
-            fits = max(_fitting(word, size_px, width_px, bold), 1)
+            fits = max(fitting_length(word, size_px, width_px, bold), 1)
             lines.append(word[:fits])
             waiting += [word[fits:]] if word[fits:] else []
     return [*lines, line] if line or not lines else lines
 
 
-def _fitting(text: str, size_px: float, width_px: int, bold: bool) -> int:
-    """Length of the longest beginning that is not wider than a line; text of any length is measured a few times."""
-    return bisect_right(range(1, len(text) + 1), width_px, key=lambda end: text_size(text[:end], size_px, bold)[0])
-
-
-def _shortened(text: str, size_px: float, width_px: int, *, bold: bool = False) -> str:
-    fits = _fitting(text, size_px, width_px, bold)
-    return text if fits == len(text) else text[: max(fits - 1, 0)] + '…'
-
-
 def _header(title: str, width_px: int) -> NDArray[np.uint8]:
     strip = np.full((62, width_px, 3), PAPER, np.uint8)
     notice_px = text_size(RESEARCH_USE, 17, bold=True)[0]
-    draw_text(strip, _shortened(title, 28, width_px - notice_px - _GAP_PX, bold=True), 0, 0, 28, INK, bold=True)
+    draw_text(strip, fit_text(title, 28, width_px - notice_px - _GAP_PX, bold=True), 0, 0, 28, INK, bold=True)
     draw_text(strip, RESEARCH_USE, width_px - notice_px, 9, 17, _WARNING, bold=True)
     strip[48:50] = (205, 205, 210)
     return strip
@@ -258,7 +247,7 @@ def _gallery(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
 
 def _footer(note: str, width_px: int) -> NDArray[np.uint8]:
     strip = np.full((34, width_px, 3), PAPER, np.uint8)
-    draw_text(strip, _shortened(note, 15, width_px), 0, 12, 15, FAINT_INK)
+    draw_text(strip, fit_text(note, 15, width_px), 0, 12, 15, FAINT_INK)
     return strip
 
 

@@ -5,6 +5,7 @@ The outlines come from the DejaVu Sans that matplotlib ships, so the pixels do n
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import lru_cache
 
 import cv2
@@ -100,13 +101,23 @@ def draw_text(
 
 def fit_text(text: str, size_px: float, width_px: int, bold: bool = False) -> str:
     """``text``, or its beginning with an ellipsis where the whole is wider than ``width_px``."""
-    if text_size(text, size_px, bold)[0] <= width_px:
+    if fitting_length(text, size_px, width_px, bold) == len(text):
         return text
-    for length in range(len(text) - 1, 0, -1):
-        shorter = text[:length].rstrip() + '…'
-        if text_size(shorter, size_px, bold)[0] <= width_px:
-            return shorter
-    return ''
+    # Without the space that a beginning may end with, it is no wider.
+    length = fitting_length(text, size_px, width_px, bold, end='…')
+    return text[:length].rstrip() + '…' if length else ''
+
+
+def fitting_length(text: str, size_px: float, width_px: int, bold: bool = False, end: str = '') -> int:
+    """Characters in the longest beginning that is not wider than ``width_px``, with ``end`` after it.
+
+    A few beginnings are measured, however long the text is.
+    """
+
+    def width(length: int) -> int:
+        return text_size(text[:length] + end, size_px, bold)[0]
+
+    return bisect_right(range(1, len(text) + 1), width_px, key=width)
 
 
 def _blend(image: np.ndarray, mask: np.ndarray, left: int, top: int, colour: RGB) -> None:

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from mitouts.datasets.phantom import PhantomConfig, draw_case
-from mitouts.datasets.phantom.slide import MIN_SPACING_PX, PhantomSlide
-from mitouts.datasets.phantom.slide_blocks import BLOCK_PX, HALO_PX, BlockBank, BlockKey
-from mitouts.datasets.phantom.slide_plan import SlideConfig, plan_slide, polygon_area
+from mitouts.datasets.phantom.figures import FIGURE_KINDS, FIGURE_PATCH_PX
+from mitouts.datasets.phantom.slide import MIN_SPACING_PX, PhantomSlide, _Placed
+from mitouts.datasets.phantom.slide_blocks import BLOCK_PX, HALO_PX, Block, BlockBank, BlockKey
+from mitouts.datasets.phantom.slide_plan import TUMOUR, SlideConfig, plan_slide, polygon_area
 from mitouts.datasets.phantom.slide_truth import choose_corrupt_tiles
 from mitouts.datasets.phantom.slide_writer import level_sizes, write_slide
 from mitouts.errors import ConfigError, ImageError
@@ -189,6 +190,41 @@ def test_neighbours_do_not_cut_each_other() -> None:
     assert other is not None
     # The order in which cells are laid may change the noise, and where two bodies meet.
     assert np.abs(cv2.blur(_absorbance(image) - _absorbance(other), (9, 9))).max() < 0.12
+
+
+@pytest.mark.parametrize('kind', FIGURE_KINDS)
+@pytest.mark.parametrize('site', [(58, 58), (BLOCK_PX - 59, 200), (300, BLOCK_PX - 59)])
+def test_a_figure_near_the_border_of_a_block_is_the_one_in_its_middle(
+    slide: PhantomSlide, site: tuple[int, int], kind: str
+) -> None:
+    planes = np.full((2, BLOCK_PX + 2 * HALO_PX, BLOCK_PX + 2 * HALO_PX), 0.25, dtype=np.float16)
+    image = np.zeros((BLOCK_PX, BLOCK_PX, 3), dtype=np.uint8)
+    block = Block(planes[0], planes[1], image, np.zeros((0, 2), dtype=np.int64))
+    shown = []
+    for x, y in (site, (256, 256)):
+        placed = _Placed((x, y), kind, True, 3)
+        drawn = image.copy()
+        slide._insert(drawn, block, placed, [placed])
+        half = FIGURE_PATCH_PX // 2
+        shown.append(drawn[y - half : y + half + 1, x - half : x + half + 1])
+        assert np.all(shown[-1].any(axis=2))
+    np.testing.assert_array_equal(*shown)
+
+
+def test_a_block_with_cells_is_its_stains_with_the_cells_looked_at_as_a_whole() -> None:
+    crowded = PhantomSlide(replace(FULL, figures_per_mm2=250, hotspot_figures_per_mm2=250), 5)
+    blocks = [place for place in crowded._placed if crowded._kinds[place] == TUMOUR]
+    assert len(blocks) >= 3
+    for row, column in blocks:
+        key = crowded._key(row, column, False)
+        block = crowded._bank.block(key)
+        planes = block.hematoxylin.astype(np.float32), block.eosin.astype(np.float32)
+        for cell in crowded._placed[row, column]:
+            crowded._draw(cell).lay_over(*planes, *(v + HALO_PX for v in cell.site))
+        whole = crowded._bank.look(*planes, crowded._bank.noise(key))[HALO_PX:-HALO_PX, HALO_PX:-HALO_PX]
+        # Only the noise may differ.
+        difference = _absorbance(crowded._show(row, column)) - _absorbance(whole)
+        assert np.abs(cv2.blur(difference, (9, 9))).max() < 0.12
 
 
 def test_a_coarser_slide_has_the_same_physical_size() -> None:

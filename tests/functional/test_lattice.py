@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.functional.lattice import margin_cells, plan_bands
+from mitouts.functional.lattice import Margin, margin_cells, plan_bands
 
 
 @given(
@@ -14,7 +14,7 @@ from mitouts.functional.lattice import margin_cells, plan_bands
     shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     share=st.sampled_from([0.0, 0.02, 0.3, 1.0]),
     max_cells=st.integers(1, 50),
-    margin=st.integers(0, 6),
+    margin=st.builds(Margin, st.integers(0, 6), st.integers(0, 6)),
 )
 def test_every_needed_cell_is_in_one_window(seed, shape, share, max_cells, margin):
     needed = np.random.default_rng(seed).random(shape) < share
@@ -36,17 +36,17 @@ def test_every_needed_cell_is_in_one_window(seed, shape, share, max_cells, margi
 
 
 def test_full_slide_is_cut_into_the_largest_windows():
-    assert [len(band) for band in plan_bands(np.ones((100, 100), bool), 50, 5)] == [2, 2]
+    assert [len(band) for band in plan_bands(np.ones((100, 100), bool), 50, Margin(5, 5))] == [2, 2]
 
 
 def test_two_far_specks_are_two_small_windows():
     needed = np.zeros((100, 100), bool)
     needed[3, 4] = needed[95, 90] = True
-    assert plan_bands(needed, 200, 5) == [[(3, 4, 1, 1), (95, 90, 1, 1)]]
+    assert plan_bands(needed, 200, Margin(5, 5)) == [[(3, 4, 1, 1), (95, 90, 1, 1)]]
 
 
 def test_parts_are_of_one_size_rather_than_a_large_and_a_small_one():
-    (band,) = plan_bands(np.ones((30, 60), bool), 50, 5)
+    (band,) = plan_bands(np.ones((30, 60), bool), 50, Margin(5, 5))
     assert [window.columns for window in band] == [30, 30]
 
 
@@ -55,10 +55,10 @@ def test_margin_holds_what_the_outermost_cells_see(stride, offset, radius):
     geometry = FeatureGeometry(stride, offset, radius)
     margin = margin_cells(geometry)
     first, last = 7, 12
-    begin, end = (first - margin) * stride, (last + 1 + margin) * stride - 1
-    assert begin <= geometry.cell_to_px(np.array(first)) - radius
-    assert end >= geometry.cell_to_px(np.array(last)) + radius
-    if margin:
-        begin, end = begin + stride, end - stride
-        enough = begin <= first * stride + offset - radius and end >= last * stride + offset + radius
-        assert not enough
+    begin, end = (first - margin.before) * stride, (last + 1 + margin.after) * stride - 1
+    leftmost, rightmost = geometry.cell_to_px(np.array([first, last])) + [-radius, radius]
+    assert begin <= leftmost
+    assert end >= rightmost
+    # One cell less would not be enough.
+    assert margin.before == 0 or begin + stride > leftmost
+    assert margin.after == 0 or end - stride < rightmost

@@ -85,8 +85,6 @@ def test_same_slide_twice_is_counted_once_and_same_names_have_folders_of_their_o
     [
         ('name\n1.svs\n', "has no column 'slide'"),
         ('slide\n', 'names no slide'),
-        ('slide,mpp\n1.svs,many\n', "mpp of 1.svs: expected micrometres per pixel, found 'many'"),
-        ('slide,mpp\n1.svs,-1\n', "found '-1'"),
         ('slide,mpp\n,0.25\n', 'line 2 names no slide'),
     ],
 )
@@ -185,3 +183,12 @@ def test_column_of_the_list_with_the_name_of_a_count_keeps_its_values(tmp_path: 
     assert [row[read.index('mai')] for row in read.rows] == ['0.5', '']
     assert [row[read.index('site')] for row in read.rows] == ['X', 'Y']
     assert [row[read.index('status')] for row in read.rows] == ['counted', 'not counted yet']
+
+
+@pytest.mark.parametrize('text', ['many', '-1', '0', '1e999'])
+def test_slide_with_a_bad_resolution_is_faulty_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'cohort.csv').write_text(f'slide,mpp\n1.svs,{text}\n2.svs,0.5\n')
+    (first, second), _ = find_slides(tmp_path / 'cohort.csv')
+    assert f'found {text!r}' in str(first.fault)
+    assert first.mpp is None
+    assert (second.mpp, second.fault) == (0.5, None)

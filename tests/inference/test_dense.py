@@ -25,12 +25,12 @@ def test_dense_map_is_the_score_map_of_the_model(backbone):
 def test_margin_is_all_that_padding_reaches(backbone):
     dense = DenseModel(make_model(backbone))
     stride, margin = dense.geometry.stride, dense.margin
-    cells = 2 * margin + 3
+    cells = margin.both + 3
     image = random_tile((cells + 4) * stride, (cells + 6) * stride)
     whole = dense(image[None])[0]
     part = dense(image[None, 2 * stride : (2 + cells) * stride, 3 * stride : (3 + cells) * stride])[0]
-    inner = slice(margin, cells - margin)
-    expected = whole[2 + margin : 2 + cells - margin, 3 + margin : 3 + cells - margin]
+    inner = margin.inner(3)
+    expected = whole[2 + margin.before :, 3 + margin.before :][:3, :3]
     np.testing.assert_allclose(part[inner, inner], expected, atol=1e-5)
 
 

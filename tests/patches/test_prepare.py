@@ -249,7 +249,7 @@ def test_complete_output_is_left_alone_and_missing_patches_are_made_again(source
 def test_other_arguments_need_overwrite_and_leave_nothing_behind(source: Path, tmp_path: Path) -> None:
     _run(source, tmp_path / 'out')
     other = replace(SMALL, stride_px=50)
-    with pytest.raises(MitoutsError, match=r'other arguments \(stride_px\).*--overwrite'):
+    with pytest.raises(MitoutsError, match=r'other arguments: stride_px 100 \(now 50\); .*--overwrite'):
         _run(source, tmp_path / 'out', other)
     _run(source, tmp_path / 'out', other, overwrite=True)
     _run(source, tmp_path / 'fresh', other)

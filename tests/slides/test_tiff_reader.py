@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.slides import TiffReader
+from mitouts.slides import TiffReader, open_slide
 
 WIDTH, HEIGHT = 500, 360
 TILED: dict[str, Any] = {'tile': (64, 48)}
@@ -306,3 +306,12 @@ def test_pixels_that_are_not_square_are_an_error_unless_the_resolution_is_given(
     with pytest.raises(ImageError, match=r'a\.tif has pixels of 0\.25 x 0\.5 um: expected square ones'):
         _ = reader.mpp
     assert TiffReader(Path(path), mpp=0.4).mpp == 0.4
+
+
+def test_header_that_claims_more_than_the_file_lists_is_refused(tmp_path):
+    path = tmp_path / 'huge.tif'
+    tifffile.imwrite(path, np.zeros((128, 128, 3), np.uint8), photometric='rgb', tile=(64, 64), compression='zlib')
+    with tifffile.TiffFile(path, mode='r+') as tif:
+        tif.pages[0].tags['ImageWidth'].overwrite(4_000_000_000)
+    with pytest.raises(ImageError, match='4000000000 x 128 px, which are 125000000 tiles or strips, and lists 4'):
+        open_slide(path)

@@ -29,3 +29,15 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def convert(call: Call) -> Callable[..., tuple[int, str]]:
+    """Runs a converter; its exit code and stderr."""
+
+    def run(tool: str, *arguments: object) -> tuple[int, str]:
+        code, out, err = call(f'dataset_converters/{tool}.py', *arguments)
+        assert out == ''
+        return code, err
+
+    return run

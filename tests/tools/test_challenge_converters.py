@@ -19,18 +19,6 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 Call = Callable[..., tuple[int, str]]
 
 
-@pytest.fixture
-def convert(call: Callable[..., tuple[int, str, str]]) -> Call:
-    """Runs a converter; its exit code and stderr."""
-
-    def run(tool: str, *arguments: object) -> tuple[int, str]:
-        code, out, err = call(f'dataset_converters/{tool}.py', *arguments)
-        assert out == ''
-        return code, err
-
-    return run
-
-
 def _midog(folder: Path) -> Path:
     images = [
         {'id': n, 'file_name': f'{n:03d}.tiff', 'width': 300, 'height': 200, 'tumor_type': 'human breast cancer'}

@@ -21,18 +21,6 @@ Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def convert(call: Callable[..., tuple[int, str, str]]) -> Call:
-    """Runs a converter; its exit code and stderr."""
-
-    def run(tool: str, *arguments: object) -> tuple[int, str]:
-        code, out, err = call(f'dataset_converters/{tool}.py', *arguments)
-        assert out == ''
-        return code, err
-
-    return run
-
-
-@pytest.fixture
 def ann_file(tmp_path: Path) -> Path:
     for name in ('a b.png', 'ä.png'):
         write_rgb(tmp_path / 'images' / name, np.full((40, 60, 3), 200, np.uint8))

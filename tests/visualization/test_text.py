@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mitouts.visualization import text as text_module
 from mitouts.visualization.legend import round_length
 from mitouts.visualization.text import draw_text, fit_text, printable, text_mask, text_size
 
@@ -49,6 +50,22 @@ def test_fit_text_shortens_to_the_width():
     assert text_size(short, 12)[0] <= 80
     assert fit_text('fits', 12, 80) == 'fits'
     assert fit_text('nothing', 12, 3) == ''
+
+
+@pytest.mark.parametrize('text', ['a caption of some words', 'AVAVAWATATo. VAV', 'iiii   WWWW', 'mm²µm'])
+@pytest.mark.parametrize('bold', [False, True])
+def test_fit_text_keeps_as_much_as_fits(text, bold):
+    for width_px in range(2, text_size(text, 13, bold)[0] + 2, 3):
+        beginnings = [text[:length].rstrip() + '…' for length in range(len(text) - 1, 0, -1)]
+        shown = [whole for whole in (text, *beginnings, '') if text_size(whole, 13, bold)[0] <= width_px]
+        assert fit_text(text, 13, width_px, bold) == shown[0]
+
+
+def test_a_long_text_is_measured_a_few_times(monkeypatch):
+    measured = []
+    monkeypatch.setattr(text_module, 'text_size', lambda text, *_: (measured.append(text), (len(text), 1))[1])
+    assert text_module.fit_text('x' * 5000, 12, 80) == 'x' * 79 + '…'
+    assert len(measured) < 40
 
 
 @pytest.mark.parametrize(('longest', 'length'), [(49.9, 20), (50, 50), (0.3, 0.2), (1000, 1000), (9.99, 5)])

@@ -11,6 +11,7 @@ was trained: contiguous float32, batch norms not folded. Weights are random, whi
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import math
 import resource
@@ -39,6 +40,7 @@ from mitouts.stain import build_normalizer
 
 TILE_PX = 512
 MPP = 0.25
+PLAIN_PX = 1024
 BACKBONES = {
     'resnet18': dict(type='ResNet', depth=18, num_stages=3, weights=None),
     'lite0': dict(type='EfficientNetLite', stride=16, num_blocks=8, weights=None),
@@ -116,13 +118,8 @@ def make_model(name: str) -> WSSLocalizer:
 
 def forward(args: argparse.Namespace, name: str) -> dict[str, float]:
     """The network alone, as the pipeline runs it and as it was trained."""
-    model = make_model(name).to(args.device)
-    dense = DenseModel(model, args.device, half=args.half)
-    side = (args.tile_px or dense.best_tile_px()) + 2 * dense.margin * dense.geometry.stride
-    tile = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
-    fast_s = best_of(lambda: dense(tile))
     plain = make_model(name).to(args.device).to(memory_format=torch.contiguous_format)
-    part = tile[:, : min(side, 1024), : min(side, 1024)]
+    part = np.random.default_rng(0).integers(0, 256, (1, PLAIN_PX, PLAIN_PX, 3), dtype=np.uint8)
     inputs = torch.from_numpy(part.transpose(0, 3, 1, 2).copy()).to(args.device).float()
     inputs = (inputs - plain.data_preprocessor.mean) / plain.data_preprocessor.std
 
@@ -130,7 +127,12 @@ def forward(args: argparse.Namespace, name: str) -> dict[str, float]:
     def plain_map() -> np.ndarray:
         return torch.sigmoid(plain.head.classifier(plain.backbone(inputs)))[:, 0].cpu().numpy()
 
+    # Before the fast model, which also makes the process keep its freed memory.
     plain_s = best_of(plain_map)
+    dense = DenseModel(make_model(name).to(args.device), args.device, half=args.half)
+    side = (args.tile_px or dense.best_tile_px()) + dense.margin.both * dense.geometry.stride
+    tile = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
+    fast_s = best_of(lambda: dense(tile))
     difference = np.abs(plain_map() - dense(part)).max()
     fast, slow = side**2 / fast_s / 1e6, part.shape[1] * part.shape[2] / plain_s / 1e6
     return {
@@ -183,21 +185,27 @@ def write_slide(path: Path, side_px: int, tissue_share: float) -> Path:
     """Write a pyramid in which a square of the given share is tissue and the rest is glass."""
     field = make_field(PhantomConfig(size_px=TILE_PX), np.random.SeedSequence(0), positive=False).image
     glass = np.full_like(field, 243)
-    encoded = [imagecodecs.jpeg_encode(tile, level=90) for tile in (glass, field)]
-    small = imagecodecs.jpeg_encode(np.full_like(field, field.mean(axis=(0, 1)).astype(np.uint8)), level=90)
     levels = [side_px // factor for factor in (1, 4, 16) if side_px // factor >= TILE_PX] or [side_px]
 
-    def tiles(level_px: int, coarse: bool) -> Iterator[bytes]:
-        count = -(-level_px // TILE_PX)
-        for row in range(count):
-            for column in range(count):
-                inside = max(row, column) < count * math.sqrt(tissue_share)
-                yield (small if coarse else encoded[1]) if inside else encoded[0]
+    tissue_px = round(side_px * math.sqrt(tissue_share) / TILE_PX) * TILE_PX
+
+    @functools.cache
+    def encode(width: int, height: int) -> bytes:
+        tile = glass.copy()
+        tile[:height, :width] = field[:height, :width]
+        return imagecodecs.jpeg_encode(tile, level=90)
+
+    def tiles(level_px: int) -> Iterator[bytes]:
+        inside = round(tissue_px * level_px / side_px)
+        for top in range(0, level_px, TILE_PX):
+            for left in range(0, level_px, TILE_PX):
+                width, height = (min(max(inside - begin, 0), TILE_PX) for begin in (left, top))
+                yield encode(width, height) if width and height else encode(0, 0)
 
     with tifffile.TiffWriter(path, bigtiff=True) as tif:
         for number, level_px in enumerate(levels):
             tif.write(
-                tiles(level_px, number > 0),
+                tiles(level_px),
                 shape=(level_px, level_px, 3),
                 dtype=np.uint8,
                 tile=(TILE_PX, TILE_PX),

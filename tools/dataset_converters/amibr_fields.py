@@ -23,8 +23,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mitouts.datasets import amibr_fields as fields
-from mitouts.errors import ImageError, MitoutsError
+from mitouts.errors import ImageError
 from mitouts.exchange import amibr, coco
+from mitouts.exchange.provenance import read_earlier
 from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 
@@ -115,7 +116,7 @@ def _splits_to_make(out: Path, arguments: dict[str, Any], overwrite: bool) -> di
     The old file of a split that is about to change is removed at once, so that it never names images of another set.
 
     Raises:
-        MitoutsError: The folder holds files of another origin, or of other arguments and ``overwrite`` is off.
+        AnnotationError: The folder holds files of another origin, or of other arguments and ``overwrite`` is off.
     """
     todo: dict[str, set[str]] = {}
     outdated: list[Path] = []
@@ -124,32 +125,15 @@ def _splits_to_make(out: Path, arguments: dict[str, Any], overwrite: bool) -> di
         if not path.exists():
             todo[name] = set()
             continue
-        images = _check_origin(path, arguments, overwrite)
-        if images is None:
+        document = read_earlier(path, TOOL, arguments, overwrite=overwrite)
+        if document is None:
             outdated.append(path)
             todo[name] = {image['file_name'] for image in coco.read_json(path)['images']}
-        elif not all((out / image).is_file() for image in images):
+        elif not all((out / image['file_name']).is_file() for image in document['images']):
             todo[name] = set()
     for path in outdated:
         path.unlink()
     return todo
-
-
-def _check_origin(path: Path, arguments: dict[str, Any], overwrite: bool) -> list[str] | None:
-    """Return the images of a file that was made with the same arguments; None if with others and it may be replaced."""
-    document = coco.read_json(path)
-    info = document.get('info') if isinstance(document, dict) else None
-    made = info.get('mitouts') if isinstance(info, dict) else None
-    if not isinstance(made, dict) or made.get('tool') != TOOL:
-        raise MitoutsError(f'{path} was not made by this tool and is not touched; choose another --out')
-    found = made.get('arguments', {})
-    differing = sorted(key for key in {*found, *arguments} if found.get(key) != arguments.get(key))
-    if not differing:
-        return [image['file_name'] for image in document['images']]
-    if not overwrite:
-        listed = ', '.join(f'{key} {found.get(key)} (now {arguments.get(key)})' for key in differing)
-        raise MitoutsError(f'{path} was made with other arguments: {listed}; choose another --out or add --overwrite')
-    return None
 
 
 def _plan(args: argparse.Namespace, slides: list[fields.SlideCrops]) -> Iterator[Split]:

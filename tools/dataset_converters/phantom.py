@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mitouts.datasets.phantom import PhantomConfig, writer
-from mitouts.errors import AnnotationError
 from mitouts.exchange import coco
+from mitouts.exchange.provenance import read_earlier
 from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 
@@ -88,18 +88,8 @@ def _is_complete(out: Path, split: str, stamp: dict[str, Any], overwrite: bool) 
     path = out / f'{split}.json'
     if not path.exists():
         return False
-    document = coco.read_coco(path)
-    made = document['info'].get('mitouts', {})
-    if made.get('tool') != TOOL:
-        raise AnnotationError(f'{path} was not made by this tool and is not touched; choose another --out')
-    found = made.get('arguments', {})
-    differing = sorted(key for key in {*found, *stamp} if found.get(key) != stamp.get(key))
-    if not differing:
-        return all((out / image['file_name']).is_file() for image in document['images'])
-    if overwrite:
-        return False
-    listed = ', '.join(f'{key} {found.get(key)} (now {stamp.get(key)})' for key in differing)
-    raise AnnotationError(f'{path} was made with other arguments: {listed}; choose another --out or add --overwrite')
+    document = read_earlier(path, TOOL, stamp, overwrite=overwrite)
+    return document is not None and all((out / image['file_name']).is_file() for image in document['images'])
 
 
 def _forget(path: Path) -> set[str]:

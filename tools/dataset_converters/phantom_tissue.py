@@ -28,6 +28,7 @@ from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import read_json, write_json
 from mitouts.exchange.image import write_rgb
 from mitouts.exchange.label_image import write_labels
+from mitouts.exchange.provenance import check_arguments
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
 
@@ -141,16 +142,11 @@ def is_complete(out: Path, draws: list[Draw], stamp: dict[str, Any], *, overwrit
     found = read_json(record) if record.is_file() else {}
     if found.get('tool') != TOOL and (out / 'images').exists() and not _only_ours(out):
         raise AnnotationError(f'{out} was not made by {TOOL} and is not touched; choose another --out')
-    if found == stamp:
-        return all((out / folder / f'{draw.name}.png').is_file() for draw in draws for folder in ('images', 'masks'))
-    if found and not overwrite:
-        differing = ', '.join(
-            f'{key} {found.get(key)} (now {stamp[key]})' for key in stamp if found.get(key) != stamp[key]
-        )
-        raise AnnotationError(
-            f'{out} was made with other arguments: {differing}; choose another --out or add --overwrite'
-        )
-    return False
+    return bool(
+        found
+        and check_arguments(out, found, stamp, overwrite=overwrite)
+        and all((out / folder / f'{draw.name}.png').is_file() for draw in draws for folder in ('images', 'masks'))
+    )
 
 
 def forget(out: Path) -> None:

@@ -6,30 +6,36 @@
 
 Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
 overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason. With --resume, finished
-slides are left alone and a slide that was interrupted goes on with its next band of tiles. For research use only.
+slides are left alone and a slide that was interrupted goes on with its next band of tiles. The exit code is 1 where a
+slide failed; of several processes, the one that ends last says so. For research use only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import tempfile
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 import mitouts
 from mitouts.engine.memory import keep_freed_memory
-from mitouts.errors import ConfigError, MitoutsError
+from mitouts.errors import ConfigError, ImageError, MitoutsError
+from mitouts.exchange.image_header import PLAUSIBLE_MPP
 from mitouts.exchange.regions import read_regions
 from mitouts.functional.counting import FIELD_DIAMETER_MM
 from mitouts.inference import Localizer
 from mitouts.inference.cohort import (
+    REPORT_NAME,
     WORK_NAME,
     CohortSlide,
     Outcome,
@@ -44,35 +50,86 @@ from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_
 from mitouts.inference.slide_report import write_report
 from mitouts.inference.tissue import TissueSegmenter
 from mitouts.slides import open_slide
-from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
 
 FAILED = 1
+NAME_COLUMNS = 30
 
 
 def main() -> int:
     """Run the tool."""
     args = parse_args()
-    rank, ranks = int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    rank, ranks = process_of(os.environ)
+    # Of several processes one may have ended before another begins, so they always go on with what is there.
+    resume = args.resume or ranks > 1
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     slides, notes = find_slides(args.slides)
     for note in notes:
         console.print(f'- {note}', markup=False)
-    args.out.mkdir(parents=True, exist_ok=True)
-    if not args.resume and (args.out / 'counts.csv').exists():
+    if not resume and any(args.out.glob(f'*/{REPORT_NAME}')):
         raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
-    counter = Counter(args, console, device_of(args.device))
+    if args.roi is not None:
+        read_regions(args.roi, classes=args.roi_class)
+    device = device_of(args.device)
+    make_folder(args.out)
+    counter = Counter(args, console, device)
     count_cohort(
-        share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=args.resume, told=counter.tell
+        share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
-    found = outcomes(slides, args.out)
-    table, _ = write_counts(found, args.out)
-    if rank == 0:
-        console.print(summary(found))
-    console.print(f'written to {table}', markup=False)
-    own = {slide.name for slide in share_out(slides, rank, ranks)}
-    return FAILED if any(outcome.reason for outcome in found if outcome.slide.name in own) else 0
+    found = write_all(slides, args.out)
+    console.print(f'written to {args.out / "counts.csv"}', markup=False)
+    is_open = any(outcome.report is None and outcome.reason is None for outcome in found)
+    if is_open and ranks > 1:
+        console.print('other processes are not done yet')
+        # torchrun ends all of them when one says that it failed.
+        return 0
+    for table in summary(found):
+        console.print(table)
+    return FAILED if is_open or any(outcome.reason for outcome in found) else 0
+
+
+def process_of(environment: Mapping[str, str]) -> tuple[int, int]:
+    """The number of this process and how many there are, as torchrun says it.
+
+    Raises:
+        ConfigError: They make no sense.
+    """
+    texts = environment.get('RANK', '0'), environment.get('WORLD_SIZE', '1')
+    if all(text.isdecimal() for text in texts) and int(texts[0]) < int(texts[1]):
+        return int(texts[0]), int(texts[1])
+    raise ConfigError(
+        f'RANK={texts[0]} and WORLD_SIZE={texts[1]} in the environment: expected whole numbers, RANK from 0 and below '
+        'WORLD_SIZE'
+    )
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of the results, before hours are spent on them.
+
+    Raises:
+        ConfigError: Nothing can be written there.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return
+    except OSError as error:
+        raise ConfigError(
+            f'--out {path}: nothing can be written there ({error.strerror}); choose another folder'
+        ) from error
+
+
+def write_all(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
+    """Write the table of all slides; where another process has ended a slide meanwhile, once more."""
+    found = outcomes(slides, out)
+    while True:
+        write_counts(found, out)
+        now = outcomes(slides, out)
+        if now == found:
+            return found
+        found = now
 
 
 class Counter:
@@ -100,11 +157,14 @@ class Counter:
         """Count a slide into its folder."""
         roi = slide.roi or self.args.roi
         mpp = slide.mpp or self.args.mpp
-        regions = None
-        if roi is not None:
-            with open_slide(slide.path, mpp=mpp) as reader:
-                regions = read_regions(roi, reader.bounds_xy_px)
-        with Progress(*columns(), console=self.console, transient=True) as bar:
+        with open_slide(slide.path, mpp=mpp) as reader:
+            if reader.mpp is None:
+                raise ImageError(
+                    f'{slide.path} does not say how many um a pixel has: give --mpp, or a column mpp in a list'
+                )
+            regions = None if roi is None else read_regions(roi, reader.bounds_xy_px, classes=self.args.roi_class)
+        is_shown = self.console.is_terminal
+        with Progress(*columns(), console=self.console, transient=True, disable=not is_shown) as bar:
             task = bar.add_task(slide.name, total=None, rate='')
             show = Rate(bar, task)
             findings = self.finder.find(
@@ -131,9 +191,10 @@ class Counter:
         return {
             **self.provenance,
             'version': mitouts.__version__,
-            'slide': [stat.st_size, stat.st_mtime_ns],
+            'slide': [str(slide.path.resolve()), stat.st_size, stat.st_mtime_ns],
             'mpp': slide.mpp or self.args.mpp,
             'roi': None if roi is None else file_sha256(roi),
+            'roi_class': self.args.roi_class,
             'roi_mm2': list(self.args.roi_mm2),
             'field_diameter_mm': self.args.field_diameter_mm,
         }
@@ -151,12 +212,13 @@ class Rate:
         self.bar = bar
         self.task = task
         self.first: float | None = None
+        self.begun = 0.0
 
     def __call__(self, done: float, total: float) -> None:
-        task = self.bar.tasks[self.bar.task_ids.index(self.task)]
         if self.first is None:
-            self.first = done
-        seconds = task.elapsed or 0.0
+            self.first, self.begun = done, time.monotonic()
+            self.bar.reset(self.task, completed=int(done))
+        seconds = time.monotonic() - self.begun
         rate = (done - self.first) / seconds if seconds > 0 else 0.0
         self.bar.update(self.task, completed=done, total=total, rate=f'{done:.0f}/{total:.0f} MPix {rate:.2f}/s')
 
@@ -186,31 +248,47 @@ def device_of(name: str) -> str:
     return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
 
 
-def summary(found: list[Outcome]) -> Table:
-    """Table of all slides."""
-    table = Table(title='for research use only')
-    table.add_column('slide')
+def summary(found: Sequence[Outcome]) -> list[Table]:
+    """Tables of the slides that were counted and of those that failed, where there are such."""
+    counted = Table(title='for research use only')
+    counted.add_column('slide', overflow='fold')
     for name in ('figures', 'MAI', 'per mm2 (95% interval)', 'tumour, mm2'):
-        table.add_column(name, justify='right')
-    table.add_column('remark')
+        counted.add_column(name, justify='right')
+    counted.add_column('remark', overflow='fold')
+    failed = Table(title='failed', style='red')
+    failed.add_column('slide', overflow='fold', max_width=NAME_COLUMNS)
+    failed.add_column('why', overflow='fold')
     for outcome in found:
-        name = outcome.slide.path.name
+        name = escape(outcome.slide.path.name)
         if outcome.report is None:
-            table.add_row(name, '', '', '', '', outcome.reason or 'not counted yet', style='red')
-            continue
-        counts = outcome.report['counts']
-        density = (
-            ''
-            if counts['per_mm2'] is None
-            else '{:.1f} ({:.1f} to {:.1f})'.format(counts['per_mm2'], *counts['per_mm2_ci95'])
-        )
-        remarks = [counts['excluded_because'] or '']
-        if counts['unreadable_mm2']:
-            remarks.append(f'{counts["unreadable_mm2"]:.2f} mm2 could not be read')
-        mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
-        remark = '; '.join(remark for remark in remarks if remark)
-        table.add_row(name, str(counts['count']), mai, density, f'{counts["tumour_mm2"]:.2f}', remark)
-    return table
+            failed.add_row(name, escape(outcome.reason or 'not counted yet'))
+        else:
+            counted.add_row(name, *cells(outcome.report['counts']))
+    return [table for table in (counted, failed) if table.row_count]
+
+
+def cells(counts: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the table says of a counted slide."""
+    density = (
+        ''
+        if counts['per_mm2'] is None
+        else '{:.1f} ({:.1f} to {:.1f})'.format(counts['per_mm2'], *counts['per_mm2_ci95'])
+    )
+    remarks = [counts['excluded_because'] or '']
+    if counts['unreadable_mm2']:
+        remarks.append(f'{counts["unreadable_mm2"]:.2f} mm2 could not be read')
+    mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
+    remark = '; '.join(remark for remark in remarks if remark)
+    return str(counts['count']), mai, density, f'{counts["tumour_mm2"]:.2f}', remark
+
+
+def plausible_mpp(text: str) -> float:
+    """Micrometres per pixel that a slide can have."""
+    value = float(text)
+    low, high = PLAUSIBLE_MPP
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f'must be from {low:g} to {high:g} um per pixel, found {text}')
+    return value
 
 
 def parse_args() -> argparse.Namespace:
@@ -226,10 +304,13 @@ def parse_args() -> argparse.Namespace:
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--tissue', type=Path, metavar='CHECKPOINT', help='tissue model that says where tumour is')
     where.add_argument('--roi', type=Path, metavar='GEOJSON', help='polygons in which figures are counted, instead')
-    parser.add_argument('--mpp', type=positive, help='um per pixel of level 0, where a slide does not say it')
+    parser.add_argument(
+        '--roi-class', nargs='+', metavar='CLASS', help='only polygons of these classes, such as tumour (default: all)'
+    )
+    parser.add_argument('--mpp', type=plausible_mpp, help='um per pixel of level 0, where a slide does not say it')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/wsi'), help='results (default: work_dirs/wsi)')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
-    parser.add_argument('--threshold', type=float, help="cut of the score map instead of the checkpoint's own")
+    parser.add_argument('--threshold', type=share, help="cut of the score map instead of the checkpoint's own")
     parser.add_argument(
         '--roi-mm2',
         type=positive,

@@ -15,9 +15,12 @@ from mitouts.datasets.phantom.tissue import Architecture, draw_architecture, sta
 from mitouts.errors import ConfigError
 
 RENDER_MPP = 0.25
-_MARGIN_PX = 26
-_FIGURE_WEIGHTS = dict(zip(FIGURE_KINDS, (0.3, 0.32, 0.13, 0.15, 0.10)))
-_LOOK_ALIKE_WEIGHTS = dict(zip(LOOK_ALIKE_KINDS, (0.3, 0.35, 0.35)))
+FIGURE_WEIGHTS = dict(zip(FIGURE_KINDS, (0.3, 0.32, 0.13, 0.15, 0.10)))
+"""Phase -> its share of the mitotic figures."""
+LOOK_ALIKE_WEIGHTS = dict(zip(LOOK_ALIKE_KINDS, (0.3, 0.35, 0.35)))
+"""What a look-alike is -> its share of the look-alikes."""
+SPECIAL_MARGIN_PX = 26
+"""Least distance of a figure's or look-alike's centre from the border of its field."""
 
 
 @dataclass(frozen=True)
@@ -155,15 +158,15 @@ def make_field(
     size = round(config.size_px * config.mpp / RENDER_MPP)
     architecture = draw_architecture(size, case.stroma_share, case.empty_share, bank, rng)
     figures, look_alikes = _draw_kinds(config, positive, rng)
-    special = _place_special(architecture, len(figures) + len(look_alikes), rng)
-    nuclei = _place_nuclei(config, case, architecture, special, rng)
+    special = place_special(architecture, len(figures) + len(look_alikes), rng)
+    nuclei = place_nuclei(config, case, architecture, special, rng)
     territories = np.concatenate([special, nuclei[:, :2]])
     hematoxylin, eosin = stain_ground(
         architecture, territories, case.cytoplasm, case.basophilia, case.froth, case.border, bank, rng
     )
     for x, y, radius in nuclei:
-        _lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, bank, rng)
-    _lay_dark_nuclei(hematoxylin, eosin, config, architecture, special, nuclei, bank, rng)
+        lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, bank, rng)
+    lay_dark_nuclei(hematoxylin, eosin, config, architecture, special, nuclei, bank, rng)
     points = np.zeros((len(special), 2))
     for index, (kind, (x, y)) in enumerate(zip(figures + look_alikes, special.tolist())):
         render = render_figure if index < len(figures) else render_look_alike
@@ -183,20 +186,29 @@ def _draw_kinds(
     figure_count = 1 + rng.choice(len(config.figure_counts), p=config.figure_counts) if positive else 0
     weights = config.look_alikes_beside_figures if positive else config.look_alikes_alone
     look_alike_count = 1 + rng.choice(len(weights), p=weights)
-    figures = rng.choice(list(_FIGURE_WEIGHTS), figure_count, p=list(_FIGURE_WEIGHTS.values()))
-    look_alikes = rng.choice(list(_LOOK_ALIKE_WEIGHTS), look_alike_count, p=list(_LOOK_ALIKE_WEIGHTS.values()))
+    figures = rng.choice(list(FIGURE_WEIGHTS), figure_count, p=list(FIGURE_WEIGHTS.values()))
+    look_alikes = rng.choice(list(LOOK_ALIKE_WEIGHTS), look_alike_count, p=list(LOOK_ALIKE_WEIGHTS.values()))
     return tuple(figures.tolist()), tuple(look_alikes.tolist())
 
 
-def _place_special(architecture: Architecture, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Whole-pixel centres (count, 2) inside the margin, in tissue, 64 px apart; nearer where the field is too small."""
+def place_special(architecture: Architecture, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose where figures and look-alikes go: inside the margin, in tissue, mostly in tumour.
+
+    Args:
+        architecture: Nests and white spaces of the field.
+        count: How many.
+        rng: Everything random.
+
+    Returns:
+        Whole-pixel centres (count, 2), float64, 64 px apart; nearer where the field is too small.
+    """
     size = len(architecture.nest)
     spaces = cv2.blur(architecture.empty, (41, 41))
     stroma = cv2.blur(1 - architecture.nest, (41, 41))
     spacing, tolerance = 64.0, 0.08
     placed = np.zeros((0, 2))
     while len(placed) < count:
-        candidates = rng.integers(_MARGIN_PX, size - _MARGIN_PX, (64, 2))
+        candidates = rng.integers(SPECIAL_MARGIN_PX, size - SPECIAL_MARGIN_PX, (64, 2))
         x, y = candidates.T
         keep = (spaces[y, x] < tolerance) & (rng.random(len(candidates)) < 1.1 - stroma[y, x])
         for candidate in candidates[keep].astype(float):
@@ -206,14 +218,25 @@ def _place_special(architecture: Architecture, count: int, rng: np.random.Genera
     return placed
 
 
-def _place_nuclei(
+def place_nuclei(
     config: PhantomConfig,
     case: PhantomCase,
     architecture: Architecture,
     special: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Interphase nuclei as (x, y, radius), whole-pixel centres, few overlaps; sparse in stroma, none in spaces."""
+    """Choose where interphase nuclei go: few overlap, they are sparse in stroma, and there is none in white spaces.
+
+    Args:
+        config: Density of nuclei.
+        case: Density and size of the case's nuclei.
+        architecture: Nests and white spaces of the field.
+        special: Centres (N, 2) of figures and look-alikes, which keep a cell of their own.
+        rng: Everything random.
+
+    Returns:
+        (x, y, radius) of each, (M, 3) float64 in pixels, centres on whole pixels and up to 16 px outside the field.
+    """
     size = len(architecture.nest)
     expected = config.nuclei_per_mm2 * case.nuclei_density * (size * RENDER_MPP / 1000) ** 2
     wanted = int(rng.poisson(expected))
@@ -239,7 +262,7 @@ def _place_nuclei(
     return placed[len(special) : total]
 
 
-def _lay_nucleus(
+def lay_nucleus(
     hematoxylin: np.ndarray,
     eosin: np.ndarray,
     centre: tuple[int, int],
@@ -249,6 +272,18 @@ def _lay_nucleus(
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> None:
+    """Lay an interphase nucleus on both planes in place: round in a nest, spindly along the fibres outside of one.
+
+    Args:
+        hematoxylin: Concentration, float32 (H, H).
+        eosin: Concentration, float32 (H, H).
+        centre: (x, y) in whole pixels; what sticks out of the planes is cut off.
+        radius_px: Its radius, were it round.
+        case: Chromatin of the case.
+        architecture: Nests and fibres of the planes.
+        bank: Textures.
+        rng: Everything that makes this nucleus differ from the next.
+    """
     last = len(hematoxylin) - 1
     x, y = centre
     in_nest = architecture.nest[min(max(y, 0), last), min(max(x, 0), last)] > 0.5
@@ -264,7 +299,7 @@ def _lay_nucleus(
     patch.lay_over(hematoxylin, eosin, x, y)
 
 
-def _lay_dark_nuclei(
+def lay_dark_nuclei(
     hematoxylin: np.ndarray,
     eosin: np.ndarray,
     config: PhantomConfig,
@@ -274,6 +309,18 @@ def _lay_dark_nuclei(
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> None:
+    """Lay lymphocytes and smudged nuclei on both planes in place, between the other cells.
+
+    Args:
+        hematoxylin: Concentration, float32 (H, H).
+        eosin: Concentration, float32 (H, H).
+        config: How many are tried.
+        architecture: White spaces of the planes, which stay empty.
+        special: Points (N, 2) that their centres keep 36 px away from.
+        nuclei: Interphase nuclei (M, 3) as (x, y, radius), which they keep 8 px away from.
+        bank: Textures.
+        rng: Everything random.
+    """
     size = len(hematoxylin)
     for _ in range(rng.poisson(config.dark_nuclei * (size / 256) ** 2)):
         x, y = rng.integers(0, size, 2).tolist()

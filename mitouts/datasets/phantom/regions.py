@@ -92,7 +92,7 @@ def make_region_field(
         eosin += share * ground[1]
     for index, kind in enumerate(chosen):
         if kind in _CELLS:
-            _CELLS[kind](hematoxylin, eosin, place == index, case, bank, rng)
+            _CELLS[kind](_Slot(hematoxylin, eosin, place == index, case, bank, rng))
     image = acquire(hematoxylin, eosin, SCANNERS[case.scanner], case.stains_od, rng)
     codes = np.array([REGION_CODES[kind] for kind in chosen], dtype=np.uint8)[place]
     if size != size_px:
@@ -190,81 +190,64 @@ def _glass_ground(size: int, case: PhantomCase, bank: TextureBank, rng: np.rando
     return flat, flat.copy()
 
 
-def _lay(
-    planes: Stains,
-    centre: NDArray[np.int64],
-    radius_px: float,
-    stretch: float,
-    look: tuple[float, float, float],
-    bank: TextureBank,
-    rng: np.random.Generator,
-) -> None:
-    """Lay a nucleus whose ``look`` is its angle, darkness and openness."""
-    angle, darkness, openness = look
-    patch = render_nucleus((radius_px * stretch, radius_px / stretch), angle, darkness, openness, bank, rng)
-    patch.lay_over(*planes, int(centre[0]), int(centre[1]))
+@dataclass(frozen=True)
+class _Slot:
+    """Where the cells of one region go: its pixels, and both planes of the field."""
+
+    hematoxylin: NDArray[np.float32]
+    eosin: NDArray[np.float32]
+    inside: NDArray[np.bool_]
+    case: PhantomCase
+    bank: TextureBank
+    rng: np.random.Generator
+
+    def scatter(self, per_mm2: float) -> NDArray[np.int64]:
+        return _scatter(self.inside, per_mm2, self.rng)
+
+    def lay(
+        self, centre: NDArray[np.int64], radius_px: float, stretch: float, look: tuple[float, float, float]
+    ) -> None:
+        """Lay a nucleus whose ``look`` is its angle, darkness and openness."""
+        radii_px = radius_px * stretch, radius_px / stretch
+        patch = render_nucleus(radii_px, *look, self.bank, self.rng)
+        patch.lay_over(self.hematoxylin, self.eosin, int(centre[0]), int(centre[1]))
 
 
-def _tumour_cells(
-    hematoxylin: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    case: PhantomCase,
-    bank: TextureBank,
-    rng: np.random.Generator,
-) -> None:
-    for centre in _scatter(inside, 5500 * case.nuclei_density, rng):
+def _tumour_cells(slot: _Slot) -> None:
+    case, rng = slot.case, slot.rng
+    for centre in slot.scatter(5500 * case.nuclei_density):
         radius = case.nucleus_radius_px * float(np.clip(rng.normal(1, 0.16), 0.65, 1.5))
         openness = float(np.clip(rng.normal(case.openness, 0.15), 0, 1))
         look = rng.uniform(0, np.pi), case.chromatin * rng.uniform(0.8, 1.2), openness
-        _lay((hematoxylin, eosin), centre, radius, rng.uniform(1.0, 1.22), look, bank, rng)
+        slot.lay(centre, radius, rng.uniform(1.0, 1.22), look)
 
 
-def _stroma_cells(
-    hematoxylin: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    case: PhantomCase,
-    bank: TextureBank,
-    rng: np.random.Generator,
-) -> None:
+def _stroma_cells(slot: _Slot) -> None:
+    case, rng = slot.case, slot.rng
     direction = rng.uniform(0, np.pi)
-    for centre in _scatter(inside, 1100, rng):
+    for centre in slot.scatter(1100):
         look = direction + rng.normal(0, 0.35), case.chromatin * rng.uniform(0.9, 1.5), rng.uniform(0, 0.5)
-        radius = 0.72 * case.nucleus_radius_px
-        _lay((hematoxylin, eosin), centre, radius, rng.uniform(1.3, 1.9), look, bank, rng)
+        slot.lay(centre, 0.72 * case.nucleus_radius_px, rng.uniform(1.3, 1.9), look)
 
 
-def _lymphocytes(
-    hematoxylin: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    case: PhantomCase,
-    bank: TextureBank,
-    rng: np.random.Generator,
-) -> None:
-    for centre in _scatter(inside, 10_500, rng):
+def _lymphocytes(slot: _Slot) -> None:
+    rng = slot.rng
+    for centre in slot.scatter(10_500):
         look = rng.uniform(0, np.pi), rng.uniform(1.2, 1.8), 0.1
-        _lay((hematoxylin, eosin), centre, rng.uniform(8.0, 10.5), rng.uniform(1.0, 1.12), look, bank, rng)
+        slot.lay(centre, rng.uniform(8.0, 10.5), rng.uniform(1.0, 1.12), look)
 
 
-def _debris(
-    hematoxylin: NDArray[np.float32],
-    eosin: NDArray[np.float32],
-    inside: NDArray[np.bool_],
-    case: PhantomCase,
-    bank: TextureBank,
-    rng: np.random.Generator,
-) -> None:
+def _debris(slot: _Slot) -> None:
     """Ghosts of nuclei and the dust of those that burst."""
-    for centre in _scatter(inside, 1500, rng):
+    rng = slot.rng
+    for centre in slot.scatter(1500):
         look = rng.uniform(0, np.pi), rng.uniform(0.12, 0.3), 0.1
-        _lay((hematoxylin, eosin), centre, 0.8 * case.nucleus_radius_px, 1.1, look, bank, rng)
-    size = len(hematoxylin)
-    for x, y in _scatter(inside, 3000, rng).tolist():
+        slot.lay(centre, 0.8 * slot.case.nucleus_radius_px, 1.1, look)
+    size = len(slot.hematoxylin)
+    for x, y in slot.scatter(3000).tolist():
         grain = spot(15, 0, 0, rng.uniform(1.2, 3.6)) * rng.uniform(0.8, 1.8)
         rows, columns = slice(max(y - 7, 0), min(y + 8, size)), slice(max(x - 7, 0), min(x + 8, size))
-        hematoxylin[rows, columns] += grain[
+        slot.hematoxylin[rows, columns] += grain[
             rows.start - y + 7 : rows.stop - y + 7, columns.start - x + 7 : columns.stop - x + 7
         ]
 
@@ -278,7 +261,7 @@ _GROUNDS: dict[str, Callable[[int, PhantomCase, TextureBank, np.random.Generator
     'fat': _fat_ground,
     'glass': _glass_ground,
 }
-_CELLS: dict[str, Callable[..., None]] = {
+_CELLS: dict[str, Callable[[_Slot], None]] = {
     'tumour': _tumour_cells,
     'stroma': _stroma_cells,
     'inflammation': _lymphocytes,

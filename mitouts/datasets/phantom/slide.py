@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.datasets.phantom.field import (
-    _FIGURE_WEIGHTS,
-    _LOOK_ALIKE_WEIGHTS,
+    FIGURE_WEIGHTS,
+    LOOK_ALIKE_WEIGHTS,
     RENDER_MPP,
     PhantomCase,
     PhantomConfig,
@@ -224,7 +224,7 @@ class PhantomSlide:
     def _place(self, site: NDArray, number: int, is_figure: bool) -> SpecialCell:
         row, column, x, y = site.tolist()
         rng = self._rng(_CELL, *_natural(number), 0)
-        weights = _FIGURE_WEIGHTS if is_figure else _LOOK_ALIKE_WEIGHTS
+        weights = FIGURE_WEIGHTS if is_figure else LOOK_ALIKE_WEIGHTS
         kind = str(rng.choice(list(weights), p=list(weights.values())))
         placed = _Placed((x, y), kind, is_figure, number)
         self._placed.setdefault((row, column), []).append(placed)

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.datasets.phantom.field import (
+    SPECIAL_MARGIN_PX,
     PhantomCase,
     PhantomConfig,
-    _lay_dark_nuclei,
-    _lay_nucleus,
-    _place_nuclei,
-    _place_special,
+    lay_dark_nuclei,
+    lay_nucleus,
+    place_nuclei,
+    place_special,
 )
 from mitouts.datasets.phantom.patches import smooth_step
 from mitouts.datasets.phantom.scanners import SCANNERS, acquire
@@ -136,10 +137,10 @@ class BlockBank:
         )
         self._lay_frame(hematoxylin, eosin, key, frame, architecture)
         for x, y, radius in nuclei:
-            _lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, self.bank, rng)
+            lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, self.bank, rng)
         kept = np.concatenate([sites, _fence()])
         everything = np.concatenate([frame[:, :3], nuclei])
-        _lay_dark_nuclei(hematoxylin, eosin, self._config, architecture, kept, everything, self.bank, rng)
+        lay_dark_nuclei(hematoxylin, eosin, self._config, architecture, kept, everything, self.bank, rng)
         planes = hematoxylin.astype(np.float16), eosin.astype(np.float16)
         image = self.look(*planes, self.noise(key))[HALO_PX:-HALO_PX, HALO_PX:-HALO_PX]
         return Block(*planes, np.ascontiguousarray(image), (sites - HALO_PX).astype(np.int64))
@@ -165,7 +166,7 @@ class BlockBank:
             # What comes back this often must not catch the eye: no spaces, and one tissue.
             nest = np.full_like(drawn.nest, not stroma)
             architecture = Architecture(nest, np.zeros_like(drawn.empty), drawn.fibre_angle)
-            nuclei = _place_nuclei(self._config, case, architecture, np.zeros((0, 2)), rng)
+            nuclei = place_nuclei(self._config, case, architecture, np.zeros((0, 2)), rng)
             self._edges[key] = _Ground(
                 architecture, *self._stain(case, architecture, nuclei[:, :2], rng), nuclei=nuclei
             )
@@ -223,13 +224,13 @@ class BlockBank:
         case = self._cases[key.stroma]
         for x, y, radius, number, place in frame:
             rng = self._rng(_NUCLEI, *owners[int(place)], int(number))
-            _lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, self.bank, rng)
+            lay_nucleus(hematoxylin, eosin, (int(x), int(y)), radius, case, architecture, self.bank, rng)
 
     def _fill(
         self, case: PhantomCase, architecture: Architecture, sites: NDArray, frame: NDArray, rng: np.random.Generator
     ) -> NDArray:
         """Nuclei inside the frame, as many as the block would hold without one."""
-        proposals = [_place_nuclei(self._config, case, architecture, sites, rng) for _ in range(3)]
+        proposals = [place_nuclei(self._config, case, architecture, sites, rng) for _ in range(3)]
         wanted = round(len(proposals[0]) * ((BLOCK_PX + 2 * _ACROSS_PX) / (_SIDE_PX + 2 * 16)) ** 2)
         kept = frame[:, :3].copy()
         for x, y, radius in np.concatenate(proposals):
@@ -248,11 +249,11 @@ class BlockBank:
 
 def _draw_sites(architecture: Architecture, rng: np.random.Generator) -> NDArray[np.float64]:
     """Whole-pixel centres, in pixels of the planes; those that only fit into white space or too near are left out."""
-    inset = HALO_PX + _SITE_MARGIN_PX - 26
+    inset = HALO_PX + _SITE_MARGIN_PX - SPECIAL_MARGIN_PX
     inner = slice(inset, -inset)
     cropped = Architecture(architecture.nest[inner, inner], architecture.empty[inner, inner], 0.0)
     kept = np.zeros((0, 2))
-    for site in _place_special(cropped, _SITES, rng) + inset:
+    for site in place_special(cropped, _SITES, rng) + inset:
         x, y = site.astype(int)
         spaces = architecture.empty[y - 20 : y + 21, x - 20 : x + 21].mean()
         apart = np.hypot(*(kept - site).T).min(initial=np.inf)

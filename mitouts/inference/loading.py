@@ -1,0 +1,68 @@
+"""From a checkpoint to a model that is ready to predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from mmengine.config import Config
+from torch import nn
+
+from mitouts.engine.checkpoint import load_weights, read_checkpoint
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.models import TissueUNet, WSSLocalizer
+from mitouts.registry import MODELS
+
+Model = TypeVar('Model', WSSLocalizer, TissueUNet)
+
+
+def load_model(path: str | Path, kind: type[Model], *, expected: str, needs: str, advice: str) -> Model:
+    """Build the model that a checkpoint was trained with; nothing in the file is executed.
+
+    Args:
+        path: Checkpoint.
+        kind: Class of the model.
+        expected: What such a model is called.
+        needs: What the checkpoint's calibration holds, as a user knows it.
+        advice: What to do where the checkpoint will not do.
+
+    Raises:
+        UnknownComponentError: A component is not registered.
+        CheckpointError: Missing or broken, without a config or a calibration, or of another kind of model.
+    """
+    checkpoint = read_checkpoint(path)
+    meta = checkpoint.get('meta', {})
+    if 'cfg' not in meta or not meta.get('mitouts'):
+        missing = 'config' if 'cfg' not in meta else needs
+        raise CheckpointError(f'checkpoint {path} carries no {missing} in its meta: {advice}')
+    try:
+        config = Config(json.loads(meta['cfg']))
+    except ValueError as error:
+        raise CheckpointError(
+            f'the config in checkpoint {path} is not JSON ({error}): it was saved otherwise'
+        ) from error
+    model = MODELS.build(config.model)
+    if not isinstance(model, kind):
+        raise CheckpointError(
+            f'checkpoint {path} is of a {type(model).__name__}, expected {expected} ({kind.__name__}): {advice}'
+        )
+    load_weights(model, checkpoint['state_dict'], path)
+    model.calibration = dict(meta['mitouts'])
+    return model
+
+
+def move_to(model: nn.Module, device: str) -> torch.device:
+    """Bring a model to a device, and set it to predict.
+
+    Raises:
+        ConfigError: There is no such device, or it cannot be used.
+    """
+    try:
+        place = torch.device(device)
+        model.to(place).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f'device {device!r} cannot be used ({reason}): give cpu, or a GPU that is visible') from error
+    return place
