@@ -21,7 +21,7 @@ from mitouts.exchange.conversion import SourceFigure, SourceImage, SourceSet, ch
 from mitouts.exchange.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
 from mitouts.exchange.sliderunner_tables import MAGIC, read_tables
 
-VARIANTS = ('MEL', 'HEAEL', 'ODAEL')
+VARIANTS = ('MEL', 'HEAEL', 'CODAEL', 'ODAEL')
 BOX_PX = 50
 _, MPP, SCANNER = DATASETS['ccmct']
 
@@ -43,7 +43,7 @@ def read_ccmct(path: str | os.PathLike[str]) -> SourceSet:
     is_json = start.lstrip()[:1] in (b'{', b'[') or path.suffix.lower() == '.json'
     source = _read_json(path) if is_json else _read_database(path)
     if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
-        source.notes.append('holds no mitotic figure at all: is it one of the variants MEL, HEAEL and ODAEL?')
+        source.notes.append('holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?')
     variant = next((name for name in VARIANTS if name in path.stem.upper()), None)
     return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
 
