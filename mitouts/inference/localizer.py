@@ -17,8 +17,7 @@ from mitouts.functional.drift import remove_drift
 from mitouts.functional.points import map_to_points
 from mitouts.inference.loading import load_model, move_to
 from mitouts.models import WSSLocalizer
-
-MAX_UPSAMPLING = 1.5
+from mitouts.slides import MAX_UPSAMPLING
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.errors import CheckpointError, ImageError
+from mitouts.errors import CheckpointError
+from mitouts.exchange.regions import Region
 from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_tiles, tile_side_px
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.large_map import large_map_to_points
@@ -21,20 +22,15 @@ from mitouts.functional.tissue import find_tissue
 from mitouts.inference.dense import DenseModel
 from mitouts.inference.localizer import Localizer
 from mitouts.inference.slide_map import Progress, SlideMap, map_slide
-from mitouts.inference.slide_tiles import Rectangle, TileReader, read_in_bands
+from mitouts.inference.slide_tiles import Rectangle, TileReader, read_in_bands, read_or_white
 from mitouts.inference.tissue import TissueSegmenter
-from mitouts.slides import ScaledView, SlideReader, open_slide
+from mitouts.slides import ScaledView, SlideReader, open_slide, tissue_tiles
 from mitouts.stain import Fit, Normalizer, from_description
 
 THUMBNAIL_MPP = 8.0
 THUMBNAIL_PX = (256, 8192)
 """Least and largest length of its longer side; the least only where the slide has as many."""
-_STAIN_TILE_PX = 256
-_STAIN_TILES = 64
 _TISSUE_BATCH = 16
-
-Region = Sequence[NDArray[np.float64]]
-"""Rings of a polygon, the outer one first, each ``(N, 2)`` points in level-0 pixels."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ class SlideLocalizer:
             clock.lap('tissue')
             tumour, tumour_from = self._tumour(reader, tissue, cell_px, regions)
             clock.lap('tumour')
-            fit, note = self._fit(view, tissue, cell_px)
+            fit, note = self._fit(view, tissue)
             clock.lap('stain')
             needed = self._needed_cells(view, tissue & (tumour > 0))
             tiles = TileReader(
@@ -259,21 +255,16 @@ class SlideLocalizer:
             images = []
             for row, column in batch:
                 x, y = (round(number * tile_px / view.downsample) for number in (column, row))
-                try:
-                    images.append(view.read(x, y, side_px, side_px))
-                except ImageError:
-                    # Unreadable tissue is no tumour; the network's tiles list it by the block.
-                    images.append(np.full((side_px, side_px, 3), 255, dtype=np.uint8))
+                # What is unreadable is white, and so no tumour; the network's tiles list it by the block.
+                images.append(read_or_white(view, Rectangle(x, y, side_px, side_px))[0])
             for place, probability in zip(batch, self.segmenter.tile_tumour_probability(images)):
                 tumour[cells[place]] = probability
         return tumour
 
-    def _fit(
-        self, view: ScaledView, tissue: NDArray[np.bool_], cell_px: tuple[float, float]
-    ) -> tuple[Fit | None, str | None]:
+    def _fit(self, view: ScaledView, tissue: NDArray[np.bool_]) -> tuple[Fit | None, str | None]:
         if self.normalizer is None:
             return None, 'the model was trained on images as they are'
-        fit = self.normalizer.fit_tiles(_stain_tiles(view, tissue, cell_px))
+        fit = self.normalizer.fit_tiles(tissue_tiles(view, tissue))
         return fit, None if fit is not None else f'{self.normalizer.name} cannot be fitted to this slide'
 
     def _needed_cells(self, view: ScaledView, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -310,6 +301,7 @@ class SlideLocalizer:
         return {
             'slide': [stat.st_size, stat.st_mtime_ns],
             'mpp': reader.mpp,
+            'dtype': str(self.dense.dtype),
             'fit': None if fit is None else fit.to_dict(),
             'needed': [*needed.shape, int(needed.sum()), int(np.flatnonzero(needed).sum())],
         }
@@ -336,21 +328,6 @@ def _thumbnail_mpp(reader: SlideReader) -> float:
 
 def _span(number: int, cells: float) -> slice:
     return slice(round(number * cells), max(round((number + 1) * cells), round(number * cells) + 1))
-
-
-def _stain_tiles(
-    view: ScaledView, tissue: NDArray[np.bool_], cell_px: tuple[float, float]
-) -> Iterator[NDArray[np.uint8]]:
-    """Tiles spread evenly over the tissue; those that cannot be read are passed over."""
-    rows, columns = np.nonzero(tissue)
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _STAIN_TILES)).round().astype(int))
-    for index in chosen:
-        center = view.to_view(((np.array([columns[index], rows[index]]) + 0.5) * cell_px)[None] - 0.5)[0]
-        x, y = (int(value) - _STAIN_TILE_PX // 2 for value in center)
-        try:
-            yield view.read(x, y, _STAIN_TILE_PX, _STAIN_TILE_PX)
-        except ImageError:
-            view.reader.close()
 
 
 def _inside(regions: Sequence[Region], shape: tuple[int, ...], cell_px: tuple[float, float]) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mitouts.exchange.image import write_rgb
 from mitouts.functional.tissue import tissue_mask, tissue_share
-from mitouts.slides import ScaledView, open_slide
+from mitouts.slides import ScaledView, open_slide, tissue_tiles
 from mitouts.stain import Fit, Normalizer, from_description
 
 MAX_STRIP_PX = 16_384
@@ -126,14 +126,19 @@ def write_row(settings: Settings, row: Row) -> dict[str, Any]:
 
 
 def fit_image(settings: Settings, source: Source) -> dict[str, Any]:
-    """Fit the stain of a whole image on tiles spread over it.
+    """Fit the stain of a whole image on tiles spread over it, on a slide with a pyramid over its tissue.
 
     Returns:
         ``image_id`` and ``fit``, which is None where the image cannot be fitted.
     """
     normalizer = _normalizer(settings.stain)
     assert normalizer is not None
-    fit = normalizer.fit_tiles(sample_tiles(_view(source, settings.mpp, settings.level)))
+    view = _view(source, settings.mpp, settings.level)
+    has_pyramid = len(view.reader.level_dimensions) > 1
+    fit = normalizer.fit_tiles(
+        # On a slide most of an even grid would be glass.
+        tissue_tiles(view, _thumbnail_mask(source.path)) if has_pyramid else sample_tiles(view)
+    )
     return {'image_id': source.image_id, 'fit': None if fit is None else fit.to_dict()}
 
 

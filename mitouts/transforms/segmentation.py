@@ -14,12 +14,12 @@ from mitouts.errors import ConfigError, ImageError
 from mitouts.exchange.label_image import read_labels
 from mitouts.functional.segmentation import IGNORE_INDEX, UNKNOWN_INDEX
 from mitouts.registry import TRANSFORMS
+from mitouts.slides import MAX_UPSAMPLING
 from mitouts.structures import TissueSample
 from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform
 from mitouts.transforms.packing import META_KEYS
 
-MAX_UPSAMPLING = 1.5
 _CROP_TRIES = 10
 _SAME_RESOLUTION = 0.01
 

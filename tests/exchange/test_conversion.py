@@ -277,7 +277,7 @@ def test_checked_file_names_stay_below_their_root(name: str) -> None:
         checked = check_file_name(name, 'x')
     except AnnotationError:
         return
-    root = Path('/root/of/images')
+    root = Path('/somewhere/else')
     resolved = Path(*[part for part in (root / checked).parts if part != '.'])
     assert root in resolved.parents
     assert '..' not in resolved.parts

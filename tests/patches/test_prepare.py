@@ -306,3 +306,18 @@ def test_missing_images_and_resolutions_are_named(source: Path, tmp_path: Path) 
     (tmp_path / 'images' / '2.tif').unlink()
     with pytest.raises(ImageError, match=r'1 of 2 images .* are missing, the first is 2\.tif'):
         _run(source, tmp_path / 'out')
+
+
+def test_stain_of_a_slide_with_little_tissue_is_measured_on_the_tissue(source: Path, tmp_path: Path) -> None:
+    image = np.full((1200, 2000, 3), 243, np.uint8)
+    image[40:180, 60:200] = _tissue(140, 140, 3)
+    with tifffile.TiffWriter(tmp_path / 'images' / 'a' / '1.tif') as tif:
+        tif.write(image, photometric='rgb', tile=(128, 128), subifds=1)
+        tif.write(image[::4, ::4], photometric='rgb', tile=(128, 128), subfiletype=1)
+    _edit(source, lambda document: document['images'][0].update(width=2000, height=1200))
+    summary = _run(source, tmp_path / 'out', replace(SMALL, fit='image', min_tissue=0.05), 'macenko')
+    assert summary is not None
+    # None of 25 tiles on an even grid would have met the tissue.
+    assert summary.unchanged == 0
+    patch = read_rgb(tmp_path / 'out' / 'images/a/1/000100_000100.png')
+    assert not np.array_equal(patch, image[100:200, 100:200])
