@@ -1,7 +1,8 @@
 """Datasets and samplers."""
 
+from mitouts.datasets.oversampled import OversampledSampler
 from mitouts.datasets.point_dataset import PointDataset
 from mitouts.datasets.samplers import ClassBalancedSampler
 from mitouts.datasets.tissue_dataset import TissueDataset
 
-__all__ = ['ClassBalancedSampler', 'PointDataset', 'TissueDataset']
+__all__ = ['ClassBalancedSampler', 'OversampledSampler', 'PointDataset', 'TissueDataset']

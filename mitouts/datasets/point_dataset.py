@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mitouts.datasets.seeded import SeededDataset
 from mitouts.errors import AnnotationError, ConfigError
@@ -33,6 +34,11 @@ class PointDataset(SeededDataset):
         seed: Seed of the augmentation.
         case_subset: Keep only the images of these cases.
         split: Keep only the images with this ``images[].split``, for a file that holds several.
+        max_points: Leave out images with more annotated points than this (the authors' public code trains on patches
+            with at most one figure); None keeps all.
+
+    A sample's weight in the loss is ``images[].weight`` where present, otherwise 1; while a training runs it may be
+    changed by :meth:`set_weights`.
 
     Raises:
         AnnotationError: The file is broken, empty, or names images that do not exist.
@@ -48,13 +54,20 @@ class PointDataset(SeededDataset):
         seed: int = 0,
         case_subset: Sequence[str] | None = None,
         split: str | None = None,
+        max_points: int | None = None,
         **kwargs: Any,
     ) -> None:
+        if max_points is not None and max_points < 0:
+            raise ConfigError(f'dataset.max_points must be at least 0, or None, found {max_points}')
+        self.max_points = max_points
         self.positive_categories = tuple(positive_categories)
         self.image_root = data_root
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         self.split = split
         super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
+        given = [float(self.get_data_info(index)['gt_weight']) for index in range(len(self))]
+        # Shared memory: persistent workers see the weights that a hook sets in the main process.
+        self._weights = torch.tensor(given, dtype=torch.float32).share_memory_()
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry an image: paths, label, points."""
@@ -79,7 +92,8 @@ class PointDataset(SeededDataset):
         entries = [
             self._entry(root, image, figures[image['id']])
             for image in wanted
-            if image.get('label') is not None or not figures[image['id']].is_ambiguous
+            if (image.get('label') is not None or not figures[image['id']].is_ambiguous)
+            and (self.max_points is None or len(figures[image['id']].points) <= self.max_points)
         ]
         self._metainfo['num_left_out'] = len(wanted) - len(entries)
         self._check_entries(entries)
@@ -97,15 +111,48 @@ class PointDataset(SeededDataset):
             'gt_points': figures.points.astype(np.float32),
             'gt_counted': figures.counted,
             'gt_cut': figures.cut.astype(np.float32),
+            'gt_weight': self._weight(image),
             'label_given': given is not None,
             'gt_label': int(len(figures.points) > 0) if given is None else int(given),
         }
 
+    def _weight(self, image: dict[str, Any]) -> float:
+        weight = image.get('weight', 1.0)
+        if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
+            raise AnnotationError(
+                f'{self.ann_file}: the weight of image {image["id"]} must be a number from 0 to 1, found {weight!r}'
+            )
+        return float(weight)
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        info = super().get_data_info(idx)
+        if hasattr(self, '_weights'):
+            info['gt_weight'] = float(self._weights[idx])
+        return info
+
+    def weights(self) -> np.ndarray:
+        """Sample weights ``(N,)``, float32, as they are now."""
+        return self._weights.numpy().copy()
+
+    def set_weights(self, weights: np.ndarray) -> None:
+        """Change the sample weights, in this process and in its workers.
+
+        Args:
+            weights: ``(N,)`` from 0 to 1; a sample with 0 is not drawn by :class:`ClassBalancedSampler`.
+
+        Raises:
+            ValueError: Another length, or a value outside 0 to 1.
+        """
+        given = torch.as_tensor(np.asarray(weights, dtype=np.float32))
+        if given.shape != self._weights.shape or not bool(((given >= 0) & (given <= 1)).all()):
+            raise ValueError(f'expected {len(self._weights)} weights from 0 to 1, found shape {tuple(given.shape)}')
+        self._weights.copy_(given)
+
     def _check_entries(self, entries: list[dict[str, Any]]) -> None:
         if not entries:
             raise AnnotationError(
-                f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())} and '
-                f'split={self.split}'
+                f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}, '
+                f'split={self.split} and max_points={self.max_points}'
             )
         missing = [entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()]
         if missing:

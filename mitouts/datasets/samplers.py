@@ -20,6 +20,7 @@ class ClassBalancedSampler(Sampler[int]):
     Each class runs through permutations of its own samples, one after the other, so every sample is drawn as often
     as any other of its class (give or take one). Positives and negatives alternate in one global order, which
     depends on seed and epoch alone; the ranks take every ``world_size``-th pair of it, so each sees both classes.
+    Samples whose weight is 0 when an epoch begins are not drawn in it.
 
     Args:
         dataset: Gives ``labels()``.
@@ -34,15 +35,10 @@ class ClassBalancedSampler(Sampler[int]):
     def __init__(self, dataset: Any, seed: int | None = None, num_samples: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
+        self.dataset = dataset
         labels = dataset.labels()
-        self._by_class = [np.flatnonzero(labels == value) for value in (0, 1)]
-        counts = [len(indices) for indices in self._by_class]
-        if min(counts) == 0:
-            raise AnnotationError(
-                f'{getattr(dataset, "ann_file", "the dataset")}: class-balanced sampling needs both classes, found '
-                f'{counts[0]} negative and {counts[1]} positive images. Add the missing class, check '
-                'positive_categories, or use DefaultSampler'
-            )
+        self._of_class = [np.flatnonzero(labels == value) for value in (0, 1)]
+        self._members()
         self.pairs = (len(labels) if num_samples is None else num_samples) // (2 * self.world_size)
         if self.pairs == 0:
             raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
@@ -51,11 +47,23 @@ class ClassBalancedSampler(Sampler[int]):
     def global_order(self) -> np.ndarray:
         """Pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
         count = self.pairs * self.world_size
-        return np.stack([self._cycle(value, count) for value in (0, 1)], axis=1)
+        members = self._members()
+        return np.stack([self._cycle(value, members[value], count) for value in (0, 1)], axis=1)
 
-    def _cycle(self, value: int, count: int) -> np.ndarray:
+    def _members(self) -> list[np.ndarray]:
+        """The samples of each class that may be drawn now."""
+        weights = getattr(self.dataset, 'weights', None)
+        drawn = [indices if weights is None else indices[weights()[indices] > 0] for indices in self._of_class]
+        if min(map(len, drawn)) == 0:
+            raise AnnotationError(
+                f'{getattr(self.dataset, "ann_file", "the dataset")}: class-balanced sampling needs both classes, '
+                f'found {len(drawn[0])} negative and {len(drawn[1])} positive images. Add the missing class, check '
+                'positive_categories, or use DefaultSampler'
+            )
+        return drawn
+
+    def _cycle(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
         """``count`` indices of a class from where the epoch before stopped in its stream of permutations."""
-        members = self._by_class[value]
         start = self.epoch * count
         first, last = start // len(members), (start + count - 1) // len(members)
         stream = [

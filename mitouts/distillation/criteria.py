@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from numpy.typing import ArrayLike
 
 from mitouts.errors import ConfigError
-from mitouts.functional.distillation import POLICIES, Policy, Verdict, judge_sample, least_distance_px
+from mitouts.functional.distillation import (
+    POLICIES,
+    Policy,
+    Verdict,
+    judge_sample,
+    least_distance_px,
+    soft_weight,
+)
 from mitouts.registry import TASK_UTILS
 
 ThresholdSplit = Literal['val', 'train']
@@ -73,6 +81,45 @@ class CentroidDisagreement:
             drop_image_errors=self.drop_image_errors,
             diagonal_px=_diagonal_px(image),
         )
+
+
+@TASK_UTILS.register_module()
+class SoftDisagreement(CentroidDisagreement):
+    """Weighs positives by how far the localized figures are from the annotated ones, instead of dropping them.
+
+    The weight of a sample in the Student's loss is ``1 / (1 + exp((d - tau) / s))`` of its least distance d: nearly 1
+    where the Teacher agrees, one half at tau, nearly 0 far away and where nothing is localized. Negatives, and
+    positives without annotated points, keep the weight 1.
+
+    Args:
+        radius_px: Tau in pixels.
+        softness_px: s in pixels; towards 0 it becomes the policy ``any_true``.
+        threshold_from: As for :class:`CentroidDisagreement`.
+    """
+
+    def __init__(
+        self, radius_px: float = 30.0, softness_px: float = 10.0, threshold_from: ThresholdSplit = 'val'
+    ) -> None:
+        super().__init__(radius_px=radius_px, threshold_from=threshold_from)
+        if not (math.isfinite(softness_px) and softness_px > 0):
+            raise ConfigError(f'SoftDisagreement: softness_px must be positive, found {softness_px}')
+        self.softness_px = float(softness_px)
+
+    def judge(
+        self,
+        image: Mapping[str, Any],
+        predicted_xy: ArrayLike,
+        annotated_xy: ArrayLike,
+        *,
+        score: float,
+        image_threshold: float,
+    ) -> Verdict:
+        """Judge one image; the arguments are those of :meth:`CentroidDisagreement.judge`."""
+        verdict = super().judge(image, predicted_xy, annotated_xy, score=score, image_threshold=image_threshold)
+        if verdict.reason in ('negative', 'no_annotation'):
+            return verdict
+        weight = soft_weight(verdict.distance_px, radius_px=self.radius_px, softness_px=self.softness_px)
+        return replace(verdict, keep=True, weight=weight)
 
 
 @TASK_UTILS.register_module()

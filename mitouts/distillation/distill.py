@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mitouts.distillation.criteria import Verdict
+from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import image_root, read_coco, write_json
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import DATASETS, TASK_UTILS
 from mitouts.utils.files import file_sha256
 
 DISTILLED_NAME = 'distilled.json'
 HARD_SAMPLES_NAME = 'hard_samples.json'
+
+Split = Literal['train', 'val']
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,68 @@ class Distillation:
     summary: dict[str, int]
 
 
-def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, launcher: str = 'none') -> Distillation:
+def distill(
+    config: Config,
+    checkpoint: str | Path | None,
+    out_dir: str | Path,
+    *,
+    launcher: str = 'none',
+    split: Split = 'train',
+) -> Distillation:
     """Predict the un-augmented training images, judge each, and write the clean set.
 
     Args:
         config: The Teacher's config; its ``distillation.criterion`` judges.
-        checkpoint: The Teacher.
+        checkpoint: The Teacher; None for a criterion that looks at no prediction, such as ``OracleNoise``.
         out_dir: Gets ``distilled.json`` and ``hard_samples.json``.
         launcher: Ranks share the images; rank 0 writes.
+        split: ``train``, or ``val`` to distil the validation images (the authors' public code does).
 
     Raises:
-        ConfigError: The config names no criterion or no training data.
+        ConfigError: The config names no criterion or no training data, or the criterion needs a checkpoint.
     """
+    criterion = _criterion(config)
+    source = config[f'{split}_dataloader'].dataset
+    ann_file = Path(source.ann_file)
+    document = read_coco(ann_file)
+    images = {image['id']: image for image in document['images']}
+    records: list[ImageRecord] = []
+    thresholds: tuple[float, float] | None = None
+    if getattr(criterion, 'uses_predictions', True):
+        if checkpoint is None:
+            raise ConfigError(f'{type(criterion).__name__} judges by predictions: give the checkpoint of a Teacher')
+        run = runs.evaluate(_on_images(config, criterion, split), checkpoint, Path(out_dir), launcher=launcher)
+        records = run.records
+        thresholds = run.results['image_threshold'], run.results['map_threshold']
+        verdicts = {r.image_id: _judge(criterion, images[r.image_id], r, thresholds) for r in records}
+        labels = {record.image_id: record.label for record in records}
+    else:
+        labels = _labels(source)
+        verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
+    summary = summarize(document, verdicts, labels)
+    result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
+    if is_main_process():
+        root = image_root(ann_file, document, source.get('data_root')).resolve()
+        provenance = {
+            'distilled_from': ann_file.name,
+            'source_sha256': file_sha256(ann_file),
+            'teacher_sha256': None if thresholds is None else file_sha256(str(checkpoint)),
+            'criterion': dict(config.distillation.criterion),
+            'image_threshold': None if thresholds is None else thresholds[0],
+            'map_threshold': None if thresholds is None else thresholds[1],
+            'image_root': os.path.relpath(root, Path(out_dir).resolve()),
+        }
+        write_json(result.distilled, clean_document(document, verdicts, provenance))
+        seen = {record.image_id: record for record in records}
+        samples = [
+            sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
+            for image_id, verdict in verdicts.items()
+        ]
+        write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
+    return result
+
+
+def _criterion(config: Config) -> Any:
     settings = config.get('distillation')
     if not settings or 'criterion' not in settings:
         raise ConfigError(
@@ -58,35 +111,7 @@ def distill(config: Config, checkpoint: str | Path, out_dir: str | Path, *, laun
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
     with runs.located(config):
-        criterion = TASK_UTILS.build(settings.criterion)
-    out_dir = Path(out_dir)
-    run = runs.evaluate(_on_training_images(config, criterion), checkpoint, out_dir, launcher=launcher)
-    thresholds = run.results['image_threshold'], run.results['map_threshold']
-    ann_file = Path(config.train_dataloader.dataset.ann_file)
-    document = read_coco(ann_file)
-    images = {image['id']: image for image in document['images']}
-    verdicts = {
-        record.image_id: _judge(criterion, images[record.image_id], record, thresholds) for record in run.records
-    }
-    summary = summarize(document, verdicts, {record.image_id: record.label for record in run.records})
-    result = Distillation(out_dir / DISTILLED_NAME, out_dir / HARD_SAMPLES_NAME, summary)
-    if is_main_process():
-        root = image_root(ann_file, document, config.train_dataloader.dataset.get('data_root')).resolve()
-        provenance = {
-            'distilled_from': ann_file.name,
-            'source_sha256': file_sha256(ann_file),
-            'teacher_sha256': file_sha256(checkpoint),
-            'criterion': dict(settings.criterion),
-            'image_threshold': thresholds[0],
-            'map_threshold': thresholds[1],
-            'image_root': os.path.relpath(root, out_dir.resolve()),
-        }
-        write_json(result.distilled, clean_document(document, verdicts, provenance))
-        samples = [
-            _sample(images[record.image_id], record, verdicts[record.image_id], thresholds[1]) for record in run.records
-        ]
-        write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
-    return result
+        return TASK_UTILS.build(settings.criterion)
 
 
 def clean_document(
@@ -99,7 +124,10 @@ def clean_document(
         if verdict is None or not verdict.keep:
             continue
         label = getattr(verdict, 'new_label', None)
-        images.append(image if label is None else {**image, 'label': int(label)})
+        changed = {} if label is None else {'label': int(label)}
+        if verdict.weight != 1:
+            changed['weight'] = verdict.weight
+        images.append({**image, **changed})
     kept = {image['id'] for image in images}
     info = dict(document.get('info', {}))
     info['mitouts'] = {**info.get('mitouts', {}), **provenance}
@@ -114,7 +142,7 @@ def clean_document(
 def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, int]:
     """Counts of a distillation; noise is counted over positive images where the file marks it (``is_noise``)."""
     kept = {image_id for image_id, verdict in verdicts.items() if verdict.keep}
-    summary = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
+    summary: dict[str, int] = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
     changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
     if changed:
         summary['relabelled'] = len(changed)
@@ -130,10 +158,10 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     return summary
 
 
-def _on_training_images(config: Config, criterion: Any) -> Config:
-    """The test part of the config, pointed at the training images, without augmentation."""
+def _on_images(config: Config, criterion: Any, split: Split) -> Config:
+    """The test part of the config, pointed at the images to be judged, without augmentation."""
     changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    dataset = changed.train_dataloader.dataset.to_dict()
+    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
     dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
     changed.test_dataloader.dataset = dataset
     if getattr(criterion, 'threshold_from', 'val') == 'train':
@@ -148,17 +176,14 @@ def _judge(criterion: Any, image: dict[str, Any], record: ImageRecord, threshold
     return criterion.judge(info, predicted, record.truth, score=record.score, image_threshold=thresholds[0])
 
 
-def _sample(image: dict[str, Any], record: ImageRecord, verdict: Verdict, map_threshold: float) -> dict[str, Any]:
-    points = record.points[record.points[:, 2] > map_threshold]
-    return {
-        'image_id': record.image_id,
-        'file_name': image['file_name'],
-        'case_id': record.case_id,
-        'label': record.label,
-        'verdict': 'keep' if verdict.keep else 'drop',
-        'reason': str(verdict.reason),
-        'score': record.score,
-        'distance_px': float(verdict.distance_px),
-        'predicted_points': np.round(points, 4).tolist(),
-        'annotated_points': np.round(record.truth, 4).tolist(),
-    }
+def _seen(record: ImageRecord | None, thresholds: tuple[float, float] | None) -> Seen | None:
+    if record is None or thresholds is None:
+        return None
+    return Seen(record.score, record.points[record.points[:, 2] > thresholds[1]], record.truth)
+
+
+def _labels(source: Mapping[str, Any]) -> dict[int, int]:
+    """Image id -> label of a data set."""
+    dataset = DATASETS.build({**source, 'pipeline': []})
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {info['img_id']: info['gt_label'] for info in infos}

@@ -23,11 +23,13 @@ from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
+from mitouts.inference.adaptation import adapt_batch_norm, dataset_batches
 from mitouts.registry import DATASETS, UnknownComponentError
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
+TRAINING_HOOKS = ('EMAHook', 'EMATeacherHook', 'DistillationHook', 'TrainingDistanceHook')
 TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 
@@ -90,6 +92,7 @@ def evaluate(
     launcher: str = 'none',
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
+    adapt_bn: float | None = None,
 ) -> EvaluationRun:
     """Test a checkpoint on the config's test images.
 
@@ -100,18 +103,22 @@ def evaluate(
         launcher: ``none``, ``pytorch`` or ``slurm``.
         out: Predictions JSON to write.
         show_dir: Folder for one overlay an image.
+        adapt_bn: First adapt the batch norms to the test images, without their labels, with the checkpoint's
+            statistics worth this many images; None leaves them.
     """
     _need(config, TEST_KEYS)
     config = _without(config, (*TRAINING_KEYS, *VALIDATION_KEYS))
     hooks = config.get('custom_hooks') or []
-    config.custom_hooks = [hook for hook in hooks if hook['type'] not in ('EMAHook', 'DistillationHook')]
+    config.custom_hooks = [hook for hook in hooks if hook['type'] not in TRAINING_HOOKS]
     config.load_from = str(checkpoint)
     with located(config):
         runner = _build(config, Path(work_dir), launcher)
         evaluator = runner.test_evaluator
         if (out or show_dir) and not isinstance(evaluator, LocalizationEvaluator):
             raise ConfigError(f'{type(evaluator).__name__} finds no points: leave out --out and --show-dir')
+        adapted = {} if adapt_bn is None else {'adapt_bn': _adapt(runner, adapt_bn)}
         runner.test()
+    evaluator.results.update(adapted)
     dataset = runner.test_dataloader.dataset
     paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
     if is_main_process():
@@ -123,6 +130,11 @@ def evaluate(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
     return EvaluationRun(evaluator.results, evaluator.records, paths)
+
+
+def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
+    runner.load_or_resume()
+    return adapt_batch_norm(runner.bare_model, dataset_batches(runner.test_dataloader.dataset), prior=prior).to_dict()
 
 
 def check_data(config: Config) -> None:
@@ -168,7 +180,7 @@ def save_predictions(
         'checkpoint': Path(checkpoint).name,
         'image_threshold': results['image_threshold'],
         'map_threshold': results['map_threshold'],
-    }
+    } | {key: results[key] for key in ('adapt_bn',) if key in results}
     write_predictions(path, images, info)
 
 

@@ -8,21 +8,27 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
 import mitouts
-from mitouts.distillation.distill import distill
+from mitouts.distillation.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Split, distill
 from mitouts.engine import runs
 from mitouts.engine.config import apply_overrides, enable_amp, load_config
 from mitouts.engine.environment import collect_environment
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import write_json
+from mitouts.registry import TASK_UTILS
 from mitouts.utils.files import file_sha256
 
 KINDS = ('train', 'distill', 'test')
+STAGE_KEYS = {
+    'train': ('data_from', 'val_from'),
+    'distill': ('model_from', 'data_from', 'split'),
+    'test': ('model_from',),
+}
 STAGE_FILE = 'stage.json'
 STARTED_FILE = 'started.json'
 
@@ -35,8 +41,12 @@ class Stage:
         name: Also the name of its work dir.
         kind: ``train``, ``distill`` or ``test``.
         config: Its config, with the experiment's overrides.
-        model_from: For ``distill`` and ``test``, the training stage whose checkpoint is used.
-        data_from: For ``train``, the distillation stage whose file is trained on.
+        model_from: For ``distill`` and ``test``, the training stage whose checkpoint is used; a distillation whose
+            criterion looks at no prediction has none.
+        data_from: For ``train``, the distillation stage whose file is trained on; for ``distill``, the one that its
+            criterion is told to drop as many as (``RandomDrop``).
+        val_from: For ``train``, the distillation stage whose file is validated on.
+        split: For ``distill``, ``train`` or ``val``: the images that are judged.
     """
 
     name: str
@@ -44,6 +54,8 @@ class Stage:
     config: Config
     model_from: str | None = None
     data_from: str | None = None
+    val_from: str | None = None
+    split: Split = 'train'
 
 
 @dataclass
@@ -127,7 +139,8 @@ class Experiment:
     def _work(self, stage: Stage, config: Config, folder: Path, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
         if stage.kind == 'distill':
-            result = distill(config, self._model(stage), folder, launcher=self.launcher)
+            model = None if stage.model_from is None else self._model(stage)
+            result = distill(config, model, folder, launcher=self.launcher, split=stage.split)
             return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
         if stage.kind == 'train':
             trained = runs.train(config, folder, resume=go_on, launcher=self.launcher)
@@ -143,6 +156,8 @@ class Experiment:
             'minutes': minutes,
             'images': images,
             'test_images': test.results['images'],
+            'test_ann_file': config.test_dataloader.dataset.ann_file,
+            'positive_categories': list(config.test_dataloader.dataset.get('positive_categories', (1,))),
             **tested,
         }
 
@@ -152,15 +167,21 @@ class Experiment:
 
     def _with_inputs(self, stage: Stage) -> Config:
         config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)
-        if stage.data_from is not None:
-            source = self.folder(stage.data_from) / 'distilled.json'
-            if not (source.is_file() and (source.parent / STAGE_FILE).is_file()):
-                raise ConfigError(
-                    f'stage {stage.name} trains on {source}, which is not finished: run stage {stage.data_from} first'
-                )
-            config.train_dataloader.dataset.ann_file = str(source)
-            config.train_dataloader.dataset.data_root = None
+        if stage.kind == 'distill' and stage.data_from is not None:
+            config.distillation.criterion.like = str(self._distilled(stage, stage.data_from, HARD_SAMPLES_NAME))
+        elif stage.kind == 'train':
+            for split, source in (('train', stage.data_from), ('val', stage.val_from)):
+                if source is not None:
+                    dataset = config[f'{split}_dataloader'].dataset
+                    dataset.ann_file = str(self._distilled(stage, source, DISTILLED_NAME))
+                    dataset.data_root = None
         return config
+
+    def _distilled(self, stage: Stage, source: str, name: str) -> Path:
+        path = self.folder(source) / name
+        if not (path.is_file() and (path.parent / STAGE_FILE).is_file()):
+            raise ConfigError(f'stage {stage.name} needs {path}, which is not finished: run stage {source} first')
+        return path
 
     def _fingerprint(self, stage: Stage, config: Config) -> dict[str, str]:
         """Hashes of all that a stage's result depends on, by role."""
@@ -174,9 +195,14 @@ class Experiment:
         files['weights'] = content['model'].get('backbone', {}).get('weights')
         if stage.model_from is not None:
             files['model'] = str(self._model(stage))
-        if stage.data_from is not None:
-            # The file counts by its content, not by the folder that this run works in.
+        # A file of this run counts by its content, not by the folder that the run works in.
+        if stage.kind == 'distill' and stage.data_from is not None:
+            files['like'] = content['distillation']['criterion']['like']
+            content['distillation']['criterion']['like'] = stage.data_from
+        elif stage.data_from is not None:
             content['train_dataloader']['dataset']['ann_file'] = stage.data_from
+        if stage.val_from is not None:
+            content['val_dataloader']['dataset']['ann_file'] = stage.val_from
         text = json.dumps(content, sort_keys=True, default=str)
         fingerprint = {'config': hashlib.sha256(text.encode()).hexdigest(), 'version': mitouts.__version__}
         return fingerprint | {role: file_sha256(file) for role, file in files.items() if file and Path(file).is_file()}
@@ -187,10 +213,17 @@ class Experiment:
             for stage in self.stages
             if stage.kind != 'distill' and stage.name in self.results
         ]
-        distilled = [self.results[s.name] for s in self.stages if s.kind == 'distill' and s.name in self.results]
+        distilled = {
+            stage.name: {key: value for key, value in self.results[stage.name].items() if key != 'kind'}
+            for stage in self.stages
+            if stage.kind == 'distill' and stage.name in self.results
+        }
         results: dict[str, Any] = {'stages': rows}
         if distilled:
-            results['distillation'] = {k: v for k, v in distilled[-1].items() if k not in ('kind', 'minutes')}
+            # The first is the Teacher's; controls, where there are any, follow it.
+            first = next(iter(distilled.values()))
+            results['distillation'] = {key: value for key, value in first.items() if key != 'minutes'}
+            results['distillations'] = distilled
         return results
 
     def _say(self, text: str) -> None:
@@ -212,7 +245,7 @@ def load_experiment(
         path: Config with ``stages = [dict(name=, kind=, config=, ...), ...]``; each ``config`` is a path relative to
             this file, and ``options`` a list of ``key=value`` overrides of it.
         work_dir: Folder of the experiment.
-        cfg_options: Overrides; ``STAGE.key=value`` goes to one stage.
+        cfg_options: Overrides; ``STAGE.key=value`` goes to one stage, ``*.key=value`` to every stage.
         launcher: ``none``, ``pytorch`` or ``slurm``.
         amp: Mixed precision in every training.
 
@@ -240,7 +273,7 @@ def load_experiment(
 
 
 def split_overrides(cfg_options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """Give each ``STAGE.key=value`` to its stage.
+    """Give each ``STAGE.key=value`` to its stage, and each ``*.key=value`` to all of them.
 
     Raises:
         ConfigError: An override begins with no stage's name.
@@ -249,12 +282,13 @@ def split_overrides(cfg_options: Sequence[str], names: Sequence[str]) -> dict[st
     for option in cfg_options:
         plus = '+' if option.startswith('+') else ''
         stage, _, rest = option.removeprefix('+').partition('.')
-        if stage not in per_stage:
+        if stage != '*' and stage not in per_stage:
             raise ConfigError(
                 f'--cfg-options {option}: in a staged config an override begins with the name of a stage, one of '
-                f'{", ".join(names)}; for instance {names[0]}.{option.removeprefix("+")}'
+                f'{", ".join(names)}, or with * for all of them; for instance {names[0]}.{option.removeprefix("+")}'
             )
-        per_stage[stage].append(plus + rest)
+        for name in names if stage == '*' else [stage]:
+            per_stage[name].append(plus + rest)
     return per_stage
 
 
@@ -266,28 +300,36 @@ def _read_stage(description: dict[str, Any], folder: Path, overrides: Sequence[s
         )
     config = load_config(folder / description.pop('config'), description.pop('options', ()))
     apply_overrides(config, overrides)
-    unknown = set(description) - {'model_from', 'data_from'}
+    known = STAGE_KEYS[kind]
+    unknown = set(description) - set(known)
     if unknown:
-        raise ConfigError(
-            f'stage {name}: unknown keys {", ".join(sorted(unknown))}; it may have model_from and data_from'
-        )
+        raise ConfigError(f'stage {name}: unknown keys {", ".join(sorted(unknown))}; it may have {", ".join(known)}')
+    if description.get('split', 'train') not in get_args(Split):
+        raise ConfigError(f'stage {name}: split must be train or val, found {description["split"]!r}')
     return Stage(name, kind, config, **description)
 
 
 def _check_references(stages: Sequence[Stage]) -> None:
     seen: dict[str, str] = {}
     for stage in stages:
-        if stage.kind != 'train' and seen.get(stage.model_from or '') != 'train':
+        needs_model = stage.kind == 'test' or (stage.kind == 'distill' and stage.data_from is None and _predicts(stage))
+        if (needs_model or stage.model_from is not None) and seen.get(stage.model_from or '') != 'train':
             raise ConfigError(
                 f'stage {stage.name}: model_from must name an earlier training stage, found {stage.model_from!r}'
             )
-        if stage.data_from is not None and seen.get(stage.data_from) != 'distill':
-            raise ConfigError(
-                f'stage {stage.name}: data_from must name an earlier distill stage, found {stage.data_from!r}'
-            )
+        for key, source in (('data_from', stage.data_from), ('val_from', stage.val_from)):
+            if source is not None and seen.get(source) != 'distill':
+                raise ConfigError(f'stage {stage.name}: {key} must name an earlier distill stage, found {source!r}')
         if stage.name in seen:
             raise ConfigError(f'two stages are called {stage.name!r}')
         seen[stage.name] = stage.kind
+
+
+def _predicts(stage: Stage) -> bool:
+    """Whether the criterion of a distillation judges by predictions; one that is not known is left to its stage."""
+    settings = (stage.config.get('distillation') or {}).get('criterion') or {}
+    criterion = TASK_UTILS.get(settings.get('type', ''))
+    return getattr(criterion, 'uses_predictions', True)
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
-from mitouts.functional.geometry import FeatureGeometry
+from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid, map_to_points
 from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
 from mitouts.structures import PointSample
@@ -164,7 +164,7 @@ class LocalizationEvaluator:
                 ) from None
         labels = np.array([prediction.label for prediction in raw])
         scores = np.array([prediction.score for prediction in raw])
-        maxima = np.array([prediction.score_map.max() for prediction in raw], dtype=np.float64)
+        maxima = np.array([self._map_max(prediction) for prediction in raw], dtype=np.float64)
         try:
             return self.select_image_threshold(scores, labels), self.select_map_threshold(maxima, labels)
         except ValueError as error:
@@ -172,6 +172,10 @@ class LocalizationEvaluator:
                 f'thresholds cannot be chosen on these {len(raw)} images: {error}. Validate on images of both '
                 "classes, or give the evaluator image_threshold=dict(type='FixedThreshold', value=...)"
             ) from error
+
+    def _map_max(self, prediction: RawPrediction) -> float:
+        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
+        return map_maximum(prediction.score_map, prediction.height, prediction.width, self.geometry)
 
     def _drift(self, records: list[ImageRecord], image_threshold: float, map_threshold: float) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
@@ -204,7 +208,7 @@ class LocalizationEvaluator:
             case_id=prediction.case_id,
             label=prediction.label,
             score=prediction.score,
-            map_max=float(prediction.score_map.max()),
+            map_max=self._map_max(prediction),
             truth=prediction.truth,
             counted=prediction.counted,
             cut=prediction.cut,

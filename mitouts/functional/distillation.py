@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
+from scipy.special import expit
 
 Policy = Literal['any_true', 'no_false', 'perfect']
 Reason = Literal[
@@ -20,6 +21,8 @@ Reason = Literal[
     'missed_annotation',
     'image_error',
     'pseudo_label',
+    'known_noise',
+    'random',
 ]
 POLICIES: tuple[str, ...] = get_args(Policy)
 
@@ -34,12 +37,14 @@ class Verdict:
         distance_px: The least distance between any prediction and any annotation in pixels; the image's diagonal where
             either is missing.
         new_label: The label that replaces the image's own; None leaves it as it is.
+        weight: Weight of the image in the student's loss.
     """
 
     keep: bool
     reason: Reason
     distance_px: float
     new_label: int | None = None
+    weight: float = 1.0
 
 
 def judge_sample(
@@ -106,6 +111,17 @@ def least_distance_px(predicted_xy: ArrayLike, annotated_xy: ArrayLike, *, diago
     if not len(predicted) or not len(annotated):
         return float(diagonal_px)
     return float(_nearest_px(predicted, annotated).min())
+
+
+def soft_weight(distance_px: float, *, radius_px: float, softness_px: float) -> float:
+    """Weight ``1 / (1 + exp((d - tau) / s))`` of a sample whose disagreement is ``d``.
+
+    Args:
+        distance_px: d in pixels.
+        radius_px: Tau in pixels; the weight there is 1/2.
+        softness_px: s in pixels.
+    """
+    return float(expit((radius_px - distance_px) / softness_px))
 
 
 def _decide(

@@ -71,8 +71,8 @@ def map_peaks(
     # OpenCV's default border value for a dilation is -inf, so the border never hides a maximum.
     dilated = cv2.dilate(score_map.astype(np.float32), np.ones((3, 3), np.uint8))
     rows, columns = np.nonzero((score_map >= dilated) & (score_map > min_score))
-    x = np.clip(geometry.cell_to_px(columns), 0, width - 1)
-    y = np.clip(geometry.cell_to_px(rows), 0, height - 1)
+    x = np.clip(geometry.on_axis(width, score_map.shape[1]).cell_to_px(columns), 0, width - 1)
+    y = np.clip(geometry.on_axis(height, score_map.shape[0]).cell_to_px(rows), 0, height - 1)
     return np.stack([x, y, score_map[rows, columns].astype(np.float64)], axis=1)
 
 

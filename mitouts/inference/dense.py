@@ -14,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError
-from mitouts.functional.geometry import FeatureGeometry
+from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.lattice import margin_cells
 from mitouts.models import WSSLocalizer
 
@@ -33,11 +33,18 @@ class DenseModel:
         half: On a GPU, compute in float16.
 
     Raises:
-        ConfigError: The map depends on the whole image (attention), so tiles of a slide cannot be put together.
+        ConfigError: The map depends on the whole image (attention, a map that is stretched to the image's corners), so
+            tiles of a slide cannot be put together.
     """
 
     def __init__(self, model: WSSLocalizer, device: str | torch.device = 'cpu', *, half: bool = False) -> None:
-        if not has_local_map(model):
+        if isinstance(model.geometry, AlignCornersGeometry):
+            raise ConfigError(
+                "head.upsample='align_corners' stretches the map to the corners of its image, so where a cell lies "
+                'depends on the size of the image and tiles cannot be put together; slides need a model that was '
+                'trained with head.upsample=None'
+            )
+        if model.head.map_is_attention():
             raise ConfigError(
                 f'the score map of {type(model.head.aggregator).__name__} is relative to the whole image, so it cannot '
                 'be computed tile by tile; slides need a model with another aggregator, such as MaxAggregator'
@@ -163,15 +170,6 @@ class StripNetwork(nn.Module):
             features[:, :, row:end] = strip
         assert features is not None
         return features
-
-
-def has_local_map(model: WSSLocalizer) -> bool:
-    """Whether a position's score depends on nothing but what the network sees there."""
-    features = torch.zeros(1, model.backbone.out_channels, 2, 2, device=next(model.parameters()).device)
-    aggregator = model.head.aggregator
-    values = features if aggregator.domain == 'feature' else features[:, :1]
-    with torch.inference_mode():
-        return aggregator(values, features).weights is None
 
 
 def fold_batch_norm(network: nn.Module) -> nn.Module:

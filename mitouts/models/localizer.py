@@ -49,7 +49,7 @@ class WSSLocalizer(BaseModel):
     @property
     def geometry(self) -> FeatureGeometry:
         """Where the cells of the score map lie in the image."""
-        return self.backbone.geometry
+        return self.head.map_geometry(self.backbone.geometry)
 
     def forward(
         self, inputs: Tensor, data_samples: list[PointSample] | None = None, mode: str = 'tensor'
@@ -65,13 +65,13 @@ class WSSLocalizer(BaseModel):
         if mode not in ('loss', 'predict', 'tensor'):
             raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', found {mode!r}")
         features = self.backbone(inputs)
+        size_px = (inputs.shape[-2], inputs.shape[-1])
         if mode == 'tensor':
-            return self.head(features)
+            return self.head(features, size_px)
         assert data_samples is not None, f'mode {mode!r} needs data_samples'
         if mode == 'loss':
-            labels = torch.tensor([sample.gt_label for sample in data_samples], device=inputs.device)
-            return self.head.loss(features, labels)
-        output = self.head(features)
+            return self.head.loss(features, data_samples, self.geometry, size_px)
+        output = self.head(features, size_px)
         scores = torch.sigmoid(output.image_logit).tolist()
         maps = output.score_map.float().cpu()
         for sample, score, score_map in zip(data_samples, scores, maps):

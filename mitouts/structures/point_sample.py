@@ -13,6 +13,7 @@ class PointSample(BaseDataElement):
 
     Data fields:
         gt_label: 0 or 1, the image label.
+        gt_weight: Weight of the sample in the loss, 0 to 1.
         gt_points: Tensor ``(G, 2)``, float32, annotated points ``(x, y)`` of the positive categories, in pixels of the
             (augmented) input.
         gt_counted: Tensor ``(G,)``, bool; False where a figure is shown but counted in another patch.
@@ -23,6 +24,7 @@ class PointSample(BaseDataElement):
     """
 
     gt_label: int
+    gt_weight: float
     gt_points: Tensor
     gt_counted: Tensor
     gt_cut: Tensor

@@ -23,6 +23,7 @@ class PackPointSample(Transform):
         meta = {key: results.get(key) for key in META_KEYS}
         sample = PointSample(metainfo={**meta, 'ori_shape': results['img'].shape[:2]})
         sample.gt_label = int(results['gt_label'])
+        sample.gt_weight = float(results.get('gt_weight', 1.0))
         sample.gt_points = torch.from_numpy(np.array(results['gt_points'], dtype=np.float32).reshape(-1, 2))
         counted = results.get('gt_counted', np.ones(len(sample.gt_points), dtype=bool))
         sample.gt_counted = torch.from_numpy(np.array(counted, dtype=bool))

@@ -7,12 +7,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mitouts.functional.geometry import FeatureGeometry, interpolation_matrix, upsample_map
+from mitouts.functional.geometry import (
+    AlignCornersGeometry,
+    FeatureGeometry,
+    interpolation_matrix,
+    map_maximum,
+    upsample_map,
+)
 
 LAYERS = st.lists(st.tuples(st.integers(1, 7), st.integers(1, 3), st.integers(0, 4)), min_size=1, max_size=6)
 GEOMETRIES = st.builds(FeatureGeometry, st.integers(1, 20), st.integers(-8, 24).map(lambda half: half / 2))
@@ -122,3 +129,51 @@ def test_half_pixel_resizing_would_shift_the_bump_by_half_a_stride(geometry: Fea
     center = (128, 120)
     resized = cv2.resize(_bump(center, geometry, 16), (256, 256), interpolation=cv2.INTER_LINEAR)
     np.testing.assert_allclose(_center_of_mass(resized) - center, shift_px, atol=1)
+
+
+STRETCHED = AlignCornersGeometry(stride=16, center_offset_px=0.0, receptive_radius_px=105.0)
+
+
+@pytest.mark.parametrize(('size_px', 'cells', 'places'), [(500, 32, 499 / 31), (5, 3, 2.0), (9, 1, 1.0), (1, 4, 0.0)])
+def test_stretched_cells_go_from_the_first_to_the_last_pixel(size_px: int, cells: int, places: float) -> None:
+    centers = STRETCHED.on_axis(size_px, cells).cell_to_px(np.arange(cells))
+    np.testing.assert_allclose(centers, np.arange(cells) * places)
+
+
+def test_cells_of_a_backbone_lie_where_they_lie_in_any_image() -> None:
+    assert LITE_STRIDE_16.on_axis(500, 32) is LITE_STRIDE_16
+
+
+def test_stretched_geometry_keeps_the_backbones_numbers_and_says_how_it_is_read() -> None:
+    assert STRETCHED.to_dict() == {
+        'stride': 16,
+        'center_offset_px': 0.0,
+        'receptive_radius_px': 105.0,
+        'upsample': 'align_corners',
+    }
+
+
+@pytest.mark.parametrize('size_px', [(80, 113), (64, 64), (7, 9)])
+def test_a_stretched_map_is_torchs_upsampling_of_its_logits(size_px: tuple[int, int]) -> None:
+    logits = torch.randn(1, 1, 5, 8, generator=torch.Generator().manual_seed(0)) * 3
+    resized = torch.nn.functional.interpolate(logits, size=size_px, mode='bilinear', align_corners=True)
+    full = upsample_map(torch.sigmoid(logits)[0, 0].numpy(), *size_px, STRETCHED)
+    assert full.dtype == np.float32
+    np.testing.assert_allclose(full, torch.sigmoid(resized)[0, 0].numpy(), atol=1e-5)
+
+
+def test_a_stretched_map_of_certainties_is_finite() -> None:
+    full = upsample_map(np.array([[0, 1]], dtype=np.float32), 1, 11, STRETCHED)
+    assert np.isfinite(full).all()
+    assert (np.diff(full) >= 0).all()
+    np.testing.assert_allclose(full[0, [0, -1]], [0, 1], atol=1e-6)
+
+
+def test_a_map_is_cut_by_its_highest_cell_and_a_stretched_one_by_its_highest_pixel() -> None:
+    score_map = np.full((1, 4), 0.01, dtype=np.float32)
+    score_map[0, 1] = 0.99
+    # The cell lies on pixel 3 of ten; in nine at 8 / 3, an eighth of a cell from pixel 3.
+    assert map_maximum(score_map, 1, 9, LITE_STRIDE_16) == np.float32(0.99)
+    assert map_maximum(score_map, 1, 10, STRETCHED) == pytest.approx(0.99)
+    odds = 99 ** (1 - 2 / 8)
+    assert map_maximum(score_map, 1, 9, STRETCHED) == pytest.approx(odds / (1 + odds))

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mitouts.functional.geometry import FeatureGeometry, upsample_map
+from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry, upsample_map
 from mitouts.functional.points import Centroid, map_peaks, map_to_points, mask_components
 
 LITE_STRIDE_16 = FeatureGeometry(stride=16, center_offset_px=15.0)
@@ -154,3 +154,11 @@ def test_small_components_leave_nothing_above_the_threshold() -> None:
     score_map[3, 3] = 0.6
     points = map_to_points(score_map, 96, 96, LITE_STRIDE_16, map_threshold=0.5, min_area_px=10_000)
     assert len(points) == 0
+
+
+def test_points_of_a_stretched_map_are_read_between_the_corners() -> None:
+    score_map = np.full((5, 9), 0.02, dtype=np.float32)
+    score_map[1, 2], score_map[3, 7] = 0.98, 0.2
+    points = map_to_points(score_map, 101, 201, AlignCornersGeometry(16, 15.0), map_threshold=0.5)
+    # 200 / 8 = 100 / 4 = 25 px a cell.
+    np.testing.assert_allclose(points[:2], [[50, 25, 0.98], [175, 75, 0.2]], atol=1e-5)

@@ -72,3 +72,10 @@ def test_map_that_depends_on_the_whole_image_is_refused():
     with pytest.raises(ConfigError, match='AttentionAggregator is relative to the whole image'):
         DenseModel(model)
     assert isinstance(DenseModel(make_model(aggregator='NoisyOrAggregator')).geometry, FeatureGeometry)
+
+
+def test_map_that_is_stretched_to_its_image_is_refused():
+    model = make_model()
+    model.head.upsample = 'align_corners'
+    with pytest.raises(ConfigError, match=r"head\.upsample='align_corners' .*tiles cannot be put together"):
+        DenseModel(model)

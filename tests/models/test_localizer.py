@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor
 
+from mitouts.functional.geometry import AlignCornersGeometry, map_maximum
 from mitouts.models import WSSLocalizer
 from mitouts.models.heads.base import HeadOutput
 from mitouts.registry import MODELS
@@ -114,3 +116,42 @@ def test_predictions_do_not_depend_on_the_memory_format() -> None:
         images = {'inputs': [torch.full((3, 32, 48), 90, dtype=torch.uint8)]}
         outputs.append(localizer.eval()(localizer.data_preprocessor(images)['inputs']))
     torch.testing.assert_close(outputs[0].score_map, outputs[1].score_map, atol=1e-5, rtol=1e-4)
+
+
+def _head(**arguments: Any) -> dict[str, Any]:
+    return {'type': 'InstanceHead', 'aggregator': {'type': 'MaxAggregator'}, **arguments}
+
+
+def test_extra_losses_see_the_points_of_the_samples() -> None:
+    head = _head(extra_losses=[{'type': 'CentroidConstraintLoss', 'weight': 1.0}])
+    localizer, samples = _localizer(head=head).eval(), _samples()
+    with torch.no_grad():
+        localizer.head.classifier.weight.zero_()
+    losses = localizer(_inputs(), samples, mode='loss')
+    # Of a flat map the centroid is the mean place of the cells, 7 + 8 i px here, and the figure lies at (0, 0).
+    assert localizer.geometry.to_dict() | {'receptive_radius_px': 0} == {
+        'stride': 8,
+        'center_offset_px': 7.0,
+        'receptive_radius_px': 0,
+    }
+    assert losses['loss_centroid'].item() == pytest.approx(np.hypot(7 + 8 * 2.5, 7 + 8 * 1.5))
+
+
+def test_weights_of_the_samples_reach_the_loss() -> None:
+    localizer, samples = _localizer().eval(), _samples()
+    samples[0].gt_weight, samples[1].gt_weight = 0.0, 0.7
+    losses = localizer(_inputs(), samples, mode='loss')
+    score = torch.sigmoid(localizer(_inputs()).image_logit[1])
+    torch.testing.assert_close(losses['loss_image'], -(1 - score).log())
+
+
+@torch.no_grad()
+def test_an_upsampled_maximum_is_the_maximum_of_the_map_as_it_is_read() -> None:
+    localizer, samples = _localizer(head=_head(upsample='align_corners')).eval(), _samples()
+    localizer.head.classifier.weight.normal_()
+    predicted = localizer(_inputs(), samples, mode='predict')
+    assert isinstance(localizer.geometry, AlignCornersGeometry)
+    for sample in predicted:
+        assert sample.pred_map.shape == (4, 6)
+        assert sample.pred_score < sample.pred_map.max()
+        assert map_maximum(sample.pred_map.numpy(), 32, 48, localizer.geometry) == pytest.approx(sample.pred_score)

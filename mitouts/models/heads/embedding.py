@@ -15,7 +15,8 @@ class EmbeddingHead(LocalizationHead):
     """The aggregator over features, then the classifier.
 
     The score map is the classifier applied at every position (a class activation map, Zhou et al. 2016), or the
-    attention weights where the aggregator has them.
+    attention weights where the aggregator has them. Features are aggregated as they are: ``upsample`` only says how
+    the map is read.
     """
 
     def check_domain(self) -> None:
@@ -25,10 +26,11 @@ class EmbeddingHead(LocalizationHead):
                 f"{self.aggregator.domain}: set head.aggregator.domain to 'feature', or use InstanceHead"
             )
 
-    def forward(self, features: Tensor) -> HeadOutput:
+    def forward(self, features: Tensor, size_px: tuple[int, int] | None = None) -> HeadOutput:
         features = self.dropout(features)
         pooled = self.aggregator(features, features)
         image_logit = self.classifier(pooled.value[:, :, None, None].to(features.dtype)).float().flatten()
         if pooled.weights is not None:
             return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))
-        return HeadOutput(image_logit, torch.sigmoid(self.classifier(features)[:, 0].float()))
+        logits = self.classifier(features).float()
+        return HeadOutput(image_logit, torch.sigmoid(logits[:, 0]), self.upsampled(logits, size_px)[:, 0])

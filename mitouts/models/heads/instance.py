@@ -22,15 +22,16 @@ class InstanceHead(LocalizationHead):
                 "features: set head.aggregator.domain to 'logit' or 'probability', or use EmbeddingHead"
             )
 
-    def forward(self, features: Tensor) -> HeadOutput:
+    def forward(self, features: Tensor, size_px: tuple[int, int] | None = None) -> HeadOutput:
         logits = self.classifier(self.dropout(features)).float()
+        values = self.upsampled(logits, size_px)
         if self.aggregator.domain == 'probability':
-            pooled = self.aggregator(torch.sigmoid(logits), features)
+            pooled = self.aggregator(torch.sigmoid(values), features)
             logit = probability_to_logit(pooled.value) if pooled.logit is None else pooled.logit
             image_logit = logit[:, 0]
         else:
-            pooled = self.aggregator(logits, features)
+            pooled = self.aggregator(values, features)
             image_logit = pooled.value[:, 0].float()
         if pooled.weights is not None:
             return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))
-        return HeadOutput(image_logit, torch.sigmoid(logits[:, 0]))
+        return HeadOutput(image_logit, torch.sigmoid(logits[:, 0]), values[:, 0])

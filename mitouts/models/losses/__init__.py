@@ -1,5 +1,7 @@
 """Losses."""
 
+from mitouts.models.losses.base import MapLoss
+from mitouts.models.losses.centroid import CentroidConstraintLoss
 from mitouts.models.losses.image import ImageBCELoss
 
-__all__ = ['ImageBCELoss']
+__all__ = ['CentroidConstraintLoss', 'ImageBCELoss', 'MapLoss']

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mitouts.errors import ConfigError
+from mitouts.functional.weighting import weighted_mean
 from mitouts.registry import MODELS
 
 
@@ -23,7 +24,16 @@ class ImageBCELoss(nn.Module):
             raise ConfigError(f'loss.label_smoothing must be in [0, 1), found {label_smoothing}')
         self.label_smoothing = label_smoothing
 
-    def forward(self, image_logit: Tensor, labels: Tensor) -> Tensor:
-        """Mean loss of logits ``(N,)`` against labels ``(N,)`` in 0..1."""
+    def forward(self, image_logit: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Mean loss.
+
+        Args:
+            image_logit: Tensor ``(N,)``.
+            labels: Tensor ``(N,)`` in 0..1.
+            weights: Tensor ``(N,)``, how much each image counts: ``sum(w l) / sum(w)``; None counts all alike.
+        """
         target = labels.float() * (1 - self.label_smoothing) + self.label_smoothing / 2
-        return functional.binary_cross_entropy_with_logits(image_logit, target)
+        if weights is None:
+            return functional.binary_cross_entropy_with_logits(image_logit, target)
+        losses = functional.binary_cross_entropy_with_logits(image_logit, target, reduction='none')
+        return weighted_mean(losses, weights)

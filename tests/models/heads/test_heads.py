@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from mitouts.errors import ConfigError
+from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.registry import AGGREGATORS, MODELS
+from mitouts.structures import PointSample
 
 CHANNELS = 6
+GEOMETRY = FeatureGeometry(stride=16, center_offset_px=15.0, receptive_radius_px=73.0)
+SIZE_PX = (80, 64)
 AGGREGATOR_NAMES = (
     'MaxAggregator',
     'MeanAggregator',
@@ -39,6 +46,17 @@ EMBEDDING, NOT_EMBEDDING = _pairs('EmbeddingHead', ('feature',))
 
 def _features(channels: int = CHANNELS) -> Tensor:
     return torch.randn(3, channels, 5, 4, generator=torch.Generator().manual_seed(0)).relu()
+
+
+def _samples(labels: Sequence[int], weights: Sequence[float] | None = None) -> list[PointSample]:
+    """Images with one figure each where the label is 1, at (20, 30)."""
+    samples = [PointSample() for _ in labels]
+    for sample, label in zip(samples, labels):
+        sample.gt_label = label
+        sample.gt_points = torch.tensor([[20.0, 30.0]])[:label]
+    for sample, weight in zip(samples, weights or ()):
+        sample.gt_weight = weight
+    return samples
 
 
 def _build(head: str, aggregator: dict[str, Any], **arguments: Any) -> Any:
@@ -143,7 +161,7 @@ def test_loss_is_the_cross_entropy_of_the_image_score_and_reaches_the_features(
 ) -> None:
     built = _build(head, {'type': name, 'domain': domain})
     features, labels = _features().requires_grad_(), torch.tensor([1.0, 0.0, 1.0])
-    losses = built.loss(features, labels)
+    losses = built.loss(features, _samples([1, 0, 1]), GEOMETRY, SIZE_PX)
     score = torch.sigmoid(built(features).image_logit.detach().double())
     expected = -(labels * score.log() + (1 - labels) * (1 - score).log()).mean()
     torch.testing.assert_close(losses['loss_image'].detach().double(), expected, atol=1e-6, rtol=1e-5)
@@ -156,7 +174,7 @@ def test_loss_is_the_cross_entropy_of_the_image_score_and_reaches_the_features(
 def test_an_untrained_head_learns_on_a_map_of_full_size(head: str, name: str, domain: str) -> None:
     built = _build(head, {'type': name, 'domain': domain})
     features = torch.randn(2, CHANNELS, 32, 32, generator=torch.Generator().manual_seed(0)).relu()
-    built.loss(features, torch.tensor([0.0, 1.0]))['loss_image'].backward()
+    built.loss(features, _samples([0, 1]), GEOMETRY, (512, 512))['loss_image'].backward()
     assert built.classifier.weight.grad is not None
     assert built.classifier.weight.grad.abs().max() > 1e-5
 
@@ -182,3 +200,118 @@ def test_initial_classifier_is_small_and_unbiased(bias: bool) -> None:
     assert (head.classifier.bias is not None) is bias
     if bias:
         assert head.classifier.bias.item() == 0
+
+
+@MODELS.register_module(name='LossWithoutWeights')
+class _LossWithoutWeights(torch.nn.Module):
+    def forward(self, image_logit: Tensor, labels: Tensor) -> Tensor:
+        return (image_logit - labels).square().mean()
+
+
+@pytest.mark.parametrize('extra', [(), ({'type': 'CentroidConstraintLoss'},)], ids=['image', 'constrained'])
+def test_a_sample_of_weight_0_might_as_well_not_be_there(extra: tuple[dict[str, Any], ...]) -> None:
+    results = []
+    for kept, weights in (([0, 1, 2], [0.5, 0.0, 1.0]), ([0, 2], [0.5, 1.0])):
+        head = _build('InstanceHead', {'type': 'MaxAggregator'}, extra_losses=extra)
+        samples = _samples([[1, 1, 0][index] for index in kept], weights)
+        losses = head.loss(_features()[kept], samples, GEOMETRY, SIZE_PX)
+        sum(losses.values()).backward()
+        results.append((losses, head.classifier.weight.grad))
+    (with_it, its_gradient), (without, gradient) = results
+    assert with_it.keys() == without.keys()
+    for name, value in with_it.items():
+        torch.testing.assert_close(value, without[name])
+    torch.testing.assert_close(its_gradient, gradient)
+    assert gradient.abs().max() > 0
+
+
+def test_weights_of_1_are_the_plain_mean_and_a_loss_need_not_know_them() -> None:
+    for loss in ('ImageBCELoss', 'LossWithoutWeights'):
+        head = _build('InstanceHead', {'type': 'MaxAggregator'}, loss={'type': loss})
+        plain = head.loss(_features(), _samples([1, 0, 1]), GEOMETRY, SIZE_PX)
+        weighted = head.loss(_features(), _samples([1, 0, 1], [1.0, 1.0, 1.0]), GEOMETRY, SIZE_PX)
+        assert torch.equal(plain['loss_image'], weighted['loss_image'])
+
+
+def test_a_loss_that_takes_no_weights_refuses_samples_that_have_some() -> None:
+    head = _build('InstanceHead', {'type': 'MaxAggregator'}, loss={'type': 'LossWithoutWeights'})
+    with pytest.raises(ConfigError, match=r'LossWithoutWeights takes no weights.*weights=None'):
+        head.loss(_features(), _samples([1, 0, 1], [1.0, 0.5, 1.0]), GEOMETRY, SIZE_PX)
+
+
+def test_extra_losses_stand_beside_the_image_loss_under_their_name() -> None:
+    head = _build('InstanceHead', {'type': 'MaxAggregator'}, extra_losses=[{'type': 'CentroidConstraintLoss'}])
+    losses = head.loss(_features(), _samples([1, 0, 1]), GEOMETRY, SIZE_PX)
+    assert set(losses) == {'loss_image', 'loss_centroid'}
+    plain = _build('InstanceHead', {'type': 'MaxAggregator'}).loss(_features(), _samples([1, 0, 1]), GEOMETRY, SIZE_PX)
+    assert torch.equal(losses['loss_image'], plain['loss_image'])
+
+
+def test_the_same_extra_loss_twice_is_refused() -> None:
+    twice = [{'type': 'CentroidConstraintLoss'}, {'type': 'CentroidConstraintLoss', 'kind': 'log_barrier'}]
+    with pytest.raises(ConfigError, match=r'head\.extra_losses: loss_centroid is there more than once'):
+        _build('InstanceHead', {'type': 'MaxAggregator'}, extra_losses=twice)
+
+
+@pytest.mark.parametrize(('head', 'domain'), [('EmbeddingHead', 'feature'), ('InstanceHead', 'logit')])
+@pytest.mark.parametrize(
+    ('arguments', 'names'),
+    [
+        ({'extra_losses': [{'type': 'CentroidConstraintLoss'}]}, 'CentroidConstraintLoss'),
+        ({'upsample': 'align_corners'}, r"head\.upsample='align_corners'"),
+    ],
+)
+def test_what_needs_logits_refuses_a_map_of_attention(
+    head: str, domain: str, arguments: dict[str, Any], names: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf'{names} works on .*AttentionAggregator is its attention'):
+        _build(head, {'type': 'AttentionAggregator', 'domain': domain}, **arguments)
+
+
+def test_map_logits_are_those_of_the_score_map() -> None:
+    for head, domain in (('InstanceHead', 'probability'), ('EmbeddingHead', 'feature')):
+        output = _build(head, {'type': 'MaxAggregator', 'domain': domain})(_features())
+        torch.testing.assert_close(torch.sigmoid(output.map_logit), output.score_map)
+    assert _build('EmbeddingHead', {'type': 'AttentionAggregator'})(_features()).map_logit is None
+
+
+def _stretched(logits: Tensor) -> np.ndarray:
+    """Bilinear interpolation with the corner cells on the corner pixels, by scipy."""
+    (height, width), (rows, columns) = SIZE_PX, logits.shape[1:]
+    at = np.mgrid[:height, :width].astype(float)
+    at *= np.array([(rows - 1) / (height - 1), (columns - 1) / (width - 1)])[:, None, None]
+    return np.stack([ndimage.map_coordinates(each, at, order=1) for each in logits.detach().double().numpy()])
+
+
+@pytest.mark.parametrize('domain', ['logit', 'probability'])
+def test_upsampling_comes_before_the_aggregation(domain: str) -> None:
+    plain = _build('InstanceHead', {'type': 'MeanAggregator', 'domain': domain})
+    head = _build('InstanceHead', {'type': 'MeanAggregator', 'domain': domain}, upsample='align_corners')
+    features = 9 * _features()
+    output = head(features, SIZE_PX)
+    expected = _stretched(plain(features).map_logit)
+    np.testing.assert_allclose(output.map_logit.detach().numpy(), expected, atol=1e-4)
+    torch.testing.assert_close(output.score_map, plain(features).score_map)
+    values = torch.from_numpy(expected)
+    pooled = values.mean(dim=(1, 2)) if domain == 'logit' else torch.logit(values.sigmoid().mean(dim=(1, 2)))
+    torch.testing.assert_close(output.image_logit.double(), pooled, atol=1e-4, rtol=1e-4)
+    assert (output.image_logit - plain(features).image_logit).abs().min() > 1e-3
+
+
+def test_an_embedding_head_pools_features_as_they_are_and_stretches_its_map() -> None:
+    plain = _build('EmbeddingHead', {'type': 'MeanAggregator', 'domain': 'feature'})(_features())
+    head = _build('EmbeddingHead', {'type': 'MeanAggregator', 'domain': 'feature'}, upsample='align_corners')
+    output = head(_features(), SIZE_PX)
+    assert torch.equal(output.image_logit, plain.image_logit)
+    np.testing.assert_allclose(output.map_logit.detach().numpy(), _stretched(plain.map_logit), atol=1e-5)
+
+
+def test_a_head_that_upsamples_says_where_its_cells_lie() -> None:
+    assert _build('InstanceHead', {'type': 'MaxAggregator'}).map_geometry(GEOMETRY) is GEOMETRY
+    head = _build('InstanceHead', {'type': 'MaxAggregator'}, upsample='align_corners')
+    assert head.map_geometry(GEOMETRY) == AlignCornersGeometry(16, 15.0, 73.0)
+
+
+def test_an_unknown_upsampling_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"head\.upsample must be None or 'align_corners', found 'bilinear'"):
+        _build('InstanceHead', {'type': 'MaxAggregator'}, upsample='bilinear')

@@ -1,0 +1,85 @@
+"""Oversampling of the minority class as the authors' public code does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from mmengine.dist import get_dist_info, sync_random_seed
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from mitouts.errors import AnnotationError
+from mitouts.registry import DATA_SAMPLERS
+
+# Apart from the epochs' streams, which are keyed by (seed, 0, epoch).
+_POOL_STREAM = 1
+
+
+@DATA_SAMPLERS.register_module()
+class OversampledSampler(Sampler[int]):
+    """One fixed pool in which the minority class is oversampled; an epoch takes part of it.
+
+    The pool is drawn once: where the majority is ``r`` times the minority, ``r`` rounded, the minority's samples are
+    replaced by ``r`` times as many draws with replacement (so some of them are never seen), and the majority stays as
+    it is. With an ``r`` of 1 nothing is oversampled. Every epoch shuffles the pool and takes as many indices as the
+    data set has images, which is about half of the pool where the minority is rare. The order depends on seed and
+    epoch alone; the ranks take every ``world_size``-th index of it.
+
+    :class:`~mitouts.datasets.ClassBalancedSampler` shows every sample equally often instead.
+
+    Args:
+        dataset: Gives ``labels()``.
+        seed: Common to all ranks.
+
+    Raises:
+        AnnotationError: The dataset holds one class only, or fewer samples than there are processes.
+    """
+
+    def __init__(self, dataset: Any, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        labels = dataset.labels()
+        minority, majority = sorted((np.flatnonzero(labels == value) for value in (0, 1)), key=len)
+        if len(minority) == 0:
+            raise AnnotationError(
+                f'{getattr(dataset, "ann_file", "the dataset")}: oversampling needs both classes, found '
+                f'{np.count_nonzero(labels == 0)} negative and {np.count_nonzero(labels == 1)} positive images. Add '
+                'the missing class, check positive_categories, or use DefaultSampler'
+            )
+        self.num_samples = len(labels) // self.world_size
+        if self.num_samples == 0:
+            raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
+        self.pool = oversampled_pool(minority, majority, np.random.default_rng([self.seed, _POOL_STREAM]))
+        self.epoch = 0
+
+    def global_order(self) -> NDArray[np.int64]:
+        """Indices ``(world_size * num_samples,)`` of the epoch, the same on every rank."""
+        shuffled = np.random.default_rng([self.seed, 0, self.epoch]).permutation(self.pool)
+        return shuffled[: self.num_samples * self.world_size]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.global_order()[self.rank :: self.world_size].tolist())
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; the order is a function of it."""
+        self.epoch = epoch
+
+
+def oversampled_pool(
+    minority: NDArray[np.int64], majority: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """The majority, and the minority drawn with replacement ``round(len(majority) / len(minority))`` times over.
+
+    Args:
+        minority: Indices ``(M,)`` of the rarer class, at least one.
+        majority: Indices ``(N,)`` of the other class, at least as many.
+        generator: Random numbers.
+    """
+    times = round(len(majority) / len(minority))
+    drawn = minority if times == 1 else generator.choice(minority, times * len(minority))
+    return np.concatenate([majority, drawn])

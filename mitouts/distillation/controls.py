@@ -1,0 +1,105 @@
+"""Criteria that look at no prediction: what a distillation is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.exchange.coco import read_json
+from mitouts.functional.distillation import Verdict
+from mitouts.registry import TASK_UTILS
+
+KEPT = Verdict(keep=True, reason='agreement', distance_px=0.0)
+NEGATIVE = Verdict(keep=True, reason='negative', distance_px=0.0)
+
+
+@TASK_UTILS.register_module()
+class OracleNoise:
+    """Drops exactly the mislabelled images: the best that any distillation of a file with known noise can do.
+
+    An image is mislabelled where ``images[].is_noise`` of the annotation file says so.
+    """
+
+    uses_predictions = False
+
+    def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
+        """Judge all images.
+
+        Args:
+            images: Image id -> its entry in the annotation file.
+            labels: Image id -> label, 0 or 1.
+
+        Raises:
+            AnnotationError: The file does not say which images are noise.
+        """
+        if not any('is_noise' in image for image in images.values()):
+            raise AnnotationError(
+                'OracleNoise needs images[].is_noise, and no image of the training file has it: the noise is known in '
+                'synthetic sets and in AMi-Br fields made with --noise alone'
+            )
+        noise = Verdict(keep=False, reason='known_noise', distance_px=0.0)
+        return {
+            image_id: noise if image.get('is_noise') else (KEPT if labels[image_id] else NEGATIVE)
+            for image_id, image in images.items()
+        }
+
+
+@TASK_UTILS.register_module()
+class RandomDrop:
+    """Drops positives at random: what is left of a gain over it is not the smaller training set's.
+
+    Args:
+        number: How many positives are dropped.
+        like: ``hard_samples.json`` of a distillation; as many positives are dropped as there. In a staged config
+            ``data_from`` of the stage names that distillation instead.
+        seed: Of the draw.
+
+    Raises:
+        ConfigError: Both or a negative number are given.
+    """
+
+    uses_predictions = False
+
+    def __init__(self, number: int | None = None, like: str | None = None, seed: int = 0) -> None:
+        if number is not None and like is not None:
+            raise ConfigError('RandomDrop: give number or like, not both')
+        if number is not None and number < 0:
+            raise ConfigError(f'RandomDrop: number must be at least 0, found {number}')
+        self.number = number
+        self.like = like
+        self.seed = seed
+
+    def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
+        """Judge all images; the arguments are those of :meth:`OracleNoise.judge_all`.
+
+        Raises:
+            ConfigError: There are fewer positives than shall be dropped, or nothing says how many.
+        """
+        number = self._number()
+        positives = sorted(image_id for image_id in images if labels[image_id])
+        if number > len(positives):
+            raise ConfigError(f'RandomDrop shall drop {number} positives, but there are {len(positives)}')
+        drawn = np.random.default_rng(self.seed).choice(len(positives), number, replace=False)
+        dropped = {positives[index] for index in drawn}
+        verdict = Verdict(keep=False, reason='random', distance_px=0.0)
+        return {
+            image_id: verdict if image_id in dropped else (KEPT if labels[image_id] else NEGATIVE)
+            for image_id in images
+        }
+
+    def _number(self) -> int:
+        if self.number is not None:
+            return self.number
+        if self.like is None:
+            raise ConfigError(
+                'RandomDrop does not know how many positives to drop: give number or like, or in a staged config '
+                'data_from of its stage'
+            )
+        if not Path(self.like).is_file():
+            raise ConfigError(f'RandomDrop: {self.like} does not exist; it shall be the hard_samples.json to compare')
+        samples = read_json(self.like)['images']
+        return sum(sample['label'] == 1 and sample['verdict'] == 'drop' for sample in samples)

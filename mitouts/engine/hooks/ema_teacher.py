@@ -1,0 +1,120 @@
+"""Teacher and Student in one training: the Teacher is the Student's moving average, and judges again every epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import all_gather_object, get_dist_info, is_main_process
+from mmengine.hooks import EMAHook
+
+from mitouts.distillation.entries import Seen, sample_entry
+from mitouts.errors import ConfigError
+from mitouts.evaluation.located import locate_figures, training_images
+from mitouts.exchange.coco import read_coco, write_json
+from mitouts.registry import HOOKS, TASK_UTILS
+
+READING_KEYS = ('min_area_px', 'centroid')
+
+
+@HOOKS.register_module()
+class EMATeacherHook(EMAHook):
+    """An exponential moving average of the network judges the positive training images before each epoch.
+
+    What the average disagrees with is not drawn in that epoch (weight 0), or weighs less, as the criterion says; an
+    image that is dropped in one epoch may come back in the next. Validation, thresholds and checkpoints are the
+    average's, as with mmengine's ``EMAHook``; the verdicts of the last epoch are kept as ``hard_samples.json``.
+
+    The two-stage form trains twice; this one trains once and adds a forward pass over the positives an epoch.
+
+    Args:
+        judge_from: Epochs that are trained on all images before the first judgement; at least 1, since the thresholds
+            are those of the validation before.
+        min_kept: The smallest share of the positives that is kept: a Teacher that agrees with fewer is not ready, and
+            all are drawn.
+        criterion: Config of the criterion; default ``distillation.criterion`` of the config.
+        momentum: Weight of the new parameters in the average, at every iteration.
+        **kwargs: Of mmengine's ``EMAHook``.
+
+    Raises:
+        ConfigError: ``judge_from`` or ``min_kept`` is out of range, or there is no criterion.
+    """
+
+    def __init__(
+        self,
+        judge_from: int = 2,
+        min_kept: float = 0.3,
+        criterion: dict[str, Any] | None = None,
+        momentum: float = 0.02,
+        **kwargs: Any,
+    ) -> None:
+        if judge_from < 1:
+            raise ConfigError(f'EMATeacherHook.judge_from must be at least 1, found {judge_from}')
+        if not 0 <= min_kept <= 1:
+            raise ConfigError(f'EMATeacherHook.min_kept must be a share from 0 to 1, found {min_kept}')
+        super().__init__(momentum=momentum, **{'update_buffers': True, **kwargs})
+        self.judge_from = judge_from
+        self.min_kept = min_kept
+        self.settings = criterion
+        self.dataset: Any = None
+
+    def before_train(self, runner: Any) -> None:
+        super().before_train(runner)
+        settings = self.settings or (runner.cfg.get('distillation') or {}).get('criterion')
+        if not settings:
+            raise ConfigError(
+                "EMATeacherHook has nothing to judge by: give it a criterion, or inherit '_base_/distillation.py'"
+            )
+        self.criterion = TASK_UTILS.build(settings)
+        self.dataset = training_images(runner.cfg)
+        self.positives = np.flatnonzero(self.dataset.labels() == 1)
+        self.given = self.dataset.weights()
+        self.images = {image['id']: image for image in read_coco(self.dataset.ann_file)['images']}
+
+    def before_train_epoch(self, runner: Any) -> None:
+        calibration = runner.bare_model.calibration
+        if runner.epoch < self.judge_from or 'map_threshold' not in calibration:
+            return
+        samples = self._judge(calibration)
+        weights = self.given.copy()
+        kept = sum(sample['verdict'] == 'keep' for sample in samples)
+        ready = kept >= self.min_kept * len(samples) and kept > 0
+        if ready:
+            weights[self.positives] *= [sample['weight'] for sample in samples]
+        runner.train_dataloader.dataset.set_weights(weights)
+        runner.logger.info(
+            f'epoch {runner.epoch + 1}: the Teacher keeps {kept} of {len(samples)} positive images'
+            + ('' if ready else '; it is not ready yet, all are drawn')
+        )
+        if is_main_process():
+            thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
+            write_json(
+                Path(runner.work_dir) / 'hard_samples.json',
+                {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples},
+            )
+
+    def _judge(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
+        """Verdicts on the positives, in their order, the same on every rank."""
+        rank, world_size = get_dist_info()
+        found = locate_figures(
+            self.ema_model.module,
+            self.dataset,
+            self.positives[rank::world_size].tolist(),
+            map_threshold=calibration['map_threshold'],
+            drift_px=calibration.get('drift_px', (0.0, 0.0)),
+            **{key: calibration[key] for key in READING_KEYS if key in calibration},
+        )
+        own = []
+        for info, score, points in found:
+            image = {'width': info['width'], 'height': info['height'], 'label': 1}
+            threshold = calibration['image_threshold']
+            verdict = self.criterion.judge(
+                image, points[:, :2], info['gt_points'], score=score, image_threshold=threshold
+            )
+            own.append(sample_entry(self.images[info['img_id']], 1, verdict, Seen(score, points, info['gt_points'])))
+        order = {info_id: place for place, info_id in enumerate(self._ids())}
+        return sorted((each for part in all_gather_object(own) for each in part), key=lambda s: order[s['image_id']])
+
+    def _ids(self) -> list[int]:
+        return [self.dataset.get_data_info(int(index))['img_id'] for index in self.positives]

@@ -1,0 +1,137 @@
+"""How near a model's points come to the annotations that it is trained on, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.hooks import Hook
+
+from mitouts.errors import ConfigError
+from mitouts.evaluation.evaluator import LocalizationEvaluator
+from mitouts.evaluation.located import Located, locate_figures, training_images
+from mitouts.evaluation.metrics import CentroidMetric
+from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.distillation import least_distance_px
+from mitouts.registry import HOOKS
+
+DISTANCE_KEY = 'val/train/distance_px'
+F1_KEY = 'val/train/one_to_one_f1'
+
+
+@HOOKS.register_module()
+class TrainingDistanceHook(Hook):
+    """After a validation, localize on the training images without augmentation, with the thresholds just chosen.
+
+    Logs ``train/distance_px``, the mean over positive images with annotations of the least distance between any
+    prediction and any annotation (the image's diagonal where nothing is predicted), and ``train/one_to_one_f1``, both
+    in the line of that validation: Figure 7 and Table 5 of Fernandez-Martin et al. 2024. What is measured is the model
+    that was validated, a moving average where there is one; the training itself is left as it would be without. The
+    time it takes counts as training time.
+
+    Args:
+        interval: Epochs between measurements; the last epoch always has one. Epochs without a validation have none.
+        max_images: Measure this many positive images, drawn once, instead of all training images. The F1 then knows
+            of no false positive on negative images, and is higher.
+        seed: Seed of that draw.
+        radius_px: Radius of a hit; default the first one of the ``CentroidMetric`` in ``val_evaluator``.
+
+    Raises:
+        ConfigError: A number is out of range, the training has no validation that chooses thresholds, or no positive
+            training image has an annotated point.
+    """
+
+    # Before the logger writes the line, and before a moving average gives the network its own weights back.
+    priority = 'ABOVE_NORMAL'
+
+    def __init__(
+        self, interval: int = 1, max_images: int | None = None, seed: int = 0, radius_px: float | None = None
+    ) -> None:
+        if interval < 1 or (max_images is not None and max_images < 1):
+            raise ConfigError(
+                f'TrainingDistanceHook: interval and max_images must be at least 1, found {interval} and {max_images}'
+            )
+        self.interval = interval
+        self.max_images = max_images
+        self.seed = seed
+        self.radius_px = radius_px
+        self.dataset: Any = None
+
+    def before_train(self, runner: Any) -> None:
+        if runner.val_loop is None or not isinstance(runner.val_evaluator, LocalizationEvaluator):
+            raise ConfigError(
+                'TrainingDistanceHook needs a validation with a LocalizationEvaluator, which chooses the threshold: '
+                'set val_dataloader, val_cfg and val_evaluator, or remove the hook'
+            )
+        self.dataset = training_images(runner.cfg)
+        infos = map(self.dataset.get_data_info, range(len(self.dataset)))
+        annotated = [index for index, info in enumerate(infos) if info['gt_label'] == 1 and len(info['gt_points'])]
+        if not annotated:
+            raise ConfigError(
+                'TrainingDistanceHook: no positive training image has an annotated point, so there is no distance to '
+                'measure: remove the hook'
+            )
+        self.indices = list(range(len(self.dataset)))
+        if self.max_images is not None:
+            draw = np.random.default_rng(self.seed).permutation(annotated)[: self.max_images]
+            self.indices = sorted(draw.tolist())
+        self.metric = _hit_metric(runner.val_evaluator, self.radius_px)
+
+    def before_val_epoch(self, runner: Any) -> None:
+        # The logger repeats the last value of a key in every line.
+        for key in (DISTANCE_KEY, F1_KEY):
+            runner.message_hub.log_scalars.pop(key, None)
+
+    def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
+        is_due = self.dataset is not None and (runner.epoch % self.interval == 0 or runner.epoch == runner.max_epochs)
+        if not is_due:
+            return
+        calibration = runner.val_evaluator.calibration
+        records = self._localize(runner.bare_model, calibration)
+        distances = [
+            least_distance_px(record.points[:, :2], record.truth, diagonal_px=math.hypot(record.width, record.height))
+            for record in records
+            if record.label == 1 and len(record.truth)
+        ]
+        thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
+        runner.message_hub.update_scalar(DISTANCE_KEY, float(np.mean(distances)))
+        runner.message_hub.update_scalar(F1_KEY, self.metric(records, **thresholds)['one_to_one']['f1'])
+
+    def _localize(self, model: Any, calibration: dict[str, Any]) -> list[ImageRecord]:
+        """One record an image, by image id, the same on every rank."""
+        rank, world_size = get_dist_info()
+        keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
+        found = locate_figures(
+            model, self.dataset, self.indices[rank::world_size], **{key: calibration[key] for key in keys}
+        )
+        records = [record for part in all_gather_object([_record(each) for each in found]) for record in part]
+        return sorted(records, key=lambda record: record.image_id)
+
+
+def _hit_metric(evaluator: LocalizationEvaluator, radius_px: float | None) -> CentroidMetric:
+    """One-to-one matching at the radius that the validation uses first, or at the given one."""
+    used = [metric for metric in evaluator.metrics if isinstance(metric, CentroidMetric)]
+    radius: dict[str, Any] = {'radius_px': radius_px}
+    if radius_px is None and used:
+        radius = {f'radius_{used[0].unit}': used[0].radii[0]}
+    return CentroidMetric(**radius, protocols=('one_to_one',), num_bootstrap=0)
+
+
+def _record(found: Located) -> ImageRecord:
+    info = found.info
+    return ImageRecord(
+        image_id=info['img_id'],
+        case_id=info['case_id'],
+        label=info['gt_label'],
+        score=found.score,
+        map_max=float(found.points[:, 2].max(initial=0.0)),
+        truth=np.asarray(info['gt_points'], dtype=np.float64),
+        counted=np.asarray(info['gt_counted'], dtype=bool),
+        cut=np.asarray(info['gt_cut'], dtype=np.float64),
+        points=found.points,
+        width=info['width'],
+        height=info['height'],
+        mpp=info['mpp'],
+    )

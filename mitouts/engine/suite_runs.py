@@ -1,0 +1,180 @@
+"""Runs the parts of a suite as processes, several at once; what is done is skipped, what fails is put down."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mitouts.engine.config import load_config
+from mitouts.engine.suite import RUN_FILE, WRAPPER, SuiteRun
+from mitouts.exchange.coco import read_json, write_json
+
+LOCK_FILE = 'run.lock'
+LOG_FILE = 'log.txt'
+ERROR_LINES = 3
+
+Report = Callable[[SuiteRun, str, str], None]
+
+
+@dataclass
+class SuiteRunner:
+    """Runs a suite's parts.
+
+    Attributes:
+        folder: Folder of the suite.
+        launcher: Words before ``tools/train.py``: the interpreter, or ``torchrun`` and its arguments.
+        arguments: Words after it, such as ``--launcher pytorch`` or ``--amp``.
+        threads: ``OMP_NUM_THREADS`` of each process; None leaves the environment as it is.
+        report: Called with a run, what became of it (``done``, ``skipped``, ``failed``, ``busy``) and a remark.
+    """
+
+    folder: Path
+    launcher: Sequence[str] = (sys.executable,)
+    arguments: Sequence[str] = ()
+    threads: int | None = None
+    report: Report = lambda run, what, remark: None
+    _prepared: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+    _preparing: threading.Lock = field(default_factory=threading.Lock)
+    _children: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _stopped: bool = False
+
+    def run_all(self, runs: Sequence[SuiteRun], jobs: int = 1) -> dict[str, int]:
+        """Run them, ``jobs`` at once.
+
+        Returns:
+            How many were ``done``, ``skipped``, ``failed`` and ``busy`` (another process is at it).
+        """
+        counts = dict.fromkeys(('done', 'skipped', 'failed', 'busy'), 0)
+        with ThreadPoolExecutor(jobs) as pool:
+            try:
+                for what in pool.map(self.run_one, runs):
+                    counts[what] += 1
+            except BaseException:
+                self._stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                for child in list(self._children):
+                    child.terminate()
+                raise
+        return counts
+
+    def run_one(self, run: SuiteRun) -> str:
+        """Run one part; returns what became of it."""
+        folder = self.folder / run.group / run.folder_name
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder / LOCK_FILE) as is_ours:
+            if not is_ours:
+                what, remark = 'busy', 'another process is at it'
+            elif is_finished(folder, run):
+                what, remark = 'skipped', 'done earlier'
+            else:
+                what, remark = self._work(run, folder)
+        self.report(run, what, remark)
+        return what
+
+    def _work(self, run: SuiteRun, folder: Path) -> tuple[str, str]:
+        earlier = _read(folder)
+        finished = earlier.get('finished', {})
+        state = {**run.to_dict(), 'finished': finished, 'minutes': earlier.get('minutes', 0.0)}
+        write_json(folder / RUN_FILE, {**state, 'status': 'running', 'error': None})
+        begin = time.monotonic()
+        error = self._prepare(run) or self._call(self.command(run, folder), folder / LOG_FILE)
+        minutes = (time.monotonic() - begin) / 60
+        state['minutes'] += minutes
+        if error is not None:
+            write_json(folder / RUN_FILE, {**state, 'status': 'failed', 'error': error})
+            return 'failed', error
+        state['finished'] = {**finished, run.entry: minutes}
+        write_json(folder / RUN_FILE, {**state, 'status': 'done', 'error': None})
+        return 'done', f'{minutes:.1f} minutes'
+
+    def command(self, run: SuiteRun, folder: Path) -> list[str]:
+        """The words that train it."""
+        config = Path(run.config)
+        if not load_config(config).get('stages'):
+            config = folder / WRAPPER
+            source = os.path.relpath(run.config, folder)
+            config.write_text(f"stages = [dict(name='model', kind='train', config={source!r})]\n", encoding='utf-8')
+        command = [*self.launcher, 'tools/train.py', str(config), '--work-dir', str(folder), '--resume']
+        command += ['--stages', *run.stages] if run.stages else []
+        return [*command, *self.arguments, '--cfg-options', *run.cfg_options]
+
+    def _prepare(self, run: SuiteRun) -> str | None:
+        """Run what must come before, each command once; an error is given to every run that needs it."""
+        for command in run.prepare:
+            with self._preparing:
+                if command not in self._prepared:
+                    words = [sys.executable if word == 'python' else word for word in command]
+                    log = self.folder / f'prepare_{len(self._prepared)}.txt'
+                    self._prepared[command] = self._call(words, log)
+            error = self._prepared[command]
+            if error is not None:
+                return f'{shlex.join(command)}: {error}'
+        return None
+
+    def _call(self, words: Sequence[str], log: Path) -> str | None:
+        """Call a command, its output into a log; returns None or what went wrong."""
+        environment = dict(os.environ)
+        if self.threads is not None:
+            environment |= {'OMP_NUM_THREADS': str(self.threads), 'MKL_NUM_THREADS': str(self.threads)}
+        with log.open('ab') as output:
+            output.write(f'$ {shlex.join(words)}\n'.encode())
+            output.flush()
+            start = output.tell()
+            try:
+                child = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            except OSError as error:
+                return f'{words[0]}: {error}'
+            self._children.add(child)
+            if self._stopped:
+                child.terminate()
+            code = child.wait()
+            self._children.discard(child)
+        return None if code == 0 else f'exit code {code}: {last_lines(log, start)} (all of it: {log})'
+
+
+def is_finished(folder: Path, run: SuiteRun) -> bool:
+    """Whether this entry of the suite was run to its end with the same settings."""
+    state = _read(folder)
+    same = all(state.get(key) == value for key, value in run.to_dict().items() if key != 'suite')
+    return same and run.entry in state.get('finished', {})
+
+
+def last_lines(log: Path, start: int) -> str:
+    """The last lines that say something, of what was written behind ``start``."""
+    with log.open('rb') as file:
+        file.seek(start)
+        lines = [line.strip() for line in file.read().decode('utf-8', 'replace').splitlines()]
+    return ' | '.join([line for line in lines if line][-ERROR_LINES:]) or 'it said nothing'
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    path = folder / RUN_FILE
+    try:
+        state = read_json(path) if path.is_file() else {}
+    except json.JSONDecodeError:
+        return {}
+    return state if isinstance(state, dict) else {}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Hold a lock; False where another process holds it. A process that dies lets go of it."""
+    with path.open('a') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

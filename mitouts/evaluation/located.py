@@ -1,0 +1,78 @@
+"""What a model finds on the images of a data set while it is being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from numpy.typing import NDArray
+
+from mitouts.functional.drift import remove_drift
+from mitouts.functional.points import map_to_points
+from mitouts.registry import DATASETS
+
+BATCH_SIZE = 32
+
+
+class Located(NamedTuple):
+    """A model's prediction of one image.
+
+    Attributes:
+        info: The data set's entry of the image.
+        score: Image score.
+        points: ``(P, 3)`` float64, ``(x, y, score)`` in pixels, of the components above the map threshold.
+    """
+
+    info: dict[str, Any]
+    score: float
+    points: NDArray[np.float64]
+
+
+def training_images(config: Config) -> Any:
+    """The training set of a config without its augmentation."""
+    dataset = config.train_dataloader.dataset.to_dict()
+    return DATASETS.build({**dataset, 'pipeline': config.test_dataloader.dataset.pipeline})
+
+
+@torch.no_grad()
+def locate_figures(
+    model: Any, dataset: Any, indices: Sequence[int], *, map_threshold: float, drift_px: Sequence[float], **reading: Any
+) -> list[Located]:
+    """Predict images as a test does.
+
+    Args:
+        model: Localizer; it is put into evaluation mode and back.
+        dataset: Gives the images, all of one size, without augmentation.
+        indices: Which of them.
+        map_threshold: Cut of the map.
+        drift_px: Taken off the points, see :mod:`mitouts.functional.drift`.
+        **reading: How points are read from a map: ``min_area_px`` and ``centroid``.
+
+    Returns:
+        One prediction an index, in their order.
+    """
+    was_training = model.training
+    model.eval()
+    found = []
+    for start in range(0, len(indices), BATCH_SIZE):
+        chosen = list(indices[start : start + BATCH_SIZE])
+        images = [dataset[index]['inputs'] for index in chosen]
+        output = model(model.data_preprocessor({'inputs': images})['inputs'])
+        scores = torch.sigmoid(output.image_logit).tolist()
+        for index, score, score_map in zip(chosen, scores, output.score_map.float().cpu().numpy()):
+            info = dataset.get_data_info(index)
+            points = map_to_points(
+                score_map,
+                info['height'],
+                info['width'],
+                model.geometry,
+                map_threshold=map_threshold,
+                min_score=None,
+                **reading,
+            )
+            found.append(Located(info, score, remove_drift(points, drift_px, info['width'], info['height'])))
+    model.train(was_training)
+    return found

@@ -1,0 +1,158 @@
+"""The distance on the training images: what it measures, where it is logged, and that training does not notice it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from tiny_experiment import tiny_config, write_tiny
+
+from mitouts.engine import runs
+from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.hooks import TrainingDistanceHook
+from mitouts.errors import ConfigError
+from mitouts.registry import EVALUATOR
+from mitouts.visualization.scalars import is_training, read_scalars
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+KEYS = ('train/distance_px', 'train/one_to_one_f1')
+
+
+def _config(folder: Path, hooks: list[dict[str, Any]], **overrides: Any) -> Config:
+    config = tiny_config(folder, **overrides)
+    config.custom_hooks = [*config.custom_hooks, *hooks]
+    return config
+
+
+def _validations(work_dir: Path) -> list[dict[str, Any]]:
+    return [entry for entry in read_scalars(work_dir) if not is_training(entry)]
+
+
+def _distance_px(record: Any, threshold: float) -> float:
+    """Least distance over all pairs, or the diagonal."""
+    points = record.points[record.points[:, 2] > threshold, :2]
+    if not len(points):
+        return float(np.sqrt(record.width**2 + record.height**2))
+    return float(np.linalg.norm(points[:, None] - record.truth[None], axis=2).min())
+
+
+def _reference(config: Config, checkpoint: Path, work_dir: Path) -> tuple[float, float]:
+    """Mean distance and F1 of a test on the training images."""
+    config.test_dataloader.dataset.ann_file = config.train_dataloader.dataset.ann_file
+    tested = runs.evaluate(config, checkpoint, work_dir)
+    distances = [
+        _distance_px(record, tested.results['map_threshold']) for record in tested.records if len(record.truth)
+    ]
+    assert len(distances) == 8
+    return float(np.mean(distances)), tested.results['one_to_one']['f1']
+
+
+def test_values_are_those_of_a_test_on_the_training_images_in_every_second_validation(tmp_path: Path) -> None:
+    config = _config(tmp_path, [dict(type='TrainingDistanceHook', interval=2)], train_cfg__max_epochs=5)
+    runs.train(config, tmp_path / 'run')
+    logged = _validations(tmp_path / 'run')
+    assert all('image/f1' in entry for entry in logged)
+    for key in KEYS:
+        assert [entry['step'] for entry in logged if key in entry] == [2, 4, 5]
+    assert len({entry['train/distance_px'] for entry in logged if 'train/distance_px' in entry}) > 1
+    expected = _reference(config, tmp_path / 'run' / 'epoch_5.pth', tmp_path / 'test')
+    assert [logged[-1][key] for key in KEYS] == pytest.approx(expected, abs=1e-3)
+
+
+def test_where_there_is_a_moving_average_it_is_measured(tmp_path: Path) -> None:
+    hooks = [dict(type='EMAHook', momentum=0.3), dict(type='TrainingDistanceHook')]
+    config = _config(tmp_path, hooks, train_cfg__max_epochs=2)
+    runs.train(config, tmp_path / 'run')
+    expected = _reference(config, tmp_path / 'run' / 'epoch_2.pth', tmp_path / 'test')
+    assert [_validations(tmp_path / 'run')[-1][key] for key in KEYS] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_training_does_not_notice_it(tmp_path: Path) -> None:
+    states = []
+    for name, hooks in (('without', []), ('with', [dict(type='TrainingDistanceHook')])):
+        config = _config(tmp_path / name, hooks, train_cfg__max_epochs=2)
+        # It would set the random numbers right again before each epoch.
+        config.custom_hooks = [hook for hook in config.custom_hooks if hook['type'] != 'EpochSeedHook']
+        runs.train(config, tmp_path / name / 'run')
+        states.append(read_checkpoint(tmp_path / name / 'run' / 'epoch_2.pth')['state_dict'])
+        states[-1]['random'] = torch.rand(4)
+        states[-1]['numpy'] = torch.from_numpy(np.random.random(4))  # noqa: NPY002
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+def _begun(config: Config, **arguments: Any) -> TrainingDistanceHook:
+    """The hook when a training begins."""
+    evaluator = EVALUATOR.build(config.val_evaluator) if config.get('val_evaluator') else None
+    hook = TrainingDistanceHook(**arguments)
+    hook.before_train(SimpleNamespace(cfg=config, val_loop=evaluator, val_evaluator=evaluator))
+    return hook
+
+
+def test_all_images_are_measured_or_some_positives_that_are_drawn_once(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    assert _begun(config).indices == list(range(16))
+    drawn = [_begun(config, max_images=3, seed=seed).indices for seed in (0, 0, 1)]
+    # Every other image is positive.
+    assert all(index % 2 == 1 for indices in drawn for index in indices)
+    assert len(set(drawn[0])) == 3
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert _begun(config, max_images=99).indices == list(range(1, 16, 2))
+
+
+def test_radius_is_the_given_one_or_that_of_the_validation(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    assert _begun(config, radius_px=7).metric.radii == (7,)
+    assert _begun(config).metric.radii == (12,)
+    config.val_evaluator.metrics = [dict(type='ImageMetric'), dict(type='CentroidMetric', radius_um=[3.75, 7.5])]
+    assert (_begun(config).metric.radii, _begun(config).metric.unit) == ((3.75,), 'um')
+    config.val_evaluator.metrics = [dict(type='ImageMetric')]
+    assert _begun(config).metric.radii == (30,)
+
+
+def test_a_training_without_validation_is_refused(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    config.pop('val_evaluator')
+    with pytest.raises(ConfigError, match='TrainingDistanceHook needs a validation'):
+        _begun(config)
+
+
+def test_a_training_set_without_points_is_refused(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    path = Path(config.train_dataloader.dataset.ann_file)
+    document = json.loads(path.read_text())
+    images = [{**image, 'label': image['id'] % 2} for image in document['images']]
+    path.write_text(json.dumps({**document, 'images': images, 'annotations': []}))
+    with pytest.raises(ConfigError, match='no positive training image has an annotated point'):
+        _begun(config)
+
+
+@pytest.mark.parametrize('arguments', [{'interval': 0}, {'max_images': 0}])
+def test_numbers_out_of_range_are_refused(arguments: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match='interval and max_images must be at least 1'):
+        TrainingDistanceHook(**arguments)
+
+
+@pytest.mark.slow
+def test_two_processes_log_what_one_measures(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    # Without the former each process would measure with batch norm statistics of its own.
+    hooks = "[dict(type='SyncBuffersHook'), dict(type='TrainingDistanceHook')]"
+    path.write_text(path.read_text() + f'custom_hooks += {hooks}\n')
+    command = [sys.executable, '-m', 'torch.distributed.run', '--nproc_per_node=2', '--master_port=0']
+    command += ['--rdzv_backend=c10d', '--rdzv_endpoint=localhost:0', str(REPOSITORY / 'tools' / 'train.py'), str(path)]
+    command += ['--work-dir', str(tmp_path / 'two'), '--launcher', 'pytorch']
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    expected = _reference(Config.fromfile(path), tmp_path / 'two' / 'epoch_3.pth', tmp_path / 'test')
+    assert [_validations(tmp_path / 'two')[-1][key] for key in KEYS] == pytest.approx(expected, abs=1e-3)

@@ -1,0 +1,144 @@
+"""Run a list of configs x seeds x folds; what is done is skipped, and one failing run does not stop the others.
+
+    python tools/run_suite.py configs/suites/fields.yaml --set amibr=SRC --jobs 2 --threads 1
+
+Each run works in ``work_dirs/suites/SUITE/GROUP/foldK_seedS``, with its log in ``log.txt`` and its state in
+``run.json``. Killed or interrupted, the same command goes on. ``--submit`` hands each run to Slurm instead, ``--gpus``
+starts each with torchrun. The exit code is 1 when a run failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mitouts.engine.suite import SuiteRun, read_suite_file
+from mitouts.engine.suite_runs import SuiteRunner, is_finished
+from mitouts.errors import ConfigError
+from mitouts.utils.arguments import at_least
+from mitouts.utils.cli import run as run_tool
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    runs = choose(read_suite_file(args.suite, dict(args.set)), args.only)
+    folder = args.work_dir or Path('work_dirs') / 'suites' / runs[0].suite
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    if args.list:
+        Console().print(listing(runs, folder))
+        return 0
+    if args.submit is not None:
+        return submit(runs, folder, args, console)
+
+    def report(run: SuiteRun, what: str, remark: str) -> None:
+        console.print(f'{run.name}: {what} ({remark})', markup=False)
+
+    runner = SuiteRunner(folder, *launch_words(args), threads=args.threads, report=report)
+    counts = runner.run_all(runs, args.jobs)
+    console.print(', '.join(f'{number} {what}' for what, number in counts.items() if number) + f' in {folder}')
+    return 1 if counts['failed'] else 0
+
+
+def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
+    """The runs whose name fits a pattern, such as ``noise30/*``.
+
+    Raises:
+        ConfigError: None does.
+    """
+    if not patterns:
+        return runs
+    chosen = [run for run in runs if any(fnmatch(run.name, pattern) for pattern in patterns)]
+    if not chosen:
+        groups = ', '.join(dict.fromkeys(run.group for run in runs))
+        raise ConfigError(
+            f'--only {" ".join(patterns)} fits no run; they are called GROUP/foldK_seedS, groups: {groups}'
+        )
+    return chosen
+
+
+def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The words before and behind ``tools/train.py``."""
+    more = ['--amp'] if args.amp else []
+    if args.gpus is None:
+        return [sys.executable], more
+    torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={args.gpus}']
+    return torchrun, [*more, '--launcher', 'pytorch']
+
+
+def listing(runs: list[SuiteRun], folder: Path) -> Table:
+    """What the suite holds, and what of it is done."""
+    table = Table('Run', 'Config', 'Stages', 'Done')
+    for run in runs:
+        done = is_finished(folder / run.group / run.folder_name, run)
+        table.add_row(run.name, run.config, ' '.join(run.stages) or 'all', 'yes' if done else 'no')
+    return table
+
+
+def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console: Console) -> int:
+    """Hand each run that is not done to Slurm, as this very tool with ``--only`` that run.
+
+    Raises:
+        ConfigError: sbatch cannot be called.
+    """
+    failed = 0
+    for name in dict.fromkeys(run.name for run in runs):
+        parts = [run for run in runs if run.name == name]
+        home = folder / parts[0].group / parts[0].folder_name
+        if all(is_finished(home, run) for run in parts):
+            console.print(f'{name}: skipped (done earlier)', markup=False)
+            continue
+        home.mkdir(parents=True, exist_ok=True)
+        own = [sys.executable, 'tools/run_suite.py', str(args.suite), '--only', name, '--work-dir', str(folder)]
+        own += [f'--set={key}={value}' for key, value in args.set]
+        own += ['--amp'] if args.amp else []
+        own += [] if args.gpus is None else [f'--gpus={args.gpus}']
+        command = ['sbatch', f'--job-name={name}', f'--output={home / "slurm_%j.txt"}', *shlex.split(args.submit)]
+        try:
+            called = subprocess.run(
+                [*command, f'--wrap={shlex.join(own)}'], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError as error:
+            raise ConfigError('--submit needs sbatch, which is not on PATH: run without it on this machine') from error
+        said = (called.stdout or called.stderr).strip()
+        failed += called.returncode != 0
+        console.print(f'{name}: {"submitted" if called.returncode == 0 else "failed"} ({said})', markup=False)
+    return 1 if failed else 0
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('suite', type=Path, metavar='SUITE.yaml')
+    parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
+    parser.add_argument(
+        '--set', nargs='+', type=_assignment, default=[], metavar='NAME=VALUE', help='values of its variables'
+    )
+    parser.add_argument('--only', nargs='+', default=[], metavar='PATTERN', help="runs, such as 'noise30/*_seed0'")
+    parser.add_argument('--jobs', type=at_least(1), default=1, help='runs at once (default: 1)')
+    parser.add_argument('--threads', type=at_least(1), help='threads of each run (default: as the environment says)')
+    parser.add_argument('--gpus', type=at_least(1), metavar='N', help='start each run with torchrun on N GPUs')
+    parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
+    parser.add_argument(
+        '--submit', metavar='ARGUMENTS', help="hand each run to sbatch with these, such as '--gres=gpu:1'"
+    )
+    parser.add_argument('--list', action='store_true', help='say what there is and what is done, and run nothing')
+    return parser.parse_args()
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition('=')
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f'must be NAME=VALUE, found {text!r}')
+    return name, value
+
+
+if __name__ == '__main__':
+    run_tool(main)
