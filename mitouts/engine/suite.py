@@ -18,7 +18,7 @@ from mitouts.engine.config import load_config
 from mitouts.errors import ConfigError
 
 SUITE_KEYS = {'name', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
-GROUP_KEYS = {'name', 'config', 'seeds', 'folds', 'cells', 'cfg_options', 'stages', 'prepare'}
+GROUP_KEYS = {'name', 'config', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
 RUN_FILE = 'run.json'
 WRAPPER = 'experiment.py'
 _PLACEHOLDER = re.compile(r'\{(\w+)\}')
@@ -81,8 +81,9 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
 
     The YAML holds ``name``, ``seeds``, ``folds`` (left out: no folds), ``cfg_options`` and ``prepare`` for all groups,
     ``variables`` (a null one must be given), and ``groups``: a list of ``name``, ``config`` and, where they differ,
-    ``seeds``, ``folds``, ``cfg_options`` (added), ``prepare`` (added), ``stages`` (only these) and ``cells`` (pairs of
-    fold and seed instead of all combinations). ``{fold}``, ``{seed}`` and the variables are filled in everywhere.
+    ``seeds``, ``folds``, ``cfg_options`` (added), ``prepare`` (added), ``stages`` (only these), ``values`` (variables
+    of this group) and ``cells`` (pairs of fold and seed instead of all combinations). ``{fold}``, ``{seed}`` and the
+    variables are filled in everywhere.
 
     Args:
         path: The YAML file; configs in it are relative to the working directory.
@@ -126,7 +127,7 @@ def _expand(group: dict[str, Any], suite: dict[str, Any], values: Mapping[str, A
     commands = [*suite.get('prepare', ()), *group.get('prepare', ())]
     runs = []
     for fold, seed in _cells(group, suite, f'{where}: group {name}'):
-        filled = {**values, 'fold': fold, 'seed': seed}
+        filled = {**values, **(group.get('values') or {}), 'fold': fold, 'seed': seed}
         given = [_fill(option, filled, where) for option in options]
         seeded = (*given, f'{prefix}randomness.seed={seed}')
         prepare = tuple(tuple(_fill(word, filled, where) for word in shlex.split(command)) for command in commands)

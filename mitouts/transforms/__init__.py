@@ -15,6 +15,7 @@ from mitouts.transforms.stain_fourier import FourierSwap
 from mitouts.transforms.stain_histogram import MatchHistogram
 from mitouts.transforms.stain_jitter import StainJitter
 from mitouts.transforms.stain_normalize import StainNormalize
+from mitouts.transforms.tile_means import TileMeans
 
 __all__ = [
     'Augment',
@@ -29,5 +30,6 @@ __all__ = [
     'ResampleTissue',
     'StainJitter',
     'StainNormalize',
+    'TileMeans',
     'Transform',
 ]

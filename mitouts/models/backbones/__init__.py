@@ -1,6 +1,7 @@
 """Backbones; each declares ``out_channels`` and its ``geometry``."""
 
+from mitouts.models.backbones.blob_filter import BlobFilter
 from mitouts.models.backbones.efficientnet_lite import EfficientNetLite
 from mitouts.models.backbones.resnet import ResNet
 
-__all__ = ['EfficientNetLite', 'ResNet']
+__all__ = ['BlobFilter', 'EfficientNetLite', 'ResNet']

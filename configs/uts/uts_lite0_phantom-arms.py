@@ -1,0 +1,17 @@
+# Distillation and what it is compared with on the phantom, whose noise are look-alikes annotated as figures.
+strong, weak = '../wss/lite0_max_strong_phantom.py', '../wss/lite0_max_weak_phantom.py'
+
+stages = [
+    dict(name='teacher', kind='train', config=strong),
+    dict(name='distill', kind='distill', config=strong, model_from='teacher'),
+    dict(name='student', kind='train', config=weak, data_from='distill'),
+    dict(name='control', kind='train', config=weak),
+    dict(
+        name='oracle_drop',
+        kind='distill',
+        config=strong,
+        options=["distillation.criterion={'type':'OracleNoise'}"],
+    ),
+    dict(name='oracle', kind='train', config=weak, data_from='oracle_drop'),
+    dict(name='ema', kind='train', config='./ema_lite0_phantom.py'),
+]
