@@ -1,66 +1,126 @@
-"""Every config loads, builds its model, dumps, reloads and compares equal."""
+"""Every config loads, builds its parts, dumps, reloads and compares equal; experiments name stages that fit together."""
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
+from mmengine.registry import Registry
 
 from mitouts.datasets.tissue_dataset import code_table
-from mitouts.engine.config import load_config, resolve
-from mitouts.engine.stages import load_experiment
+from mitouts.engine.config import apply_overrides, load_config, resolve
+from mitouts.engine.stages import Experiment, Stage, load_experiment
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.segmentation import UNKNOWN_INDEX
-from mitouts.registry import EVALUATOR, HOOKS, MODELS, TASK_UTILS, TRANSFORMS
+from mitouts.registry import DATA_SAMPLERS, EVALUATOR, HOOKS, MODELS, TASK_UTILS, TRANSFORMS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ALL = sorted(path for path in (REPOSITORY / 'configs').rglob('*.py') if '_base_' not in path.parts)
-STAGED = [path for path in ALL if path.parent.name == 'uts']
+CONFIGS = REPOSITORY / 'configs'
+ALL = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+STAGED = [path for path in ALL if re.search(r'^stages = ', path.read_text(), re.MULTILINE)]
 TISSUE = [path for path in ALL if path.parent.name == 'tissue']
 # Protocols of counting, which train nothing: tests/tools/test_run_protocol.py.
 MAI = [path for path in ALL if path.parent.name == 'mai']
 PLAIN = [path for path in ALL if path not in STAGED + TISSUE + MAI]
+UTS = [path for path in STAGED if path.name.startswith('uts')]
+METAFILES = sorted(CONFIGS.rglob('metafile.yml'))
+DATA = ('tupac16', 'mitos14', 'midog21', 'midog21-hn')
+SPLITS = ('train', 'val', 'test')
 
 
 def name(path: Path) -> str:
-    return str(path.relative_to(REPOSITORY / 'configs'))
+    return str(path.relative_to(CONFIGS))
+
+
+@cache
+def loaded(path: Path) -> Config:
+    """A config as it is read; tests do not change it."""
+    return load_config(path)
+
+
+def copied(path: Path, cfg_options: Any = ()) -> Config:
+    """Like ``load_config``, but a file is read once: the stages of all experiments share few of them."""
+    path = Path(path).resolve()
+    config = Config(loaded(path)._cfg_dict.to_dict(), filename=str(path))
+    apply_overrides(config, cfg_options)
+    return config
+
+
+def plain(stem: str) -> Config:
+    return loaded(next(path for path in PLAIN if path.stem == stem))
+
+
+@cache
+def experiment(path: Path) -> Experiment:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mitouts.engine.stages.load_config', copied)
+        return load_experiment(path, 'work')
+
+
+def stages_of(stem: str) -> dict[str, Stage]:
+    path = next(path for path in STAGED if path.stem == stem)
+    return {stage.name: stage for stage in experiment(path).stages}
+
+
+def augmentation(config: Config) -> list[str]:
+    return [step['recipe'] for step in config.train_dataloader.dataset.pipeline if step['type'] == 'Augment']
+
+
+_BUILT: dict[str, Any] = {}
+
+
+def built(registry: Registry, settings: Any) -> Any:
+    """What a registry builds of settings, once for all configs that have the same."""
+    key = f'{registry.name} {settings!r}'
+    if key not in _BUILT:
+        _BUILT[key] = registry.build(settings)
+    return _BUILT[key]
 
 
 @pytest.mark.parametrize('path', ALL, ids=name)
-def test_config_survives_a_dump(path: Path, tmp_path: Path) -> None:
-    config = load_config(path)
+def test_config_survives_a_dump(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Laying the text out beautifully takes most of the time, and no part in what is tested.
+    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True))
+    config = loaded(path)
     config.dump(tmp_path / 'dumped.py')
     assert Config.fromfile(tmp_path / 'dumped.py')._cfg_dict.to_dict() == config._cfg_dict.to_dict()
 
 
 @pytest.mark.parametrize('path', PLAIN, ids=name)
 def test_config_builds_its_parts(path: Path) -> None:
-    config = resolve(load_config(path))
+    config = resolve(loaded(path))
     config.model.backbone.weights = None
-    model = MODELS.build(config.model).eval()
+    # Shapes are all that is looked at, and on this device nothing is initialized or computed.
+    with torch.device('meta'):
+        model = built(MODELS, config.model).eval()
+        output = model(torch.zeros(1, 3, 96, 96), mode='tensor')
     assert isinstance(model.geometry, FeatureGeometry)
-    output = model(torch.zeros(1, 3, 96, 96), mode='tensor')
     assert output.image_logit.shape == (1,)
-    for split in ('train', 'val', 'test'):
+    for split in SPLITS:
         for step in config[f'{split}_dataloader'].dataset.pipeline:
-            TRANSFORMS.build(step)
-    assert EVALUATOR.build(config.val_evaluator).thresholds == 'select'
-    assert EVALUATOR.build(config.test_evaluator).thresholds == 'checkpoint'
+            built(TRANSFORMS, step)
+        assert config[f'{split}_dataloader'].sampler.type in DATA_SAMPLERS or split != 'train'
+    assert built(EVALUATOR, config.val_evaluator).thresholds == 'select'
+    assert built(EVALUATOR, config.test_evaluator).thresholds == 'checkpoint'
     for hook in [*config.custom_hooks, *config.default_hooks.values()]:
-        HOOKS.build(hook)
-    TASK_UTILS.build(config.distillation.criterion)
+        built(HOOKS, hook)
+    built(TASK_UTILS, config.distillation.criterion)
     assert all(scheduler.get('T_max') != 'max_epochs' for scheduler in config.param_scheduler)
 
 
 @pytest.mark.parametrize('path', TISSUE, ids=name)
 def test_tissue_config_builds_its_parts(path: Path) -> None:
-    config = resolve(load_config(path))
+    config = resolve(loaded(path))
     model = MODELS.build(config.model).eval()
     side = 2 * model.divisor_px
     assert model(torch.zeros(1, 3, side, side), mode='tensor').shape == (1, 5, side, side)
-    for split in ('train', 'val', 'test'):
+    for split in SPLITS:
         dataset = config[f'{split}_dataloader'].dataset
         table = code_table(dataset.classes, dataset.label_map, dataset.ignore_codes)
         assert sorted(code for code in range(256) if table[code] != UNKNOWN_INDEX) == list(range(22))
@@ -75,12 +135,176 @@ def test_tissue_config_builds_its_parts(path: Path) -> None:
 
 
 @pytest.mark.parametrize('path', STAGED, ids=name)
-def test_staged_config_names_configs_that_exist(path: Path, tmp_path: Path) -> None:
-    experiment = load_experiment(path, tmp_path)
-    assert [stage.kind for stage in experiment.stages][:3] == ['train', 'distill', 'train']
-    teacher, student = experiment.stages[0].config, experiment.stages[2].config
-    recipes = [
-        [step['recipe'] for step in config.train_dataloader.dataset.pipeline if step['type'] == 'Augment']
-        for config in (teacher, student)
-    ]
-    assert recipes == [['beta'], ['alpha']]
+def test_stages_load_and_their_criteria_build(path: Path) -> None:
+    for stage in experiment(path).stages:
+        assert stage.config.model.type == 'WSSLocalizer'
+        criterion = built(TASK_UTILS, stage.config.distillation.criterion)
+        assert stage.kind != 'distill' or hasattr(criterion, 'judge') or stage.model_from is None
+
+
+@pytest.mark.parametrize('path', UTS, ids=name)
+def test_a_teacher_is_strongly_augmented_and_its_student_weakly(path: Path) -> None:
+    stages = {stage.name: stage for stage in experiment(path).stages}
+    assert augmentation(stages['teacher'].config) == ['elastic' if 'r18-code' in path.stem else 'beta']
+    students = [stage for stage in stages.values() if stage.data_from is not None and stage.kind == 'train']
+    assert students
+    for student in students:
+        expected = 'beta' if student.name.endswith('_strong') else 'alpha'
+        assert augmentation(student.config) == [expected], student.name
+        assert stages[student.data_from].config.model == student.config.model
+
+
+def test_the_paper_recipe_is_that_of_the_text() -> None:
+    config = plain('r18_max_strong_tupac16')
+    assert config.train_cfg.max_epochs == 40
+    assert config.train_dataloader.batch_size == 32
+    assert dict(config.optim_wrapper.optimizer) == dict(type='Adam', lr=1e-4)
+    assert config.param_scheduler == []
+    assert config.train_dataloader.sampler.type == 'ClassBalancedSampler'
+    assert config.model.backbone.num_stages == 3
+    assert dict(config.model.head.aggregator) == dict(type='MaxAggregator', domain='probability')
+    assert config.val_evaluator.centroid == 'score_weighted'
+    criterion = dict(config.distillation.criterion)
+    assert (criterion['radius_px'], criterion['policy'], criterion['drop_image_errors']) == (30, 'any_true', False)
+
+
+def test_the_code_recipe_is_that_of_the_authors_code() -> None:
+    config = plain('r18-code_max_strong_tupac16')
+    assert config.train_cfg.max_epochs == 10
+    assert config.train_dataloader.sampler == dict(type='OversampledSampler')
+    assert [config[f'{split}_dataloader'].dataset.get('max_points') for split in SPLITS] == [1, None, None]
+    assert augmentation(config) == ['elastic']
+    head = config.model.head
+    assert (head.bias, head.upsample, head.aggregator.domain) == (False, 'align_corners', 'logit')
+    with torch.device('cpu'):
+        preprocessor = MODELS.build(config.model.data_preprocessor)
+    white = preprocessor({'inputs': torch.full((1, 3, 2, 2), 255, dtype=torch.uint8)})['inputs']
+    torch.testing.assert_close(white, torch.ones(1, 3, 2, 2))
+    criterion = config.distillation.criterion
+    assert (criterion.drop_image_errors, criterion.threshold_from) == (True, 'train')
+    assert config.test_evaluator.metrics[1].protocols[0] == 'presence'
+    stages = stages_of('uts_r18-code_tupac16')
+    assert stages[stages['student'].val_from].split == 'val'
+
+
+@pytest.mark.parametrize('data', DATA)
+def test_a_model_differs_between_data_sets_in_its_data_alone(data: str) -> None:
+    for model in ('r18', 'lite0'):
+        configs = [plain(f'{model}_max_{kind}_{data}')._cfg_dict.to_dict() for kind in ('strong', 'weak')]
+        here, reference = configs[0], plain(f'{model}_max_strong_tupac16')._cfg_dict.to_dict()
+        folder = 'data/midog21/' if data == 'midog21-hn' else f'data/{data}/'
+        for config in (*configs, reference):
+            positives = [config[f'{split}_dataloader']['dataset'].pop('positive_categories') for split in SPLITS]
+            files = [config[f'{split}_dataloader']['dataset'].pop('ann_file') for split in SPLITS]
+            if config is not reference:
+                assert positives == ([[1, 2], [1, 2], [1]] if data == 'midog21-hn' else [[1]] * 3)
+                assert files == [f'{folder}{split}.json' for split in SPLITS]
+            config.pop('data_root')
+            config.pop('positive_categories', None)
+        assert here == reference
+
+
+@pytest.mark.parametrize('data', ['mitos14', 'midog21', 'midog21-hn'])
+@pytest.mark.parametrize('path', [path for path in STAGED if path.stem.endswith('_tupac16')], ids=name)
+def test_an_ablation_runs_alike_on_other_data(path: Path, data: str) -> None:
+    twin = path.with_name(path.name.replace('tupac16', data))
+    if 'ablations' not in path.parts or not twin.is_file():
+        return
+    for stage, other in zip(experiment(path).stages, experiment(twin).stages, strict=True):
+        for split in SPLITS:
+            dataset = stage.config[f'{split}_dataloader'].dataset.to_dict()
+            dataset['ann_file'] = dataset['ann_file'].replace('tupac16', data.removesuffix('-hn'))
+            if data == 'midog21-hn' and split != 'test':
+                dataset['positive_categories'] = [1, 2]
+            assert other.config[f'{split}_dataloader'].dataset.to_dict() == dataset
+        assert other.config.model == stage.config.model
+        assert other.config.distillation == stage.config.distillation
+
+
+def test_hard_negatives_are_trained_on_and_tested_both_ways() -> None:
+    for model in ('r18', 'r50', 'lite0'):
+        stages = stages_of(f'uts_{model}_midog21-hn')
+        tested = {key: list(stage.config.test_dataloader.dataset.positive_categories) for key, stage in stages.items()}
+        assert tested['teacher'] == tested['student'] == [1]
+        assert tested['teacher_hn'] == tested['student_hn'] == [1, 2]
+        assert stages['teacher'].config.train_dataloader.dataset.positive_categories == [1, 2]
+    assert stages_of('uts_r50_midog21')['student'].config.model.backbone.depth == 50
+
+
+def test_the_names_of_the_ablations_say_what_they_are() -> None:
+    for model, data in (('r18', 'tupac16'), ('lite0', 'amibr-fields')):
+        for key, (head, aggregator, domain) in {
+            'embedding-mean': ('EmbeddingHead', 'MeanAggregator', 'feature'),
+            'embedding-max': ('EmbeddingHead', 'MaxAggregator', 'feature'),
+            'attention': ('EmbeddingHead', 'AttentionAggregator', 'feature'),
+            'instance-mean': ('InstanceHead', 'MeanAggregator', 'probability'),
+            'instance-max': ('InstanceHead', 'MaxAggregator', 'probability'),
+            'log-sum-exp': ('InstanceHead', 'LogSumExpAggregator', 'logit'),
+            'top-k': ('InstanceHead', 'TopKMeanAggregator', 'logit'),
+            'gem': ('InstanceHead', 'GeMAggregator', 'probability'),
+            'noisy-or': ('InstanceHead', 'NoisyOrAggregator', 'probability'),
+        }.items():
+            config = stages_of(f'{model}_aggregators_{data}')[key].config
+            config.model.backbone.weights = None
+            with torch.device('meta'):
+                built_head = built(MODELS, config.model).head
+            found = (type(built_head).__name__, type(built_head.aggregator).__name__, built_head.aggregator.domain)
+            assert found == (head, aggregator, domain), key
+        for key, criterion in {
+            'any_true': ('CentroidDisagreement', 'any_true'),
+            'no_false': ('CentroidDisagreement', 'no_false'),
+            'perfect': ('CentroidDisagreement', 'perfect'),
+            'pseudo': ('PseudoLabel', None),
+        }.items():
+            stages = stages_of(f'uts_{model}_{key.replace("_", "-")}_{data}')
+            settings = stages[stages[key].data_from].config.distillation.criterion
+            assert (settings.type, settings.get('policy')) == criterion
+    strides = {'stages1': 4, 'stages2': 8, 'stages3': 16, 'stages4': 32}
+    for key, stage in stages_of('r18_depth_tupac16').items():
+        with torch.device('meta'):
+            model = built(MODELS, {**stage.config.model, 'backbone': {**stage.config.model.backbone, 'weights': None}})
+        assert model.geometry.stride == strides[key]
+
+
+def test_a_counting_protocol_takes_a_model_that_an_experiment_leaves() -> None:
+    for path in MAI:
+        checkpoint = Path(loaded(path).count.checkpoint)
+        folder, stage, file = checkpoint.parts[-3:]
+        assert stages_of(folder)[stage].kind == 'train'
+        assert file == 'best.pth'
+
+
+def test_no_two_configs_share_a_work_dir() -> None:
+    assert len({path.stem for path in ALL}) == len(ALL)
+
+
+@cache
+def metafile(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text())
+
+
+def test_every_config_is_in_one_metafile_beside_a_readme() -> None:
+    listed = [REPOSITORY / model['Config'] for path in METAFILES for model in metafile(path)['Models']]
+    assert sorted(listed) == ALL
+    for path in METAFILES:
+        assert (path.parent / 'README.md').is_file()
+        assert all((REPOSITORY / model['Config']).is_relative_to(path.parent) for model in metafile(path)['Models'])
+
+
+@pytest.mark.parametrize('path', METAFILES, ids=name)
+def test_a_metafile_says_what_its_configs_say(path: Path) -> None:
+    content = metafile(path)
+    collections = {collection['Name'] for collection in content['Collections']}
+    for collection in content['Collections']:
+        assert (REPOSITORY / collection['README']).is_file()
+    for model in content['Models']:
+        assert model['Name'] == Path(model['Config']).stem
+        assert model['In Collection'] in collections
+        if REPOSITORY / model['Config'] in MAI:
+            continue
+        file = REPOSITORY / model['Config']
+        configs = [stage.config for stage in experiment(file).stages] if file in STAGED else [loaded(file)]
+        assert {config.train_cfg.max_epochs for config in configs} == {model['Metadata']['Epochs']}, model['Name']
+        assert {config.train_dataloader.batch_size for config in configs} == {model['Metadata']['Batch Size']}
+        for result in model.get('Results', ()):
+            assert set(result) == {'Task', 'Dataset', 'Reported (paper)'}

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from mmengine.dist import is_main_process
 
-from mitouts.distillation.distill import distill
+from mitouts.distillation.distill import Split, distill
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.utils.cli import run
 
 
-def main() -> None:
+def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', help="the Teacher's config, with distillation.criterion")
-    parser.add_argument('checkpoint', help="the Teacher's checkpoint")
-    parser.add_argument('--out-dir', help='folder for the two files (default: distillation beside the checkpoint)')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help="the Teacher's checkpoint; not for a criterion that looks at no prediction, such as OracleNoise",
+    )
+    parser.add_argument(
+        '--out-dir',
+        help='folder for the two files (default: distillation beside the checkpoint, or without one in '
+        'work_dirs/NAME_OF_CONFIG; distillation_val for --split val)',
+    )
+    parser.add_argument('--split', choices=get_args(Split), default='train', help='the images that are judged')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    # Options may stand between the config and the checkpoint.
+    return parser.parse_intermixed_args()
+
+
+def default_out_dir(args: argparse.Namespace) -> Path:
+    """Where the files go that no folder was given for."""
+    home = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / Path(args.config).stem
+    return home / ('distillation' if args.split == 'train' else f'distillation_{args.split}')
+
+
+def main() -> None:
+    args = parse_args()
     init_launcher(args.launcher)
-    out_dir = Path(args.out_dir or Path(args.checkpoint).parent / 'distillation')
-    result = distill(load_config(args.config, args.cfg_options), args.checkpoint, out_dir, launcher=args.launcher)
+    out_dir = Path(args.out_dir) if args.out_dir else default_out_dir(args)
+    config = load_config(args.config, args.cfg_options)
+    result = distill(config, args.checkpoint, out_dir, launcher=args.launcher, split=args.split)
     if is_main_process():
         print(', '.join(f'{key}: {value}' for key, value in result.summary.items()))
         print(f'clean set: {result.distilled}\nhard samples: {result.hard_samples}')

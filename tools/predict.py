@@ -12,6 +12,7 @@ from mitouts.errors import ImageError, MitoutsError
 from mitouts.exchange.image import SUFFIXES, read_rgb, write_rgb
 from mitouts.exchange.predictions import write_predictions
 from mitouts.inference import Localizer
+from mitouts.inference.adaptation import adapt_to_files, add_adapt_bn
 from mitouts.utils.cli import run
 from mitouts.visualization.overlay import draw_overlay
 
@@ -38,14 +39,19 @@ def main() -> int:
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     parser.add_argument('--mpp', type=float, help='micrometres per pixel of the images (default: as the model)')
+    add_adapt_bn(parser, 'images')
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     args = parser.parse_args()
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
     if localizer.mpp is not None and args.mpp is None:
         print(f'images are taken to have {localizer.mpp} um/px, as the model; --mpp says otherwise', file=sys.stderr)
     threshold = localizer.model.calibration['map_threshold']
+    images = find_images(args.inputs)
+    adapted = {}
+    if args.adapt_bn is not None:
+        adapted = {'adapt_bn': adapt_to_files(localizer, images, args.mpp, prior=args.adapt_bn).to_dict()}
     entries, failed, figures = [], 0, 0
-    for number, path in enumerate(track(find_images(args.inputs), description='predicting'), start=1):
+    for number, path in enumerate(track(images, description='predicting'), start=1):
         try:
             image = read_rgb(path)
             prediction = localizer.predict(image, args.mpp)
@@ -66,7 +72,7 @@ def main() -> int:
             mpp = args.mpp or localizer.mpp
             overlay = draw_overlay(image, None, prediction.figures, threshold=threshold, radius_px=30, mpp=mpp)
             write_rgb(Path(args.show_dir) / f'{path.stem}_{number:05d}.png', overlay)
-    info = {'checkpoint': Path(args.checkpoint).name, **localizer.model.calibration}
+    info = {'checkpoint': Path(args.checkpoint).name, **localizer.model.calibration, **adapted}
     write_predictions(args.out, entries, info)
     print(f'{figures} mitotic figures in {len(entries)} images, written to {args.out}; {failed} images skipped')
     return 1 if failed else 0

@@ -3,18 +3,20 @@
     python tools/run_suite.py configs/suites/fields.yaml --set amibr=SRC --jobs 2 --threads 1
 
 Each run works in ``work_dirs/suites/SUITE/GROUP/foldK_seedS``, with its log in ``log.txt`` and its state in
-``run.json``. Killed or interrupted, the same command goes on. ``--submit`` hands each run to Slurm instead, ``--gpus``
-starts each with torchrun. The exit code is 1 when a run failed.
+``run.json``. Killed or interrupted, the same command goes on. ``--submit='--gres=gpu:1 --time=4:00:00'`` hands each
+run to Slurm instead, ``--gpus`` starts each with torchrun. The exit code is 1 when a run failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
+from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
@@ -41,6 +43,7 @@ def main() -> int:
     def report(run: SuiteRun, what: str, remark: str) -> None:
         console.print(f'{run.name}: {what} ({remark})', markup=False)
 
+    signal.signal(signal.SIGTERM, _interrupt)
     runner = SuiteRunner(folder, *launch_words(args), threads=args.threads, report=report)
     counts = runner.run_all(runs, args.jobs)
     console.print(', '.join(f'{number} {what}' for what, number in counts.items() if number) + f' in {folder}')
@@ -51,17 +54,13 @@ def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
     """The runs whose name fits a pattern, such as ``noise30/*``.
 
     Raises:
-        ConfigError: None does.
+        ConfigError: A pattern fits none.
     """
-    if not patterns:
-        return runs
-    chosen = [run for run in runs if any(fnmatch(run.name, pattern) for pattern in patterns)]
-    if not chosen:
-        groups = ', '.join(dict.fromkeys(run.group for run in runs))
-        raise ConfigError(
-            f'--only {" ".join(patterns)} fits no run; they are called GROUP/foldK_seedS, groups: {groups}'
-        )
-    return chosen
+    for pattern in patterns:
+        if not any(fnmatch(run.name, pattern) for run in runs):
+            groups = ', '.join(dict.fromkeys(run.group for run in runs))
+            raise ConfigError(f'--only {pattern} fits no run; they are called like {runs[0].name}, groups: {groups}')
+    return [run for run in runs if not patterns or any(fnmatch(run.name, pattern) for pattern in patterns)]
 
 
 def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -99,8 +98,9 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
         own = [sys.executable, 'tools/run_suite.py', str(args.suite), '--only', name, '--work-dir', str(folder)]
         own += [f'--set={key}={value}' for key, value in args.set]
         own += ['--amp'] if args.amp else []
+        own += [] if args.threads is None else [f'--threads={args.threads}']
         own += [] if args.gpus is None else [f'--gpus={args.gpus}']
-        command = ['sbatch', f'--job-name={name}', f'--output={home / "slurm_%j.txt"}', *shlex.split(args.submit)]
+        command = ['sbatch', f'--job-name={name}', f'--output={home / "slurm_%j.txt"}', *args.submit]
         try:
             called = subprocess.run(
                 [*command, f'--wrap={shlex.join(own)}'], capture_output=True, text=True, check=False
@@ -119,15 +119,26 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('suite', type=Path, metavar='SUITE.yaml')
     parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
     parser.add_argument(
-        '--set', nargs='+', type=_assignment, default=[], metavar='NAME=VALUE', help='values of its variables'
+        '--set',
+        nargs='+',
+        action='extend',
+        type=_assignment,
+        default=[],
+        metavar='NAME=VALUE',
+        help='values of its variables',
     )
-    parser.add_argument('--only', nargs='+', default=[], metavar='PATTERN', help="runs, such as 'noise30/*_seed0'")
+    parser.add_argument(
+        '--only', nargs='+', action='extend', default=[], metavar='PATTERN', help="runs, such as 'noise30/*_seed0'"
+    )
     parser.add_argument('--jobs', type=at_least(1), default=1, help='runs at once (default: 1)')
     parser.add_argument('--threads', type=at_least(1), help='threads of each run (default: as the environment says)')
     parser.add_argument('--gpus', type=at_least(1), metavar='N', help='start each run with torchrun on N GPUs')
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
     parser.add_argument(
-        '--submit', metavar='ARGUMENTS', help="hand each run to sbatch with these, such as '--gres=gpu:1'"
+        '--submit',
+        type=_words,
+        metavar='ARGUMENTS',
+        help="hand each run to sbatch with these, such as --submit='--gres=gpu:1' (with the =)",
     )
     parser.add_argument('--list', action='store_true', help='say what there is and what is done, and run nothing')
     return parser.parse_args()
@@ -138,6 +149,18 @@ def _assignment(text: str) -> tuple[str, str]:
     if not separator or not name:
         raise argparse.ArgumentTypeError(f'must be NAME=VALUE, found {text!r}')
     return name, value
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'{text!r}: {error}') from error
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """End the trainings before this process does: ``kill`` must leave none behind."""
+    raise KeyboardInterrupt
 
 
 if __name__ == '__main__':

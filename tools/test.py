@@ -12,6 +12,7 @@ from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.exchange.coco import write_json
+from mitouts.inference.adaptation import add_adapt_bn
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import results_table
 from mitouts.visualization.tissue_table import tissue_table
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument('--work-dir', help='folder for logs and results.json (default: work_dirs/NAME_OF_CONFIG/test)')
     parser.add_argument('--out', help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
+    add_adapt_bn(parser, 'test images')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
@@ -32,7 +34,13 @@ def main() -> None:
     work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem / 'test')
     config = load_config(args.config, args.cfg_options)
     tested = runs.evaluate(
-        config, args.checkpoint, work_dir, launcher=args.launcher, out=args.out, show_dir=args.show_dir
+        config,
+        args.checkpoint,
+        work_dir,
+        launcher=args.launcher,
+        out=args.out,
+        show_dir=args.show_dir,
+        adapt_bn=args.adapt_bn,
     )
     if is_main_process():
         row = {'stage': Path(args.checkpoint).stem, 'minutes': None, **tested.results, 'images': None}

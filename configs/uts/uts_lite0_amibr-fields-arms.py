@@ -20,7 +20,13 @@ stages = [
     dict(name='oracle', kind='train', config=weak, data_from='oracle_drop'),
     # One training, and what of its gain the averaging of weights alone would give.
     dict(name='ema', kind='train', config='./ema_lite0_amibr-fields.py'),
-    dict(name='ema_control', kind='train', config='./ema_lite0_amibr-fields.py', options=['custom_hooks.-1.type=EMAHook', '+custom_hooks.-1.momentum=0.02', '+custom_hooks.-1.update_buffers=True']),
+    dict(
+        name='ema_control',
+        kind='train',
+        config='./ema_lite0_amibr-fields.py',
+        # A Teacher that is never ready.
+        options=['+custom_hooks.-1.judge_from=1000'],
+    ),
     dict(name='ema_soft', kind='train', config='./ema-soft_lite0_amibr-fields.py'),
     # Weights instead of discarding, other policies, and the Teacher's labels instead of the annotators'.
     distilled('soft_distill', dict(type='SoftDisagreement'), model_from='teacher'),

@@ -77,7 +77,8 @@ class RandomDrop:
         """Judge all images; the arguments are those of :meth:`OracleNoise.judge_all`.
 
         Raises:
-            ConfigError: There are fewer positives than shall be dropped, or nothing says how many.
+            ConfigError: There are fewer positives than shall be dropped, nothing says how many, or ``like`` is not
+                what a distillation writes.
         """
         number = self._number()
         positives = sorted(image_id for image_id in images if labels[image_id])
@@ -101,5 +102,10 @@ class RandomDrop:
             )
         if not Path(self.like).is_file():
             raise ConfigError(f'RandomDrop: {self.like} does not exist; it shall be the hard_samples.json to compare')
-        samples = read_json(self.like)['images']
-        return sum(sample['label'] == 1 and sample['verdict'] == 'drop' for sample in samples)
+        try:
+            samples = read_json(self.like)['images']
+            return sum(sample['label'] == 1 and sample['verdict'] == 'drop' for sample in samples)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(
+                f'RandomDrop: {self.like} is no hard_samples.json: its images lack label and verdict'
+            ) from error

@@ -36,6 +36,8 @@ class CentroidDisagreement:
             chooses them on the images to be judged (the authors' public code).
     """
 
+    uses_predictions = True
+
     def __init__(
         self,
         radius_px: float = 30.0,
@@ -129,6 +131,8 @@ class PseudoLabel:
     Args:
         threshold_from: As for :class:`CentroidDisagreement`.
     """
+
+    uses_predictions = True
 
     def __init__(self, threshold_from: ThresholdSplit = 'val') -> None:
         self.threshold_from = _checked(threshold_from, 'PseudoLabel')

@@ -60,10 +60,14 @@ def distill(
         split: ``train``, or ``val`` to distil the validation images (the authors' public code does).
 
     Raises:
-        ConfigError: The config names no criterion or no training data, or the criterion needs a checkpoint.
+        ConfigError: The config names no criterion or no such data, the criterion has other arguments, or it needs a
+            checkpoint.
     """
     criterion = _criterion(config)
-    source = config[f'{split}_dataloader'].dataset
+    loader = config.get(f'{split}_dataloader')
+    if loader is None:
+        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
+    source = loader.dataset
     ann_file = Path(source.ann_file)
     document = read_coco(ann_file)
     images = {image['id']: image for image in document['images']}
@@ -110,23 +114,26 @@ def _criterion(config: Config) -> Any:
             f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
-    with runs.located(config):
-        return TASK_UTILS.build(settings.criterion)
+    try:
+        with runs.located(config):
+            return TASK_UTILS.build(settings.criterion)
+    except TypeError as error:
+        raise ConfigError(f'config {config.filename}: distillation.criterion: {error}') from error
 
 
 def clean_document(
     document: dict[str, Any], verdicts: dict[int, Verdict], provenance: dict[str, Any]
 ) -> dict[str, Any]:
-    """The annotation file without the dropped images, with new labels where a verdict has one."""
+    """The annotation file without the dropped images, with new labels and weights where a verdict has them."""
     images = []
     for image in document['images']:
         verdict = verdicts.get(image['id'])
         if verdict is None or not verdict.keep:
             continue
         label = getattr(verdict, 'new_label', None)
-        changed = {} if label is None else {'label': int(label)}
+        changed: dict[str, Any] = {} if label is None else {'label': int(label)}
         if verdict.weight != 1:
-            changed['weight'] = verdict.weight
+            changed['weight'] = image.get('weight', 1.0) * verdict.weight
         images.append({**image, **changed})
     kept = {image['id'] for image in images}
     info = dict(document.get('info', {}))

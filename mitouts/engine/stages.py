@@ -199,12 +199,16 @@ class Experiment:
         if stage.kind == 'distill' and stage.data_from is not None:
             files['like'] = content['distillation']['criterion']['like']
             content['distillation']['criterion']['like'] = stage.data_from
+        elif stage.kind == 'distill':
+            files['like'] = ((content.get('distillation') or {}).get('criterion') or {}).get('like')
         elif stage.data_from is not None:
             content['train_dataloader']['dataset']['ann_file'] = stage.data_from
         if stage.val_from is not None:
             content['val_dataloader']['dataset']['ann_file'] = stage.val_from
         text = json.dumps(content, sort_keys=True, default=str)
         fingerprint = {'config': hashlib.sha256(text.encode()).hexdigest(), 'version': mitouts.__version__}
+        if stage.split != 'train':
+            fingerprint['split'] = stage.split
         return fingerprint | {role: file_sha256(file) for role, file in files.items() if file and Path(file).is_file()}
 
     def _collect(self) -> dict[str, Any]:
@@ -310,19 +314,29 @@ def _read_stage(description: dict[str, Any], folder: Path, overrides: Sequence[s
 
 
 def _check_references(stages: Sequence[Stage]) -> None:
-    seen: dict[str, str] = {}
+    seen: dict[str, Stage] = {}
+    trained: set[str | None] = set()
     for stage in stages:
-        needs_model = stage.kind == 'test' or (stage.kind == 'distill' and stage.data_from is None and _predicts(stage))
-        if (needs_model or stage.model_from is not None) and seen.get(stage.model_from or '') != 'train':
+        needs_model = stage.kind == 'test' or (stage.kind == 'distill' and _predicts(stage))
+        if (needs_model or stage.model_from is not None) and stage.model_from not in trained:
             raise ConfigError(
                 f'stage {stage.name}: model_from must name an earlier training stage, found {stage.model_from!r}'
             )
-        for key, source in (('data_from', stage.data_from), ('val_from', stage.val_from)):
-            if source is not None and seen.get(source) != 'distill':
+        for key, split, source in (('data_from', 'train', stage.data_from), ('val_from', 'val', stage.val_from)):
+            if source is None:
+                continue
+            if source not in seen or seen[source].kind != 'distill':
                 raise ConfigError(f'stage {stage.name}: {key} must name an earlier distill stage, found {source!r}')
+            if stage.kind == 'train' and seen[source].split != split:
+                raise ConfigError(
+                    f'stage {stage.name}: {key} must name a distill stage of the {split} images, but stage {source} '
+                    f'has split={seen[source].split!r}'
+                )
         if stage.name in seen:
             raise ConfigError(f'two stages are called {stage.name!r}')
-        seen[stage.name] = stage.kind
+        seen[stage.name] = stage
+        if stage.kind == 'train':
+            trained.add(stage.name)
 
 
 def _predicts(stage: Stage) -> bool:

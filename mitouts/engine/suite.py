@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mmengine.config import Config
 
 from mitouts.engine.config import load_config
 from mitouts.errors import ConfigError
@@ -21,7 +23,10 @@ SUITE_KEYS = {'name', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', '
 GROUP_KEYS = {'name', 'config', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
 RUN_FILE = 'run.json'
 WRAPPER = 'experiment.py'
+OWN_VALUES = ('fold', 'seed')
 _PLACEHOLDER = re.compile(r'\{(\w+)\}')
+# A name is a folder, the name of a job and, for --only, a pattern.
+_NAME = re.compile(r'[\w+-][\w.+-]*')
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,11 @@ class SuiteRun:
         parts = [Path(self.config).read_text(encoding='utf-8'), *self.cfg_options, '--', *self.stages]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
+    @property
+    def settings(self) -> str:
+        """Hash of all that the config says, with what it inherits and with the configs of its stages."""
+        return _settings(Path(self.config).resolve())
+
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
         return {
@@ -83,7 +93,7 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
     ``variables`` (a null one must be given), and ``groups``: a list of ``name``, ``config`` and, where they differ,
     ``seeds``, ``folds``, ``cfg_options`` (added), ``prepare`` (added), ``stages`` (only these), ``values`` (variables
     of this group) and ``cells`` (pairs of fold and seed instead of all combinations). ``{fold}``, ``{seed}`` and the
-    variables are filled in everywhere.
+    variables are filled in, in ``cfg_options`` and ``prepare``.
 
     Args:
         path: The YAML file; configs in it are relative to the working directory.
@@ -93,12 +103,14 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
         The runs, in the order of the file.
 
     Raises:
-        ConfigError: The file is broken, a key is unknown, a variable has no value, or a config does not exist.
+        ConfigError: The file is broken, a key or a stage is unknown, a variable has no value, or a config does not
+            exist.
     """
     content = _read_yaml(Path(path))
     _known(content, SUITE_KEYS, str(path))
-    values = {**(content.get('variables') or {}), **(variables or {})}
-    unknown = set(variables or {}) - set(content.get('variables') or {})
+    declared = _values(content, 'variables', str(path))
+    values = {**declared, **(variables or {})}
+    unknown = set(variables or {}) - set(declared)
     if unknown:
         raise ConfigError(f'{path} has no variables {", ".join(sorted(unknown))}; it has {", ".join(values) or "none"}')
     groups = content.get('groups')
@@ -113,39 +125,103 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
 
 
 def _expand(group: dict[str, Any], suite: dict[str, Any], values: Mapping[str, Any], where: str) -> list[SuiteRun]:
-    name, config = group.get('name'), group.get('config')
-    if not name or not config:
-        raise ConfigError(f'{where}: a group needs a name and a config, found {group}')
-    if not Path(config).is_file():
-        raise ConfigError(f'{where}: group {name}: config {config} does not exist')
-    staged = bool(load_config(config).get('stages'))
-    if group.get('stages') and not staged:
-        raise ConfigError(f'{where}: group {name}: {config} has no stages to choose from')
+    suite_name = _name(suite.get('name', Path(where).stem), where)
+    name, config = _name(group.get('name'), f'{where}: group'), group.get('config')
+    place = f'{where}: group {name}'
+    if not isinstance(config, str) or not Path(config).is_file():
+        raise ConfigError(f'{place}: config {config} does not exist')
+    known_stages = _stages(Path(config).resolve())
+    chosen = _texts(group, 'stages', place)
+    unknown = [stage for stage in chosen if stage not in known_stages]
+    if unknown:
+        known = f'its stages are {", ".join(known_stages)}' if known_stages else 'it has no stages to choose from'
+        raise ConfigError(f'{place}: {config} has no stages {", ".join(unknown)}; {known}')
     # A config of one training runs as an experiment whose only stage is called "model".
-    prefix = '*.' if staged else 'model.'
-    options = [*suite.get('cfg_options', ()), *group.get('cfg_options', ())]
-    commands = [*suite.get('prepare', ()), *group.get('prepare', ())]
+    prefix = '*.' if known_stages else 'model.'
+    options = [*_texts(suite, 'cfg_options', where), *_texts(group, 'cfg_options', place)]
+    commands = [_words(each, where) for each in (*_texts(suite, 'prepare', where), *_texts(group, 'prepare', place))]
+    own_values = {**values, **_values(group, 'values', place)}
     runs = []
-    for fold, seed in _cells(group, suite, f'{where}: group {name}'):
-        filled = {**values, **(group.get('values') or {}), 'fold': fold, 'seed': seed}
-        given = [_fill(option, filled, where) for option in options]
+    for fold, seed in _cells(group, suite, place):
+        filled = {**own_values, 'fold': fold, 'seed': seed}
+        given = [_fill(option, filled, place) for option in options]
         seeded = (*given, f'{prefix}randomness.seed={seed}')
-        prepare = tuple(tuple(_fill(word, filled, where) for word in shlex.split(command)) for command in commands)
-        chosen = tuple(group.get('stages', ()))
-        runs.append(SuiteRun(suite.get('name', Path(where).stem), name, config, fold, seed, seeded, chosen, prepare))
+        prepare = tuple(tuple(_fill(word, filled, place) for word in words) for words in commands)
+        runs.append(SuiteRun(suite_name, name, config, fold, seed, seeded, tuple(chosen), prepare))
     return runs
+
+
+def _name(name: Any, where: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f'{where}: needs a name of letters, digits and . _ + - as text, found {name!r}')
+    return name
+
+
+def _texts(content: Mapping[str, Any], key: str, where: str) -> list[str]:
+    texts = content.get(key)
+    if texts is None:
+        return []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise ConfigError(f'{where}: {key} must be a list of texts, found {texts!r}')
+    return texts
+
+
+def _values(content: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
+    values = content.get(key)
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f'{where}: {key} must be names and values, found {values!r}')
+    taken = [name for name in OWN_VALUES if name in values]
+    if taken:
+        raise ConfigError(f'{where}: {key} holds {", ".join(taken)}, which each run has of its own')
+    return values
+
+
+def _words(command: str, where: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise ConfigError(f'{where}: prepare: {command!r} is no command: {error}') from error
+
+
+@functools.cache
+def _stages(config: Path) -> tuple[str, ...]:
+    """Names of a config's stages; empty for a config of one training."""
+    return tuple(str(stage.get('name')) for stage in _descriptions(load_config(config)))
+
+
+@functools.cache
+def _settings(config: Path) -> str:
+    content = load_config(config)
+    named = sorted({str(stage['config']) for stage in _descriptions(content) if 'config' in stage})
+    read = [content, *(load_config(config.parent / name) for name in named)]
+    text = json.dumps([each._cfg_dict.to_dict() for each in read], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _descriptions(config: Config) -> list[dict[str, Any]]:
+    stages = config.get('stages') or []
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):
+        raise ConfigError(f'{config.filename}: stages must be a list of dict(name=..., kind=..., config=...)')
+    return stages
 
 
 def _cells(group: dict[str, Any], suite: dict[str, Any], where: str) -> list[tuple[int | None, int]]:
     if 'cells' in group:
         cells = group['cells']
-        if not all(isinstance(cell, list) and len(cell) == 2 and all(type(n) is int for n in cell) for cell in cells):
+        pairs = isinstance(cells, list) and all(
+            isinstance(cell, list) and len(cell) == 2 and all(type(n) is int for n in cell) for cell in cells
+        )
+        if not pairs or not cells:
             raise ConfigError(f'{where}: cells must be pairs of fold and seed, found {cells!r}')
         return [(fold, seed) for fold, seed in cells]
-    seeds, folds = group.get('seeds', suite.get('seeds', [0])), group.get('folds', suite.get('folds'))
+    seeds, folds = group.get('seeds', suite.get('seeds', [0])), group.get('folds', suite.get('folds')) or []
     for key, numbers in (('seeds', seeds), ('folds', folds)):
-        if numbers is not None and (not isinstance(numbers, list) or not all(type(n) is int for n in numbers)):
+        if not isinstance(numbers, list) or not all(type(n) is int for n in numbers):
             raise ConfigError(f'{where}: {key} must be a list of whole numbers, found {numbers!r}')
+    if not seeds:
+        raise ConfigError(f'{where}: seeds must be a list of at least one whole number, found []')
     return [(fold, seed) for seed in seeds for fold in (folds or [None])]
 
 

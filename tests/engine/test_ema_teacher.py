@@ -9,8 +9,8 @@ import torch
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
-from mitouts.engine.hooks import EMATeacherHook
 from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import ConfigError
 from mitouts.registry import HOOKS
 
@@ -32,7 +32,7 @@ class _Spy(EMATeacherHook):
         super().after_train_iter(runner, batch_idx, data_batch, outputs)
         self.seen[-1]['drawn'] |= {sample.img_id for sample in data_batch['data_samples']}
         for key, value in runner.bare_model.state_dict().items():
-            share = 1.0 if self.steps == 0 else 0.1
+            share = 1.0 if self.steps == 0 else max(0.1, 2 / (2 + self.steps))
             if value.is_floating_point():
                 self.by_hand[key] = (1 - share) * self.by_hand[key] + share * value
         self.steps += 1
@@ -42,7 +42,7 @@ class _Spy(EMATeacherHook):
 def train(folder, **settings):
     _Spy.seen = []
     config = tiny_config(folder, train_cfg__max_epochs=3, train_dataloader__sampler__num_samples=32)
-    config.custom_hooks = [*config.custom_hooks, dict(type='_Spy', momentum=0.1, **settings)]
+    config.custom_hooks = [*config.custom_hooks, dict(type='_Spy', momentum=0.1, gamma=2, **settings)]
     checkpoint = runs.train(config, folder / 'run').checkpoint
     return config, checkpoint, _Spy.seen
 
@@ -105,7 +105,8 @@ def test_a_resumed_training_reaches_the_same_weights(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ('settings', 'words'), [({'judge_from': 0}, 'judge_from must be at least 1'), ({'min_kept': 2}, 'share from 0 to 1')]
+    ('settings', 'words'),
+    [({'judge_from': 0}, 'judge_from must be at least 1'), ({'min_kept': 2}, 'share from 0 to 1')],
 )
 def test_bad_settings_are_refused(settings, words) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -19,6 +19,7 @@ from mmengine.registry import init_default_scope
 from mitouts.engine.config import load_config
 from mitouts.errors import ConfigError
 from mitouts.registry import DATASETS, SCOPE
+from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.contact_sheet import contact_sheet
@@ -52,9 +53,13 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--split', choices=('train', 'val', 'test'), default='train', help='which dataloader (default: train)'
     )
-    parser.add_argument('--num', type=_positive, default=24, help='number of images (default: 24)')
-    parser.add_argument('--epochs', type=_positive, default=1, help='draw each image in this many epochs (default: 1)')
-    parser.add_argument('--tile-px', type=_positive, default=260, help='side of a picture on the sheet (default: 260)')
+    parser.add_argument('--num', type=at_least(1), default=24, help='number of images (default: 24)')
+    parser.add_argument(
+        '--epochs', type=at_least(1), default=1, help='draw each image in this many epochs (default: 1)'
+    )
+    parser.add_argument(
+        '--tile-px', type=at_least(1), default=260, help='side of a picture on the sheet (default: 260)'
+    )
     parser.add_argument('--out', help='PNG to write (default: work_dirs/NAME_OF_CONFIG/browse_SPLIT.png)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides')
     return parser.parse_args()
@@ -87,13 +92,6 @@ def choose_images(labels: np.ndarray, num: int) -> np.ndarray:
 
 def _spread(indices: np.ndarray, num: int) -> np.ndarray:
     return indices[np.linspace(0, len(indices) - 1, num).round().astype(int)] if num else indices[:0]
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'expected a number from 1, found {text}')
-    return value
 
 
 if __name__ == '__main__':

@@ -27,6 +27,7 @@ from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.exchange.predictions import Predictions, read_predictions
 from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
+from mitouts.utils.arguments import positive
 from mitouts.utils.cli import run
 
 NO_POINTS = np.zeros((0, 3))
@@ -88,9 +89,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('ground_truth', type=Path, metavar='GT.json', help='annotation file (COCO JSON with points)')
     parser.add_argument('predictions', type=Path, metavar='PRED.json', help='predictions of the same images')
     radius = parser.add_mutually_exclusive_group(required=True)
-    radius.add_argument('--radius-px', type=_positive, metavar='R', help='largest distance of a hit in pixels')
+    radius.add_argument('--radius-px', type=positive, metavar='R', help='largest distance of a hit in pixels')
     radius.add_argument(
-        '--radius-um', type=_positive, metavar='R', help='the same in micrometres; images need their mpp'
+        '--radius-um', type=positive, metavar='R', help='the same in micrometres; images need their mpp'
     )
     parser.add_argument('--matching', choices=PROTOCOLS, default='one_to_one', help='protocol (default: one_to_one)')
     parser.add_argument(
@@ -113,13 +114,6 @@ def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f'must be finite, found {text}')
-    return value
-
-
-def _positive(text: str) -> float:
-    value = _finite(text)
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f'must be positive, found {text}')
     return value
 
 

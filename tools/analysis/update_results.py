@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mitouts.analysis.markdown import replace_block
+from mitouts.analysis.provenance import machine_of, versions_of
 from mitouts.errors import MitoutsError
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import results_markdown
-
-END = '<!-- end -->'
 
 
 def block(work_dir: Path) -> str:
@@ -36,27 +36,7 @@ def block(work_dir: Path) -> str:
 def _machine(work_dir: Path, results: dict[str, Any]) -> str:
     started = json.loads((work_dir / results['stages'][0]['stage'] / 'started.json').read_text())
     environment = started['environment']
-    where = environment['gpu'] if environment['gpu'] != 'none' else f'CPU, {environment["threads"]} threads'
-    return (
-        f'Made by `tools/train.py` on {where}; seed {started["seed"]}; mitouts {environment["mitouts"]} '
-        f'({environment["git"]}), torch {environment["torch"]}.'
-    )
-
-
-def replace_block(text: str, name: str, content: str) -> str:
-    """Replace what stands between the markers of ``name``.
-
-    Raises:
-        MitoutsError: A marker is missing.
-    """
-    begin = f'<!-- results: {name} -->'
-    head, found, rest = text.partition(begin)
-    _, ended, tail = rest.partition(END)
-    if not found or not ended:
-        raise MitoutsError(
-            f'expected the markers {begin!r} and, after it, {END!r}: add both where the table shall stand'
-        )
-    return f'{head}{begin}\n{content.strip()}\n{END}{tail}'
+    return f'Made by `tools/train.py` on {machine_of(environment)}; seed {started["seed"]}; {versions_of(environment)}.'
 
 
 def main() -> None:
@@ -68,7 +48,7 @@ def main() -> None:
     args = parser.parse_args()
     text = args.markdown.read_text(encoding='utf-8')
     for work_dir in args.run:
-        text = replace_block(text, work_dir.name, block(work_dir))
+        text = replace_block(text, work_dir.name, block(work_dir), kind='results')
     args.markdown.write_text(text, encoding='utf-8')
     print(f'{args.markdown}: {len(args.run)} tables written')
 

@@ -6,27 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, get_dist_info, is_main_process
+from mmengine.dist import all_gather_object, barrier, get_dist_info, is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures, training_images
-from mitouts.exchange.coco import read_coco, write_json
+from mitouts.exchange.coco import read_coco, read_json, write_json
 from mitouts.registry import HOOKS, TASK_UTILS
 
+HARD_SAMPLES_NAME = 'hard_samples.json'
 READING_KEYS = ('min_area_px', 'centroid')
 
 
 @HOOKS.register_module()
 class EMATeacherHook(EMAHook):
-    """An exponential moving average of the network judges the positive training images before each epoch.
+    """An exponential moving average of the network judges the positive training images again and again.
 
-    What the average disagrees with is not drawn in that epoch (weight 0), or weighs less, as the criterion says; an
-    image that is dropped in one epoch may come back in the next. Validation, thresholds and checkpoints are the
+    It does so before each epoch that follows a validation, which has just chosen its thresholds. What it disagrees with
+    is not drawn until the next judgement (weight 0), or weighs less, as the criterion says; an image that was dropped
+    may come back. Validation, thresholds and checkpoints are the
     average's, as with mmengine's ``EMAHook``; the verdicts of the last epoch are kept as ``hard_samples.json``.
 
-    The two-stage form trains twice; this one trains once and adds a forward pass over the positives an epoch.
+    The two-stage form trains twice; this one trains once and adds a forward pass over the positives a judgement.
 
     Args:
         judge_from: Epochs that are trained on all images before the first judgement; at least 1, since the thresholds
@@ -35,10 +37,13 @@ class EMATeacherHook(EMAHook):
             all are drawn.
         criterion: Config of the criterion; default ``distillation.criterion`` of the config.
         momentum: Weight of the new parameters in the average, at every iteration.
+        gamma: At the beginning the weight is higher, ``gamma / (gamma + iterations)``, so that the first judgements do
+            not hang on the initial weights.
         **kwargs: Of mmengine's ``EMAHook``.
 
     Raises:
-        ConfigError: ``judge_from`` or ``min_kept`` is out of range, or there is no criterion.
+        ConfigError: ``judge_from`` or ``min_kept`` is out of range, there is no criterion, or it looks at no
+            prediction or gives new labels.
     """
 
     def __init__(
@@ -46,18 +51,21 @@ class EMATeacherHook(EMAHook):
         judge_from: int = 2,
         min_kept: float = 0.3,
         criterion: dict[str, Any] | None = None,
-        momentum: float = 0.02,
+        momentum: float = 0.05,
+        gamma: int = 10,
         **kwargs: Any,
     ) -> None:
         if judge_from < 1:
             raise ConfigError(f'EMATeacherHook.judge_from must be at least 1, found {judge_from}')
         if not 0 <= min_kept <= 1:
             raise ConfigError(f'EMATeacherHook.min_kept must be a share from 0 to 1, found {min_kept}')
-        super().__init__(momentum=momentum, **{'update_buffers': True, **kwargs})
+        settings = {'ema_type': 'MomentumAnnealingEMA', 'update_buffers': True, **kwargs}
+        super().__init__(momentum=momentum, gamma=gamma, **settings)
         self.judge_from = judge_from
         self.min_kept = min_kept
         self.settings = criterion
         self.dataset: Any = None
+        self.judged = False
 
     def before_train(self, runner: Any) -> None:
         super().before_train(runner)
@@ -67,6 +75,11 @@ class EMATeacherHook(EMAHook):
                 "EMATeacherHook has nothing to judge by: give it a criterion, or inherit '_base_/distillation.py'"
             )
         self.criterion = TASK_UTILS.build(settings)
+        if not getattr(self.criterion, 'uses_predictions', True):
+            raise ConfigError(
+                f'EMATeacherHook: {type(self.criterion).__name__} looks at no prediction, so it needs no Teacher: '
+                'use it in a distill stage'
+            )
         self.dataset = training_images(runner.cfg)
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()
@@ -74,9 +87,23 @@ class EMATeacherHook(EMAHook):
 
     def before_train_epoch(self, runner: Any) -> None:
         calibration = runner.bare_model.calibration
-        if runner.epoch < self.judge_from or 'map_threshold' not in calibration:
+        if runner.epoch < self.judge_from:
             return
-        samples = self._judge(calibration)
+        path = Path(runner.work_dir) / HARD_SAMPLES_NAME
+        if calibration.get('epoch') == runner.epoch:
+            samples = self._judge(calibration)
+            if is_main_process():
+                thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
+                write_json(path, {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples})
+            barrier()
+        elif self.judged or not path.is_file():
+            return
+        else:
+            samples = read_json(path)['images']
+        self.judged = True
+        self._apply(runner, samples)
+
+    def _apply(self, runner: Any, samples: list[dict[str, Any]]) -> None:
         weights = self.given.copy()
         kept = sum(sample['verdict'] == 'keep' for sample in samples)
         ready = kept >= self.min_kept * len(samples) and kept > 0
@@ -87,12 +114,6 @@ class EMATeacherHook(EMAHook):
             f'epoch {runner.epoch + 1}: the Teacher keeps {kept} of {len(samples)} positive images'
             + ('' if ready else '; it is not ready yet, all are drawn')
         )
-        if is_main_process():
-            thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
-            write_json(
-                Path(runner.work_dir) / 'hard_samples.json',
-                {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples},
-            )
 
     def _judge(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
         """Verdicts on the positives, in their order, the same on every rank."""
@@ -107,12 +128,16 @@ class EMATeacherHook(EMAHook):
         )
         own = []
         for info, score, points in found:
-            image = {'width': info['width'], 'height': info['height'], 'label': 1}
-            threshold = calibration['image_threshold']
+            image, threshold = self.images[info['img_id']], calibration['image_threshold']
             verdict = self.criterion.judge(
-                image, points[:, :2], info['gt_points'], score=score, image_threshold=threshold
+                {**image, 'label': 1}, points[:, :2], info['gt_points'], score=score, image_threshold=threshold
             )
-            own.append(sample_entry(self.images[info['img_id']], 1, verdict, Seen(score, points, info['gt_points'])))
+            if verdict.new_label is not None:
+                raise ConfigError(
+                    f'EMATeacherHook: {type(self.criterion).__name__} gives new labels, and those of a training do not '
+                    'change while it runs: use it in a distill stage'
+                )
+            own.append(sample_entry(image, 1, verdict, Seen(score, points, info['gt_points'])))
         order = {info_id: place for place, info_id in enumerate(self._ids())}
         return sorted((each for part in all_gather_object(own) for each in part), key=lambda s: order[s['image_id']])
 

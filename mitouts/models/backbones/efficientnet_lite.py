@@ -35,7 +35,8 @@ class EfficientNetLite(BaseModule):
         drop_path_rate: Stochastic depth at the last block of the full network; lower before it, linearly.
         bn_momentum: Momentum of the batch-norm statistics.
         frozen_dtype: ``'float32'``, or ``'bfloat16'`` to run the frozen stages at half the memory traffic, in training
-            and prediction alike; CPUs without bfloat16 instructions are slower that way.
+            and prediction alike (but not in the maps of slides, which go layer by layer in float32); CPUs without
+            bfloat16 instructions are slower that way.
 
     Raises:
         ConfigError: A variant or stride that does not exist, weights that the package does not have, or an unknown

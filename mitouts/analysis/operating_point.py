@@ -1,0 +1,83 @@
+"""The threshold that suits a set of images best, found on those very images: an upper bound for any rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.functional.localization import froc_curve, precision_recall_f1
+from mitouts.functional.matching import has_neighbour
+
+FloatArray = NDArray[np.float64]
+
+
+class _Sweep(NamedTuple):
+    """Thresholds ``(T,)``, descending, and the F1 of the points above each."""
+
+    thresholds: FloatArray
+    f1: FloatArray
+
+
+def best_threshold(
+    points: Sequence[FloatArray],
+    truths: Sequence[FloatArray],
+    *,
+    radius_px: float,
+    protocol: str = 'one_to_one',
+    ignored: Sequence[FloatArray],
+) -> float:
+    """Find the threshold with the largest F1; of equals the highest.
+
+    Under ``one_to_one`` the candidates are compared by the greedy matching of
+    :func:`mitouts.functional.localization.froc_curve`, which may find slightly less than the largest matching.
+
+    Args:
+        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        truths: ``(G, 2)`` annotated points in pixels, an array for each image.
+        radius_px: The largest distance of a hit in pixels, inclusive.
+        protocol: ``one_to_one`` or ``presence``.
+        ignored: ``(I, 2)`` places where a prediction is neither true nor false, an array for each image.
+
+    Returns:
+        A threshold; a point counts when its score is above it.
+    """
+    if protocol == 'presence':
+        sweep = _presence(points, truths, radius_px, ignored)
+    else:
+        curve = froc_curve(points, truths, radius_px=radius_px, ignored=ignored)
+        total = curve.precision + curve.recall
+        f1 = np.divide(2 * curve.precision * curve.recall, total, out=np.zeros_like(total), where=total > 0)
+        sweep = _Sweep(curve.thresholds, f1)
+    return float(sweep.thresholds[np.argmax(sweep.f1)])
+
+
+def _presence(
+    points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float, ignored: Sequence[FloatArray]
+) -> _Sweep:
+    predicted = [array[:, :2] for array in points]
+    scores = np.concatenate([np.zeros(0), *(array[:, 2] for array in points)])
+    hits = has_neighbour(predicted, truths, radius_px)
+    false = ~hits & ~has_neighbour(predicted, ignored, radius_px)
+    # A figure is found as long as the highest score near it is above the threshold.
+    reached = np.concatenate([np.zeros(0), *(_highest_near(*pair, radius_px) for pair in zip(points, truths))])
+    levels = np.unique(scores)[::-1]
+    thresholds = np.append(levels, np.nextafter(levels[-1], -np.inf)) if len(levels) else np.zeros(1)
+    tp, fp = _above(scores[hits], thresholds), _above(scores[false], thresholds)
+    fn = len(reached) - _above(reached, thresholds)
+    precision, recall, _ = precision_recall_f1(tp, fp, fn)
+    total = precision + recall
+    return _Sweep(thresholds, np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0))
+
+
+def _highest_near(points: FloatArray, truths: FloatArray, radius_px: float) -> FloatArray:
+    """The highest score within the radius of each annotated point; -inf where there is none."""
+    distance_px = np.linalg.norm(points[:, None, :2] - truths[None], axis=2)
+    return np.where(distance_px <= radius_px, points[:, 2:], -np.inf).max(axis=0, initial=-np.inf)
+
+
+def _above(values: FloatArray, thresholds: FloatArray) -> NDArray[np.int64]:
+    ascending = np.sort(values)
+    return len(ascending) - np.searchsorted(ascending, thresholds, side='right')

@@ -1,0 +1,218 @@
+"""Sheets of images for print: what a Teacher rejected, and two models side by side on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mitouts.functional.matching import match_one_to_one
+from mitouts.visualization import legend, marks
+from mitouts.visualization.contact_sheet import fit_image
+from mitouts.visualization.overlay import draw_overlay, sort_points
+from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER
+from mitouts.visualization.print_figure import wrapped
+from mitouts.visualization.samples import ANNOTATED_MARK
+from mitouts.visualization.text import draw_text, fit_text
+
+SHEET_PX = 1920
+# 8.2 pt when the sheet is printed 16 cm wide.
+TEXT_PX = SHEET_PX * 8.2 / 72 * 2.54 / 16.0
+FOUND_MARK = marks.Mark(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
+
+_GAP_PX = 14
+_BREAK_PX = 42
+_LINE_EM = 1.3
+_PICTURE_PX = 480
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A picture with lines of text under it."""
+
+    picture: np.ndarray
+    lines: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ModelPoints:
+    """What one model predicts on an image.
+
+    Attributes:
+        points: ``(P, 3)`` ``(x, y, score)`` in pixels.
+        threshold: A point counts when its score is above it.
+    """
+
+    points: NDArray[np.float64]
+    threshold: float
+
+    @property
+    def counted(self) -> NDArray[np.float64]:
+        """``(C, 2)`` float64, the points above the threshold."""
+        return self.points[self.points[:, 2] > self.threshold, :2]
+
+
+def draw_hard_sample(
+    image: np.ndarray, annotated: ArrayLike, predicted: ArrayLike, *, marker_px: float = 14.0
+) -> Image:
+    """Draw annotated points as cyan circles, predicted ones as yellow triangles, and a line between the nearest two.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, RGB.
+        annotated: ``(G, 2)`` points in pixels.
+        predicted: ``(P, 2)`` points in pixels.
+        marker_px: Radius of the marks in pixels of an image 240 px wide; they grow with the image.
+
+    Returns:
+        ``(h, w, 3)`` uint8, RGB, the image in the size of a square of 480 px with its proportions kept.
+    """
+    picture = np.ascontiguousarray(fit_image(image, _PICTURE_PX, _PICTURE_PX))
+    factor = picture.shape[1] / image.shape[1]
+    truth, found = (
+        (np.asarray(points, dtype=np.float64).reshape(-1, 2) + 0.5) * factor - 0.5 for points in (annotated, predicted)
+    )
+    radius = marker_px * _PICTURE_PX / 240
+    if len(truth) and len(found):
+        distances = np.linalg.norm(truth[:, None] - found[None], axis=2)
+        nearest = np.unravel_index(np.argmin(distances), distances.shape)
+        line = [np.stack([truth[nearest[0]], found[nearest[1]]])]
+        marks.draw_lines(picture, line, OUTLINE, 5)
+        marks.draw_lines(picture, line, PAPER, 2)
+    for mark, points in ((ANNOTATED_MARK, truth), (FOUND_MARK, found)):
+        for x, y in points:
+            marks.draw_mark(picture, mark, x, y, radius, pen=4)
+    return picture
+
+
+def sheet(
+    tiles: Sequence[Tile],
+    columns: int,
+    *,
+    title: str = '',
+    subtitles: Sequence[str] = (),
+    together: int | None = None,
+    entries: Sequence[legend.Entry] = (),
+) -> Image:
+    """Put tiles in rows, 1920 px wide, so that the text has 8 pt when the sheet is printed 16 cm wide.
+
+    Args:
+        tiles: From left to right, row by row; pictures are made as wide as their column.
+        columns: Tiles in a row.
+        title: Above the sheet.
+        subtitles: Above the columns.
+        together: So many tiles belong together, and a wider gap follows them; by default a whole row.
+        entries: Of the key below.
+
+    Returns:
+        ``(h, 1920, 3)`` uint8, RGB.
+
+    Raises:
+        ValueError: There is no tile, or ``columns`` is not positive.
+    """
+    if not tiles or columns < 1:
+        raise ValueError(f'a sheet needs at least one tile and one column, found {len(tiles)} and {columns}')
+    parts = [_text_strip([title], SHEET_PX - 2 * _GAP_PX, bold=True)] if title else []
+    beside = together or columns
+    breaks = (columns - 1) // beside
+    width = (SHEET_PX - (columns + 1) * _GAP_PX - breaks * _BREAK_PX) // columns
+    lefts = [column * (width + _GAP_PX) + column // beside * _BREAK_PX for column in range(columns)]
+    if subtitles:
+        parts.append(_row([_text_strip(_broken(text, width), width, bold=True) for text in subtitles], lefts))
+    for first in range(0, len(tiles), columns):
+        parts.append(_row([_cell(tile, width) for tile in tiles[first : first + columns]], lefts))
+    if entries:
+        parts.append(legend.legend_strip(list(entries), SHEET_PX - 2 * _GAP_PX, TEXT_PX))
+    return np.concatenate([_on_page(part) for part in parts])
+
+
+def hard_sample_key() -> list[legend.Entry]:
+    """What the marks of :func:`draw_hard_sample` mean."""
+    return [
+        legend.mark_entry(ANNOTATED_MARK, ' annotated', TEXT_PX),
+        legend.mark_entry(FOUND_MARK, ' predicted by the Teacher', TEXT_PX),
+        legend.text_entry('line: the nearest two', TEXT_PX),
+    ]
+
+
+def outcome_key(radius_px: float) -> list[legend.Entry]:
+    """What the marks of :func:`compare_tiles` mean."""
+    return [
+        legend.mark_entry(marks.TRUE_POSITIVE_MARK, ' true positive', TEXT_PX),
+        legend.mark_entry(marks.MISSED_MARK, ' missed', TEXT_PX),
+        legend.mark_entry(marks.FALSE_POSITIVE_MARK, ' false positive', TEXT_PX),
+        legend.text_entry(f'hit: within {radius_px:g} px; a green dot is the annotation', TEXT_PX),
+    ]
+
+
+def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
+    """How far two sets of points lie apart: the distances of matched pairs, and the radius for each without a partner.
+
+    Args:
+        a: ``(P, 2)`` points in pixels.
+        b: ``(Q, 2)`` points in pixels.
+        radius_px: The largest distance of a pair, inclusive.
+    """
+    first, second = (np.asarray(points, dtype=np.float64).reshape(-1, 2) for points in (a, b))
+    matches = match_one_to_one(first, second, radius_px)
+    alone = len(first) + len(second) - 2 * len(matches.pred_index)
+    return float(matches.distance_px.sum() + radius_px * alone)
+
+
+def compare_tiles(
+    image: np.ndarray, truth: NDArray[np.float64], models: Sequence[ModelPoints], radius_px: float, caption: str
+) -> list[Tile]:
+    """One overlay a model on the same image, each with its counts below; the caption stands under the first.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, RGB.
+        truth: ``(G, 2)`` annotated points in pixels.
+        models: What each predicts.
+        radius_px: The largest distance of a hit in pixels, inclusive.
+        caption: What the image is.
+    """
+    tiles = []
+    for index, model in enumerate(models):
+        picture = draw_overlay(
+            image, truth, model.points, threshold=model.threshold, radius_px=radius_px, marker_px=image.shape[1] / 16,
+            show_scores=False, show_legend=False,
+        )  # fmt: skip
+        outcome = sort_points(truth, model.points, threshold=model.threshold, radius_px=radius_px)
+        counts = [f'{len(outcome.hits)} found, {len(outcome.missed)} missed', f'{len(outcome.false)} false']
+        tiles.append(Tile(picture, [*counts, caption if index == 0 else '']))
+    return tiles
+
+
+def _cell(tile: Tile, width: int) -> Image:
+    picture = fit_image(tile.picture, width, round(1.5 * width))
+    left = (width - picture.shape[1]) // 2
+    centred = np.full((picture.shape[0], width, 3), PAPER, np.uint8)
+    centred[:, left : left + picture.shape[1]] = picture
+    return np.concatenate([centred, _text_strip(tile.lines, width)])
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """Lines of a heading in bold letters, whose mean width is two thirds of their size."""
+    return wrapped(text, int(width / (TEXT_PX * 0.66))).split('\n')
+
+
+def _text_strip(lines: Sequence[str], width: int, bold: bool = False) -> Image:
+    pitch = round(TEXT_PX * _LINE_EM)
+    strip = np.full((pitch * len(lines) + _GAP_PX, width, 3), PAPER, np.uint8)
+    for number, line in enumerate(lines):
+        draw_text(strip, fit_text(line, TEXT_PX, width, bold), 0, 4 + number * pitch, TEXT_PX, INK, bold=bold)
+    return strip
+
+
+def _row(cells: Sequence[np.ndarray], lefts: Sequence[int]) -> Image:
+    row = np.full((max(cell.shape[0] for cell in cells), SHEET_PX - 2 * _GAP_PX, 3), PAPER, np.uint8)
+    for cell, left in zip(cells, lefts):
+        row[: cell.shape[0], left : left + cell.shape[1]] = cell
+    return row
+
+
+def _on_page(part: np.ndarray) -> Image:
+    margins = ((_GAP_PX // 2, _GAP_PX // 2), (_GAP_PX, SHEET_PX - part.shape[1] - _GAP_PX), (0, 0))
+    return np.pad(part, margins, constant_values=255)

@@ -1,0 +1,151 @@
+"""Names beside what they name: at the ends of lines and around points, none on top of another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
+from numpy.typing import ArrayLike, NDArray
+
+from mitouts.visualization.palette import INK, css
+from mitouts.visualization.print_figure import SMALL_PT, wrapped
+
+_GAP = 1.25
+_DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
+_REACHES_PT = (9.0, 22.0, 38.0)
+_LEADER = {'arrowstyle': '-', 'linewidth': 0.6, 'color': '0.4'}
+
+
+def label_ends(
+    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], colours: Sequence[str], width: int = 24
+) -> list[Annotation]:
+    """Write names at the right of a panel, each beside its point as far as the others leave room, with a thin leader.
+
+    Args:
+        axes: Whose limits are final.
+        names: ``N`` names.
+        x: ``N`` places of the points, in data units.
+        y: The same, vertically.
+        colours: Of the leaders.
+        width: Characters in a line of a name.
+    """
+    labels = [
+        axes.annotate(
+            wrapped(name, width), (point_x, point_y), (1.04, 0.5), textcoords='axes fraction', fontsize=SMALL_PT,
+            color=css(INK), va='center', ha='left', annotation_clip=False, parse_math=False,
+            arrowprops={'arrowstyle': '-', 'color': colour, 'linewidth': 0.8, 'shrinkA': 1, 'shrinkB': 3},
+        )
+        for name, point_x, point_y, colour in zip(names, x, y, colours)
+    ]  # fmt: skip
+    if labels:
+        _figure(axes).draw_without_rendering()
+        frame = axes.get_window_extent()
+        heights = np.array([text_box(label).height for label in labels]) / frame.height
+        ends = axes.transData.transform(np.column_stack([x, y]))[:, 1]
+        for label, place in zip(labels, spread((ends - frame.y0) / frame.height, heights * _GAP)):
+            label.set_position((1.04, place))
+    return labels
+
+
+def label_points(
+    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], taken: Sequence[Bbox], width: int = 24
+) -> list[Annotation] | None:
+    """Write each name close to its point, where it covers no other name and nothing that is taken.
+
+    Args:
+        axes: Whose limits are final.
+        names: ``N`` names.
+        x: ``N`` places of the points, in data units.
+        y: The same, vertically.
+        taken: Boxes in data units that stay free, such as markers and whiskers.
+        width: Characters in a line of a name.
+
+    Returns:
+        The names, or None, with nothing written, where there is no room for all of them.
+    """
+    _figure(axes).draw_without_rendering()
+    occupied = [_padded(Bbox(axes.transData.transform(box.get_points())), 4.0) for box in taken]
+    labels: list[Annotation] = []
+    for name, *point in zip(names, x, y):
+        label = _beside(axes, wrapped(name, width), (point[0], point[1]), occupied)
+        if label is None:
+            for written in labels:
+                written.remove()
+            return None
+        labels.append(label)
+        occupied.append(_padded(text_box(label), 2.0))
+    return labels
+
+
+def spread(wanted: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
+    """Move boxes on a line as little as possible until none covers another (least squares; pool adjacent violators).
+
+    Args:
+        wanted: ``(N,)`` where the middles should be.
+        heights: ``(N,)`` of the boxes.
+
+    Returns:
+        ``(N,)`` middles in the same order, the boxes inside [0, 1] where all of them fit there.
+
+    >>> spread([0.5, 0.5], [0.2, 0.2]).round(3).tolist()
+    [0.4, 0.6]
+    """
+    middles, sizes = np.asarray(wanted, dtype=np.float64), np.asarray(heights, dtype=np.float64)
+    order = np.argsort(middles, kind='stable')
+    # With the room that the boxes below take subtracted, "no overlap" becomes "not descending".
+    below = np.concatenate([[0.0], np.cumsum((sizes[order][1:] + sizes[order][:-1]) / 2)])[: len(order)]
+    pools: list[list[float]] = []
+    for value in (middles[order] - below).tolist():
+        pools.append([value])
+        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    placed = np.array([np.mean(pool) for pool in pools for _ in pool])
+    if len(placed):
+        low, high = sizes[order][0] / 2, 1 - sizes[order][-1] / 2 - below[-1]
+        placed = np.clip(placed, low, high) if low <= high else np.full(len(placed), (low + high) / 2)
+    placed += below
+    result = np.empty(len(placed))
+    result[order] = placed
+    return result
+
+
+def text_box(label: Text) -> Bbox:
+    """The box of a text in pixels, without the leader that an annotation has."""
+    return Text.get_window_extent(label)
+
+
+def _beside(axes: Axes, text: str, point: tuple[float, float], occupied: Sequence[Bbox]) -> Annotation | None:
+    frame = axes.get_window_extent()
+    for reach_pt in _REACHES_PT:
+        for right, up in _DIRECTIONS:
+            label = axes.annotate(
+                text, point, (right * reach_pt, up * reach_pt), textcoords='offset points', fontsize=SMALL_PT,
+                color=css(INK), ha=('right', 'center', 'left')[right + 1], va=('top', 'center', 'bottom')[up + 1],
+                parse_math=False, zorder=5,
+                arrowprops=None if reach_pt == _REACHES_PT[0] else _LEADER,
+            )  # fmt: skip
+            label.update_positions(_figure(axes).canvas.get_renderer())  # type: ignore[attr-defined]
+            box = text_box(label)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if inside and not any(box.overlaps(other) for other in occupied):
+                return label
+            label.remove()
+    return None
+
+
+def _padded(box: Bbox, pad_px: float) -> Bbox:
+    return Bbox.from_extents(
+        min(box.x0, box.x1) - pad_px, min(box.y0, box.y1) - pad_px, max(box.x0, box.x1) + pad_px,
+        max(box.y0, box.y1) + pad_px,
+    )  # fmt: skip
+
+
+def _figure(axes: Axes) -> Figure:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return figure

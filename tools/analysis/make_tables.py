@@ -1,0 +1,179 @@
+"""Turn the runs of a suite into tables: methods, paired comparisons and the quality of distillations.
+
+    python tools/analysis/make_tables.py work_dirs/fields --rows noise30/student=Student noise30/control=Undistilled
+    python tools/analysis/make_tables.py work_dirs/fields --compare noise30/student noise30/control
+    python tools/analysis/make_tables.py --spec configs/suites/fields_tables.yaml --into docs/results.md
+
+The last one fills every part of the page that stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
+GROUP/STAGE, with =LABEL for what shall stand in the table. See docs/analysis.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mitouts.analysis.blocks import comparison_table, distillation_table, methods_table
+from mitouts.analysis.cases import CaseCounter
+from mitouts.analysis.compare import Comparison
+from mitouts.analysis.markdown import marked_names, replace_block
+from mitouts.analysis.methods import Settings
+from mitouts.analysis.rows import parse_row
+from mitouts.analysis.spec import Spec, read_spec
+from mitouts.analysis.suite import Suite, describe_unfinished, read_suite
+from mitouts.analysis.tables import FORMATS, Table, render
+from mitouts.errors import MitoutsError
+from mitouts.functional.localization import PROTOCOLS
+from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.cli import run
+
+KIND = 'table'
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    spec = read_spec(args.spec) if args.spec else None
+    _check(args, spec)
+    folders = args.suites or (spec.suites if spec else ())
+    if not folders:
+        raise MitoutsError('no suite given: name its folder, or list it under suites in the spec file')
+    suite, counter = read_suite(*folders), CaseCounter(args.root)
+    named = _spec_tables(spec, suite, counter, args) if spec else _asked_tables(args, suite, counter)
+    if args.into:
+        pages = _fill(args.into, named, args.block, whole=spec is not None and not args.block)
+        print(f'{", ".join(map(str, pages))}: {sum(map(len, named.values()))} tables written')
+    else:
+        text = render([table for tables in named.values() for table in tables], args.format)
+        if args.out:
+            args.out.parent.mkdir(parents=True, exist_ok=True)
+            args.out.write_text(text, encoding='utf-8')
+            print(f'{args.out}: {sum(map(len, named.values()))} tables written')
+        else:
+            print(text, end='')
+    if suite.unfinished:
+        missing = f'{len(suite.unfinished)} of {len(suite.runs)} runs are not done'
+        print(f'warning: {missing}: {describe_unfinished(suite.unfinished)}', file=sys.stderr)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
+    parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='the tables of a whole page')
+    parser.add_argument(
+        '--rows', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='lines of a table of methods'
+    )
+    parser.add_argument(
+        '--compare', nargs=2, action='append', default=[], metavar=('A', 'B'), help='paired difference A - B'
+    )
+    parser.add_argument(
+        '--recovered', nargs=3, action='append', default=[], metavar=('A', 'B', 'ORACLE'),
+        help='the same, and which share of the distance between B and the oracle A recovers',
+    )  # fmt: skip
+    parser.add_argument(
+        '--distillation', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='distillation stages'
+    )
+    parser.add_argument('--title', default='', help='above each table')
+    parser.add_argument('--radius-px', type=positive, default=30.0, metavar='R', help='radius of a hit (default: 30)')
+    parser.add_argument(
+        '--second-radius-px', type=positive, default=15.0, metavar='R', help='of the column beside it (default: 15)'
+    )
+    parser.add_argument('--protocol', choices=PROTOCOLS, default='one_to_one', help='default: one_to_one')
+    parser.add_argument(
+        '--num-bootstrap', type=at_least(1), default=10_000, metavar='N', help='replicates (default: 10000)'
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the replicates (default: 0)')
+    parser.add_argument('--format', choices=FORMATS, default='markdown', help='default: markdown')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='where the tables go; default: the terminal')
+    parser.add_argument('--into', type=Path, nargs='+', metavar='PAGE.md', help='pages with markers to be filled')
+    parser.add_argument('--block', metavar='NAME', help='the marker to fill; of a spec, the only block to make')
+    parser.add_argument(
+        '--root', type=Path, default=Path(), metavar='DIR',
+        help='folder that the runs were started in, to find their annotation files (default: the current one)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--partial', action='store_true', help='groups and stages without any run yet are lines without numbers'
+    )
+    return parser.parse_args()
+
+
+def _check(args: argparse.Namespace, spec: Spec | None) -> None:
+    asked = [name for name in ('rows', 'compare', 'recovered', 'distillation') if getattr(args, name)]
+    if spec and asked:
+        raise MitoutsError(f'--{asked[0]} and --spec exclude each other: list the table in {args.spec}')
+    if not spec and not asked:
+        raise MitoutsError('nothing to make: give --spec, --rows, --compare, --recovered or --distillation')
+    if args.into and (args.format != 'markdown' or args.out):
+        raise MitoutsError('--into writes Markdown into a page: leave out --format and --out')
+    if args.into and not spec and not args.block:
+        raise MitoutsError('--into needs --block NAME, the marker that the tables shall stand at')
+    if args.block and not (args.into or spec):
+        raise MitoutsError('--block names a marker of a page: give --into PAGE.md')
+    if spec and args.block and args.block not in [block.name for block in spec.blocks]:
+        raise MitoutsError(f'{args.spec} has no block {args.block!r}; {_listed([b.name for b in spec.blocks])}')
+
+
+def _spec_tables(spec: Spec, suite: Suite, counter: CaseCounter, args: argparse.Namespace) -> dict[str, list[Table]]:
+    wanted = [block for block in spec.blocks if args.block in (None, block.name)]
+    return {block.name: [block.table(suite, counter, partial=args.partial)] for block in wanted}
+
+
+def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) -> dict[str, list[Table]]:
+    settings = Settings(
+        radius_px=args.radius_px,
+        second_radius_px=args.second_radius_px,
+        protocol=args.protocol,
+        num_bootstrap=args.num_bootstrap,
+        seed=args.seed,
+    )
+    more: dict[str, Any] = {'title': args.title, 'partial': args.partial}
+    tables = []
+    if args.rows:
+        tables.append(methods_table(suite, counter, [parse_row(text) for text in args.rows], settings, **more))
+    if args.compare or args.recovered:
+        comparisons = [_comparison(*sides) for sides in [*args.compare, *args.recovered]]
+        tables.append(comparison_table(suite, counter, comparisons, settings, **more))
+    if args.distillation:
+        tables.append(distillation_table(suite, [parse_row(text) for text in args.distillation], **more))
+    return {args.block or '': tables}
+
+
+def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
+    rows = parse_row(a), parse_row(b)
+    label = f'{rows[0].label} against {rows[1].label}'
+    return Comparison(*rows, label, None if oracle is None else parse_row(oracle))
+
+
+def _fill(pages: Sequence[Path], named: dict[str, list[Table]], only: str | None, *, whole: bool) -> Sequence[Path]:
+    """Write tables between their markers; with ``whole``, markers and tables must be the same."""
+    texts = {page: page.read_text(encoding='utf-8') for page in pages}
+    marked = [name for text in texts.values() for name in marked_names(text, KIND)]
+    wanted = [only] if only else list(named)
+    listed = ', '.join(map(str, pages))
+    without = [name for name in wanted if name not in marked]
+    if without:
+        raise MitoutsError(
+            f'{listed}: no marker for {", ".join(without)}: add a line <!-- {KIND}: {without[0]} --> and a line '
+            '<!-- end --> where the table shall stand'
+        )
+    unknown = [name for name in marked if name not in named]
+    if whole and unknown:
+        raise MitoutsError(f'{listed}: no block for the marker {", ".join(unknown)}: add it to the spec file')
+    for page, text in texts.items():
+        for name in marked_names(text, KIND):
+            if name in wanted:
+                text = replace_block(text, name, render(named[name], 'markdown'), kind=KIND)
+        page.write_text(text, encoding='utf-8')
+    return pages
+
+
+def _listed(names: Sequence[str]) -> str:
+    return f'it has {", ".join(names)}'
+
+
+if __name__ == '__main__':
+    run(main)

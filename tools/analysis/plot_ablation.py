@@ -1,0 +1,76 @@
+"""Draw the settings of an ablation: localization F1 and image F1 with 95% intervals over cases and a dot a seed.
+
+    python tools/analysis/plot_ablation.py work_dirs/suite --out depth.pdf --rows depth1/model='1 stage' depth2/model='2 stages'
+    python tools/analysis/plot_ablation.py work_dirs/suite --out noise.svg --kind lines --x noise \\
+        --rows 'noise*/student=Student' 'noise*/control=No distillation'
+    python tools/analysis/plot_ablation.py work_dirs/suite --out cost.png --kind cost \\
+        --rows noise30/teacher+distill+student=UTS noise30/ema='One training'
+
+Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or stands in the group's name. Cost: of stages joined by
++ the last is scored, and the minutes of all count. All seeds and folds of a row are pooled.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import argparse
+
+from matplotlib.figure import Figure
+
+from mitouts.analysis.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.analysis.figure_rows import IMAGE_F1, LOCALIZATION_F1, FigureRow
+from mitouts.utils.cli import run
+from mitouts.visualization.ablation_plots import Setting, in_words, plot_bars, plot_cost, plot_lines
+
+SCORES = {'localization': LOCALIZATION_F1, 'image': IMAGE_F1}
+X_LABELS = {'noise': 'noise (share of positive training images that hold no figure)'}
+NOTE = 'All seeds and folds pooled. Whiskers: 95% interval over cases. Dots: one a seed. Radius {radius_px:g} px.'
+COST_NOTE = NOTE.replace(' Dots: one a seed.', ' Horizontal: range of the minutes over seeds.')
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    reader, rows = open_rows(args, args.x if args.kind == 'lines' else None)
+    settings = [reader.setting(row) for row, _ in rows]
+    write_figure(args.out, draw(args, rows, settings))
+    for (row, _), setting in zip(rows, settings):
+        values = (f'{name} {in_words(e, " ") if e else "no run"}' for name, e in setting.scores.items())
+        print(f'{setting.label} ({row.source}): {", ".join(values)}')
+    print(args.out)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_suite_arguments(parser)
+    parser.add_argument('--kind', choices=('bars', 'lines', 'cost'), default='bars', help='form (default: bars)')
+    parser.add_argument(
+        '--x',
+        default='noise',
+        metavar='WORD',
+        help='lines: what the horizontal axis is, such as stride (default: noise)',
+    )
+    parser.add_argument('--x-label', help='lines: words for the horizontal axis (default: that of --x)')
+    parser.add_argument(
+        '--scores', nargs='+', choices=tuple(SCORES), help='panels (default: both; cost: localization alone)'
+    )
+    return parser.parse_args()
+
+
+def draw(args: argparse.Namespace, rows: list[FigureRow], settings: list[Setting]) -> Figure:
+    """The figure in the form that was asked for."""
+    names = [SCORES[score] for score in args.scores or (('localization',) if args.kind == 'cost' else SCORES)]
+    note = (COST_NOTE if args.kind == 'cost' else NOTE).format(radius_px=args.radius_px)
+    if args.kind == 'bars':
+        return plot_bars(settings, names, title=args.title, note=note)
+    if args.kind == 'cost':
+        return plot_cost(settings, names[0], title=args.title, note=note)
+    arms: dict[str, list[tuple[float, Setting]]] = {}
+    for (row, x), setting in zip(rows, settings):
+        assert x is not None
+        arms.setdefault(row.label, []).append((x, setting))
+    return plot_lines(arms, names, args.x_label or X_LABELS.get(args.x, args.x), title=args.title, note=note)
+
+
+if __name__ == '__main__':
+    run(main)

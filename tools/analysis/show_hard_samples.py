@@ -1,0 +1,215 @@
+"""Draw sheets of images: what a Teacher rejected, or what two models found on the same images.
+
+    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json --out rejected.png
+    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json --reason no_prediction --out none.png
+    python tools/analysis/show_hard_samples.py --compare plain.json constrained.json --labels Plain Constrained \\
+        --ann-file data/amibr_fields/test.json --out compared.png
+
+Rejected images are sorted by the distance between prediction and annotation, the largest first. Compared images are
+sorted by how far the two models' points lie apart; a point without a partner counts as the radius. A sheet has its
+text in 8 pt when it is printed 16 cm wide.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mitouts.errors import AnnotationError, MitoutsError
+from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
+from mitouts.exchange.image import read_rgb
+from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.exchange.visibility import shown_figures
+from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.cli import run
+from mitouts.visualization.canvas import write_png
+from mitouts.visualization.hard_sample_sheet import (
+    ModelPoints,
+    Tile,
+    compare_tiles,
+    difference_px,
+    draw_hard_sample,
+    hard_sample_key,
+    outcome_key,
+    sheet,
+)
+from mitouts.visualization.print_figure import check_suffix
+
+NEEDED = ('image_id', 'file_name', 'case_id', 'verdict', 'reason')
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    check_suffix(args.out, ('.png',))
+    (compare if args.compare else show_rejected)(args)
+    print(args.out)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('samples', nargs='?', type=Path, metavar='HARD_SAMPLES.json', help='what a distillation wrote')
+    parser.add_argument('--compare', nargs=2, type=Path, metavar=('A.json', 'B.json'), help='predictions of two models')
+    parser.add_argument(
+        '--ann-file', type=Path, metavar='ANN.json', help='annotations; says which samples are noise, if it knows'
+    )
+    parser.add_argument('--image-root', type=Path, help='folder of the images (default: as the files say)')
+    parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='written')
+    parser.add_argument('--num', type=at_least(1), help='images (default: 24, compared: 8)')
+    parser.add_argument('--columns', type=at_least(1), help='images in a row (default: 5, compared: 2 pairs)')
+    parser.add_argument('--reason', help='only samples with this reason')
+    parser.add_argument(
+        '--verdict', choices=('drop', 'keep', 'all'), default='drop', help='which samples (default: drop, the rejected)'
+    )
+    parser.add_argument('--labels', nargs=2, metavar='LABEL', help='names of the compared (default: their paths)')
+    parser.add_argument(
+        '--thresholds', nargs=2, type=float, metavar='T', help='on the scores (default: info.map_threshold of each)'
+    )
+    parser.add_argument(
+        '--category', type=int, nargs='+', default=[MITOTIC_FIGURE], metavar='ID', help='annotations that are compared'
+    )
+    parser.add_argument('--radius-px', type=positive, default=30.0, metavar='R', help='of a hit (default: 30)')
+    parser.add_argument('--title', default='', help='above the sheet')
+    args = parser.parse_args()
+    if bool(args.samples) == bool(args.compare):
+        parser.error('expected either HARD_SAMPLES.json or --compare A.json B.json')
+    if args.compare and args.ann_file is None:
+        parser.error('--compare needs --ann-file, the annotations that both are compared with')
+    return args
+
+
+def show_rejected(args: argparse.Namespace) -> None:
+    """Draw the rejected samples, the largest disagreement first."""
+    info, samples = read_samples(args.samples)
+    chosen = choose(args.samples, samples, args.verdict, args.reason)
+    noisy = None
+    if args.ann_file is not None:
+        document = read_coco(args.ann_file)
+        if any('is_noise' in image for image in document['images']):
+            noisy = {image['id'] for image in document['images'] if image.get('is_noise')}
+    root = args.image_root or sample_root(args, info)
+    shown = chosen[: args.num or 24]
+    tiles = []
+    for sample in shown:
+        predicted = np.asarray(sample.get('predicted_points') or [], dtype=np.float64).reshape(-1, 3)[:, :2]
+        image = read_rgb(Path(root) / sample['file_name'])
+        picture = draw_hard_sample(image, sample.get('annotated_points') or [], predicted)
+        tiles.append(Tile(picture, caption(sample, noisy)))
+    write_png(args.out, sheet(tiles, args.columns or 5, title=args.title, entries=hard_sample_key()))
+    print(f'{len(shown)} of {len(chosen)} samples, of {len(samples)} that were judged')
+
+
+def read_samples(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Head and entries of ``hard_samples.json``.
+
+    Raises:
+        AnnotationError: It is none.
+    """
+    document = read_json(path)
+    samples = document.get('images') if isinstance(document, dict) else None
+    if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
+        raise AnnotationError(f"{path}: expected hard samples as a JSON object with a list 'images'")
+    for position, sample in enumerate(samples):
+        missing = [key for key in NEEDED if key not in sample]
+        if missing:
+            raise AnnotationError(
+                f'{path}: images[{position}] lacks {", ".join(missing)}: expected hard_samples.json of a distillation'
+            )
+    return document.get('info') or {}, samples
+
+
+def choose(path: Path, samples: list[dict[str, Any]], verdict: str, reason: str | None) -> list[dict[str, Any]]:
+    """The samples of a verdict and a reason, by falling distance; of equal ones the least certain image score first.
+
+    Raises:
+        MitoutsError: There is none.
+    """
+    judged = [sample for sample in samples if verdict in ('all', sample['verdict'])]
+    chosen = [sample for sample in judged if reason in (None, sample['reason'])]
+    if not chosen:
+        known = ', '.join(sorted({sample['reason'] for sample in judged})) or 'none'
+        wanted = f'verdict {verdict}' + (f' and reason {reason}' if reason else '')
+        raise MitoutsError(f'{path}: no sample with {wanted}; the reasons under this verdict are: {known}')
+    return sorted(chosen, key=lambda s: (-_number(s, 'distance_px', -1.0), _number(s, 'score', 0.0), s['image_id']))
+
+
+def sample_root(args: argparse.Namespace, info: dict[str, Any]) -> Path:
+    """Folder of the images: that of the annotation file, or what the samples say.
+
+    Raises:
+        MitoutsError: Neither is known.
+    """
+    if args.ann_file is not None:
+        return image_root(args.ann_file, read_coco(args.ann_file))
+    if 'image_root' not in info:
+        raise MitoutsError(f'{args.samples} does not say where its images are: give --image-root or --ann-file')
+    return args.samples.parent / info['image_root']
+
+
+def caption(sample: dict[str, Any], noisy: set[int] | None) -> list[str]:
+    """Case, reason, score and distance in three lines."""
+    truth = '' if noisy is None else (', noise' if sample['image_id'] in noisy else ', clean')
+    score, distance = _number(sample, 'score', None), _number(sample, 'distance_px', None)
+    numbers = [f'score {score:.2f}' if score is not None else 'no score']
+    if sample.get('predicted_points') and sample.get('annotated_points') and distance is not None:
+        numbers.append(f'{distance:.0f} px')
+    return [f'case {sample["case_id"]}{truth}', str(sample['reason']).replace('_', ' '), ', '.join(numbers)]
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Draw the images on which two models differ most, side by side."""
+    document = read_coco(args.ann_file)
+    models = [read_predictions(path) for path in args.compare]
+    thresholds = args.thresholds or [_threshold(path, model) for path, model in zip(args.compare, models)]
+    truths = shown_figures(document, args.category)
+    images = {image['id']: image for image in document['images']}
+    common = [image_id for image_id in images if all(image_id in model.points for model in models)]
+    if not common:
+        raise MitoutsError(
+            f'no image of {args.ann_file} is in both {args.compare[0]} and {args.compare[1]}: expected predictions of '
+            'these images'
+        )
+    if len(common) < len(images):
+        print(f'warning: {len(images) - len(common)} of {len(images)} images lack a prediction', file=sys.stderr)
+    pairs = {
+        image_id: [ModelPoints(model.points[image_id], threshold) for model, threshold in zip(models, thresholds)]
+        for image_id in common
+    }
+    apart = {key: difference_px(pair[0].counted, pair[1].counted, args.radius_px) for key, pair in pairs.items()}
+    order = sorted(common, key=lambda image_id: -apart[image_id])[: args.num or 8]
+    root = image_root(args.ann_file, document, str(args.image_root) if args.image_root else None)
+    tiles = []
+    for image_id in order:
+        image = images[image_id]
+        picture = read_rgb(root / image['file_name'], (image['width'], image['height']))
+        name = f'case {image["case_id"]}, image {image_id}'
+        tiles += compare_tiles(picture, truths[image_id].points, pairs[image_id], args.radius_px, name)
+    labels = args.labels or [str(path) for path in args.compare]
+    columns = 2 * min(args.columns or 2, len(order))
+    key = outcome_key(args.radius_px)
+    write_png(
+        args.out, sheet(tiles, columns, title=args.title, subtitles=labels * (columns // 2), together=2, entries=key)
+    )
+    differ = sum(value > 0 for value in apart.values())
+    print(f'{len(order)} of {len(common)} images; {labels[0]} and {labels[1]} differ on {differ}')
+
+
+def _threshold(path: Path, model: Predictions) -> float:
+    value = model.info.get('map_threshold')
+    if value is None:
+        raise MitoutsError(f'{path}: info has no map_threshold: give --thresholds')
+    return float(value)
+
+
+def _number(sample: dict[str, Any], key: str, default: Any) -> Any:
+    value = sample.get(key)
+    return default if value is None else float(value)
+
+
+if __name__ == '__main__':
+    run(main)

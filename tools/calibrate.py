@@ -1,0 +1,369 @@
+"""Choose a model's thresholds anew for another scanner or laboratory, on a few labelled images or slides of it.
+
+    python tools/calibrate.py best.pth --ann-file labelled.json --num 50 --out best_new.pth
+    python tools/calibrate.py best.pth --ann-file labelled.json --objective localization --adapt-bn --out best_new.pth
+    python tools/calibrate.py best.pth --counts work_dirs/counts --reference known.csv --out best_new.pth
+
+Writes a published copy of the checkpoint: weights as they are (with --adapt-bn, batch-norm statistics of the new
+domain), thresholds, drift and where they come from in its meta. The table shows precision, recall and F1 (or the error
+of the counts) before and after, and how uncertain so few cases leave the thresholds. The input is never written over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from torch.utils.data import Subset
+
+import mitouts
+from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
+from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
+from mitouts.exchange.coco import read_coco
+from mitouts.inference import Localizer
+from mitouts.inference.adaptation import adapt_batch_norm, add_adapt_bn, dataset_batches
+from mitouts.inference.calibration import (
+    META_KEY,
+    NUM_BOOTSTRAP,
+    OBJECTIVES,
+    RADIUS_PX,
+    SELECTORS,
+    Interval,
+    Settings,
+    calibrate_images,
+    calibrated_checkpoint,
+    predict_dataset,
+    score_images,
+    too_few,
+)
+from mitouts.inference.slide_calibration import calibrate_slides, read_slides
+from mitouts.registry import DATASETS
+from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.cli import run
+from mitouts.utils.files import file_sha256
+
+MPP_TOLERANCE = 0.01
+PIPELINE = [dict(type='LoadImage'), dict(type='PackPointSample')]
+Scores = Sequence[tuple[str, Mapping[str, Any]]]
+
+
+def main() -> int:
+    """Run the tool."""
+    args = parse_args()
+    check_out(args.out, args.checkpoint)
+    console = Console(soft_wrap=True, highlight=False)
+    settings = Settings(
+        selector=args.selector,
+        objective=args.objective,
+        prevalence=args.prevalence,
+        image_threshold=args.image_threshold,
+        map_threshold=args.map_threshold,
+        radius_px=args.radius_px,
+        num_bootstrap=args.num_bootstrap,
+        seed=args.seed,
+    )
+    if args.ann_file is not None:
+        on_images(args, settings, console)
+    else:
+        on_slides(args, settings, console)
+    console.print(f'written to {args.out}', markup=False)
+    return 0
+
+
+def on_images(args: argparse.Namespace, settings: Settings, console: Console) -> None:
+    """Calibrate on labelled images."""
+    checkpoint = read_checkpoint(args.checkpoint)
+    model = Localizer.from_checkpoint(args.checkpoint, args.device).model
+    old = dict(model.calibration)
+    dataset = open_dataset(args, checkpoint)
+    check_domain(args.ann_file, dataset, old)
+    chosen = draw(len(dataset), args.num, args.seed)
+    labelled, rest = Subset(dataset, chosen), Subset(dataset, sorted({*range(len(dataset))} - {*chosen}))
+    samples = predict_dataset(model, labelled)
+    others = predict_dataset(model, rest)
+    rows = [('as it was', score_images(model, samples, old, settings.radius_px))]
+    held_out = [('as it was', score_images(model, others, old, settings.radius_px))] if others else []
+    adapted = None
+    if args.adapt_bn is not None:
+        adapted = adapt_batch_norm(model, dataset_batches(dataset), prior=args.adapt_bn)
+        samples, others = predict_dataset(model, labelled), predict_dataset(model, rest)
+        rows.append(('batch norm adapted', score_images(model, samples, old, settings.radius_px)))
+        if others:
+            held_out.append(('batch norm adapted', score_images(model, others, old, settings.radius_px)))
+    result = calibrate_images(model, dataset, samples, settings)
+    rows.append(('calibrated', result.results))
+    console.print(image_table(f'{len(samples)} images that the thresholds were chosen on', rows))
+    if others:
+        held_out.append(('calibrated', score_images(model, others, result.calibration, settings.radius_px)))
+        console.print(image_table(f'{len(others)} further labelled images', held_out))
+    for name, interval in result.intervals.items():
+        tell_threshold(console, name, old[name], result.calibration[name], interval)
+    console.print(f'drift: {in_px(old.get("drift_px"))} -> {in_px(result.calibration["drift_px"])}', markup=False)
+    labels, cases = [sample.gt_label for sample in samples], [sample.case_id for sample in samples]
+    for note in too_few(labels, cases):
+        console.print(f'warning: {note}', markup=False, style='yellow')
+    provenance = {
+        **made_by(args),
+        'ann_file': args.ann_file.name,
+        'sha256': file_sha256(args.ann_file),
+        'images': len(samples),
+        'of_images': len(dataset),
+        'cases': len(set(cases)),
+        'positive_images': sum(labels),
+        'selector': args.selector,
+        'prevalence': args.prevalence,
+        'objective': args.objective,
+        'radius_px': args.radius_px,
+        'intervals': result.intervals,
+        'adapt_bn': None if adapted is None else adapted.to_dict(),
+    }
+    state = None if adapted is None else model.state_dict()
+    write_checkpoint(
+        args.out, calibrated_checkpoint(checkpoint, args.checkpoint, result.calibration, provenance, state)
+    )
+
+
+def on_slides(args: argparse.Namespace, settings: Settings, console: Console) -> None:
+    """Calibrate on counted slides."""
+    checkpoint = read_checkpoint(args.checkpoint)
+    old = Localizer.from_checkpoint(args.checkpoint).model.calibration
+    sha256 = file_sha256(args.checkpoint)
+    known, notes = read_slides(args.counts, args.reference, sha256, column=args.column, radius_px=args.radius_px)
+    slides = [known[number] for number in draw(len(known), args.num, args.seed)]
+    result = calibrate_slides(slides, settings)
+    rows = [(f'as counted, at {slides[0].map_threshold:.3f}', result.old), ('calibrated', result.new)]
+    if result.left_out is not None:
+        rows.append(('each by the others', result.left_out))
+    console.print(slide_table(f'{len(slides)} of {len(known)} known slides', rows))
+    tell_threshold(console, 'map_threshold', old['map_threshold'], result.map_threshold, result.interval)
+    console.print('image_threshold: as it was, counting does not use it', markup=False)
+    for note in (*notes, *result.notes):
+        console.print(f'warning: {note}', markup=False, style='yellow')
+    provenance = {
+        **made_by(args),
+        'reference': args.reference.name,
+        'sha256': file_sha256(args.reference),
+        'slides': [slide.name for slide in slides],
+        'of_slides': len(known),
+        'objective': 'count' if slides[0].figures is None else 'localization',
+        'radius_px': args.radius_px,
+        'intervals': {'map_threshold': result.interval},
+        'errors': {'old': result.old, 'new': result.new, 'left_out': result.left_out},
+    }
+    calibration = {**old, 'map_threshold': result.map_threshold}
+    write_checkpoint(args.out, calibrated_checkpoint(checkpoint, args.checkpoint, calibration, provenance))
+
+
+def check_out(out: Path, checkpoint: Path) -> None:
+    """Refuse to write over anything but an earlier result of this tool.
+
+    Raises:
+        ConfigError: ``out`` is the input, or another file.
+    """
+    if not out.exists():
+        return
+    if checkpoint.exists() and out.samefile(checkpoint):
+        raise ConfigError(f'--out {out} is the checkpoint that is read, which is never written over; choose another')
+    try:
+        is_ours = META_KEY in read_checkpoint(out)['meta']['mitouts']
+    except (CheckpointError, KeyError, TypeError):
+        is_ours = False
+    if not is_ours:
+        raise ConfigError(f'--out {out} was not written by this tool and is not touched; choose another')
+
+
+def open_dataset(args: argparse.Namespace, checkpoint: Mapping[str, Any]) -> Any:
+    """The labelled images, prepared as those that the model was validated on."""
+    config = json.loads(checkpoint['meta']['cfg'])
+    validated = (config.get('val_dataloader') or {}).get('dataset', {})
+    return DATASETS.build(
+        dict(
+            type='PointDataset',
+            ann_file=str(args.ann_file),
+            data_root=None if args.image_root is None else str(args.image_root),
+            positive_categories=args.category or positive_categories(args.ann_file, checkpoint['meta']['mitouts']),
+            split=args.split,
+            case_subset=args.cases,
+            pipeline=validated.get('pipeline') or PIPELINE,
+        )
+    )
+
+
+def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[int]:
+    """Categories of a file that the model was validated on, by their names.
+
+    Raises:
+        AnnotationError: It has none of them.
+    """
+    categories = {entry['name']: entry['id'] for entry in read_coco(ann_file)['categories']}
+    names = calibration.get('classes') or ['mitotic figure']
+    found = [categories[name] for name in names if name in categories]
+    if not found:
+        raise AnnotationError(
+            f'{ann_file} has no category {" or ".join(map(repr, names))}, which the model finds; it has '
+            f'{", ".join(categories)}: say with --category which ids are meant'
+        )
+    return found
+
+
+def check_domain(ann_file: Path, dataset: Any, calibration: Mapping[str, Any]) -> None:
+    """Check that the images are what the model takes; colours that were normalized otherwise are told.
+
+    Raises:
+        AnnotationError: They have another resolution.
+    """
+    model_mpp = calibration.get('mpp')
+    spacings = {dataset.get_data_info(index)['mpp'] for index in range(len(dataset))} - {None}
+    wrong = [mpp for mpp in spacings if model_mpp is not None and abs(mpp / model_mpp - 1) > MPP_TOLERANCE]
+    if wrong:
+        raise AnnotationError(
+            f'{ann_file} has images of {wrong[0]:g} um/px and the model needs {model_mpp:g}: cut them at that '
+            'resolution first, with tools/prepare_patches.py'
+        )
+    expected, found = calibration.get('stain_reference'), dataset.metainfo.get('stain_reference')
+    if expected != found:
+        warnings.warn(
+            f'{ann_file}: its images were {_normalized(found)}, those that the model was validated on were '
+            f'{_normalized(expected)}, and slides will be counted like those: prepare them alike, with '
+            'tools/prepare_patches.py, or the thresholds will not fit',
+            AnnotationWarning,
+            stacklevel=2,
+        )
+
+
+def draw(count: int, wanted: int | None, seed: int) -> list[int]:
+    """Numbers of the images or slides that are used, ascending.
+
+    Raises:
+        ConfigError: There are not as many.
+    """
+    if wanted is None:
+        return list(range(count))
+    if wanted > count:
+        raise ConfigError(f'--num {wanted}: there are only {count}')
+    return sorted(np.random.default_rng(seed).permutation(count)[:wanted].tolist())
+
+
+def made_by(args: argparse.Namespace) -> dict[str, Any]:
+    """What the provenance of both kinds begins with."""
+    return {
+        'checkpoint': args.checkpoint.name,
+        'checkpoint_sha256': file_sha256(args.checkpoint),
+        'num': args.num,
+        'seed': args.seed,
+        'version': mitouts.__version__,
+    }
+
+
+def image_table(title: str, rows: Scores) -> Table:
+    """Image-level and one-to-one scores of several calibrations."""
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
+    for name in ('', 'Image\nAUC', 'Image\nF1', 'P', 'R', 'F1', '95% CI\nof F1'):
+        table.add_column(name, justify='right' if name else 'left', no_wrap=not name)
+    for name, results in rows:
+        image, points = results['image'], results['one_to_one']
+        auc, interval = image['auc'], points['f1_ci95']
+        table.add_row(
+            name,
+            'n/a' if auc is None else f'{auc:.3f}',
+            *(f'{value:.3f}' for value in (image['f1'], points['precision'], points['recall'], points['f1'])),
+            'not available' if interval is None else '{:.2f} to {:.2f}'.format(*interval),
+        )
+    return table
+
+
+def slide_table(title: str, rows: Scores) -> Table:
+    """Errors of the counts, or one-to-one scores, under several thresholds."""
+    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
+    for name in ('', *rows[0][1]):
+        table.add_column(name.replace('_', ' '), justify='right' if name else 'left', no_wrap=not name)
+    for name, values in rows:
+        table.add_row(name, *(str(value) if isinstance(value, int) else f'{value:.3f}' for value in values.values()))
+    return table
+
+
+def tell_threshold(console: Console, name: str, old: float, new: float, interval: Interval | None) -> None:
+    """Say how a threshold has changed, and how sure that is."""
+    between = 'not available' if interval is None else '{:.3f} to {:.3f}'.format(*interval)
+    console.print(f'{name}: {old:.3f} -> {new:.3f} (95% interval over cases: {between})', markup=False)
+
+
+def in_px(drift: Sequence[float] | None) -> str:
+    """A drift as text."""
+    return 'none' if not drift else '({:.1f}, {:.1f}) px'.format(*drift)
+
+
+def _normalized(stain_reference: Any) -> str:
+    return 'as scanned' if stain_reference is None else 'normalized to a stain reference'
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', type=Path, help='best.pth of a training, or a published checkpoint')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('--ann-file', type=Path, metavar='JSON', help='annotation file of labelled images')
+    what.add_argument('--counts', type=Path, metavar='DIR', help='slides that count_mitoses.py has counted with it')
+    parser.add_argument('--out', type=Path, required=True, metavar='CHECKPOINT', help='checkpoint to write')
+    parser.add_argument(
+        '--num',
+        '--num-images',
+        '--num-slides',
+        dest='num',
+        type=at_least(1),
+        metavar='K',
+        help='use K of them, drawn by --seed; the other images show how far the thresholds carry (default: all)',
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the draw and the bootstrap (default: 0)')
+    parser.add_argument(
+        '--radius-px', type=positive, default=RADIUS_PX, help='of a hit, at the resolution of the model'
+    )
+    parser.add_argument('--num-bootstrap', type=at_least(0), default=NUM_BOOTSTRAP, metavar='N', help='replicates')
+    images = parser.add_argument_group('images')
+    images.add_argument('--image-root', type=Path, metavar='DIR', help='folder that file_name is relative to')
+    images.add_argument('--split', help="only images with this 'split'")
+    images.add_argument('--cases', nargs='+', metavar='CASE', help='only images of these cases')
+    images.add_argument(
+        '--category', type=int, nargs='+', metavar='ID', help="categories that are figures (the model's)"
+    )
+    images.add_argument('--selector', choices=SELECTORS, default='max_f1', help='how thresholds are chosen')
+    images.add_argument(
+        '--objective',
+        choices=OBJECTIVES,
+        default='image',
+        help='the map threshold separates images by their label, or finds the figures best (one-to-one F1)',
+    )
+    images.add_argument('--prevalence', type=share, help='share of positive images where the model will be used')
+    images.add_argument('--image-threshold', type=share, help='of --selector fixed')
+    images.add_argument('--map-threshold', type=share, help='of --selector fixed')
+    add_adapt_bn(images, 'images')
+    images.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
+    slides = parser.add_argument_group('slides')
+    slides.add_argument(
+        '--reference',
+        type=Path,
+        metavar='CSV_OR_JSON',
+        help='table with columns slide and COLUMN (the threshold with the least absolute error of the counts is '
+        'chosen), or annotation file of whole slides (that with the largest F1)',
+    )
+    slides.add_argument('--column', default='count', help='column of the table (default: count)')
+    args = parser.parse_args()
+    if (args.counts is None) != (args.reference is None):
+        parser.error('--counts and --reference go together')
+    if args.counts is not None and (
+        args.adapt_bn is not None or args.selector != 'max_f1' or args.objective != 'image'
+    ):
+        parser.error('--adapt-bn, --selector and --objective are for images: slides are counted already')
+    return args
+
+
+if __name__ == '__main__':
+    run(main)
