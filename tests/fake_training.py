@@ -1,4 +1,4 @@
-"""Suites whose trainings take milliseconds: a folder with configs and a ``tools/train.py`` that only notes its words."""
+"""Suites whose trainings take milliseconds: a folder with configs and a ``tools/train.py`` that notes its words."""
 
 from __future__ import annotations
 

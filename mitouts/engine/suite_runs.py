@@ -131,8 +131,8 @@ class SuiteRunner:
         """The words that train it."""
         config = Path(run.config)
         if not load_config(config).get('stages'):
-            # Without links, which ".." would not lead back through.
-            source = os.path.relpath(config.resolve(), folder.resolve())
+            # Absolute, because ".." does not lead back where work_dirs is a link to another disk.
+            source = str(config.resolve())
             config = folder / WRAPPER
             config.write_text(f"stages = [dict(name='model', kind='train', config={source!r})]\n", encoding='utf-8')
         command = [*self.launcher, 'tools/train.py', str(config), '--work-dir', str(folder), '--resume']

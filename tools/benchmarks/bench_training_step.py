@@ -29,6 +29,13 @@ VARIANTS = {
     'channels-last': {'channels_last': True},
     '+ freed memory kept': {'channels_last': True, 'keep_memory': True},
     '+ stem and stride 4 frozen (the config)': {'channels_last': True, 'keep_memory': True, 'frozen_stages': 2},
+    '+ stride 8 frozen': {'channels_last': True, 'keep_memory': True, 'frozen_stages': 3},
+    '+ what is frozen in bfloat16 (the suites)': {
+        'channels_last': True,
+        'keep_memory': True,
+        'frozen_stages': 3,
+        'frozen_dtype': 'bfloat16',
+    },
 }
 
 
@@ -45,8 +52,8 @@ class Plain(nn.Module):
         return self.classifier(self.body(x)).amax(dim=(1, 2, 3))
 
 
-def build(channels_last: bool = False, frozen_stages: int = -1) -> nn.Module:
-    backbone = dict(type='EfficientNetLite', num_blocks=BLOCKS, weights=None, frozen_stages=frozen_stages)
+def build(channels_last: bool = False, **frozen: object) -> nn.Module:
+    backbone = dict(type='EfficientNetLite', num_blocks=BLOCKS, weights=None, **frozen)
     head = dict(type='InstanceHead', aggregator=dict(type='MaxAggregator'))
     preprocessor = dict(type='PointDataPreprocessor', channels_last=channels_last)
     return MODELS.build(dict(type='WSSLocalizer', backbone=backbone, head=head, data_preprocessor=preprocessor))

@@ -1,5 +1,5 @@
-# Figure 9: Teachers and Students with strong and weak augmentation. The Teacher with weak augmentation is the control of
-# all of them: the Student's training without distillation.
+# Figure 9: Teachers and Students with strong and weak augmentation. The Teacher with weak augmentation is also the
+# control: the Student's training without distillation.
 strong, weak = '../../wss/r18_max_strong_tupac16.py', '../../wss/r18_max_weak_tupac16.py'
 
 stages = [

@@ -1,4 +1,4 @@
-# A darkest-blob detector, trained and validated like a network; nothing but a scale, an offset and thresholds is learnt.
+# A darkest-blob detector, trained and validated like a network; a scale, an offset and thresholds are learnt.
 _base_ = '../../wss/lite0_max_weak_amibr-fields.py'
 
 model = dict(

@@ -49,9 +49,9 @@ class EMATeacherHook(EMAHook):
     def __init__(
         self,
         judge_from: int = 2,
-        min_kept: float = 0.3,
+        min_kept: float = 0.1,
         criterion: dict[str, Any] | None = None,
-        momentum: float = 0.05,
+        momentum: float = 0.1,
         gamma: int = 10,
         **kwargs: Any,
     ) -> None:
