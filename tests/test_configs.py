@@ -249,6 +249,12 @@ def test_hard_negatives_are_trained_on_and_tested_both_ways() -> None:
     assert stages_of('uts_r50_midog21')['student'].config.model.backbone.depth == 50
 
 
+def test_soft_weights_take_the_place_of_discarding() -> None:
+    for path in UTS:
+        kinds = {s.config.distillation.criterion.type for s in experiment(path).stages if s.kind == 'distill'}
+        assert (kinds == {'SoftDisagreement'}) == path.stem.startswith('uts-soft')
+
+
 def test_the_names_of_the_ablations_say_what_they_are() -> None:
     for model, data in (('r18', 'tupac16'), ('lite0', 'amibr-fields')):
         for key, (head, aggregator, domain) in {
@@ -317,7 +323,20 @@ def test_a_metafile_says_what_its_configs_say(path: Path) -> None:
             continue
         file = REPOSITORY / model['Config']
         configs = [stage.config for stage in experiment(file).stages] if file in STAGED else [loaded(file)]
-        assert {config.train_cfg.max_epochs for config in configs} == {model['Metadata']['Epochs']}, model['Name']
+        epochs = sorted({config.train_cfg.max_epochs for config in configs})
+        assert model['Metadata']['Epochs'] == (epochs[0] if len(epochs) == 1 else epochs), model['Name']
         assert {config.train_dataloader.batch_size for config in configs} == {model['Metadata']['Batch Size']}
+
+
+def numbers(values: Any) -> list[float]:
+    return [values] if isinstance(values, float) else [each for value in values.values() for each in numbers(value)]
+
+
+@pytest.mark.parametrize('path', METAFILES, ids=name)
+def test_what_a_metafile_reports_is_in_the_readme(path: Path) -> None:
+    readme = (path.parent / 'README.md').read_text()
+    for model in metafile(path)['Models']:
         for result in model.get('Results', ()):
             assert set(result) == {'Task', 'Dataset', 'Reported (paper)'}
+            missing = [value for value in numbers(result['Reported (paper)']) if f'{value:.3f}' not in readme]
+            assert not missing, model['Name']

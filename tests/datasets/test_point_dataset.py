@@ -260,3 +260,75 @@ def test_split_of_a_file_that_holds_several(write_dataset: DatasetWriter) -> Non
     assert PointDataset(str(path), split='train').labels().tolist() == [1, 0]
     with pytest.raises(AnnotationError, match=r'no image is left after .* split=val'):
         PointDataset(str(path), split='val')
+
+
+def _with_weights(path: Path, *weights: Any) -> Path:
+    document = read_coco(path)
+    for image, weight in zip(document['images'], weights):
+        if weight is not None:
+            image['weight'] = weight
+    write_json(path, document)
+    return path
+
+
+def test_weight_of_an_image_is_1_unless_the_file_says_otherwise(write_dataset: DatasetWriter) -> None:
+    path = _with_weights(write_dataset([{'points': [(9, 9)]}, {}, {}, {}]), None, 0.25, 0, 1)
+    dataset = PointDataset(str(path), pipeline=PLAIN)
+    np.testing.assert_array_equal(dataset.weights(), np.array([1, 0.25, 0, 1], dtype=np.float32))
+    assert [dataset[index]['data_samples'].gt_weight for index in range(4)] == [1.0, 0.25, 0.0, 1.0]
+
+
+@pytest.mark.parametrize('weight', [-0.1, 1.5, 'much', [1]])
+def test_weight_that_makes_no_sense_is_refused(weight: Any, write_dataset: DatasetWriter) -> None:
+    path = _with_weights(write_dataset([{}, {}]), 1, weight)
+    with pytest.raises(AnnotationError, match=r'train\.json: the weight of image 2 must be a number from 0 to 1'):
+        PointDataset(str(path))
+
+
+def test_weights_can_be_changed_and_belong_to_what_is_left_of_the_file(write_dataset: DatasetWriter) -> None:
+    path = _with_weights(write_dataset([{'case_id': '1'}, {'case_id': '2'}, {'case_id': '2'}]), 0.1, 0.2, 0.3)
+    dataset = PointDataset(str(path), case_subset=['2'], pipeline=PLAIN)
+    assert dataset.weights() == pytest.approx([0.2, 0.3])
+    read = dataset.weights()
+    read[:] = 9
+    assert dataset.weights() == pytest.approx([0.2, 0.3])
+    dataset.set_weights([0.5, 0])
+    assert [dataset[index]['data_samples'].gt_weight for index in range(2)] == [0.5, 0.0]
+    assert dataset.get_data_info(1)['gt_weight'] == 0.0
+    for refused in ([0.5], [0.5, 1.1], [0.5, -0.1], [0.5, np.nan], [[0.5, 1]]):
+        with pytest.raises(ValueError, match='expected 2 weights from 0 to 1, found shape'):
+            dataset.set_weights(refused)
+    assert dataset.weights() == pytest.approx([0.5, 0.0])
+
+
+def _weight(results: dict[str, Any]) -> float:
+    return results['gt_weight']
+
+
+def test_persistent_workers_see_new_weights(tiny_dataset: Path) -> None:
+    dataset = PointDataset(str(tiny_dataset), pipeline=[_weight])
+    loader: DataLoader[Any] = DataLoader(dataset, 2, num_workers=1, persistent_workers=True, collate_fn=_as_list)
+    epochs = []
+    for share in (1, 2):
+        dataset.set_weights(np.linspace(0, 1, 8) / share)
+        epochs.append([weight for batch in loader for weight in batch])
+    assert epochs[0] == pytest.approx(np.linspace(0, 1, 8))
+    assert epochs[1] == pytest.approx(np.linspace(0, 1, 8) / 2)
+
+
+def test_images_with_many_figures_can_be_left_out(write_dataset: DatasetWriter) -> None:
+    path = write_dataset([{}, {'points': [(9, 9)]}, {'points': [(9, 9), (30, 30)]}, {'hard_negatives': [(9, 9)] * 3}])
+
+    def left(**arguments: Any) -> list[int]:
+        dataset = PointDataset(str(path), **arguments)
+        return [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
+
+    assert left() == left(max_points=2) == [1, 2, 3, 4]
+    assert left(max_points=1) == [1, 2, 4]
+    assert left(max_points=1, positive_categories=[1, 2]) == [1, 2]
+    assert left(max_points=0) == [1, 4]
+    assert PointDataset(str(path), max_points=1).metainfo['num_left_out'] == 1
+    with pytest.raises(ConfigError, match=r'dataset\.max_points must be at least 0, or None, found -1'):
+        PointDataset(str(path), max_points=-1)
+    with pytest.raises(AnnotationError, match=r'no image is left after .* max_points=0'):
+        PointDataset(str(path), max_points=0, case_subset=['case_3'])

@@ -33,7 +33,7 @@ def _epoch(sampler: ClassBalancedSampler, epoch: int) -> list[int]:
 
 
 def _ranks(
-    monkeypatch: pytest.MonkeyPatch, world_size: int, dataset: _Labels, seed: int = 0
+    monkeypatch: pytest.MonkeyPatch, world_size: int, dataset: _Labels | PointDataset, seed: int = 0
 ) -> list[ClassBalancedSampler]:
     built = []
     for rank in range(world_size):
@@ -135,3 +135,48 @@ def test_sampler_is_built_by_name(tiny_dataset: Path) -> None:
     sampler = DATA_SAMPLERS.build({'type': 'ClassBalancedSampler', 'dataset': PointDataset(str(tiny_dataset))})
     assert len(list(sampler)) == 8
     assert isinstance(sampler.seed, int)
+
+
+def _weighted(tiny_dataset: Path, weights: list[float]) -> PointDataset:
+    dataset = PointDataset(str(tiny_dataset))
+    dataset.set_weights(np.array(weights))
+    return dataset
+
+
+def test_what_weighs_nothing_is_not_drawn_from_the_next_epoch_on(tiny_dataset: Path) -> None:
+    """The tiny data set has its three positives first, then five negatives."""
+    dataset = PointDataset(str(tiny_dataset))
+    sampler = ClassBalancedSampler(dataset, seed=0, num_samples=24)
+    assert set(_epoch(sampler, 0)) == set(range(8))
+    dataset.set_weights(np.array([1, 0, 1e-6, 1, 0, 0.5, 1, 1]))
+    for epoch in range(1, 4):
+        drawn = Counter(_epoch(sampler, epoch))
+        assert set(drawn) == {0, 2, 3, 5, 6, 7}
+        assert {drawn[0], drawn[2]} == {6}
+        assert {drawn[index] for index in (3, 5, 6, 7)} == {3}
+    dataset.set_weights(np.ones(8))
+    assert set(_epoch(sampler, 4)) == set(range(8))
+
+
+def test_weights_above_0_change_nothing_of_the_order(tiny_dataset: Path) -> None:
+    plain, weighted = PointDataset(str(tiny_dataset)), _weighted(tiny_dataset, [0.1] * 8)
+    for epoch in range(3):
+        orders = [_epoch(ClassBalancedSampler(dataset, seed=3), epoch) for dataset in (plain, weighted)]
+        assert orders[0] == orders[1]
+
+
+def test_ranks_share_what_is_left(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = _weighted(tiny_dataset, [1, 0, 1, 1, 1, 0, 0, 1])
+    orders = [sampler.global_order() for sampler in _ranks(monkeypatch, 2, dataset)]
+    np.testing.assert_array_equal(orders[0], orders[1])
+    assert set(orders[0].ravel().tolist()) <= {0, 2, 3, 4, 7}
+
+
+def test_a_class_that_weighs_nothing_is_refused(tiny_dataset: Path) -> None:
+    with pytest.raises(AnnotationError, match='found 5 negative and 0 positive images'):
+        ClassBalancedSampler(_weighted(tiny_dataset, [0, 0, 0, 1, 1, 1, 1, 1]), seed=0)
+    dataset = PointDataset(str(tiny_dataset))
+    sampler = ClassBalancedSampler(dataset, seed=0)
+    dataset.set_weights(np.array([1, 1, 1, 0, 0, 0, 0, 0]))
+    with pytest.raises(AnnotationError, match='found 0 negative and 3 positive images'):
+        list(sampler)

@@ -67,11 +67,48 @@ def test_pseudo_label_keeps_all_and_takes_the_teachers_word():
 
 
 @pytest.mark.parametrize(
+    ('predicted', 'weight'),
+    [
+        ([[100.0, 100.0]], 1 / (1 + math.exp(-3))),
+        ([[130.0, 100.0]], 0.5),
+        ([[140.0, 100.0], [250.0, 390.0]], 1 / (1 + math.exp(1))),
+        ([], 1 / (1 + math.exp(47))),
+    ],
+)
+def test_soft_verdicts_keep_positives_with_a_weight(predicted, weight):
+    verdict = build('SoftDisagreement').judge(IMAGE, predicted, [[100.0, 100.0]], **TEACHER_SAYS_NO)
+    hard = build('CentroidDisagreement').judge(IMAGE, predicted, [[100.0, 100.0]], **TEACHER_SAYS_NO)
+    assert verdict.keep
+    assert verdict.weight == pytest.approx(weight, rel=1e-12)
+    assert (verdict.reason, verdict.distance_px) == (hard.reason, hard.distance_px)
+    assert hard.weight == 1.0
+
+
+def test_soft_verdicts_leave_alone_what_has_nothing_to_compare():
+    criterion = build('SoftDisagreement')
+    for image, annotated in ((IMAGE, []), ({**IMAGE, 'label': 1}, []), ({**IMAGE, 'label': 0}, [[1.0, 1.0]])):
+        verdict = criterion.judge(image, [[300.0, 390.0]], annotated, **TEACHER_SAYS_YES)
+        assert (verdict.keep, verdict.weight) == (True, 1.0)
+
+
+def test_hard_soft_verdicts_are_the_policy_any_true():
+    soft, hard = build('SoftDisagreement', softness_px=1e-6), build('CentroidDisagreement')
+    for x in (110.0, 129.0, 131.0, 250.0):
+        arguments = IMAGE, [[x, 100.0]], [[100.0, 100.0]]
+        keep = hard.judge(*arguments, **TEACHER_SAYS_YES).keep
+        assert soft.judge(*arguments, **TEACHER_SAYS_YES).weight == float(keep)
+
+
+@pytest.mark.parametrize(
     ('name', 'arguments', 'message'),
     [
         ('CentroidDisagreement', {'policy': 'some'}, "unknown policy 'some'; known are any_true, no_false, perfect"),
         ('CentroidDisagreement', {'threshold_from': 'test'}, "unknown threshold_from 'test'; known are val, train"),
         ('PseudoLabel', {'threshold_from': 'test'}, "unknown threshold_from 'test'; known are val, train"),
+        ('SoftDisagreement', {'threshold_from': 'test'}, "unknown threshold_from 'test'; known are val, train"),
+        ('SoftDisagreement', {'softness_px': 0.0}, 'softness_px must be positive, found 0'),
+        ('SoftDisagreement', {'softness_px': math.nan}, 'softness_px must be positive, found nan'),
+        ('SoftDisagreement', {'radius_px': -1.0}, 'radius_px must be positive, found -1'),
         ('CentroidDisagreement', {'radius_px': 0.0}, 'radius_px must be positive, found 0'),
         ('CentroidDisagreement', {'radius_px': math.inf}, 'radius_px must be positive, found inf'),
     ],

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mitouts.functional.distillation import judge_sample
+from mitouts.functional.distillation import judge_sample, soft_weight
 
 DIAGONAL_PX = 500.0
 FIGURE = [100.0, 100.0]
@@ -86,3 +90,18 @@ def test_refuses(arguments, message):
 def test_refuses_points_with_a_score():
     with pytest.raises(ValueError, match=r'predicted_xy: expected an array of shape \(N, 2\)'):
         judge([[1.0, 2.0, 0.5]], [FIGURE])
+
+
+@given(distance_px=st.floats(0, 200), radius_px=st.floats(1, 60), softness_px=st.floats(1, 30))
+@settings(derandomize=True, deadline=None, max_examples=30)
+def test_soft_weight_is_the_logistic_of_the_distance(distance_px, radius_px, softness_px):
+    expected = 1 / (1 + math.exp((distance_px - radius_px) / softness_px))
+    assert soft_weight(distance_px, radius_px=radius_px, softness_px=softness_px) == pytest.approx(expected, rel=1e-9)
+
+
+def test_soft_weight_is_one_half_at_the_radius_and_a_step_when_it_is_hard():
+    assert soft_weight(30.0, radius_px=30.0, softness_px=10.0) == 0.5
+    assert soft_weight(20.0, radius_px=30.0, softness_px=10.0) == pytest.approx(0.7310586, abs=1e-7)
+    # Far beyond what a float's exponent holds, without a warning.
+    assert soft_weight(29.9, radius_px=30.0, softness_px=1e-4) == 1.0
+    assert soft_weight(500.0, radius_px=30.0, softness_px=1e-4) == 0.0
