@@ -340,10 +340,14 @@ def _check_references(stages: Sequence[Stage]) -> None:
 
 
 def _predicts(stage: Stage) -> bool:
-    """Whether the criterion of a distillation judges by predictions; one that is not known is left to its stage."""
+    """Whether the criterion of a distillation judges by predictions; one that is not there is left to its stage."""
     settings = (stage.config.get('distillation') or {}).get('criterion') or {}
-    criterion = TASK_UTILS.get(settings.get('type', ''))
-    return getattr(criterion, 'uses_predictions', True)
+    if not isinstance(settings, dict):
+        raise ConfigError(f'stage {stage.name}: distillation.criterion must be a dict with a type, found {settings!r}')
+    if 'type' not in settings:
+        return True
+    with runs.located(stage.config):
+        return getattr(TASK_UTILS.get(settings['type']), 'uses_predictions', True)
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:

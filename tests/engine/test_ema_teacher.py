@@ -12,7 +12,8 @@ from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import ConfigError
-from mitouts.registry import HOOKS
+from mitouts.functional.distillation import Verdict
+from mitouts.registry import HOOKS, TASK_UTILS
 
 
 @HOOKS.register_module(force=True)
@@ -111,6 +112,34 @@ def test_a_resumed_training_reaches_the_same_weights(tmp_path) -> None:
 def test_bad_settings_are_refused(settings, words) -> None:
     with pytest.raises(ConfigError, match=words):
         EMATeacherHook(**settings)
+
+
+@pytest.mark.parametrize(
+    ('criterion', 'words'),
+    [({'type': 'RandomDrop', 'number': 1}, 'looks at no prediction'), ({'type': 'PseudoLabel'}, 'gives new labels')],
+)
+def test_criteria_that_a_running_training_cannot_follow_are_refused(criterion, words, tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=2)
+    config.custom_hooks = [*config.custom_hooks, dict(type='EMATeacherHook', judge_from=1, criterion=criterion)]
+    with pytest.raises(ConfigError, match=words):
+        runs.train(config, tmp_path / 'run')
+
+
+@TASK_UTILS.register_module(force=True)
+class _DropsOneCase:
+    """Judges by what the annotation file says of an image."""
+
+    uses_predictions = True
+
+    def judge(self, image, predicted_xy, annotated_xy, *, score, image_threshold) -> Verdict:
+        return Verdict(image['case_id'] != 'train_1', 'agreement', 0.0)
+
+
+def test_a_criterion_is_given_the_images_entry(tmp_path) -> None:
+    train(tmp_path, judge_from=1, criterion={'type': '_DropsOneCase'})
+    judged = json.loads((tmp_path / 'run' / 'hard_samples.json').read_text())['images']
+    assert {sample['case_id'] for sample in judged if sample['verdict'] == 'drop'} == {'train_1'}
+    assert {sample['case_id'] for sample in judged if sample['verdict'] == 'keep'} == {'train_3'}
 
 
 def test_without_a_criterion_it_says_so(tmp_path) -> None:

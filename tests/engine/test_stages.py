@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 from tiny_experiment import write_tiny
 
+from mitouts.engine.config import load_config
 from mitouts.engine.stages import load_experiment, split_overrides
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import read_coco
+from mitouts.registry import UnknownComponentError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 STAGES = """
@@ -98,6 +101,11 @@ def test_overrides_go_to_their_stage() -> None:
     assert split_overrides(['a.x.y=1', '+b.z=2'], ['a', 'b']) == {'a': ['x.y=1'], 'b': ['+z=2']}
 
 
+def test_overrides_of_all_stages_keep_their_order_among_the_others() -> None:
+    options = ['*.x=1', 'a.x=2', '+*.y=3', '*.x=4']
+    assert split_overrides(options, ['a', 'b']) == {'a': ['x=1', 'x=2', '+y=3', 'x=4'], 'b': ['x=1', '+y=3', 'x=4']}
+
+
 @pytest.mark.parametrize(
     ('stage', 'message'),
     [
@@ -107,6 +115,9 @@ def test_overrides_go_to_their_stage() -> None:
         (dict(name='a', kind='train', config='tiny.py', data_from='b'), 'data_from must name an earlier distill stage'),
         (dict(name='a', kind='train', config='tiny.py', colour='red'), 'unknown keys colour'),
         (dict(name='a', kind='train', config='none.py'), 'does not exist'),
+        (dict(name='a', kind='distill', config='tiny.py', split='test'), "split must be train or val, found 'test'"),
+        (dict(name='a', kind='train', config='tiny.py', split='val'), 'unknown keys split'),
+        (dict(name='a', kind='test', config='tiny.py', model_from='b'), 'model_from must name an earlier training'),
     ],
 )
 def test_a_stage_that_makes_no_sense(staged: Path, stage: dict, message: str) -> None:
@@ -175,3 +186,112 @@ def test_every_input_file_counts_whatever_it_is_called(staged: Path, capfd) -> N
     results = load_experiment(staged, work_dir, options).run(resume=True, only=['teacher'])
     assert 'its inputs have changed' in capfd.readouterr().out
     assert results['stages'][0]['images'] == 12
+
+
+def drop(name: str, criterion: str = "{'type': 'RandomDrop', 'number': 2}", **keys: str) -> str:
+    """A distill stage as the text of a config."""
+    more = ''.join(f', {key}={value!r}' for key, value in keys.items())
+    return (
+        f'dict(name={name!r}, kind="distill", config="tiny.py", options=["distillation.criterion={criterion}"]{more})'
+    )
+
+
+def train(name: str, **keys: str) -> str:
+    more = ''.join(f', {key}={value!r}' for key, value in keys.items())
+    return f'dict(name={name!r}, kind="train", config="tiny.py", options=["train_cfg.max_epochs=1"]{more})'
+
+
+def write_stages(path: Path, *stages: str) -> Path:
+    path.write_text(f'stages = [{", ".join(stages)}]')
+    return path
+
+
+ORACLE = "{'type': 'OracleNoise'}"
+CENTROID = "{'type': 'CentroidDisagreement'}"
+
+
+@pytest.mark.parametrize(
+    ('stages', 'message'),
+    [
+        ([drop('a', CENTROID)], 'stage a: model_from must name an earlier training stage, found None'),
+        ([drop('o', ORACLE), drop('a', CENTROID, data_from='o')], 'stage a: model_from must name an earlier training'),
+        ([drop('a', 'OracleNoise')], "distillation.criterion must be a dict with a type, found 'OracleNoise'"),
+        ([drop('a', ORACLE, model_from='b')], "model_from must name an earlier training stage, found 'b'"),
+        ([drop('a', ORACLE), train('b', val_from='a')], 'val_from must name a distill stage of the val images'),
+        ([drop('a', split='val'), train('b', data_from='a')], "stage a has split='val'"),
+        ([train('a'), train('b', val_from='a')], "val_from must name an earlier distill stage, found 'a'"),
+        ([drop('a', ORACLE), drop('a', ORACLE)], "two stages are called 'a'"),
+    ],
+)
+def test_references_that_make_no_sense(staged: Path, stages: list[str], message: str) -> None:
+    write_stages(staged, *stages)
+    with pytest.raises(ConfigError, match=message):
+        load_experiment(staged, staged.parent / 'run')
+
+
+def test_a_criterion_that_does_not_exist_is_located_before_anything_is_trained(staged: Path) -> None:
+    write_stages(staged, train('a'), drop('b', "{'type': 'RandomDrp'}", model_from='a'))
+    expected = r"'RandomDrp' is not in .*config key 'distillation\.criterion\.type'.* Did you mean 'RandomDrop'"
+    with pytest.raises(UnknownComponentError, match=expected):
+        load_experiment(staged, staged.parent / 'run')
+
+
+def test_controls_need_no_model_and_are_counted_by_name(staged: Path) -> None:
+    write_stages(staged, drop('oracle', ORACLE), drop('random', "{'type': 'RandomDrop'}", data_from='oracle'))
+    results = load_experiment(staged, staged.parent / 'run', ['+random.distillation.criterion.seed=3']).run()
+    assert results['stages'] == []
+    assert list(results['distillations']) == ['oracle', 'random']
+    assert results['distillations']['oracle'].pop('minutes') >= 0
+    assert results['distillations']['oracle'] == results['distillation']
+    assert results['distillation'] == {
+        'kept': 14,
+        'dropped': 2,
+        'noise_dropped': 2,
+        'noise_total': 2,
+        'clean_kept': 6,
+        'clean_total': 6,
+    }
+    assert (results['distillations']['random']['kept'], results['distillations']['random']['dropped']) == (14, 2)
+    info = json.loads((staged.parent / 'run' / 'random' / 'hard_samples.json').read_text())['info']
+    assert info['criterion']['seed'] == 3
+    assert info['criterion']['like'].endswith('oracle/hard_samples.json')
+
+
+def test_a_training_takes_its_images_from_both_distillations_wherever_they_lie(staged: Path, capfd) -> None:
+    write_stages(staged, drop('a'), drop('b', split='val'), train('student', data_from='a', val_from='b'))
+    work_dir = staged.parent / 'run'
+    (row,) = load_experiment(staged, work_dir, ['b.distillation.criterion.number=1']).run()['stages']
+    assert (row['images'], row['test_images']) == (14, 8)
+    assert (row['test_ann_file'], row['positive_categories']) == (str(staged.parent / 'data' / 'test.json'), [1])
+    (resolved,) = work_dir.glob('student/*/vis_data/config.py')
+    config = load_config(resolved)
+    assert config.train_dataloader.dataset.ann_file == str(work_dir / 'a' / 'distilled.json')
+    assert config.val_dataloader.dataset.ann_file == str(work_dir / 'b' / 'distilled.json')
+    assert len(read_coco(work_dir / 'b' / 'distilled.json')['images']) == 7
+    capfd.readouterr()
+    moved = staged.parent / 'elsewhere'
+    shutil.copytree(work_dir, moved)
+    load_experiment(staged, moved, ['b.distillation.criterion.number=1']).run(resume=True)
+    assert capfd.readouterr().out.count('skipped') == 3
+
+
+def test_a_distillation_of_other_images_is_another_one(staged: Path, capfd) -> None:
+    work_dir = staged.parent / 'run'
+    for split in ('train', 'val', 'val'):
+        load_experiment(write_stages(staged, drop('a', split=split)), work_dir).run(resume=True)
+    assert capfd.readouterr().out.splitlines() == [
+        'stage a: begins',
+        'stage a: its config or its inputs have changed since, so it is run again',
+        'stage a: begins',
+        'stage a: finished earlier, skipped',
+    ]
+
+
+def test_a_file_that_a_criterion_reads_is_an_input(staged: Path, capfd) -> None:
+    like, work_dir = staged.parent / 'other.json', staged.parent / 'run'
+    write_stages(staged, drop('a', f"{{'type': 'RandomDrop', 'like': '{like}'}}"))
+    for dropped in (1, 2, 2):
+        like.write_text(json.dumps({'images': [{'label': 1, 'verdict': 'drop'}] * dropped}))
+        results = load_experiment(staged, work_dir).run(resume=True)
+        assert results['distillation']['dropped'] == dropped
+    assert capfd.readouterr().out.count('begins') == 2

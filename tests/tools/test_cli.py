@@ -130,6 +130,51 @@ def test_distill_tool_prints_counts(call, trained, tmp_path) -> None:
     assert 'noise_total: 2' in out
 
 
+def test_distill_tool_judges_without_a_teacher_where_none_is_needed(call, tmp_path, monkeypatch) -> None:
+    tiny_config(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = call('distill.py', 'tiny.py', '--cfg-options', "distillation.criterion=dict(type='OracleNoise')")
+    assert (code, 'noise_dropped: 2' in out) == (2, False)
+    criterion = "distillation.criterion={'type':'OracleNoise'}"
+    code, out, _ = call('distill.py', 'tiny.py', '--cfg-options', criterion)
+    assert code == 0
+    assert 'kept: 14, dropped: 2, noise_dropped: 2' in out
+    assert 'clean set: work_dirs/tiny/distillation/distilled.json' in out
+    assert (tmp_path / 'work_dirs' / 'tiny' / 'distillation' / 'hard_samples.json').is_file()
+
+
+def test_distill_tool_judges_validation_images_beside_the_others(call, trained) -> None:
+    folder, checkpoint = trained
+    code, out, _ = call('distill.py', folder / 'tiny.py', '--split', 'val', checkpoint)
+    assert code == 0
+    path = checkpoint.parent / 'distillation_val' / 'hard_samples.json'
+    assert f'hard samples: {path}' in out
+    assert len(json.loads(path.read_text())['images']) == 8
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'CentroidDisagreement judges by predictions: give the checkpoint of a Teacher'),
+        (['--cfg-options', "distillation.criterion={'type':'RandomDrop'}"], 'does not know how many positives to drop'),
+        (['--cfg-options', "distillation.criterion={'type':'RandomDrop','n':1}"], "unexpected keyword argument 'n'"),
+        (
+            ['--split', 'val', '--cfg-options', "distillation.criterion={'type':'OracleNoise'}"],
+            'OracleNoise needs images[].is_noise',
+        ),
+        (['none.pth'], 'none.pth'),
+        (['--cfg-options', 'distillation.criterion.type=Drop'], "'Drop' is not in the mitouts::task util registry"),
+    ],
+)
+def test_distill_tool_ends_with_one_line(arguments: list[str], message: str, call, tmp_path) -> None:
+    tiny_config(tmp_path)
+    code, _, err = call('distill.py', tmp_path / 'tiny.py', *arguments, '--out-dir', tmp_path / 'd')
+    lines = [line for line in err.splitlines() if line.startswith('error:')]
+    assert (code, len(lines), 'Traceback' in err) == (2, 1, False), err
+    assert message in lines[0]
+    assert not (tmp_path / 'd' / 'distilled.json').exists()
+
+
 def test_collect_env(call) -> None:
     code, out, _ = call('collect_env.py')
     assert code == 0

@@ -23,7 +23,7 @@ from mitouts.analysis.markdown import marked_names, replace_block
 from mitouts.analysis.methods import Settings
 from mitouts.analysis.rows import parse_row
 from mitouts.analysis.spec import Spec, read_spec
-from mitouts.analysis.suite import Suite, describe_unfinished, read_suite
+from mitouts.analysis.suite import RUN_FILE, Suite, describe_unfinished, read_suite
 from mitouts.analysis.tables import FORMATS, Table, render
 from mitouts.errors import MitoutsError
 from mitouts.functional.localization import PROTOCOLS
@@ -41,6 +41,9 @@ def main() -> None:
     folders = args.suites or (spec.suites if spec else ())
     if not folders:
         raise MitoutsError('no suite given: name its folder, or list it under suites in the spec file')
+    if args.partial:
+        # A suite that has not begun has no run to be read.
+        folders = [folder for folder in folders if any(Path(folder).glob(f'*/*/{RUN_FILE}'))] or folders
     suite, counter = read_suite(*folders), CaseCounter(args.root)
     named = _spec_tables(spec, suite, counter, args) if spec else _asked_tables(args, suite, counter)
     if args.into:

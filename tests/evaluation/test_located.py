@@ -1,0 +1,83 @@
+"""What is found while a model is trained is what a test of it finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from tiny_experiment import tiny_config
+
+from mitouts.engine import runs
+from mitouts.evaluation import located
+from mitouts.evaluation.located import locate_figures, training_images
+from mitouts.exchange.coco import read_coco
+from mitouts.registry import MODELS
+from mitouts.transforms import Augment
+
+DRIFT_PX = (1.5, -0.5)
+
+
+@pytest.fixture(scope='module')
+def at_hand(tmp_path_factory: pytest.TempPathFactory) -> tuple[Config, Any]:
+    config = tiny_config(tmp_path_factory.mktemp('located'))
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    # Scores on both sides of the threshold.
+    torch.nn.init.normal_(model.head.classifier.weight, std=3.0)
+    return config, model
+
+
+def test_training_images_are_those_of_the_file_without_augmentation(at_hand: tuple[Config, Any]) -> None:
+    config, _ = at_hand
+    assert any(step['type'] == 'Augment' for step in config.train_dataloader.dataset.pipeline)
+    dataset = training_images(config)
+    assert not any(isinstance(step, Augment) for step in dataset.pipeline.transforms)
+    assert torch.equal(dataset[3]['inputs'], dataset[3]['inputs'])
+    ids = [dataset.get_data_info(index)['img_id'] for index in range(len(dataset))]
+    assert ids == [image['id'] for image in read_coco(config.train_dataloader.dataset.ann_file)['images']]
+
+
+@pytest.mark.parametrize('batch_size', [32, 5])
+def test_points_and_scores_are_those_of_a_test(
+    batch_size: int, at_hand: tuple[Config, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, model = at_hand
+    monkeypatch.setattr(located, 'BATCH_SIZE', batch_size)
+    indices = [15, *range(0, 14)]
+    calibration = dict(image_threshold=0.5, map_threshold=0.5, drift_px=list(DRIFT_PX), min_area_px=2)
+    reading = {'min_area_px': 2, 'centroid': 'score_weighted'}
+    model.train()
+    found = locate_figures(model, training_images(config), indices, map_threshold=0.5, drift_px=DRIFT_PX, **reading)
+    assert model.training
+    model.eval()
+    torch.save(
+        {
+            'state_dict': model.state_dict(),
+            'meta': {'mitouts': {**calibration, 'centroid': 'score_weighted'}},
+        },
+        tmp_path / 'model.pth',
+    )
+    tested = Config(config._cfg_dict.to_dict(), filename=config.filename)
+    tested.test_dataloader.dataset.ann_file = config.train_dataloader.dataset.ann_file
+    records = {r.image_id: r for r in runs.evaluate(tested, tmp_path / 'model.pth', tmp_path / 'test').records}
+    assert [each.info['img_id'] for each in found] == [index + 1 for index in indices]
+    counts = []
+    for each in found:
+        record = records[each.info['img_id']]
+        expected = record.points[record.points[:, 2] > 0.5]
+        assert each.score == pytest.approx(record.score, abs=1e-5)
+        np.testing.assert_allclose(each.points, expected, atol=1e-3)
+        counts.append(len(expected))
+    assert len(set(counts)) > 1
+
+
+def test_no_index_is_no_prediction(at_hand: tuple[Config, Any]) -> None:
+    config, model = at_hand
+    model.eval()
+    assert locate_figures(model, training_images(config), [], map_threshold=0.5, drift_px=(0, 0)) == []
+    assert not model.training
