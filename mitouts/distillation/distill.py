@@ -153,9 +153,10 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
     if changed:
         summary['relabelled'] = len(changed)
-    noisy = {image['id'] for image in document['images'] if image.get('is_noise')} & verdicts.keys()
+    positive = {image_id for image_id, label in labels.items() if label == 1}
+    noisy = {image['id'] for image in document['images'] if image.get('is_noise')} & positive
     if noisy:
-        clean = {image_id for image_id, label in labels.items() if label == 1} - noisy
+        clean = positive - noisy
         summary |= {
             'noise_dropped': len(noisy - kept),
             'noise_total': len(noisy),

@@ -33,8 +33,8 @@ class EMATeacherHook(EMAHook):
     Args:
         judge_from: Epochs that are trained on all images before the first judgement; at least 1, since the thresholds
             are those of the validation before.
-        min_kept: The smallest share of the positives that is kept: a Teacher that agrees with fewer is not ready, and
-            all are drawn.
+        min_kept: The smallest share of the positives that is kept, by weight: a Teacher that agrees with fewer is not
+            ready, and all are drawn.
         criterion: Config of the criterion; default ``distillation.criterion`` of the config.
         momentum: Weight of the new parameters in the average, at every iteration.
         gamma: At the beginning the weight is higher, ``gamma / (gamma + iterations)``, so that the first judgements do
@@ -105,13 +105,13 @@ class EMATeacherHook(EMAHook):
 
     def _apply(self, runner: Any, samples: list[dict[str, Any]]) -> None:
         weights = self.given.copy()
-        kept = sum(sample['verdict'] == 'keep' for sample in samples)
+        kept = sum(sample['weight'] for sample in samples)
         ready = kept >= self.min_kept * len(samples) and kept > 0
         if ready:
             weights[self.positives] *= [sample['weight'] for sample in samples]
         runner.train_dataloader.dataset.set_weights(weights)
         runner.logger.info(
-            f'epoch {runner.epoch + 1}: the Teacher keeps {kept} of {len(samples)} positive images'
+            f'epoch {runner.epoch + 1}: the Teacher keeps {kept:g} of {len(samples)} positive images'
             + ('' if ready else '; it is not ready yet, all are drawn')
         )
 
