@@ -1,14 +1,15 @@
 """Draw the settings of an ablation: localization F1 and image F1 with 95% intervals over cases and a dot a seed.
 
-    python tools/analysis/plot_ablation.py work_dirs/suite --out depth.pdf --rows depth1/model='1 stage' depth2/model='2 stages'
+    python tools/analysis/plot_ablation.py work_dirs/suite --out depth.pdf \\
+        --rows depth1/model='1 stage' depth2/model='2 stages'
     python tools/analysis/plot_ablation.py work_dirs/suite --out noise.svg --kind lines --x noise \\
         --rows 'noise*/student=Student' 'noise*/control=No distillation'
     python tools/analysis/plot_ablation.py work_dirs/suite --out cost.png --kind cost \\
         --rows noise30/teacher+distill+student=UTS noise30/ema='One training'
 
-Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or stands in the group's name. Cost: of stages joined by
-+ the last is scored, and the minutes of all count. All seeds and folds of a row are pooled.
-"""  # noqa: E501
+Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or stands in the group's name. Cost: of stages
+joined by + the last is scored, and the minutes of all count. All seeds and folds of a row are pooled.
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """Draw true positives, false positives and misses of several methods, with precision, recall and F1 written.
 
-    python tools/analysis/plot_confusion.py work_dirs/suite --rows noise30/teacher=Teacher noise30/student=Student --out counts.pdf
-    python tools/analysis/plot_confusion.py work_dirs/demo --rows teacher student control --kind grouped --out counts.png
+    python tools/analysis/plot_confusion.py work_dirs/suite --out counts.pdf \\
+        --rows noise30/teacher=Teacher noise30/student=Student
+    python tools/analysis/plot_confusion.py work_dirs/demo --rows teacher student --kind grouped --out counts.png
 
 Counts are summed over folds and are means over seeds; precision, recall and F1 are those of the counts.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

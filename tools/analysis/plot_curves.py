@@ -1,11 +1,13 @@
 """Draw what trainings logged epoch by epoch: validation image F1, the mean distance on training images, any scalar.
 
-    python tools/analysis/plot_curves.py work_dirs/plain/teacher work_dirs/constrained/teacher --labels Plain Constrained --out fig7.pdf
-    python tools/analysis/plot_curves.py work_dirs/suite/noise30/seed*/student --metrics loss image/f1 one_to_one/f1 --out student.png
+    python tools/analysis/plot_curves.py work_dirs/plain/teacher work_dirs/constrained/teacher \\
+        --labels Plain Constrained --out fig7.pdf
+    python tools/analysis/plot_curves.py work_dirs/suite/noise30/seed*/student \\
+        --metrics loss image/f1 one_to_one/f1 --out student.png
 
 Runs with the same label are one line, their mean, with a band from the lowest to the highest of them. Without --labels
 the runs of a suite's group and stage share one.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
 """Draw free-response (FROC), precision-recall and image-level ROC curves of several methods, with operating points.
 
-    python tools/analysis/plot_froc.py work_dirs/suite --rows noise30/teacher=Teacher noise30/student=Student --out froc.pdf
+    python tools/analysis/plot_froc.py work_dirs/suite --out froc.pdf \\
+        --rows noise30/teacher=Teacher noise30/student=Student
     python tools/analysis/plot_froc.py work_dirs/demo --panels froc --out froc.png
 
 A marker stands where the method works: at the thresholds that its runs chose on validation images. False positives are
 given by mm2; where the resolution of an image is not known, by image, and the figure says so.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 

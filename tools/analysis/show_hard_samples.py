@@ -1,14 +1,15 @@
 """Draw sheets of images: what a Teacher rejected, or what two models found on the same images.
 
     python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json --out rejected.png
-    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json --reason no_prediction --out none.png
+    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json \\
+        --reason no_prediction --out none.png
     python tools/analysis/show_hard_samples.py --compare plain.json constrained.json --labels Plain Constrained \\
         --ann-file data/amibr_fields/test.json --out compared.png
 
 Rejected images are sorted by the distance between prediction and annotation, the largest first. Compared images are
 sorted by how far the two models' points lie apart; a point without a partner counts as the radius. A sheet has its
 text in 8 pt when it is printed 16 cm wide.
-"""  # noqa: E501
+"""
 
 from __future__ import annotations
 
