@@ -105,6 +105,18 @@ def test_a_resumed_training_reaches_the_same_weights(tmp_path) -> None:
             assert torch.equal(value, states[1][key][name]), (key, name)
 
 
+def test_verdicts_of_an_older_training_are_not_taken_up(tmp_path) -> None:
+    train(tmp_path / 'first', judge_from=1, min_kept=0.0)
+    stale = tmp_path / 'first' / 'run' / 'hard_samples.json'
+    (tmp_path / 'second' / 'run').mkdir(parents=True)
+    (tmp_path / 'second' / 'run' / stale.name).write_text(stale.read_text())
+    _Spy.seen = []
+    config = tiny_config(tmp_path / 'second', train_cfg__max_epochs=3, train_cfg__val_interval=3)
+    config.custom_hooks = [*config.custom_hooks, dict(type='_Spy', momentum=0.1, gamma=2, judge_from=1, min_kept=0.0)]
+    runs.train(config, tmp_path / 'second' / 'run')
+    assert [epoch['weights'].min() for epoch in _Spy.seen] == [1.0, 1.0, 1.0]
+
+
 @pytest.mark.parametrize(
     ('settings', 'words'),
     [({'judge_from': 0}, 'judge_from must be at least 1'), ({'min_kept': 2}, 'share from 0 to 1')],

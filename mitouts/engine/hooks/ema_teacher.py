@@ -65,7 +65,7 @@ class EMATeacherHook(EMAHook):
         self.min_kept = min_kept
         self.settings = criterion
         self.dataset: Any = None
-        self.judged = False
+        self.resumed = False
 
     def before_train(self, runner: Any) -> None:
         super().before_train(runner)
@@ -80,6 +80,8 @@ class EMATeacherHook(EMAHook):
                 f'EMATeacherHook: {type(self.criterion).__name__} looks at no prediction, so it needs no Teacher: '
                 'use it in a distill stage'
             )
+        # The folder of a new training may hold the verdicts of an older one.
+        self.resumed = runner.epoch > 0
         self.dataset = training_images(runner.cfg)
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()
@@ -96,11 +98,11 @@ class EMATeacherHook(EMAHook):
                 thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
                 write_json(path, {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples})
             barrier()
-        elif self.judged or not path.is_file():
-            return
-        else:
+        elif self.resumed and path.is_file():
             samples = read_json(path)['images']
-        self.judged = True
+        else:
+            return
+        self.resumed = False
         self._apply(runner, samples)
 
     def _apply(self, runner: Any, samples: list[dict[str, Any]]) -> None:
