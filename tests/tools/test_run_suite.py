@@ -240,6 +240,8 @@ WORDS = ['suite.yaml', '--set', 'data=1', '--only', 'staged/*', '--jobs', '2']
 
 def _run_in_a_group_of_its_own() -> None:
     os.setsid()
+    # A shell starts its background jobs with SIGINT ignored, and these tests may run in one.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ['run_suite.py', *WORDS]
     runpy.run_path(str(TOOL), run_name='__main__')
 
