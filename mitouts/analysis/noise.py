@@ -111,7 +111,7 @@ def detect_noise(samples: Sequence[dict[str, Any]], is_noise: Sequence[bool] | N
 
 
 def _auc(samples: Sequence[dict[str, Any]], noise: np.ndarray, key: str, sign: int = 1) -> float | None:
-    # A control that looks at no prediction has no score, and its distances are placeholders.
+    # A control that looks at no prediction has no score; older files have placeholders for its distances.
     if noise.all() or not all('score' in sample and sample.get(key) is not None for sample in samples):
         return None
     return float(roc_auc_score(noise, sign * np.array([sample[key] for sample in samples], dtype=np.float64)))

@@ -13,7 +13,6 @@ from mitouts.exchange.coco import read_json
 from mitouts.functional.distillation import Verdict
 from mitouts.registry import TASK_UTILS
 
-KEPT = Verdict(keep=True, reason='agreement', distance_px=0.0)
 NEGATIVE = Verdict(keep=True, reason='negative', distance_px=0.0)
 
 
@@ -42,8 +41,9 @@ class OracleNoise:
                 'synthetic sets and in AMi-Br fields made with --noise alone'
             )
         noise = Verdict(keep=False, reason='known_noise', distance_px=0.0)
+        clean = Verdict(keep=True, reason='known_clean', distance_px=0.0)
         return {
-            image_id: noise if image.get('is_noise') else (KEPT if labels[image_id] else NEGATIVE)
+            image_id: noise if image.get('is_noise') else (clean if labels[image_id] else NEGATIVE)
             for image_id, image in images.items()
         }
 
@@ -86,10 +86,10 @@ class RandomDrop:
             raise ConfigError(f'RandomDrop shall drop {number} positives, but there are {len(positives)}')
         drawn = np.random.default_rng(self.seed).choice(len(positives), number, replace=False)
         dropped = {positives[index] for index in drawn}
-        verdict = Verdict(keep=False, reason='random', distance_px=0.0)
+        drop = Verdict(keep=False, reason='random', distance_px=0.0)
+        keep = Verdict(keep=True, reason='random', distance_px=0.0)
         return {
-            image_id: verdict if image_id in dropped else (KEPT if labels[image_id] else NEGATIVE)
-            for image_id in images
+            image_id: drop if image_id in dropped else (keep if labels[image_id] else NEGATIVE) for image_id in images
         }
 
     def _number(self) -> int:

@@ -32,7 +32,7 @@ def sample_entry(image: Mapping[str, Any], label: int, verdict: Verdict, seen: S
         image: Its entry in the annotation file; where that knows of noise (``is_noise``), so does this one.
         label: 0 or 1.
         verdict: What becomes of it.
-        seen: None where the criterion looked at no prediction.
+        seen: None where the criterion looked at no prediction; the entry then has neither score nor distance.
     """
     entry = {
         'image_id': image['id'],
@@ -42,11 +42,11 @@ def sample_entry(image: Mapping[str, Any], label: int, verdict: Verdict, seen: S
         'verdict': 'keep' if verdict.keep else 'drop',
         'reason': str(verdict.reason),
         'weight': verdict.weight if verdict.keep else 0.0,
-        'distance_px': float(verdict.distance_px),
     }
     if 'is_noise' in image:
         entry['is_noise'] = bool(image['is_noise'])
     if seen is not None:
+        entry['distance_px'] = float(verdict.distance_px)
         entry['score'] = seen.score
         entry['predicted_points'] = np.round(seen.predicted, 4).tolist()
         entry['annotated_points'] = np.round(seen.annotated.astype(np.float64), 4).tolist()

@@ -22,6 +22,7 @@ Reason = Literal[
     'image_error',
     'pseudo_label',
     'known_noise',
+    'known_clean',
     'random',
 ]
 POLICIES: tuple[str, ...] = get_args(Policy)

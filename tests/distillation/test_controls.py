@@ -30,7 +30,7 @@ def test_the_oracle_drops_what_is_marked_and_nothing_else() -> None:
     assert list(verdicts) == list(LABELS)
     assert dropped(verdicts) == {3, 12, 15}
     reasons = {key: verdict.reason for key, verdict in verdicts.items()}
-    assert [reasons[key] for key in (12, 11, 1)] == ['known_noise', 'agreement', 'negative']
+    assert [reasons[key] for key in (12, 11, 1)] == ['known_noise', 'known_clean', 'negative']
 
 
 def test_the_oracle_drops_nothing_where_nothing_is_noise() -> None:
@@ -48,9 +48,7 @@ def test_so_many_positives_are_dropped_and_no_negative(number: int) -> None:
     verdicts = build('RandomDrop', number=number).judge_all(IMAGES, LABELS)
     assert len(dropped(verdicts)) == number
     assert all(LABELS[image_id] for image_id in dropped(verdicts))
-    assert Counter(verdict.reason for verdict in verdicts.values()) == Counter(
-        negative=10, random=number, agreement=10 - number
-    )
+    assert Counter(verdict.reason for verdict in verdicts.values()) == Counter(negative=10, random=10)
     assert list(verdicts) == list(LABELS)
 
 
