@@ -27,5 +27,9 @@ class TrainingError(MitoutsError, RuntimeError):
     """Training cannot go on, for instance because the loss is no longer finite."""
 
 
+class ReviewError(MitoutsError, ValueError):
+    """A review cannot be made, gone on with or applied as it was asked for."""
+
+
 class AnnotationWarning(UserWarning):
     """Something in an annotation file was repaired or left out, and is named."""

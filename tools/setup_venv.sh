@@ -16,7 +16,7 @@ if ! usable "$venv/bin/python"; then
   fi
   "$python" -m venv --clear "$venv"
 fi
-"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev,review]'
 # mmcv asks for opencv-python, albumentations for the headless build; both write into one folder, and only the headless
 # one can be imported on a machine without a display's libraries.
 if "$venv/bin/python" -m pip show --quiet opencv-python 2>/dev/null; then

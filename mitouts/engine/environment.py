@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import torch
 
 import mitouts
+from mitouts.utils.version import git_commit
 
 PACKAGES = (
     'onedl-mmengine',
@@ -43,16 +42,6 @@ def collect_environment() -> dict[str, str]:
         'threads': str(torch.get_num_threads()),
         'platform': f'{platform.system()}-{platform.machine()}',
     }
-
-
-def git_commit() -> str:
-    """Short hash of the checkout, with ``-dirty`` for local changes; ``none`` outside git."""
-    folder = Path(mitouts.__file__).resolve().parent.parent
-    command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return 'none'
 
 
 def _version(name: str) -> str:

@@ -18,17 +18,21 @@ from mitouts.distillation.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Spli
 from mitouts.engine import runs
 from mitouts.engine.config import apply_overrides, enable_amp, load_config
 from mitouts.engine.environment import collect_environment
+from mitouts.engine.review import REVIEWED_NAME, simulated_review
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import write_json
 from mitouts.registry import TASK_UTILS
 from mitouts.utils.files import file_sha256
 
-KINDS = ('train', 'distill', 'test')
+KINDS = ('train', 'distill', 'review', 'test')
 STAGE_KEYS = {
     'train': ('data_from', 'val_from'),
     'distill': ('model_from', 'data_from', 'split'),
+    'review': ('data_from',),
     'test': ('model_from',),
 }
+LABELS_OF = {'distill': DISTILLED_NAME, 'review': REVIEWED_NAME}
+"""Kind of a stage -> the annotation file that it writes."""
 STAGE_FILE = 'stage.json'
 STARTED_FILE = 'started.json'
 
@@ -39,12 +43,13 @@ class Stage:
 
     Attributes:
         name: Also the name of its work dir.
-        kind: ``train``, ``distill`` or ``test``.
+        kind: ``train``, ``distill``, ``review`` or ``test``.
         config: Its config, with the experiment's overrides.
         model_from: For ``distill`` and ``test``, the training stage whose checkpoint is used; a distillation whose
             criterion looks at no prediction has none.
-        data_from: For ``train``, the distillation stage whose file is trained on; for ``distill``, the one that its
-            criterion is told to drop as many as (``RandomDrop``).
+        data_from: For ``train``, the distillation or review stage whose file is trained on; for ``distill``, the
+            distillation that its criterion is told to drop as many as (``RandomDrop``); for ``review``, the one whose
+            hard samples are reviewed.
         val_from: For ``train``, the distillation stage whose file is validated on.
         split: For ``distill``, ``train`` or ``val``: the images that are judged.
     """
@@ -142,6 +147,9 @@ class Experiment:
             model = None if stage.model_from is None else self._model(stage)
             result = distill(config, model, folder, launcher=self.launcher, split=stage.split)
             return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
+        if stage.kind == 'review':
+            summary = simulated_review(config, self._hard_samples(stage), folder)
+            return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **summary}
         if stage.kind == 'train':
             trained = runs.train(config, folder, resume=go_on, launcher=self.launcher)
             checkpoint, minutes, images = trained.checkpoint, trained.minutes, trained.images
@@ -168,16 +176,23 @@ class Experiment:
     def _with_inputs(self, stage: Stage) -> Config:
         config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)
         if stage.kind == 'distill' and stage.data_from is not None:
-            config.distillation.criterion.like = str(self._distilled(stage, stage.data_from, HARD_SAMPLES_NAME))
+            config.distillation.criterion.like = str(self._hard_samples(stage))
         elif stage.kind == 'train':
             for split, source in (('train', stage.data_from), ('val', stage.val_from)):
                 if source is not None:
                     dataset = config[f'{split}_dataloader'].dataset
-                    dataset.ann_file = str(self._distilled(stage, source, DISTILLED_NAME))
+                    dataset.ann_file = str(self._made_by(stage, source, LABELS_OF[self._kind_of(source)]))
                     dataset.data_root = None
         return config
 
-    def _distilled(self, stage: Stage, source: str, name: str) -> Path:
+    def _kind_of(self, name: str) -> str:
+        return next(stage.kind for stage in self.stages if stage.name == name)
+
+    def _hard_samples(self, stage: Stage) -> Path:
+        assert stage.data_from is not None
+        return self._made_by(stage, stage.data_from, HARD_SAMPLES_NAME)
+
+    def _made_by(self, stage: Stage, source: str, name: str) -> Path:
         path = self.folder(source) / name
         if not (path.is_file() and (path.parent / STAGE_FILE).is_file()):
             raise ConfigError(f'stage {stage.name} needs {path}, which is not finished: run stage {source} first')
@@ -201,6 +216,8 @@ class Experiment:
             content['distillation']['criterion']['like'] = stage.data_from
         elif stage.kind == 'distill':
             files['like'] = ((content.get('distillation') or {}).get('criterion') or {}).get('like')
+        elif stage.kind == 'review':
+            files['hard_samples'] = str(self._hard_samples(stage))
         elif stage.data_from is not None:
             content['train_dataloader']['dataset']['ann_file'] = stage.data_from
         if stage.val_from is not None:
@@ -215,20 +232,25 @@ class Experiment:
         rows = [
             {'stage': stage.name, **self.results[stage.name]}
             for stage in self.stages
-            if stage.kind != 'distill' and stage.name in self.results
+            if stage.kind in ('train', 'test') and stage.name in self.results
         ]
-        distilled = {
-            stage.name: {key: value for key, value in self.results[stage.name].items() if key != 'kind'}
-            for stage in self.stages
-            if stage.kind == 'distill' and stage.name in self.results
-        }
+        distilled, reviewed = self._summaries('distill'), self._summaries('review')
         results: dict[str, Any] = {'stages': rows}
         if distilled:
             # The first is the Teacher's; controls, where there are any, follow it.
             first = next(iter(distilled.values()))
             results['distillation'] = {key: value for key, value in first.items() if key != 'minutes'}
             results['distillations'] = distilled
+        if reviewed:
+            results['reviews'] = reviewed
         return results
+
+    def _summaries(self, kind: str) -> dict[str, dict[str, Any]]:
+        return {
+            stage.name: {key: value for key, value in self.results[stage.name].items() if key != 'kind'}
+            for stage in self.stages
+            if stage.kind == kind and stage.name in self.results
+        }
 
     def _say(self, text: str) -> None:
         if is_main_process():
@@ -325,13 +347,18 @@ def _check_references(stages: Sequence[Stage]) -> None:
         for key, split, source in (('data_from', 'train', stage.data_from), ('val_from', 'val', stage.val_from)):
             if source is None:
                 continue
-            if source not in seen or seen[source].kind != 'distill':
-                raise ConfigError(f'stage {stage.name}: {key} must name an earlier distill stage, found {source!r}')
+            kinds = tuple(LABELS_OF) if stage.kind == 'train' and split == 'train' else ('distill',)
+            if source not in seen or seen[source].kind not in kinds:
+                raise ConfigError(
+                    f'stage {stage.name}: {key} must name an earlier {" or ".join(kinds)} stage, found {source!r}'
+                )
             if stage.kind == 'train' and seen[source].split != split:
                 raise ConfigError(
                     f'stage {stage.name}: {key} must name a distill stage of the {split} images, but stage {source} '
                     f'has split={seen[source].split!r}'
                 )
+        if stage.kind == 'review' and stage.data_from is None:
+            raise ConfigError(f'stage {stage.name}: data_from must name the distillation whose samples are reviewed')
         if stage.name in seen:
             raise ConfigError(f'two stages are called {stage.name!r}')
         seen[stage.name] = stage

@@ -1,0 +1,1 @@
+"""Hard samples go to a pathologist, and the labels come back better."""

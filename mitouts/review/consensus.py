@@ -1,0 +1,170 @@
+"""What a review says of every item: one label, one position, and the figures that were added."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mitouts.errors import ReviewError
+from mitouts.functional.consensus import (
+    RULES,
+    AgreedMark,
+    Mark,
+    Rule,
+    Vote,
+    Why,
+    agreed_marks,
+    consensus_label,
+    consensus_point,
+)
+from mitouts.review.items import DEFAULT_RADIUS_PX, Item, Point
+from mitouts.review.labels import Label
+from mitouts.review.records import Decision
+from mitouts.review.store import ReviewStore
+
+FinalLabel = Literal['mitotic', 'look_alike']
+
+
+@dataclass(frozen=True)
+class ItemConsensus:
+    """What the raters say of one item.
+
+    Attributes:
+        item: It.
+        label: None where it is undecided.
+        why: See :class:`mitouts.functional.consensus.Consensus`.
+        xy_px: Where it lies in the image: the item's own point, unless those who carry the label have moved it.
+        is_moved: Whether that is another place.
+        votes: Rater -> label, abstentions and tiebreakers included.
+    """
+
+    item: Item
+    label: FinalLabel | None
+    why: Why
+    xy_px: Point
+    is_moved: bool
+    votes: Mapping[str, Label]
+
+
+@dataclass(frozen=True)
+class ReviewConsensus:
+    """What a review says.
+
+    Attributes:
+        items: By ``item_id``, one for every item of the review.
+        added: Image id -> the figures that were added there and accepted.
+        added_outside: Marks that lie outside their image and do not count.
+    """
+
+    items: Mapping[int, ItemConsensus]
+    added: Mapping[int, Sequence[AgreedMark]]
+    added_outside: int
+
+
+def review_radius_px(store: ReviewStore) -> float:
+    """The radius within which two points are one figure."""
+    return float(store.provenance.get('radius_px') or DEFAULT_RADIUS_PX)
+
+
+def check_rule(rule: str) -> Rule:
+    """The rule of this name.
+
+    Raises:
+        ReviewError: There is none.
+    """
+    for known in get_args(Rule):
+        if rule == known:
+            return known
+    raise ReviewError(f'unknown rule {rule!r}; known are {", ".join(RULES)}')
+
+
+def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensus:
+    """Find the label and position of every item, and the added figures.
+
+    A position is the median, in each direction, of the places where those raters see the item whose votes carry its
+    label; who has not moved it sees it where it was. Figures that were added are accepted where more than half of the
+    raters who decided on the item added one there (``unanimous``: all of them; ``last``: who decided last); see
+    :func:`mitouts.functional.consensus.agreed_marks`.
+
+    Args:
+        store: The review.
+        rule: See :func:`mitouts.functional.consensus.consensus_label`.
+
+    Raises:
+        ReviewError: The rule is unknown.
+    """
+    rule = check_rule(rule)
+    decisions: dict[int, list[Decision]] = defaultdict(list)
+    for decision in store.decisions():
+        decisions[decision.item_id].append(decision)
+    items = {item.item_id: _judge(item, decisions[item.item_id], rule) for item in store.items}
+    marks: dict[int, list[Mark]] = defaultdict(list)
+    judges: dict[int, list[str]] = {}
+    outside = 0
+    for item in store.items:
+        counted = decisions[item.item_id]
+        if rule == 'last':
+            counted = sorted(counted, key=lambda decision: decision.decision_id)[-1:]
+        judges[item.item_id] = [decision.rater for decision in counted]
+        for decision in counted:
+            for x, y in _marked(item, decision):
+                if is_inside(item, x, y):
+                    marks[item.image_id].append(Mark(x, y, decision.rater, item.item_id))
+                else:
+                    outside += 1
+    radius_px = review_radius_px(store)
+    added = {
+        image_id: agreed_marks(found, judges, radius_px=radius_px, unanimous=rule == 'unanimous')
+        for image_id, found in marks.items()
+    }
+    return ReviewConsensus(items, added, outside)
+
+
+def is_inside(item: Item, x_px: float, y_px: float) -> bool:
+    """Whether a point lies in the item's image, its outer edges included."""
+    return -0.5 <= x_px <= item.width_px - 0.5 and -0.5 <= y_px <= item.height_px - 0.5
+
+
+def _judge(item: Item, decisions: Sequence[Decision], rule: Rule) -> ItemConsensus:
+    found = consensus_label(
+        [
+            Vote(
+                decision.rater,
+                None if decision.label == 'unsure' else decision.label,
+                decision.decision_id,
+                decision.role == 'tiebreaker',
+            )
+            for decision in decisions
+        ],
+        rule,
+    )
+    label: FinalLabel | None = None
+    if found.label is not None:
+        label = 'mitotic' if found.label == 'mitotic' else 'look_alike'
+    own = (item.x_px, item.y_px)
+    places = [_place(item, decision) for decision in decisions if decision.rater in found.voters]
+    xy = own if not places or all(place == own for place in places) else consensus_point(places)
+    votes = {decision.rater: decision.label for decision in decisions}
+    return ItemConsensus(item, label, found.why, xy, xy != own, votes)
+
+
+def _place(item: Item, decision: Decision) -> Point:
+    """Where a rater sees the item; a place outside the image is brought back to its border."""
+    if decision.moved_px is None or item.kind == 'image':
+        return item.x_px, item.y_px
+    x, y = _from_anchor(item, decision.moved_px)
+    return min(max(x, 0.0), item.width_px - 1.0), min(max(y, 0.0), item.height_px - 1.0)
+
+
+def _marked(item: Item, decision: Decision) -> list[Point]:
+    """The figures that a decision adds; a whole image has no point to be moved, so there a moved one marks a figure."""
+    offsets = list(decision.added_px)
+    if item.kind == 'image' and decision.label == 'mitotic' and decision.moved_px is not None:
+        offsets.append(decision.moved_px)
+    return [_from_anchor(item, offset) for offset in offsets]
+
+
+def _from_anchor(item: Item, offset_px: Point) -> Point:
+    return item.anchor_px[0] + offset_px[0], item.anchor_px[1] + offset_px[1]

@@ -1,0 +1,65 @@
+"""The current state of a review in memory, so that an answer need not sum up the whole log."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+
+from mitouts.review.records import Decision, read_decision
+from mitouts.review.store import ReviewStore
+
+
+class Ledger:
+    """Follows the log, to which other processes may write as well; its methods may be called from any thread.
+
+    Args:
+        store: The review.
+    """
+
+    def __init__(self, store: ReviewStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._last_entry = 0
+        # What each rater said of each item and did not take back, the last of it at the end.
+        self._said: dict[str, dict[int, list[Decision]]] = defaultdict(dict)
+        self._by_entry: dict[int, Decision] = {}
+        self._ties: tuple[int, frozenset[int]] = (-1, frozenset())
+
+    def of(self, rater: str) -> dict[int, Decision]:
+        """Item id -> what this rater says of it."""
+        with self._lock:
+            self._catch_up()
+            return {item_id: said[-1] for item_id, said in self._said[rater].items() if said}
+
+    def decision(self, rater: str, item_id: int) -> Decision | None:
+        """What this rater says of this item."""
+        with self._lock:
+            self._catch_up()
+            said = self._said[rater].get(item_id)
+            return said[-1] if said else None
+
+    def all(self) -> list[Decision]:
+        """What all raters say, in the order in which they said it."""
+        with self._lock:
+            self._catch_up()
+            current = [said[-1] for items in self._said.values() for said in items.values() if said]
+        return sorted(current, key=lambda decision: decision.decision_id)
+
+    def ties(self) -> frozenset[int]:
+        """Ids of the items on which the raters are divided."""
+        with self._lock:
+            self._catch_up()
+            if self._ties[0] != self._last_entry:
+                self._ties = self._last_entry, frozenset(self._store.ties())
+            return self._ties[1]
+
+    def _catch_up(self) -> None:
+        for row in self._store._rows('SELECT * FROM log WHERE entry_id > ? ORDER BY entry_id', (self._last_entry,)):
+            self._last_entry = row['entry_id']
+            if row['action'] == 'decide':
+                decision = read_decision(row)
+                self._by_entry[decision.decision_id] = decision
+                self._said[decision.rater].setdefault(decision.item_id, []).append(decision)
+            else:
+                undone = self._by_entry.pop(row['undoes'])
+                self._said[undone.rater][undone.item_id].remove(undone)

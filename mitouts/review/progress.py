@@ -1,0 +1,101 @@
+"""How far a rater is, and how well they agree with others."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mitouts.functional.kappa import cohen_kappa
+from mitouts.review.labels import LABELS, Label
+from mitouts.review.records import Decision
+
+MIN_SHARED = 20
+"""Items that must be shared before agreement is told."""
+SHARED_STEP = 10
+"""Agreement is told anew after this many further ones, so that it never tells a single decision."""
+
+Pair = tuple[Label, Label]
+
+
+def summary(own: Mapping[int, Decision], shown: Iterable[int]) -> dict[str, Any]:
+    """Count what a rater has decided.
+
+    Args:
+        own: Item id -> the rater's decision.
+        shown: Ids of the items that they are to decide.
+    """
+    shown = list(shown)
+    decided = [own[item_id] for item_id in shown if item_id in own]
+    seconds = [decision.seconds for decision in decided if decision.seconds is not None]
+    counts = {label: sum(decision.label == label for decision in decided) for label in LABELS}
+    return {
+        'done': len(decided),
+        'total': len(shown),
+        **counts,
+        'median_seconds': statistics.median(seconds) if seconds else None,
+    }
+
+
+def agreement_with_annotation(own: Mapping[int, Decision]) -> dict[str, Any] | None:
+    """Share of the decisions that say what the annotation file said; None where it said nothing of any."""
+    compared = [decision for decision in own.values() if decision.old_label is not None]
+    if not compared:
+        return None
+    same = sum(decision.label == decision.old_label for decision in compared)
+    return {'items': len(compared), 'share': same / len(compared)}
+
+
+class AgreementBoard:
+    """Tells raters how well they agree with the others, but no single decision of anybody.
+
+    Only the first of the shared items are compared, in steps, and what was told at a step stays: otherwise a rater
+    could decide an item again, and see from the change what another one says of it.
+    """
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, int], dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def of(self, rater: str, decisions: Sequence[Decision]) -> dict[str, Any] | None:
+        """Agreement of a rater with all others; tiebreakers, who see nothing but disputed items, do not count.
+
+        Args:
+            rater: Whose.
+            decisions: What all raters say, in the order in which they said it.
+
+        Returns:
+            ``items`` that were compared, the ``share`` of pairs of decisions that are the same, and Cohen's ``kappa``
+            (None where it is undefined); None with fewer than 20 shared items.
+        """
+        shared = _shared(rater, decisions)
+        number = len(shared) // SHARED_STEP * SHARED_STEP
+        if number < MIN_SHARED:
+            return None
+        with self._lock:
+            key = rater, number
+            if key not in self._told:
+                self._told[key] = _compare(shared[:number])
+            return self._told[key]
+
+
+def _shared(rater: str, decisions: Sequence[Decision]) -> list[list[Pair]]:
+    """Pairs of labels (the rater's, another's) of each shared item, in the order in which they came to be shared."""
+    voters = [decision for decision in decisions if decision.role == 'rater']
+    own = {decision.item_id: decision for decision in voters if decision.rater == rater}
+    others: dict[int, list[Decision]] = defaultdict(list)
+    for decision in voters:
+        if decision.rater != rater and decision.item_id in own:
+            others[decision.item_id].append(decision)
+    order = sorted(
+        others, key=lambda item_id: max(own[item_id].decision_id, min(each.decision_id for each in others[item_id]))
+    )
+    return [[(own[item_id].label, each.label) for each in others[item_id]] for item_id in order]
+
+
+def _compare(shared: Sequence[Sequence[Pair]]) -> dict[str, Any]:
+    pairs = [pair for item in shared for pair in item]
+    kappa = cohen_kappa([first for first, _ in pairs], [second for _, second in pairs], num_bootstrap=0)
+    return {'items': len(shared), 'share': kappa.observed, 'kappa': kappa.kappa}

@@ -1,0 +1,72 @@
+"""A rater who is right with a given probability, where the truth is known: what a review can bring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from mitouts.errors import ReviewError
+from mitouts.review.consensus import FinalLabel, review_radius_px
+from mitouts.review.store import ReviewStore
+from mitouts.review.truth import known_truth
+
+_OTHER: Mapping[FinalLabel, FinalLabel] = {'mitotic': 'look_alike', 'look_alike': 'mitotic'}
+
+
+def simulate(
+    store: ReviewStore,
+    document: Mapping[str, Any],
+    *,
+    rater: str = 'simulated',
+    accuracy: float = 0.9,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Have every item decided by a simulated rater, in the ordinary way and blinded.
+
+    The truth is what the annotation file knows of its noise (``is_noise``): a noisy annotation is a look-alike, any
+    other annotated figure is one; a place that nobody annotated is a figure where a true one lies within the review's
+    radius; an image that is judged as a whole is what its label says, unless the label is noise. Whether the rater is
+    right depends on seed, rater and item alone. The same call again adds nothing.
+
+    Args:
+        store: The review.
+        document: The annotation file that it was made from, as :func:`mitouts.exchange.coco.read_coco` returns it.
+        rater: Who decides.
+        accuracy: Probability of a right answer, the same for all items.
+        seed: Of the errors.
+
+    Returns:
+        ``items``, ``right``, ``wrong``, and ``written``, the number of decisions that are new in the log.
+
+    Raises:
+        ReviewError: The file does not know which of its labels are noise, or the accuracy is no probability.
+    """
+    if not 0 <= accuracy <= 1:
+        raise ReviewError(f'accuracy must be from 0 to 1, found {accuracy}')
+    truth = known_truth(document)
+    if truth is None:
+        raise ReviewError(
+            'a simulated rater needs to know the truth, and neither an image nor an annotation of the annotation file '
+            'has is_noise: synthetic sets know it, and AMi-Br fields made with --noise'
+        )
+    radius_px = review_radius_px(store)
+    right = written = 0
+    for item in store.items:
+        label = truth.of_item(item, radius_px)
+        is_right = _uniform(seed, rater, item.item_id) < accuracy
+        answer = label if is_right else _OTHER[label]
+        request = _digest('request', seed, rater, item.item_id, accuracy, answer).hex()[:48]
+        decision = store.decide(request=request, rater=rater, item_id=item.item_id, label=answer, blinded=True)
+        right += is_right
+        written += not decision.repeated
+    return {'items': len(store.items), 'right': right, 'wrong': len(store.items) - right, 'written': written}
+
+
+def _uniform(*key: object) -> float:
+    """A number from 0 (included) to 1 (excluded) that depends on the key alone."""
+    return int.from_bytes(_digest(*key)[:6], 'big') / 2**48
+
+
+def _digest(*key: object) -> bytes:
+    return hashlib.sha256('\x1f'.join(map(str, key)).encode()).digest()
