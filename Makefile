@@ -24,7 +24,8 @@ demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and pic
 	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
 	$(BIN)/python tools/train.py configs/uts/uts_lite0_phantom.py --work-dir $(DEMO) --resume
 
-test: $(READY)  ## All tests
+test: $(READY)  ## All tests (installs Debian's chromium for those in a browser, where it may)
+	bash tools/setup_browser.sh
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
 
 lint: $(READY)  ## Formatter, linter, type checker

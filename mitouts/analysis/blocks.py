@@ -1,4 +1,4 @@
-"""The tables of a results page: methods, paired comparisons, distillations, and what others have published."""
+"""The tables of a results page: methods, paired comparisons, distillations, reviews, and what others have published."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mitouts.analysis.compare import Compared, Comparison, compare
 from mitouts.analysis.methods import MethodScores, Settings, score_method
 from mitouts.analysis.noise import score_distillation
 from mitouts.analysis.provenance import describe_environments
+from mitouts.analysis.reviews import QUANTITIES, score_review
 from mitouts.analysis.rows import Estimate, Row, RowRuns, runs_of
 from mitouts.analysis.suite import DONE, RunResult, Suite, describe_unfinished
 from mitouts.analysis.tables import INTERVAL, Cell, Column, Table
@@ -145,6 +146,21 @@ def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', pa
             for each in scores
             if each.runs.done and each.over_runs['noise_dropped'] is None
         ),
+        *_runs_notes([each.runs for each in scores]),
+        _environments([each.runs for each in scores]),
+    ]
+    cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
+    return Table(columns, cells, title, _sentences(notes))
+
+
+def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
+    """A line for each review stage; the arguments are those of :func:`methods_table`."""
+    scores = [score_review(runs_of(suite, row, partial=partial)) for row in rows]
+    shown = [name for name in QUANTITIES if any(each.over_runs[name] for each in scores)]
+    columns = (Column('Review'), Column('Runs', 'number'), *(Column(name, 'mean_sd') for name in shown))
+    notes = [
+        'Training images, mean ± sd over runs. Noise corrected: share of the mislabelled images that have the right '
+        'label afterwards. Clean lost: share of the positive images with a right label that have a wrong one afterwards.',
         *_runs_notes([each.runs for each in scores]),
         _environments([each.runs for each in scores]),
     ]

@@ -11,7 +11,13 @@ from typing import Any
 
 import yaml
 
-from mitouts.analysis.blocks import comparison_table, distillation_table, literature_table, methods_table
+from mitouts.analysis.blocks import (
+    comparison_table,
+    distillation_table,
+    literature_table,
+    methods_table,
+    review_table,
+)
 from mitouts.analysis.cases import CaseCounter
 from mitouts.analysis.compare import Comparison
 from mitouts.analysis.methods import Settings
@@ -26,6 +32,7 @@ _BLOCK_KEYS = {
     'methods': ('rows', 'groups'),
     'compare': ('comparisons', 'groups'),
     'distillation': ('rows', 'groups'),
+    'review': ('rows', 'groups'),
     'literature': ('columns', 'entries', 'source'),
 }
 
@@ -36,10 +43,10 @@ class Block:
 
     Attributes:
         name: Of its markers.
-        kind: ``methods``, ``compare``, ``distillation`` or ``literature``.
+        kind: ``methods``, ``compare``, ``distillation``, ``review`` or ``literature``.
         title: Above it; may be empty.
         settings: How predictions are scored.
-        rows: Lines of ``methods`` and ``distillation``.
+        rows: Lines of ``methods``, ``distillation`` and ``review``.
         comparisons: Lines of ``compare``.
         published: ``columns``, ``entries`` and ``source`` of ``literature``.
     """
@@ -58,6 +65,8 @@ class Block:
             return literature_table(**self.published, title=self.title)
         if self.kind == 'distillation':
             return distillation_table(suite, self.rows, title=self.title, partial=partial)
+        if self.kind == 'review':
+            return review_table(suite, self.rows, title=self.title, partial=partial)
         more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'compare':
             return comparison_table(suite, counter, self.comparisons, self.settings, **more)

@@ -74,6 +74,7 @@ class RunResult:
         config: The config's path.
         stages: Tested stages in order, by name; empty if nothing of the run is done.
         distillations: Name of a distillation stage -> its summary.
+        reviews: Name of a review stage -> its summary.
     """
 
     folder: Path
@@ -85,6 +86,7 @@ class RunResult:
     config: str | None = None
     stages: dict[str, StageResult] = field(default_factory=dict)
     distillations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reviews: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def is_done(self) -> bool:
@@ -100,6 +102,11 @@ class RunResult:
     def name(self) -> str:
         """Group and folder."""
         return f'{self.group}/{self.folder.name}'
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its stages, tested or not."""
+        return [*self.stages, *self.distillations, *self.reviews]
 
     def stage(self, name: str) -> StageResult:
         """A stage, tested or not."""
@@ -134,15 +141,15 @@ class Suite:
         return runs
 
     def done_with(self, group: str, stage: str) -> list[RunResult]:
-        """The done runs of a group that have a stage, tested or a distillation.
+        """The done runs of a group that have a stage, tested, a distillation or a review.
 
         Raises:
             MitoutsError: There is no such group, or it has done runs and none of them has this stage.
         """
         done = [run for run in self.of_group(group) if run.is_done]
-        found = [run for run in done if stage in run.stages or stage in run.distillations]
+        found = [run for run in done if stage in run.names]
         if done and not found:
-            known = dict.fromkeys(name for run in done for name in [*run.stages, *run.distillations])
+            known = dict.fromkeys(name for run in done for name in run.names)
             raise MitoutsError(f'no stage {stage!r} in group {group!r}; its runs have {", ".join(known)}')
         return found
 
@@ -206,7 +213,12 @@ def _read_run(folder: Path) -> RunResult | None:
     if not isinstance(results.get('stages'), list):
         raise MitoutsError(f"{folder / RESULTS_FILE}: expected a list 'stages', found {', '.join(results)}")
     stages = {row['stage']: StageResult(row['stage'], folder / row['stage'], row) for row in results['stages']}
-    return RunResult(**known, stages=stages, distillations=_distillations(folder, results))
+    return RunResult(
+        **known,
+        stages=stages,
+        distillations=_distillations(folder, results),
+        reviews=results.get('reviews', {}),
+    )
 
 
 def _distillations(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -56,16 +56,23 @@ def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Pa
     settings = _settings(config)
     summary: dict[str, Any] = {}
     if is_main_process():
-        ann_file, out_dir = config.train_dataloader.dataset.ann_file, Path(out_dir)
+        source, out_dir = config.train_dataloader.dataset, Path(out_dir)
         out_dir.mkdir(parents=True, exist_ok=True)
         database = out_dir / DATABASE_NAME
         for path in (database, out_dir / f'{DATABASE_NAME}-wal', out_dir / f'{DATABASE_NAME}-shm'):
             path.unlink(missing_ok=True)
         (out_dir / REVIEWED_NAME).unlink(missing_ok=True)
-        with open_or_create(database, hard_samples, ann_file, include=settings.include, seed=settings.seed) as store:
-            rated = simulate(store, read_coco(ann_file), accuracy=settings.accuracy, seed=settings.seed)
+        with open_or_create(
+            database, hard_samples, source.ann_file, include=settings.include, seed=settings.seed
+        ) as store:
+            rated = simulate(store, read_coco(source.ann_file), accuracy=settings.accuracy, seed=settings.seed)
             applied = apply_review(
-                store, ann_file, out_dir / REVIEWED_NAME, rule=settings.rule, undecided=settings.undecided
+                store,
+                source.ann_file,
+                out_dir / REVIEWED_NAME,
+                rule=settings.rule,
+                undecided=settings.undecided,
+                data_root=source.get('data_root'),
             )
         summary = {**rated, **applied}
     barrier()

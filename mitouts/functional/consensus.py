@@ -14,7 +14,6 @@ Rule = Literal['majority', 'unanimous', 'last']
 Why = Literal['agreed', 'tie_broken', 'open', 'unsure', 'tie', 'disagreement']
 
 RULES: tuple[str, ...] = get_args(Rule)
-WHY: tuple[str, ...] = get_args(Why)
 
 
 class Vote(NamedTuple):
@@ -109,10 +108,10 @@ def consensus_label(votes: Sequence[Vote], rule: Rule = 'majority') -> Consensus
             return Consensus(None, 'unsure', ())
         return _carried(votes, votes[0].label, 'agreed') if len(labels) == 1 else Consensus(None, 'disagreement', ())
     ordinary = [vote for vote in votes if not vote.breaks_ties]
-    for voting, why in ((ordinary, 'agreed'), (votes, 'tie_broken')):
-        label = _more_than_half(voting)
-        if label is not None:
-            return _carried(voting, label, 'tie_broken' if why == 'tie_broken' else 'agreed')
+    if label := _more_than_half(ordinary):
+        return _carried(ordinary, label, 'agreed')
+    if label := _more_than_half(votes):
+        return _carried(votes, label, 'tie_broken')
     return Consensus(None, 'tie' if any(vote.label for vote in votes) else 'unsure', ())
 
 

@@ -85,9 +85,10 @@ def reviewed_document(
     Returns:
         The document, and a summary: ``decided``, ``undecided`` and ``open`` items, what became of them (``confirmed``,
         ``to_look_alike``, ``to_mitotic``, ``new_figures``, ``new_look_alikes``, ``added_figures``, ``same_figure`` for
-        those that were there already, ``moved``), ``images``, ``images_left_out``, ``labels_changed``, and, where the
-        document knows its noise, over images: ``noise_total``, ``noise_corrected``, ``noise_left_out``,
-        ``clean_total``, ``clean_lost``, ``clean_left_out`` (positive ones), ``noise_new`` (wrong positives).
+        those that were there already, ``moved``, and ``added_outside`` of the image, which do not count), ``images``,
+        ``images_left_out``, ``labels_changed``, and, where the document knows its noise, over images: ``noise_total``,
+        ``noise_corrected``, ``noise_left_out``, ``clean_total``, ``clean_lost``, ``clean_left_out`` (positive ones),
+        ``noise_new`` (wrong positives).
 
     Raises:
         ReviewError: The document has not the images and annotations that were reviewed, or an argument is unknown.
@@ -124,6 +125,7 @@ def reviewed_document(
         'undecided': len(review.items) - decided - untouched,
         'open': untouched,
         **{key: revision.counts[key] for key in COUNTED},
+        'added_outside': review.added_outside,
         'images': len(reviewed_images),
         'images_left_out': len(left_out),
         'labels_changed': revision.labels_changed,

@@ -36,8 +36,8 @@ _JPEG = (
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
     cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
 )
-_IMAGE_BYTES = 96 << 20
-_CROP_BYTES = 48 << 20
+_IMAGE_BYTES = 32 << 20
+_CROP_BYTES = 32 << 20
 # A reader keeps up to 64 MiB of decoded tiles.
 _OPEN_SLIDES = 2
 _LOCKS = 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 
-from mitouts.review.records import Decision, read_decision
+from mitouts.review.records import Decision
 from mitouts.review.store import ReviewStore
 
 
@@ -39,11 +39,10 @@ class Ledger:
             return said[-1] if said else None
 
     def all(self) -> list[Decision]:
-        """What all raters say, in the order in which they said it."""
+        """What all raters say."""
         with self._lock:
             self._catch_up()
-            current = [said[-1] for items in self._said.values() for said in items.values() if said]
-        return sorted(current, key=lambda decision: decision.decision_id)
+            return [said[-1] for items in self._said.values() for said in items.values() if said]
 
     def ties(self) -> frozenset[int]:
         """Ids of the items on which the raters are divided."""
@@ -54,12 +53,12 @@ class Ledger:
             return self._ties[1]
 
     def _catch_up(self) -> None:
-        for row in self._store._rows('SELECT * FROM log WHERE entry_id > ? ORDER BY entry_id', (self._last_entry,)):
-            self._last_entry = row['entry_id']
-            if row['action'] == 'decide':
-                decision = read_decision(row)
+        for entry in self._store.log(after=self._last_entry):
+            self._last_entry = entry.entry_id
+            if entry.undoes is None:
+                decision = entry.decision()
                 self._by_entry[decision.decision_id] = decision
                 self._said[decision.rater].setdefault(decision.item_id, []).append(decision)
             else:
-                undone = self._by_entry.pop(row['undoes'])
+                undone = self._by_entry.pop(entry.undoes)
                 self._said[undone.rater][undone.item_id].remove(undone)

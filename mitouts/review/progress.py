@@ -64,31 +64,29 @@ class AgreementBoard:
 
         Args:
             rater: Whose.
-            decisions: What all raters say, in the order in which they said it.
+            decisions: What all raters say.
 
         Returns:
             ``items`` that were compared, the ``share`` of pairs of decisions that are the same, and Cohen's ``kappa``
             (None where it is undefined); None with fewer than 20 shared items.
         """
-        shared = _shared(rater, decisions)
-        number = len(shared) // SHARED_STEP * SHARED_STEP
+        own = {each.item_id: each for each in decisions if each.rater == rater and each.role == 'rater'}
+        others = [each for each in decisions if each.item_id in own and each.rater != rater and each.role == 'rater']
+        number = len({each.item_id for each in others}) // SHARED_STEP * SHARED_STEP
         if number < MIN_SHARED:
             return None
         with self._lock:
             key = rater, number
             if key not in self._told:
-                self._told[key] = _compare(shared[:number])
+                self._told[key] = _compare(_shared(own, others)[:number])
             return self._told[key]
 
 
-def _shared(rater: str, decisions: Sequence[Decision]) -> list[list[Pair]]:
-    """Pairs of labels (the rater's, another's) of each shared item, in the order in which they came to be shared."""
-    voters = [decision for decision in decisions if decision.role == 'rater']
-    own = {decision.item_id: decision for decision in voters if decision.rater == rater}
+def _shared(own: Mapping[int, Decision], decisions: Sequence[Decision]) -> list[list[Pair]]:
+    """Pairs of labels (own, another's) of each shared item, in the order in which they came to be shared."""
     others: dict[int, list[Decision]] = defaultdict(list)
-    for decision in voters:
-        if decision.rater != rater and decision.item_id in own:
-            others[decision.item_id].append(decision)
+    for decision in decisions:
+        others[decision.item_id].append(decision)
     order = sorted(
         others, key=lambda item_id: max(own[item_id].decision_id, min(each.decision_id for each in others[item_id]))
     )

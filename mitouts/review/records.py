@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from mitouts.errors import ReviewError
 from mitouts.review.items import Point
@@ -95,6 +95,17 @@ class LogEntry:
     undoes: int | None
     version: str
     teacher_sha256: str | None
+
+    def decision(self) -> Decision:
+        """The decision that this entry is.
+
+        Raises:
+            ReviewError: It takes one back.
+        """
+        if self.label is None:
+            raise ReviewError(f'entry {self.entry_id} is no decision, it takes {self.undoes} back')
+        known = {field.name: getattr(self, field.name) for field in fields(Decision) if hasattr(self, field.name)}
+        return Decision(decision_id=self.entry_id, **known)
 
 
 def check_entry(

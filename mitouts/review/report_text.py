@@ -55,6 +55,7 @@ def _sentences(report: Mapping[str, Any]) -> list[str]:
         f'{items["added_figures"]} figures added.',
         f'{decisions["made"]} decisions ({decisions["blinded"]} blinded, {decisions["open_mode"]} in open mode), '
         f'{decisions["undone"]} taken back; median {_seconds(decisions["median_seconds"])} each.',
+        *([] if report['agreement']['pairs'] else ['Agreement: not available, there are not two raters yet.']),
     ]
 
 
@@ -66,7 +67,7 @@ def _blocks(report: Mapping[str, Any]) -> list[_Block]:
             ('', *map(_words, NEW_LABELS)),
             [[_words(old), *(str(row[new]) for new in NEW_LABELS)] for old, row in report['confusion'].items()],
         ),
-        _agreement(report['agreement']),
+        *([_agreement(report['agreement'])] if report['agreement']['pairs'] else []),
         _Block(
             'Cases',
             ('case', *map(_words, CASE_COLUMNS)),
@@ -88,9 +89,10 @@ def _raters(report: Mapping[str, Any]) -> _Block:
 
 
 def _agreement(agreement: Mapping[str, Any]) -> _Block:
-    compared = [(' and '.join(pair['raters']) + ' (Cohen)', pair) for pair in agreement['pairs']]
-    if agreement['pairs']:
-        compared.append(('all raters (Fleiss)', agreement['fleiss']))
+    compared = [
+        *((' and '.join(pair['raters']) + ' (Cohen)', pair) for pair in agreement['pairs']),
+        ('all raters (Fleiss)', agreement['fleiss']),
+    ]
     rows = [
         [name, words, _share(row[key]['share']), _kappa(row[key]), str(row[key]['items']), str(row[key]['cases'])]
         for name, row in compared

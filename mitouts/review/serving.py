@@ -66,13 +66,15 @@ def serve(
         address, port = listener.getsockname()[:2]
         hosts = own_hosts(host, address, port)
         app = create_app(store, crops, sessions, blinded=blinded, hosts=hosts, port=port)
-        # Connections wait from now on, so whoever reads the address can use it.
-        listener.listen(_BACKLOG)
-        for rater, token in sessions.tokens.items():
-            announce(f'{rater}: http://{hosts[0]}/?token={token}')
-        if not ipaddress.ip_address(address).is_loopback:
-            print(_OPEN_TO_OTHERS.format(host=host, port=port), file=sys.stderr, flush=True)
-        _run(app, listener)
+        server = uvicorn.Server(_config(app))
+        with _ended_by_signals(server):
+            # Connections wait from now on, so whoever reads the address can use it.
+            listener.listen(_BACKLOG)
+            for rater, token in sessions.tokens.items():
+                announce(f'{rater}: http://{hosts[0]}/?token={token}')
+            if not ipaddress.ip_address(address).is_loopback:
+                print(_OPEN_TO_OTHERS.format(host=host, port=port), file=sys.stderr, flush=True)
+            server.run(sockets=[listener])
 
 
 def own_hosts(host: str, address: str, port: int) -> list[str]:
@@ -106,9 +108,11 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     Raises:
         ReviewError: The port is taken, the address is not this machine's, or it is not permitted.
     """
+    if not 0 <= port <= 65_535:
+        raise ReviewError(f'--port {port} is no port: expected 0 (a free one) to 65535')
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except (OSError, UnicodeError, OverflowError) as error:
+    except (OSError, UnicodeError) as error:
         raise ReviewError(f'--host {host} --port {port} is no address to listen at: {error}') from error
     with socket.socket(family, kind, protocol) as listener:
         # A port whose last connections are still fading away can be had again at once.
@@ -143,8 +147,8 @@ def _addresses_of_this_machine() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _run(app: ASGIApp, listener: socket.socket) -> None:
-    config = uvicorn.Config(
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http='h11',
         ws='none',
@@ -160,19 +164,16 @@ def _run(app: ASGIApp, listener: socket.socket) -> None:
         timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=_GOODBYE_S,
     )
-    server = uvicorn.Server(config)
+
+
+@contextmanager
+def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
+    """End the server and nothing else; uvicorn handles signals itself and, once it has ended, raises them again."""
 
     def end(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    with _handling((signal.SIGINT, signal.SIGTERM), end):
-        server.run(sockets=[listener])
-
-
-@contextmanager
-def _handling(numbers: tuple[signal.Signals, ...], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle signals; uvicorn raises them again when it has ended, which then ends nothing else."""
-    former = {number: signal.signal(number, handler) for number in numbers}
+    former = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

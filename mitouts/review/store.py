@@ -258,9 +258,13 @@ class ReviewStore:
         """What all raters say, in the order in which they said it."""
         return [read_decision(row) for row in self._rows('SELECT * FROM decisions ORDER BY entry_id')]
 
-    def log(self) -> Iterator[LogEntry]:
-        """Everything that was ever decided or taken back, in order."""
-        for row in self._rows('SELECT * FROM log ORDER BY entry_id'):
+    def log(self, after: int = 0) -> Iterator[LogEntry]:
+        """Everything that was ever decided or taken back, in order.
+
+        Args:
+            after: Only what came after the entry of this number.
+        """
+        for row in self._rows('SELECT * FROM log WHERE entry_id > ? ORDER BY entry_id', (after,)):
             values = dict(row)
             values['moved_px'], values['added_px'] = read_points(values.pop('moved'), values.pop('added'))
             yield LogEntry(**{**values, 'blinded': bool(values['blinded'])})

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_numbers_are_a_permutation_and_ranks_follow_the_distance(spare, seed, ra
     assert [item.item_id for item in items] == list(range(1, len(items) + 1))
     ranked = sorted(items, key=lambda item: item.rank)
     assert [item.rank for item in ranked] == list(range(len(items)))
-    assert all(a.distance_px >= b.distance_px for a, b in zip(ranked, ranked[1:]))
+    assert all(a.distance_px >= b.distance_px for a, b in pairwise(ranked))
 
 
 def test_numbers_do_not_tell_the_rank():

@@ -72,6 +72,16 @@ def test_undo_takes_back_one_decision_after_another(store):
     assert [entry.undoes for entry in store.log() if entry.action == 'undo'] == [3, 2, 6, 1]
 
 
+def test_an_entry_is_the_decision_that_it_recorded(store):
+    made = decide(store, 'a', moved_px=(1, 2), added_px=[(3, 4)], seconds=2.0)
+    store.undo(request='u', rater='anna')
+    first, second = store.log()
+    assert first.decision() == made
+    assert list(store.log(after=1)) == [second]
+    with pytest.raises(ReviewError, match='takes 1 back'):
+        second.decision()
+
+
 def test_raters_do_not_undo_each_other(store):
     decide(store, 'a', rater='anna')
     decide(store, 'b', rater='ben', label='look_alike')

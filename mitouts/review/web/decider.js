@@ -27,20 +27,20 @@ export class Decider extends EventTarget {
     outbox.addEventListener('elsewhere', () => this.#refreshSoon());
   }
 
-  /** Decide on a sample; `seconds` is how long it was looked at. */
-  decide(item, label, draft, seconds) {
-    const content = { item: item.id, kind: item.kind, label, moved_px: draft.moved, added_px: draft.added, seconds };
-    this.say(`Sample ${item.id}: ${stateWords(label, item.kind)}, saving…`, true);
-    const request = this.#outbox.add('decide', content);
-    this.#made.push({ request, item: item.id });
+  /** Decide on a sample: `decision` is its label with the points, `seconds` how long it was looked at. */
+  decide(item, decision, seconds) {
+    const { id, kind } = item;
+    this.say(`Sample ${id}: ${stateWords(decision.label, kind)}, saving…`, true);
+    const request = this.#outbox.add('decide', { item: id, kind, ...decision, seconds });
+    this.#made.push({ request, item: id, former: item.decision });
   }
 
-  /** Take the last decision back; gives the sample it was about, or null where only the server knows. */
+  /** Take the last decision back; gives `{item, former}`, the decision before it, or null where only the server knows. */
   undo() {
     const last = this.#made.pop() ?? null;
     this.say(last ? `Sample ${last.item}: taking the decision back…` : 'Taking the last decision back…', true);
     this.#outbox.add('undo', { item: last?.item ?? null, of: last?.request ?? null });
-    return last?.item ?? null;
+    return last;
   }
 
   /** Say something where the last decision is confirmed; `busy` when more is to come. */
@@ -51,7 +51,7 @@ export class Decider extends EventTarget {
   }
 
   #remember(entry) {
-    if (entry.action === 'decide') this.#made.push({ request: entry.request, item: entry.item });
+    if (entry.action === 'decide') this.#made.push({ request: entry.request, item: entry.item, former: null });
     else this.#made.pop();
   }
 

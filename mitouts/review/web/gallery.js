@@ -5,7 +5,9 @@ import { byId, element, shape } from './dom.js';
 import { clamp } from './geometry.js';
 import { stateWord, stateWords } from './words.js';
 
-const TILE_PX = 104;
+const TILE_PX = 112;
+const WIDE_TILE_PX = 128;
+const WIDE_PX = 720;
 const GAP_PX = 8;
 const ROWS_BEYOND = 1;
 const SETTLED_MS = 80;
@@ -76,7 +78,8 @@ export class Gallery {
   #measure() {
     const width = this.#grid.clientWidth - 2 * GAP_PX;
     if (width <= 0) return false; // the single view is shown
-    const columns = Math.max(1, Math.floor((width + GAP_PX) / (TILE_PX + GAP_PX)));
+    const least = width > WIDE_PX ? WIDE_TILE_PX : TILE_PX;
+    const columns = Math.max(1, Math.floor((width + GAP_PX) / (least + GAP_PX)));
     const tilePx = Math.floor((width + GAP_PX) / columns) - GAP_PX;
     const differs = columns !== this.#columns || tilePx !== this.#tilePx;
     this.#columns = columns;

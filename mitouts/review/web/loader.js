@@ -25,12 +25,13 @@ export class Loader {
     for (const id of ids) this.load(id).catch(() => {});
   }
 
-  /** Ask the server again what it says of a sample when it is next needed. */
-  forget(id) {
-    this.#items.delete(id);
+  /** Note what is now decided on a sample, if it is kept. */
+  setDecision(id, decision) {
+    this.#items.get(id)?.then((item) => Object.assign(item, { decision }), () => {});
   }
 
-  forgetAll() {
+  /** Ask the server again what it says of samples when they are next needed. */
+  forgetItems() {
     this.#items.clear();
   }
 }

@@ -11,7 +11,7 @@ import { Loader } from './loader.js';
 import { Outbox, safeStorage } from './outbox.js';
 import { PointEditor } from './points.js';
 import { Progress } from './progress.js';
-import { Samples } from './samples.js';
+import { Samples, nextOpen } from './samples.js';
 import { Shortcuts } from './shortcuts.js';
 import { Stage } from './stage.js';
 import { Viewer } from './viewer.js';
@@ -117,7 +117,7 @@ class Pages {
     reveal('gallery');
     this.#gallery.refilter();
     document.title = 'Review · mitouts';
-    this.#gallery.focus(last);
+    this.#gallery.focus(last < 0 ? nextOpen(this.#samples, this.#gallery.positions, -1) : last);
   }
 
   #showing(position) {

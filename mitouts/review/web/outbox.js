@@ -129,8 +129,9 @@ export class Outbox extends EventTarget {
 
   #changedElsewhere(event) {
     if (!event.key?.startsWith(this.#waiting) && !event.key?.startsWith(this.#refused)) return;
-    this.#changed();
     const sent = event.newValue === null && event.key.startsWith(this.#waiting);
+    if (sent) this.#recovered();
+    this.#changed();
     if (sent) this.dispatchEvent(new Event('elsewhere'));
   }
 

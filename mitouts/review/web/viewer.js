@@ -51,7 +51,7 @@ export class Viewer {
     points.addEventListener('change', () => this.#pointsChanged());
     samples.addEventListener('change', () => this.#showState());
     decider.addEventListener('saved', ({ detail }) => this.#saved(detail));
-    decider.addEventListener('refreshed', () => loader.forgetAll());
+    decider.addEventListener('refreshed', () => loader.forgetItems());
   }
 
   /** The item that is shown, or null while it is loading. */
@@ -104,12 +104,12 @@ export class Viewer {
       this.#decider.say('The crop is not shown yet: nothing was decided');
       return;
     }
-    const { id } = this.#item;
-    const draft = this.#points.draft;
-    this.#points.forget(id);
-    this.#loader.forget(id);
+    const { moved, added } = this.#points.draft;
+    const decision = { label, moved_px: moved, added_px: added };
     const again = this.#samples.state(this.#position) !== 'open';
-    this.#decider.decide(this.#item, label, draft, this.#clock.seconds);
+    this.#decider.decide(this.#item, decision, this.#clock.seconds);
+    this.#points.forget(this.#item.id);
+    this.#loader.setDecision(this.#item.id, decision);
     const open = nextOpen(this.#samples, this.#sequence, this.#position);
     const next = open < 0 && again ? neighbour(this.#sequence, this.#position) : open;
     if (next >= 0) this.show(next);
@@ -127,10 +127,10 @@ export class Viewer {
   }
 
   #undo() {
-    const id = this.#decider.undo();
-    if (id === null) return;
-    this.#loader.forget(id);
-    const position = this.#samples.position(id);
+    const undone = this.#decider.undo();
+    if (!undone) return;
+    this.#loader.setDecision(undone.item, undone.former);
+    const position = this.#samples.position(undone.item);
     if (position >= 0 && position !== this.#position) this.show(position);
   }
 
@@ -178,21 +178,14 @@ export class Viewer {
   }
 
   #saved({ entry, answer, before }) {
-    this.#loader.forget(answer.item);
-    if (this.#position < 0) return;
     const position = this.#samples.position(answer.item);
+    if (entry.action === 'undo' && !this.#samples.isPending(position)) this.#loader.setDecision(answer.item, answer.decision);
+    if (this.#position < 0) return;
     const asked = entry.action === 'decide' || entry.item === answer.item;
     if (!asked) this.show(position); // only the server knew which decision was the last
-    else if (position === this.#position && !this.#samples.isPending(position)) this.#update(position);
+    else if (position === this.#position) this.#points.update(this.#item);
     const left = this.#sequence.some((other) => this.#samples.isOpen(other) || this.#samples.isPending(other));
     if (entry.action === 'decide' && before === 'open' && !left) this.onEnd();
-  }
-
-  async #update(position) {
-    const loaded = await this.#loaded(position);
-    if (!loaded || !this.#item) return;
-    this.#item = loaded.item;
-    this.#points.update(loaded.item);
   }
 
   #showHead() {

@@ -1,0 +1,330 @@
+"""Have hard samples reviewed in the browser, and turn what the raters say into corrected labels.
+
+    python tools/review.py serve work_dirs/demo/distill/hard_samples.json --annotations data/fields/train.json \\
+        --rater anna ben --tiebreaker carl
+    python tools/review.py apply review.sqlite --annotations data/fields/train.json --out reviewed.json
+    python tools/review.py report review.sqlite --out report.json --markdown report.md
+    python tools/review.py export review.sqlite --annotations data/fields/train.json --csv now.csv --geojson DIR
+    python tools/review.py simulate review.sqlite --annotations data/fields/train.json --accuracy 0.9
+
+Decisions go into the database; the annotation file and the hard samples are never written to.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mitouts.errors import ReviewError
+from mitouts.exchange.coco import image_root, read_coco, write_json
+from mitouts.exchange.conversion import find_file
+from mitouts.exchange.geojson import write_geojson
+from mitouts.exchange.qupath import export_geojson, read_bounds
+from mitouts.functional.consensus import RULES
+from mitouts.functional.kappa import NUM_BOOTSTRAP
+from mitouts.review import report as reporting
+from mitouts.review.apply import UNDECIDED, apply_review, check_annotations, reviewed_document
+from mitouts.review.export import write_decisions, write_log
+from mitouts.review.labels import Role
+from mitouts.review.opening import open_or_create
+from mitouts.review.records import check_entry
+from mitouts.review.report_text import TITLE, print_report, report_markdown
+from mitouts.review.simulate import simulate
+from mitouts.review.store import ReviewStore
+from mitouts.utils.arguments import at_least, share
+from mitouts.utils.cli import run
+from mitouts.utils.conversion import check_out, write_folder
+
+DATABASE_NAME = 'review.sqlite'
+DEFAULT_RATER = 'rater'
+DEFAULT_HOST = '127.0.0.1'
+DEFAULT_PORT = 8760
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    args.command(args)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
+    _add_serve(commands)
+    _add_apply(commands)
+    _add_report(commands)
+    _add_export(commands)
+    _add_simulate(commands)
+    return parser.parse_args()
+
+
+def serve(args: argparse.Namespace) -> None:
+    """Open or make the database, and serve it."""
+    start, crop_source = _application()
+    raters = _raters(args.rater, args.tiebreaker)
+    database = args.db or args.hard_samples.parent / DATABASE_NAME
+    root = args.image_root or image_root(args.annotations, read_coco(args.annotations))
+    store = open_or_create(
+        database,
+        args.hard_samples,
+        args.annotations,
+        include='all' if args.all else None,
+        num_controls=args.controls,
+        seed=args.seed,
+    )
+    with store:
+        _check_tiebreaker(store, args.tiebreaker)
+        crops = crop_source(root, store.items)
+        print(f'{len(store.items)} items, {"open" if args.open else "blinded"}; decisions go to {database}', flush=True)
+        start(store, crops, raters, blinded=not args.open, host=args.host, port=args.port)
+
+
+def apply(args: argparse.Namespace) -> None:
+    """Write the corrected annotation file."""
+    with ReviewStore.open(args.database) as store:
+        root = None if args.image_root is None else str(args.image_root)
+        summary = apply_review(
+            store, args.annotations, args.out, rule=args.rule, undecided=args.undecided, data_root=root
+        )
+    print(', '.join(f'{key}: {value}' for key, value in summary.items()))
+    print(f'written to {args.out}')
+
+
+def report(args: argparse.Namespace) -> None:
+    """Print what the review has come to, and write it down."""
+    _check_report_files(args)
+    with ReviewStore.open(args.database) as store:
+        found = reporting.build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
+    print_report(found, Console(soft_wrap=True, highlight=False))
+    if args.out is not None:
+        write_json(args.out, found)
+        print(f'written to {args.out}')
+    if args.markdown is not None:
+        args.markdown.parent.mkdir(parents=True, exist_ok=True)
+        args.markdown.write_text(report_markdown(found), encoding='utf-8')
+        print(f'written to {args.markdown}')
+
+
+def export(args: argparse.Namespace) -> None:
+    """Write tables and GeoJSON."""
+    if args.csv is None and args.log_csv is None and args.geojson is None:
+        raise ReviewError('nothing to export: give --csv FILE, --log-csv FILE or --geojson DIR')
+    if args.geojson is not None and args.annotations is None:
+        raise ReviewError('--geojson needs --annotations, the annotation file that was reviewed')
+    with ReviewStore.open(args.database) as store:
+        if args.csv is not None:
+            print(f'{write_decisions(store, args.csv, rule=args.rule)} decisions written to {args.csv}')
+        if args.log_csv is not None:
+            print(f'{write_log(store, args.log_csv)} log entries written to {args.log_csv}')
+        if args.geojson is not None:
+            _export_geojson(store, args)
+
+
+def simulated(args: argparse.Namespace) -> None:
+    """Decide every item by a simulated rater."""
+    with ReviewStore.open(args.database) as store:
+        check_annotations(store, args.annotations)
+        document = read_coco(args.annotations)
+        summary = simulate(store, document, rater=args.rater, accuracy=args.accuracy, seed=args.seed)
+    print(', '.join(f'{key}: {value}' for key, value in summary.items()))
+
+
+def _add_serve(commands: Any) -> None:
+    parser = _command(commands, 'serve', serve, 'review hard samples in the browser')
+    parser.add_argument('hard_samples', type=Path, metavar='HARD_SAMPLES.json', help='what a distillation wrote')
+    parser.add_argument(
+        '--annotations', type=Path, required=True, metavar='ANN.json', help='the annotation file that was distilled'
+    )
+    parser.add_argument(
+        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: as ANN.json says)'
+    )
+    parser.add_argument(
+        '--db',
+        type=Path,
+        metavar='FILE',
+        help=f'database of the review, made where there is none (default: {DATABASE_NAME} beside HARD_SAMPLES.json)',
+    )
+    parser.add_argument(
+        '--rater',
+        nargs='+',
+        action='extend',
+        default=[],
+        metavar='NAME',
+        help=f'who reviews; an address is printed for each (default: {DEFAULT_RATER})',
+    )
+    parser.add_argument('--tiebreaker', metavar='NAME', help='who decides where the raters tie, and sees nothing else')
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        '--blinded', action='store_true', help='show neither label nor prediction, in random order (default)'
+    )
+    shown.add_argument('--open', action='store_true', help='show both, the largest disagreement first')
+    parser.add_argument(
+        '--port', type=at_least(0), default=DEFAULT_PORT, help=f'default: {DEFAULT_PORT}; 0: a free one'
+    )
+    parser.add_argument('--host', default=DEFAULT_HOST, help=f'address to listen at (default: {DEFAULT_HOST})')
+    parser.add_argument('--all', action='store_true', help='review every sample, not just those that were dropped')
+    parser.add_argument(
+        '--controls', type=at_least(0), metavar='N', help='mix in N samples that were not dropped (default: 0)'
+    )
+    parser.add_argument('--seed', type=at_least(0), help='of the order and the controls (default: 0)')
+
+
+def _add_apply(commands: Any) -> None:
+    parser = _command(commands, 'apply', apply, 'write the corrected annotation file')
+    _add_review(parser, required=True)
+    parser.add_argument('--out', type=Path, required=True, metavar='REVIEWED.json', help='annotation file to write')
+    parser.add_argument(
+        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: as ANN.json says)'
+    )
+    _add_rule(parser)
+    _add_undecided(parser)
+
+
+def _add_report(commands: Any) -> None:
+    parser = _command(commands, 'report', report, 'counts, old and new labels, kappas with intervals, cases')
+    _add_database(parser)
+    parser.add_argument('--out', type=Path, metavar='REPORT.json', help='write it as JSON')
+    parser.add_argument('--markdown', type=Path, metavar='REPORT.md', help='write it as Markdown')
+    parser.add_argument(
+        '--bootstrap',
+        type=at_least(0),
+        default=NUM_BOOTSTRAP,
+        metavar='N',
+        help=f'replicates of the intervals (default: {NUM_BOOTSTRAP})',
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the replicates (default: 0)')
+    _add_rule(parser)
+
+
+def _add_export(commands: Any) -> None:
+    parser = _command(commands, 'export', export, 'decisions as CSV, the corrected labels for QuPath')
+    _add_review(parser, required=False)
+    parser.add_argument('--csv', type=Path, metavar='FILE', help='what raters say now, a decision a row')
+    parser.add_argument('--log-csv', type=Path, metavar='FILE', help='the whole log, with what was taken back')
+    parser.add_argument('--geojson', type=Path, metavar='DIR', help='the corrected labels, a QuPath file an image')
+    parser.add_argument(
+        '--image-root', type=Path, metavar='DIR', help='folder of slides that QuPath crops: their offset is read there'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='with --geojson, replace existing files')
+    _add_rule(parser)
+    _add_undecided(parser)
+
+
+def _add_simulate(commands: Any) -> None:
+    parser = _command(commands, 'simulate', simulated, 'a rater who is right with a given probability')
+    _add_review(parser, required=True)
+    parser.add_argument('--accuracy', type=share, default=0.9, help='probability of a right answer (default: 0.9)')
+    parser.add_argument('--seed', type=at_least(0), default=0, help='of the errors (default: 0)')
+    parser.add_argument('--rater', default='simulated', metavar='NAME', help='who decides (default: simulated)')
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], None], what: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=f'{what[0].upper()}{what[1:]}.')
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_database(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('database', type=Path, metavar='REVIEW.sqlite', help='what serve has made')
+
+
+def _add_review(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    _add_database(parser)
+    parser.add_argument(
+        '--annotations',
+        type=Path,
+        required=required,
+        metavar='ANN.json',
+        help='the annotation file that was reviewed' + ('' if required else '; needed for --geojson'),
+    )
+
+
+def _add_rule(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--rule',
+        choices=RULES,
+        default='majority',
+        help='majority: the label of more than half of the votes, unsure being none; the tiebreaker counts where the '
+        'raters tie. unanimous: the label that all have given. last: that of the latest decision (default: majority)',
+    )
+
+
+def _add_undecided(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--undecided',
+        choices=UNDECIDED,
+        default='keep',
+        help='an image with an item that has no label: keep leaves that item as it was annotated, drop leaves out the '
+        'image. An item that nobody has decided on has none either, so drop leaves out what the distillation had '
+        'dropped and nobody has reviewed yet (default: keep)',
+    )
+
+
+def _application() -> tuple[Callable[..., None], Callable[..., Any]]:
+    """What serves, and what cuts crops; they need packages that the other commands do without."""
+    try:
+        from mitouts.review.crops import CropSource
+        from mitouts.review.serving import serve as start
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith('mitouts'):
+            raise
+        raise ReviewError(
+            f"serving needs {error.name}, which is not installed: pip install 'mitouts[review]'"
+        ) from error
+    return start, CropSource
+
+
+def _raters(names: list[str], tiebreaker: str | None) -> dict[str, Role]:
+    if not names and tiebreaker is None:
+        names = [DEFAULT_RATER]
+    raters: dict[str, Role] = dict.fromkeys(names, 'rater')
+    if len(raters) < len(names):
+        raise ReviewError(f'two raters have the same name: {", ".join(names)}; give each another')
+    if tiebreaker is not None:
+        if tiebreaker in raters:
+            raise ReviewError(f'{tiebreaker} is a rater; the tiebreaker must be somebody else')
+        raters[tiebreaker] = 'tiebreaker'
+    for name, role in raters.items():
+        check_entry('name', name, role, 'unsure', (), None)
+    return raters
+
+
+def _check_tiebreaker(store: ReviewStore, tiebreaker: str | None) -> None:
+    if tiebreaker is not None and any(each.role == 'rater' for each in store.states(tiebreaker).values()):
+        raise ReviewError(f'{tiebreaker} has decided as a rater in {store.path}; the tiebreaker must be somebody else')
+
+
+def _check_report_files(args: argparse.Namespace) -> None:
+    if args.out is not None:
+        check_out(args.out, reporting.TOOL)
+    if args.markdown is not None and args.markdown.exists():
+        with args.markdown.open('rb') as file:
+            if file.readline().rstrip() != TITLE.encode():
+                raise ReviewError(f'{args.markdown} is not a report of a review and is not touched; name another file')
+
+
+def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
+    check_annotations(store, args.annotations)
+    document = read_coco(args.annotations, keep_outside=True)
+    reviewed, _ = reviewed_document(document, store, rule=args.rule, undecided=args.undecided)
+    bounds = {}
+    if args.image_root is not None:
+        for image in reviewed['images']:
+            path = find_file(args.image_root, image['file_name'])
+            found = None if path is None else read_bounds(path)
+            if found is not None:
+                bounds[image['file_name']] = found
+    files = export_geojson(reviewed, bounds_xy_px=bounds)
+    write_folder(args.geojson, files, write_geojson, overwrite=args.overwrite)
+    print(f'{len(files)} files with {len(reviewed["annotations"])} figures written to {args.geojson}')
+
+
+if __name__ == '__main__':
+    run(main)
