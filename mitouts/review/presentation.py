@@ -100,6 +100,7 @@ class Presentation:
             'scanner': item.scanner,
             'mpp': self._crops.mpp(item),
             'field_px': field_px,
+            'image_px': _image_in_field(item, field_px),
             'state': state_of(decision),
             'decision': decision_of(decision),
         }
@@ -176,6 +177,13 @@ def _indexed(values: Sequence[str]) -> tuple[list[str], list[int]]:
 
 def _offset(item: Item, xy: Point) -> Point:
     return xy[0] - item.anchor_px[0], xy[1] - item.anchor_px[1]
+
+
+def _image_in_field(item: Item, field_px: int) -> list[float]:
+    """Left, top, right and bottom edge of what the crop shows of the image, from the anchor; the rest of it is grey."""
+    (x, y), half = item.anchor_px, field_px / 2
+    right, bottom = item.width_px - 0.5 - x, item.height_px - 0.5 - y
+    return [max(-half, -0.5 - x), max(-half, -0.5 - y), min(half, right), min(half, bottom)]
 
 
 def _score(item: Item) -> float | None:

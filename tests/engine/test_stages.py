@@ -112,7 +112,10 @@ def test_overrides_of_all_stages_keep_their_order_among_the_others() -> None:
         (dict(kind='train', config='tiny.py'), 'needs a name'),
         (dict(name='a', kind='teach', config='tiny.py'), "kind='teach'"),
         (dict(name='a', kind='distill', config='tiny.py'), 'model_from must name an earlier training stage'),
-        (dict(name='a', kind='train', config='tiny.py', data_from='b'), 'data_from must name an earlier distill or review'),
+        (
+            dict(name='a', kind='train', config='tiny.py', data_from='b'),
+            'data_from must name an earlier distill or review',
+        ),
         (dict(name='a', kind='train', config='tiny.py', colour='red'), 'unknown keys colour'),
         (dict(name='a', kind='train', config='none.py'), 'does not exist'),
         (dict(name='a', kind='distill', config='tiny.py', split='test'), "split must be train or val, found 'test'"),

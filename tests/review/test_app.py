@@ -72,6 +72,8 @@ def test_an_item_is_told_without_its_place_in_the_image(anna):
         'scanner': 'S360',
         'mpp': 1.0,
         'field_px': 97,
+        # The image begins 27 px left of the anchor and 20 above it, each half a pixel further at the pixel's edge.
+        'image_px': [-27.5, -20.5, 48.5, 48.5],
         'state': 'mitotic',
         'decision': {'label': 'mitotic', 'moved_px': [1.5, -2], 'added_px': [[3, 4], [-5, 0.25]]},
     }

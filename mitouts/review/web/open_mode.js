@@ -64,6 +64,6 @@ function square([x, y], half) {
 
 function circle([cx, cy], r, score) {
   const rings = ['halo', 'line'].map((name) => svg('circle', { class: `mark-${name} predicted`, cx, cy, r }));
-  const text = svg('text', { class: 'mark-text', x: cx, y: cy + r + 14, text: score.toFixed(2) });
-  return [...rings, text];
+  if (score === null) return rings;
+  return [...rings, svg('text', { class: 'mark-text', x: cx, y: cy + r + 14, text: score.toFixed(2) })];
 }

@@ -96,8 +96,9 @@ export class PointEditor extends EventTarget {
   }
 
   #place(offset) {
-    const half = this.#item.field_px / 2;
-    const point = rounded(offset.map((value) => clamp(value, -half, half)));
+    // On the grey around the image there is nothing to mark.
+    const [left, top, right, bottom] = this.#item.image_px;
+    const point = rounded([clamp(offset[0], left, right), clamp(offset[1], top, bottom)]);
     const { moved, added } = this.draft;
     this.#crosshair = point;
     if (this.mode === 'move') this.#keep({ moved: point, added });

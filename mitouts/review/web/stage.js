@@ -4,7 +4,7 @@ import { byId, element, svg } from './dom.js';
 import { View, clamp, scaleBar, zoomsOf } from './geometry.js';
 
 const CLICK_PX = 6;
-const MARK_PX = 14;
+const MARK_SHARE = 0.06;
 const CLOSEST = 0.5;
 const WHEEL = 0.0015;
 
@@ -129,9 +129,10 @@ export class Stage {
   #marks() {
     const end = this.#view.stagePx;
     const [x, y] = this.#view.toStage([0, 0]);
+    const length = MARK_SHARE * end;
     const lines = [];
-    if (x > 0 && x < end) lines.push([x, 0, x, MARK_PX], [x, end - MARK_PX, x, end]);
-    if (y > 0 && y < end) lines.push([0, y, MARK_PX, y], [end - MARK_PX, y, end, y]);
+    if (x > 0 && x < end) lines.push([x, 0, x, length], [x, end - length, x, end]);
+    if (y > 0 && y < end) lines.push([0, y, length, y], [end - length, y, end, y]);
     return lines.flatMap(([x1, y1, x2, y2]) => ['halo', 'line'].map((name) => svg('line', { class: `mark-${name}`, x1, y1, x2, y2 })));
   }
 
