@@ -1,4 +1,4 @@
-# Teacher, distillation, a simulated rater (right nine times in ten) who reviews what was dropped, and a Student on each.
+# A simulated rater, right nine times in ten, reviews what the distillation dropped; a Student on each.
 strong, weak = '../wss/lite0_max_strong_phantom.py', '../wss/lite0_max_weak_phantom.py'
 
 stages = [
