@@ -160,7 +160,7 @@ def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial:
     columns = (Column('Review'), Column('Runs', 'number'), *(Column(name, 'mean_sd') for name in shown))
     notes = [
         'Training images, mean ± sd over runs. Noise corrected: share of the mislabelled images that have the right '
-        'label afterwards. Clean lost: share of the rightly labelled positive images that have a wrong label afterwards.',
+        'label afterwards. Clean lost: share of the other positive images that have a wrong one.',
         *_runs_notes([each.runs for each in scores]),
         _environments([each.runs for each in scores]),
     ]
