@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from mitouts.review.labels import Role
 from mitouts.review.security import Sessions, cookie_name
 from mitouts.review.store import ReviewStore
 
+Returned = TypeVar('Returned')
 PORT = 8760
 HOST = f'127.0.0.1:{PORT}'
 SIZE_PX = (120, 100)
@@ -100,9 +102,12 @@ class Client:
     def __init__(self, app: ASGIApp, token: str | None = None) -> None:
         self.app = app
         self.token = token
+        # A loop in a thread of its own: where a browser is driven from this one, another loop is running in it.
         self._loop = asyncio.new_event_loop()
+        self._thread = ThreadPoolExecutor(1)
 
     def close(self) -> None:
+        self._thread.shutdown()
         self._loop.close()
 
     def headers(self, **replaced: str | None) -> dict[str, str]:
@@ -162,7 +167,11 @@ class Client:
             'client': ('127.0.0.1', 50000),
             'server': ('127.0.0.1', PORT),
         }
-        return self._loop.run_until_complete(_call(self.app, scope, parts))
+        return self.run(_call(self.app, scope, parts))
+
+    def run(self, work: Coroutine[Any, Any, Returned]) -> Returned:
+        """Wait for what is to be done."""
+        return self._thread.submit(self._loop.run_until_complete, work).result()
 
 
 async def _call(app: ASGIApp, scope: dict[str, Any], parts: list[bytes]) -> Answer:

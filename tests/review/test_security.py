@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 from review_requests import HOST, PORT, Client, Review, make_items
 
@@ -194,12 +192,12 @@ def test_a_request_that_breaks_off_decides_nothing(review, anna):
         scope = {'type': 'http', 'method': 'POST', 'path': '/api/decisions', 'query_string': b'', 'headers': headers}
         await review.app(scope, receive, send)
 
-    asyncio.run(broken_off())
+    anna.run(broken_off())
     assert sent == []
     assert list(review.store.log()) == []
 
 
-def test_web_sockets_are_closed():
+def test_web_sockets_are_closed(anna):
     async def never(scope, receive, send):
         raise AssertionError('nothing gets here')
 
@@ -209,7 +207,7 @@ def test_web_sockets_are_closed():
         sent.append(message)
 
     gate = Gate(never, Sessions({'anna': 'rater'}), hosts=[HOST], port=PORT)
-    asyncio.run(gate({'type': 'websocket', 'path': '/', 'headers': []}, None, send))
+    anna.run(gate({'type': 'websocket', 'path': '/', 'headers': []}, None, send))
     assert [message['type'] for message in sent] == ['websocket.close']
 
 

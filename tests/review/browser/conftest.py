@@ -270,6 +270,8 @@ class Rater:
         if not self.page.is_closed():
             self.page.unroute_all(behavior='ignoreErrors')
             self.page.evaluate('localStorage.clear()')
+            # Else what it still asks for, now without a cookie, is complained about to whoever comes next.
+            self.page.goto('about:blank')
         self.context.clear_cookies()
 
     def _complain(self, kind: str, text: str) -> None:
