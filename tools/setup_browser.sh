@@ -24,8 +24,9 @@ install_browser() {
   fi
   command -v apt-get >/dev/null || return 1
   echo 'installing chromium for the tests of the review application ...'
-  "${as_root[@]}" apt-get update -qq >/dev/null 2>&1
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
+  # Without a network apt tries for long.
+  "${as_root[@]}" timeout 120 apt-get update -qq >/dev/null 2>&1
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
 }
 
 if browser=$(find_browser); then
