@@ -110,7 +110,7 @@ def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensu
         judges[item.item_id] = [decision.rater for decision in counted]
         for decision in counted:
             for x, y in _marked(item, decision):
-                if is_inside(item, x, y):
+                if item.holds((x, y)):
                     marks[item.image_id].append(Mark(x, y, decision.rater, item.item_id))
                 else:
                     outside += 1
@@ -120,11 +120,6 @@ def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensu
         for image_id, found in marks.items()
     }
     return ReviewConsensus(items, added, outside)
-
-
-def is_inside(item: Item, x_px: float, y_px: float) -> bool:
-    """Whether a point lies in the item's image, its outer edges included."""
-    return -0.5 <= x_px <= item.width_px - 0.5 and -0.5 <= y_px <= item.height_px - 0.5
 
 
 def _judge(item: Item, decisions: Sequence[Decision], rule: Rule) -> ItemConsensus:
@@ -154,7 +149,7 @@ def _place(item: Item, decision: Decision) -> Point:
     """Where a rater sees the item; a place outside the image is brought back to its border."""
     if decision.moved_px is None or item.kind == 'image':
         return item.x_px, item.y_px
-    x, y = _from_anchor(item, decision.moved_px)
+    x, y = item.at(decision.moved_px)
     return min(max(x, 0.0), item.width_px - 1.0), min(max(y, 0.0), item.height_px - 1.0)
 
 
@@ -163,8 +158,4 @@ def _marked(item: Item, decision: Decision) -> list[Point]:
     offsets = list(decision.added_px)
     if item.kind == 'image' and decision.label == 'mitotic' and decision.moved_px is not None:
         offsets.append(decision.moved_px)
-    return [_from_anchor(item, offset) for offset in offsets]
-
-
-def _from_anchor(item: Item, offset_px: Point) -> Point:
-    return item.anchor_px[0] + offset_px[0], item.anchor_px[1] + offset_px[1]
+    return [item.at(offset) for offset in offsets]

@@ -10,7 +10,7 @@ from typing import Any
 from mitouts.errors import ReviewError
 from mitouts.exchange.slide_csv import write_table
 from mitouts.review.consensus import find_consensus
-from mitouts.review.items import Item, Point
+from mitouts.review.items import Item
 from mitouts.review.records import Decision, LogEntry
 from mitouts.review.store import ReviewStore
 
@@ -81,15 +81,11 @@ def _item_cells(item: Item) -> list[Any]:
 
 
 def _decision_cells(item: Item, said: Decision | LogEntry, number: int) -> list[Any]:
-    moved = ('', '') if said.moved_px is None else tuple(map(_number, _in_image(item, said.moved_px)))
-    added = '; '.join(' '.join(map(_number, _in_image(item, offset))) for offset in said.added_px)
+    moved = ('', '') if said.moved_px is None else tuple(map(_number, item.at(said.moved_px)))
+    added = '; '.join(' '.join(map(_number, item.at(offset))) for offset in said.added_px)
     seconds = None if said.seconds is None else _number(said.seconds)
     who = [number, said.at, said.rater, said.role, said.label, said.old_label]
     return [*who, *moved, added, seconds, int(said.blinded), said.version, said.teacher_sha256]
-
-
-def _in_image(item: Item, offset_px: Point) -> Point:
-    return item.anchor_px[0] + offset_px[0], item.anchor_px[1] + offset_px[1]
 
 
 def _number(value: float) -> str:

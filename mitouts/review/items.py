@@ -82,6 +82,14 @@ class Item:
         """The pixel that crops are centred on and that offsets count from; halves are rounded up."""
         return math.floor(self.x_px + 0.5), math.floor(self.y_px + 0.5)
 
+    def at(self, offset_px: Point) -> Point:
+        """The point of the image that lies at an offset from the anchor."""
+        return self.anchor_px[0] + offset_px[0], self.anchor_px[1] + offset_px[1]
+
+    def holds(self, xy_px: Point) -> bool:
+        """Whether a point lies in the image, its outer edges included."""
+        return -0.5 <= xy_px[0] <= self.width_px - 0.5 and -0.5 <= xy_px[1] <= self.height_px - 0.5
+
 
 def radius_px(hard_samples: Mapping[str, Any]) -> float:
     """The radius within which two points are one figure, as the distillation had it."""

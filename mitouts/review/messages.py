@@ -85,13 +85,11 @@ def check_inside(item: Item, offsets: list[Offset], field_px: int) -> None:
     Raises:
         MalformedError: A point lies outside the crop or the image.
     """
-    anchor_x, anchor_y = item.anchor_px
     for dx, dy in offsets:
         if max(abs(dx), abs(dy)) > field_px / 2:
             raise MalformedError(
                 f'a point lies {max(abs(dx), abs(dy)):g} px from the centre: expected at most {field_px / 2:g}, which '
                 'is where the crop ends'
             )
-        x, y = anchor_x + dx, anchor_y + dy
-        if not (-0.5 <= x <= item.width_px - 0.5 and -0.5 <= y <= item.height_px - 0.5):
+        if not item.holds(item.at((dx, dy))):
             raise MalformedError('a point lies outside the image, where the crop is grey: put it onto the tissue')
