@@ -101,7 +101,10 @@ def test_every_text_has_contrast(opened, visit, scheme):
 def test_the_switch_overrides_the_scheme_and_is_kept(opened, visit):
     rater = visit(opened, color_scheme='light').open()
     page = rater.page
-    darkness = lambda: luminance(channels(page.evaluate('getComputedStyle(document.body).backgroundColor'))[0])  # noqa: E731
+
+    def darkness():
+        return luminance(channels(page.evaluate('getComputedStyle(document.body).backgroundColor'))[0])
+
     light = darkness()
     page.locator('#theme').click()
     assert darkness() == light

@@ -219,7 +219,10 @@ def test_tab_leaves_the_page_again(rater):
 
 
 def test_the_arrows_walk_the_gallery(rater):
-    active = lambda: int(re.match(r'Sample (\d+),', rater.page.locator('.tile:focus').get_attribute('aria-label'))[1])  # noqa: E731
+
+    def active():
+        return int(re.match(r'Sample (\d+),', rater.page.locator('.tile:focus').get_attribute('aria-label'))[1])
+
     columns = int(rater.page.locator('#grid').get_attribute('aria-colcount'))
     assert active() == 1
     rater.press('ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowLeft')
