@@ -36,6 +36,7 @@ class PointDataset(SeededDataset):
         split: Keep only the images with this ``images[].split``, for a file that holds several.
         max_points: Leave out images with more annotated points than this (the authors' public code trains on patches
             with at most one figure); None keeps all.
+        need_points: Refuse positive images without an annotated point, which only image-level training can use.
 
     A sample's weight in the loss is ``images[].weight`` where present, otherwise 1; while a training runs it may be
     changed by :meth:`set_weights`.
@@ -55,11 +56,13 @@ class PointDataset(SeededDataset):
         case_subset: Sequence[str] | None = None,
         split: str | None = None,
         max_points: int | None = None,
+        need_points: bool = False,
         **kwargs: Any,
     ) -> None:
         if max_points is not None and max_points < 0:
             raise ConfigError(f'dataset.max_points must be at least 0, or None, found {max_points}')
         self.max_points = max_points
+        self.need_points = need_points
         self.positive_categories = tuple(positive_categories)
         self.image_root = data_root
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
@@ -159,6 +162,13 @@ class PointDataset(SeededDataset):
             raise AnnotationError(
                 f'{self.ann_file}: {len(missing)} of {len(entries)} images do not exist, the first is {missing[0]}. '
                 'Set data_root to the folder that file_name is relative to, or make the data set again'
+            )
+        unplaced = [entry['img_path'] for entry in entries if entry['gt_label'] == 1 and not len(entry['gt_points'])]
+        if self.need_points and unplaced:
+            raise AnnotationError(
+                f'{self.ann_file}: {len(unplaced)} of {len(entries)} images are labelled positive without an annotated '
+                f'point, the first is {unplaced[0]}. This model learns from points: annotate them, or train one that '
+                'learns from image labels (configs/wss)'
             )
 
     def labels(self) -> np.ndarray:

@@ -23,13 +23,14 @@ LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitiv
 
 @dataclass(frozen=True)
 class RawPrediction:
-    """What is gathered of one image: the map stays at network resolution."""
+    """What is gathered of one image: the map at network resolution, or the points of a model without one."""
 
     image_id: int
     case_id: str
     label: int
     score: float
-    score_map: NDArray[np.float32]
+    score_map: NDArray[np.float32] | None
+    points: NDArray[np.float64] | None
     truth: NDArray[np.float64]
     counted: NDArray[np.bool_]
     cut: NDArray[np.float64]
@@ -46,7 +47,8 @@ class RawPrediction:
             case_id=sample.case_id,
             label=sample.gt_label,
             score=float(sample.pred_score),
-            score_map=sample.pred_map.numpy(),
+            score_map=sample.pred_map.numpy() if 'pred_map' in sample else None,
+            points=sample.pred_points.numpy().astype(np.float64) if 'pred_points' in sample else None,
             truth=sample.gt_points.numpy().astype(np.float64),
             counted=sample.gt_counted.numpy(),
             cut=sample.gt_cut.numpy().astype(np.float64),
@@ -58,14 +60,18 @@ class RawPrediction:
 
 @EVALUATOR.register_module()
 class LocalizationEvaluator:
-    """Evaluator of score maps.
+    """Evaluator of localizers, whether they score a map or find points.
+
+    Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score. The
+    arguments on how a map is read do not concern them.
 
     Args:
         metrics: Configs of metrics, each called with all :class:`ImageRecord` and both thresholds.
         thresholds: ``select`` chooses them on the images at hand (validation); ``checkpoint`` takes those that the
             model was calibrated with (test).
         image_threshold: Config of the selector on image scores against image labels.
-        map_threshold: Config of the selector on each image's map maximum against image labels; default the same as
+        map_threshold: Config of the selector on each image's map maximum (without a map, the highest score of a point)
+            against image labels; default the same as
             ``image_threshold``.
         min_score: Weakest peak that is kept among the points.
         min_area_px: Components with fewer pixels are left out.
@@ -174,13 +180,15 @@ class LocalizationEvaluator:
             ) from error
 
     def _map_max(self, prediction: RawPrediction) -> float:
+        if prediction.score_map is None:
+            return float(_points(prediction)[:, 2].max(initial=0.0))
         assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
         return map_maximum(prediction.score_map, prediction.height, prediction.width, self.geometry)
 
     def _drift(self, records: list[ImageRecord], image_threshold: float, map_threshold: float) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
             return tuple(self.calibration.get('drift_px', (0.0, 0.0)))
-        if self.measure_drift is None or not self.correct_drift:
+        if self.measure_drift is None or not self.correct_drift or self.geometry is None:
             return 0.0, 0.0
         found = [
             record
@@ -192,17 +200,6 @@ class LocalizationEvaluator:
         return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
 
     def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
-        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
-        points = map_to_points(
-            prediction.score_map,
-            prediction.height,
-            prediction.width,
-            self.geometry,
-            map_threshold=map_threshold,
-            min_score=self.min_score,
-            min_area_px=self.min_area_px,
-            centroid=self.centroid,
-        )
         return ImageRecord(
             image_id=prediction.image_id,
             case_id=prediction.case_id,
@@ -212,11 +209,32 @@ class LocalizationEvaluator:
             truth=prediction.truth,
             counted=prediction.counted,
             cut=prediction.cut,
-            points=points,
+            points=self._read(prediction, map_threshold),
             width=prediction.width,
             height=prediction.height,
             mpp=prediction.mpp,
         )
+
+    def _read(self, prediction: RawPrediction, map_threshold: float) -> NDArray[np.float64]:
+        if prediction.score_map is None:
+            points = _points(prediction)
+            return points[points[:, 2] > self.min_score]
+        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
+        return map_to_points(
+            prediction.score_map,
+            prediction.height,
+            prediction.width,
+            self.geometry,
+            map_threshold=map_threshold,
+            min_score=self.min_score,
+            min_area_px=self.min_area_px,
+            centroid=self.centroid,
+        )
+
+
+def _points(prediction: RawPrediction) -> NDArray[np.float64]:
+    assert prediction.points is not None, 'a model predicts pred_map or pred_points'
+    return prediction.points
 
 
 def need_finite_scores(raw: Sequence[RawPrediction]) -> None:

@@ -20,7 +20,9 @@ class PointSample(BaseDataElement):
         gt_cut: Tensor ``(K, 2)``, float32, where the image's border cuts a figure whose centre is outside. Not moved by
             augmentation.
         pred_score: Image-level probability.
-        pred_map: Tensor ``(h, w)``, float32, probabilities at network resolution.
+        pred_map: Tensor ``(h, w)``, float32, probabilities at network resolution; of models that score a map.
+        pred_points: Tensor ``(P, 3)``, float32, ``(x, y, score)`` in pixels of the input, descending by score; of models
+            that find points without a map (detectors, a cascade).
     """
 
     gt_label: int
@@ -30,3 +32,4 @@ class PointSample(BaseDataElement):
     gt_cut: Tensor
     pred_score: float
     pred_map: Tensor
+    pred_points: Tensor

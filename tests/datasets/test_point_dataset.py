@@ -332,3 +332,14 @@ def test_images_with_many_figures_can_be_left_out(write_dataset: DatasetWriter) 
         PointDataset(str(path), max_points=-1)
     with pytest.raises(AnnotationError, match=r'no image is left after .* max_points=0'):
         PointDataset(str(path), max_points=0, case_subset=['case_3'])
+
+
+def test_positive_images_without_points_are_refused_where_points_are_needed(write_dataset: DatasetWriter) -> None:
+    path = str(write_dataset([{'points': [(9, 9)]}, {'label': 1}, {}, {'label': 0, 'points': [(9, 9)]}]))
+    assert len(PointDataset(path)) == 4
+    with pytest.raises(
+        AnnotationError, match='1 of 4 images are labelled positive without an annotated point.*train_2'
+    ):
+        PointDataset(path, need_points=True)
+    whole = str(write_dataset([{'points': [(9, 9)]}, {}], name='whole'))
+    assert len(PointDataset(whole, need_points=True)) == 2

@@ -43,7 +43,7 @@ class CalibrationHook(Hook):
         model.calibration = {
             **runner.val_evaluator.calibration,
             'mpp': spacings.pop() if len(spacings) == 1 else None,
-            'geometry': model.geometry.to_dict(),
+            'geometry': None if model.geometry is None else model.geometry.to_dict(),
             'classes': list(meta.get('classes', ())),
             'stain_reference': meta.get('stain_reference'),
             'version': mitouts.__version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.models.backbones.resnet import freeze, load_backbone_weights
+from mitouts.models.backbones.resnet import check_out_strides, freeze, load_backbone_weights
 from mitouts.registry import MODELS
 
 STRIDES = (4, 8, 16, 32)
@@ -34,13 +35,21 @@ class EfficientNetLite(BaseModule):
             ends where the stride doubles).
         drop_path_rate: Stochastic depth at the last block of the full network; lower before it, linearly.
         bn_momentum: Momentum of the batch-norm statistics.
+        out_strides: Strides of the feature maps to give, ascending, for decoders and pyramids; each is that of the
+            last block before the next step. None gives the last map alone.
         frozen_dtype: ``'float32'``, or ``'bfloat16'`` to run the frozen stages at half the memory traffic, in training
             and prediction alike (but not in the maps of slides, which go layer by layer in float32); CPUs without
             bfloat16 instructions are slower that way.
 
+    Attributes:
+        out_channels: Channels of the last map.
+        geometry: Where the cells of the last map lie.
+        level_channels: With ``out_strides``, the channels of each map.
+        level_geometries: With ``out_strides``, where the cells of each map lie.
+
     Raises:
-        ConfigError: A variant or stride that does not exist, weights that the package does not have, or an unknown
-            ``frozen_dtype``.
+        ConfigError: A variant or stride that does not exist, weights that the package does not have, an unknown
+            ``frozen_dtype``, or ``out_strides`` that the network does not have.
     """
 
     def __init__(
@@ -53,6 +62,7 @@ class EfficientNetLite(BaseModule):
         drop_path_rate: float = 0.0,
         bn_momentum: float = 0.1,
         frozen_dtype: str = 'float32',
+        out_strides: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         if frozen_dtype not in FROZEN_DTYPES:
@@ -97,6 +107,10 @@ class EfficientNetLite(BaseModule):
         self.frozen_stages = frozen_stages
         self.out_channels: int = kept[-1]._project_conv.out_channels
         self.geometry = self._geometry()
+        self._last_blocks = self._blocks_of(out_strides)
+        levels = [-1] if self._last_blocks is None else self._last_blocks
+        self.level_channels = tuple(kept[index]._project_conv.out_channels for index in levels)
+        self.level_geometries = tuple(self.sections()[1:][index][1] for index in levels)
         self._freeze()
 
     def init_weights(self) -> None:
@@ -111,22 +125,36 @@ class EfficientNetLite(BaseModule):
         else:
             load_backbone_weights(self, self.weights)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``."""
-        if self.frozen_stages < 0 or self.frozen_dtype == 'float32':
-            return self._blocks_from(0, self._stem(x))
-        frozen = sum(stage <= self.frozen_stages for stage in self._stage_of_block)
-        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16):
-            features = self._blocks_from(0, self._stem(x), frozen)
-        return self._blocks_from(frozen, features.to(x.dtype))
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; with ``out_strides`` a tuple, the finest first."""
+        levels: list[Tensor] = []
+        frozen = 0
+        if self.frozen_stages >= 0 and self.frozen_dtype != 'float32':
+            frozen = sum(stage <= self.frozen_stages for stage in self._stage_of_block)
+            with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16):
+                features = self._blocks_from(0, self._stem(x), levels, frozen)
+            features, levels = features.to(x.dtype), [level.to(x.dtype) for level in levels]
+        else:
+            features = self._stem(x)
+        features = self._blocks_from(frozen, features, levels)
+        return features if self._last_blocks is None else tuple(levels)
 
     def _stem(self, x: Tensor) -> Tensor:
         return self._activation(self._bn0(self._conv_stem(x)))
 
-    def _blocks_from(self, first: int, x: Tensor, end: int | None = None) -> Tensor:
+    def _blocks_from(self, first: int, x: Tensor, levels: list[Tensor], end: int | None = None) -> Tensor:
         for index, block in enumerate(self._blocks[first:end], first):
             x = block(x, drop_connect_rate=self.drop_path_rate * index / self._num_blocks_full)
+            if self._last_blocks is not None and index in self._last_blocks:
+                levels.append(x)
         return x
+
+    def _blocks_of(self, out_strides: Sequence[int] | None) -> list[int] | None:
+        """Index of the last block of each stride."""
+        if out_strides is None:
+            return None
+        last = {2**stage: index for index, stage in enumerate(self._stage_of_block)}
+        return [last[stride] for stride in check_out_strides(out_strides, last)]
 
     def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
         """The network as modules that follow one another, each with the geometry after it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -33,14 +34,28 @@ class ResNet(mmcv_resnet.ResNet):
         num_stages: Residual stages that are kept, 1 to 4; the stride is ``2 ** (num_stages + 1)``.
         weights: ``'imagenet'`` (fetched by URL), a checkpoint file, or None (random).
         frozen_stages: Leading stages that are not trained; -1 trains everything, 0 freezes the stem.
+        out_strides: Strides of the feature maps to give, ascending, out of 4, 8, 16 and 32, for decoders and pyramids;
+            None gives the last map alone.
+
+    Attributes:
+        out_channels: Channels of the last map.
+        geometry: Where the cells of the last map lie.
+        level_channels: With ``out_strides``, the channels of each map.
+        level_geometries: With ``out_strides``, where the cells of each map lie.
 
     Raises:
-        ConfigError: A depth or a number of stages that does not exist, or more frozen stages than there are.
+        ConfigError: A depth or a number of stages that does not exist, more frozen stages than there are, or
+            ``out_strides`` that the network does not have.
         CheckpointError: The weights cannot be had, or fit no layer.
     """
 
     def __init__(
-        self, depth: int = 18, num_stages: int = 3, weights: str | None = None, frozen_stages: int = -1
+        self,
+        depth: int = 18,
+        num_stages: int = 3,
+        weights: str | None = None,
+        frozen_stages: int = -1,
+        out_strides: Sequence[int] | None = None,
     ) -> None:
         if depth not in IMAGENET_URLS:
             raise ConfigError(f'backbone.depth must be one of {sorted(IMAGENET_URLS)}, found {depth}')
@@ -48,19 +63,28 @@ class ResNet(mmcv_resnet.ResNet):
             raise ConfigError(f'backbone.num_stages must be 1 to 4, found {num_stages}')
         if frozen_stages > num_stages:
             raise ConfigError(f'backbone.frozen_stages={frozen_stages} is more than num_stages={num_stages}')
+        stage_of = {2 ** (stage + 2): stage for stage in range(num_stages)}
+        out_indices: tuple[int, ...] = (num_stages - 1,)
+        if out_strides is not None:
+            out_indices = tuple(stage_of[stride] for stride in check_out_strides(out_strides, stage_of))
         super().__init__(
             depth,
             num_stages=num_stages,
             strides=(1, 2, 2, 2)[:num_stages],
             dilations=(1, 1, 1, 1)[:num_stages],
-            out_indices=(num_stages - 1,),
+            out_indices=out_indices,
             frozen_stages=frozen_stages,
             bn_eval=False,
         )
         self.depth = depth
         self.weights = weights
         self.out_channels: int = self.feat_dim
-        self.geometry = self.sections()[-1][1]
+        stages = self.sections()[1:]
+        self.geometry = stages[-1][1]
+        self._is_pyramid = out_strides is not None
+        width_of_first = self.feat_dim // 2 ** (num_stages - 1)
+        self.level_channels = tuple(width_of_first * 2**index for index in out_indices)
+        self.level_geometries = tuple(stages[index][1] for index in out_indices)
         # The parent freezes when training begins, which is after a distributed wrapper has counted the parameters.
         self.train()
 
@@ -86,8 +110,24 @@ class ResNet(mmcv_resnet.ResNet):
         super().train(mode)
         return self
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x)
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; with ``out_strides`` a tuple, the finest first."""
+        found = super().forward(x)
+        return (found,) if self._is_pyramid and isinstance(found, Tensor) else found
+
+
+def check_out_strides(out_strides: Sequence[int], known: Iterable[int]) -> list[int]:
+    """The strides of a pyramid's levels.
+
+    Raises:
+        ConfigError: Not ascending, none at all, or a stride that the backbone does not have.
+    """
+    strides = list(out_strides)
+    if not strides or strides != sorted(set(strides)) or not set(strides) <= set(known):
+        raise ConfigError(
+            f'backbone.out_strides must be ascending and out of {", ".join(map(str, sorted(known)))}, found {strides}'
+        )
+    return strides
 
 
 def load_backbone_weights(backbone: nn.Module, source: str) -> None:

@@ -1,0 +1,7 @@
+"""Box detectors of mmdetection, trained and read as localizers."""
+
+from mitouts.models.detectors.detector_localizer import DetectorLocalizer
+from mitouts.models.detectors.mask_training import MaskTrainedRoIHead
+from mitouts.models.detectors.pseudo_masks import DiscMasks, ScoreMapMasks
+
+__all__ = ['DetectorLocalizer', 'DiscMasks', 'MaskTrainedRoIHead', 'ScoreMapMasks']

@@ -1,0 +1,201 @@
+"""A box detector of mmdetection that is trained on points and predicts points."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.model import BaseModel
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mitouts.errors import ConfigError
+from mitouts.functional.suppression import suppress_by_distance
+from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.structures import PointSample
+
+BOX_PX = 50.0
+SUPPRESSION_PX = 25.0
+SIZE_DIVISOR = 32
+
+
+@MODELS.register_module()
+class DetectorLocalizer(BaseModel):
+    """Any detector of mmdetection on the package's data, under its metric.
+
+    For training every annotated point becomes a box around it, whole even where it reaches over the image's border, so
+    that its centre stays the point. For prediction the boxes' centres become points, of which those within
+    ``suppression_px`` of a stronger one are left out. Images are padded at their right and lower side to a multiple of
+    32 px, so that any pyramid takes them.
+
+    Args:
+        detector: Config of the detector, with ``_scope_='mmdet'`` and one class; its ``data_preprocessor`` is not used.
+        box_px: Side of the boxes; 50 px at 0.25 um/px as in the annotation files.
+        suppression_px: Radius of the suppression by distance.
+        masks: Config of what makes pseudo-masks of points, for detectors that learn masks.
+        data_preprocessor: Config.
+
+    Attributes:
+        calibration: What a count needs beside the weights; see :class:`~mitouts.models.localizer.WSSLocalizer`.
+        geometry: None: there is no score map.
+
+    Raises:
+        ConfigError: mmdetection or its compiled operations are missing, or the detector cannot be built.
+    """
+
+    geometry = None
+
+    def __init__(
+        self,
+        detector: dict[str, Any],
+        box_px: float = BOX_PX,
+        suppression_px: float = SUPPRESSION_PX,
+        masks: dict[str, Any] | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        need_detection()
+        super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='PointDataPreprocessor')))
+        if box_px <= 0 or suppression_px < 0:
+            raise ConfigError(
+                f'model.box_px must be positive and model.suppression_px at least 0, found {box_px} and {suppression_px}'
+            )
+        # mmdetection writes into the dicts that it builds from, and this one is saved in the checkpoint.
+        self.detector: Any = MODELS.build(ConfigDict(copy.deepcopy(dict(detector))))
+        self.box_px = box_px
+        self.suppression_px = suppression_px
+        self.make_masks = None if masks is None else TASK_UTILS.build(masks)
+        if self.data_preprocessor.memory_format == torch.channels_last:
+            self.to(memory_format=torch.channels_last)
+        self.calibration: dict[str, Any] = {}
+
+    def init_weights(self) -> None:
+        with _without_parameter_log(self.detector):
+            self.detector.init_weights()
+
+    def forward(
+        self, inputs: Tensor, data_samples: list[PointSample] | None = None, mode: str = 'tensor'
+    ) -> dict[str, Any] | list[PointSample] | Any:
+        """Run the network.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``, normalized.
+            data_samples: One sample an image.
+            mode: ``loss`` gives a dict of losses, ``predict`` the samples with ``pred_score`` and ``pred_points``,
+                ``tensor`` the detector's raw output.
+
+        Raises:
+            ConfigError: A sample has a weight, which detectors cannot take.
+        """
+        if mode not in ('loss', 'predict', 'tensor'):
+            raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', found {mode!r}")
+        padded = _pad(inputs)
+        if mode == 'tensor':
+            return self.detector(padded, _empty_samples(inputs, padded), mode='tensor')
+        assert data_samples is not None, f'mode {mode!r} needs data_samples'
+        if mode == 'loss':
+            return self.detector.loss(padded, self._training_samples(inputs, padded, data_samples))
+        found = self.detector.predict(padded, _empty_samples(inputs, padded), rescale=False)
+        for sample, detected in zip(data_samples, found):
+            points = self._points(detected.pred_instances, inputs.shape[-2], inputs.shape[-1])
+            sample.pred_points = points
+            sample.pred_score = float(points[0, 2]) if len(points) else 0.0
+        return data_samples
+
+    def _training_samples(self, inputs: Tensor, padded: Tensor, samples: Sequence[PointSample]) -> list[Any]:
+        weights = [float(getattr(sample, 'gt_weight', 1.0)) for sample in samples]
+        if any(weight != 1 for weight in weights):
+            raise ConfigError(
+                'a detector takes no sample weights, and the training set has some: train it on an annotation file '
+                'without images[].weight'
+            )
+        targets = _empty_samples(inputs, padded)
+        masks = None if self.make_masks is None else self.make_masks(inputs, samples)
+        for index, (target, sample) in enumerate(zip(targets, samples)):
+            points = sample.gt_points.to(inputs.device)
+            boxes = torch.cat([points - self.box_px / 2, points + self.box_px / 2], dim=1)
+            target.gt_instances = _instances(boxes)
+            target.ignored_instances = _instances(boxes[:0])
+            if masks is not None:
+                target.gt_instances.masks = _bitmap_masks(masks[index], padded)
+        return targets
+
+    def _points(self, instances: InstanceData, height: int, width: int) -> Tensor:
+        """Predicted points ``(P, 3)``, float32, descending by score."""
+        boxes, scores = instances.bboxes.float().cpu(), instances.scores.float().cpu()
+        points = torch.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1), scores], dim=1)
+        inside = (points[:, 0] >= -0.5) & (points[:, 0] < width - 0.5)
+        inside &= (points[:, 1] >= -0.5) & (points[:, 1] < height - 0.5)
+        if not torch.isfinite(points).all():
+            # The evaluator says what a score that is not finite means.
+            return torch.full((1, 3), torch.nan)
+        found = points[inside].numpy().astype(np.float64)
+        return torch.from_numpy(found[suppress_by_distance(found, self.suppression_px)].astype(np.float32))
+
+
+def need_detection() -> None:
+    """Check that detectors can be built.
+
+    Raises:
+        ConfigError: mmdetection is not installed, or without mmcv's compiled operations.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Their sources hold escape sequences and old interfaces that newer interpreters warn of.
+            warnings.simplefilter('ignore')
+            import mmcv.ops  # noqa: F401
+            import mmdet.models  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"detectors need mmdetection and mmcv's compiled operations, which are not here ({error}): run make detection"
+        ) from error
+
+
+@contextmanager
+def _without_parameter_log(module: nn.Module) -> Iterator[None]:
+    """Initialize without a line of the log for every single parameter."""
+    module._dump_init_info = lambda *args: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del module._dump_init_info
+
+
+def _pad(inputs: Tensor) -> Tensor:
+    height, width = inputs.shape[-2:]
+    below, right = -height % SIZE_DIVISOR, -width % SIZE_DIVISOR
+    return functional.pad(inputs, (0, right, 0, below)) if below or right else inputs
+
+
+def _empty_samples(inputs: Tensor, padded: Tensor) -> list[Any]:
+    """mmdetection's samples without annotations, one an image."""
+    from mmdet.structures import DetDataSample
+
+    size, padded_size = tuple(inputs.shape[-2:]), tuple(padded.shape[-2:])
+    meta = {
+        'img_shape': size,
+        'ori_shape': size,
+        'pad_shape': padded_size,
+        'batch_input_shape': padded_size,
+        'scale_factor': (1.0, 1.0),
+    }
+    return [DetDataSample(metainfo={**meta, 'img_id': index}) for index in range(len(inputs))]
+
+
+def _instances(boxes: Tensor) -> InstanceData:
+    return InstanceData(bboxes=boxes, labels=torch.zeros(len(boxes), dtype=torch.int64, device=boxes.device))
+
+
+def _bitmap_masks(masks: np.ndarray, padded: Tensor) -> Any:
+    from mmdet.structures.mask import BitmapMasks
+
+    height, width = padded.shape[-2:]
+    whole = np.zeros((len(masks), height, width), dtype=np.uint8)
+    whole[:, : masks.shape[1], : masks.shape[2]] = masks
+    return BitmapMasks(whole, height, width)
