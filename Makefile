@@ -9,14 +9,14 @@ READY := $(VENV)/.ready
 DEMO := work_dirs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint format clean-demo clean
+.PHONY: help setup demo test detection test-detection lint format clean-demo clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(READY)  ## Make .venv with everything that is needed
 
-$(READY): pyproject.toml constraints.txt tools/setup_venv.sh
+$(READY): pyproject.toml constraints.txt tools/setup_venv.sh tools/keep_headless_opencv.sh
 	bash tools/setup_venv.sh $(VENV)
 	touch $@
 
@@ -24,9 +24,17 @@ demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and pic
 	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
 	$(BIN)/python tools/train.py configs/uts/uts_lite0_phantom.py --work-dir $(DEMO) --resume
 
-test: $(READY)  ## All tests (installs Debian's chromium for those in a browser, where it may)
+test: $(READY)  ## All tests but test-detection (installs Debian's chromium for those in a browser, where it may)
 	bash tools/setup_browser.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 --ignore=tests/detection
+
+detection: $(READY)  ## What the detection baselines need: mmdetection; compiles once a machine (10 to 30 minutes)
+	bash tools/setup_detection.sh $(VENV)
+
+test-detection: $(READY)  ## Tests of the detection baselines
+	@$(BIN)/python -c 'import mmcv.ops, mmdet' 2>/dev/null || \
+	  { echo 'error: mmdetection or the compiled operations of mmcv are missing; run: make detection' >&2; exit 2; }
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 tests/detection
 
 lint: $(READY)  ## Formatter, linter, type checker
 	$(BIN)/ruff format --check .

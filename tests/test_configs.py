@@ -28,7 +28,9 @@ STAGED = [path for path in ALL if re.search(r'^stages = ', path.read_text(), re.
 TISSUE = [path for path in ALL if path.parent.name == 'tissue']
 # Protocols of counting, which train nothing: tests/tools/test_run_protocol.py.
 MAI = [path for path in ALL if path.parent.name == 'mai']
-PLAIN = [path for path in ALL if path not in STAGED + TISSUE + MAI]
+BASELINES = [path for path in ALL if path.parent.name == 'detection']
+BASELINE_MODELS = [path for path in BASELINES if path not in STAGED]
+PLAIN = [path for path in ALL if path not in STAGED + TISSUE + MAI + BASELINES]
 UTS = [path for path in STAGED if path.name.startswith('uts')]
 METAFILES = sorted(CONFIGS.rglob('metafile.yml'))
 DATA = ('tupac16', 'mitos14', 'midog21', 'midog21-hn')
@@ -92,7 +94,7 @@ def augmentation(config: Config) -> list[str]:
 def network(config: Config) -> Any:
     """The model without weights, on a device where shapes are known and nothing is initialized or computed."""
     settings = config.model.to_dict()
-    if 'weights' in settings['backbone']:
+    if 'weights' in settings.get('backbone', ()):
         settings['backbone']['weights'] = None
     with torch.device('meta'):
         return built(MODELS, settings).eval()
@@ -136,6 +138,64 @@ def test_config_builds_its_parts(path: Path) -> None:
     assert all(scheduler.get('T_max') != 'max_epochs' for scheduler in config.param_scheduler)
 
 
+@pytest.mark.parametrize('path', BASELINE_MODELS, ids=name)
+def test_baseline_config_builds_its_parts(path: Path) -> None:
+    config = resolve(loaded(path))
+    if config.model.type == 'DetectorLocalizer':
+        # What needs mmdetection is built, and trained, by tests/detection/test_configs.py.
+        assert config.model.detector._scope_ == 'mmdet'
+        assert config.model.detector.backbone.get('weights') in (None, 'imagenet')
+        built(TASK_UTILS, config.model.get('masks') or dict(type='DiscMasks'))
+    else:
+        assert network(config).calibration is not None
+    for split in SPLITS:
+        dataset = config[f'{split}_dataloader'].dataset
+        for step in dataset.pipeline:
+            built(TRANSFORMS, step)
+        if dataset.type == 'PointDataset':
+            assert dataset.get('need_points', False) == (split == 'train')
+    assert config.train_dataloader.sampler.type in DATA_SAMPLERS
+    for evaluator, thresholds in ((config.val_evaluator, 'select'), (config.test_evaluator, 'checkpoint')):
+        assert built(EVALUATOR, evaluator).thresholds == thresholds
+        metrics = {metric.type for metric in evaluator.metrics}
+        assert metrics == {'ImageMetric', 'CentroidMetric', 'CocoBoxMetric'} or path.stem.startswith('verifier')
+    for hook in [*config.custom_hooks, *config.default_hooks.values()]:
+        built(HOOKS, hook)
+    assert all(scheduler.get('T_max') != 'max_epochs' for scheduler in config.param_scheduler)
+
+
+DETECTORS = (
+    'retinanet_r18',
+    'retinanet_r50',
+    'faster-rcnn_r50',
+    'mask-rcnn_r50',
+    'mask-rcnn_r50_score-map',
+    'fcos_r50',
+)
+
+
+@pytest.mark.parametrize('model', [*DETECTORS, 'rtmdet-s', 'segmitos_lite0'])
+def test_a_baseline_is_one_model_on_all_data(model: str) -> None:
+    configs = {
+        data: loaded(CONFIGS / 'detection' / f'{model}_{data}.py')
+        for data in ('amibr-fields', *DATA)
+        if data != 'mitos14'
+    }
+    settings = [config.model.to_dict() for config in configs.values()]
+    for data, each in zip(configs, settings):
+        if 'score-map' in model:
+            assert each['masks'].pop('checkpoint') == f'work_dirs/lite0_max_strong_{data}/best.pth'
+    assert all(each == settings[0] for each in settings)
+    for data, config in configs.items():
+        folder = data.removesuffix('-hn').replace('-', '_')
+        sets = [config[f'{split}_dataloader'].dataset for split in SPLITS]
+        assert [each.ann_file for each in sets] == [f'data/{folder}/{split}.json' for split in SPLITS]
+        hard_negatives = [[1, 2], [1, 2], [1]] if data == 'midog21-hn' else [[1]] * 3
+        assert [list(each.positive_categories) for each in sets] == hard_negatives
+        teacher = plain(f'lite0_max_strong_{data}')
+        assert config.train_dataloader.dataset.pipeline == teacher.train_dataloader.dataset.pipeline
+
+
 @pytest.mark.parametrize('path', TISSUE, ids=name)
 def test_tissue_config_builds_its_parts(path: Path) -> None:
     config = resolve(loaded(path))
@@ -159,9 +219,10 @@ def test_tissue_config_builds_its_parts(path: Path) -> None:
 @pytest.mark.parametrize('path', STAGED, ids=name)
 def test_stages_load_and_their_criteria_build(path: Path) -> None:
     for stage in experiment(path).stages:
-        assert stage.config.model.type == 'WSSLocalizer'
-        criterion = built(TASK_UTILS, stage.config.distillation.criterion)
-        assert stage.kind != 'distill' or hasattr(criterion, 'judge') or stage.model_from is None
+        assert stage.config.model.type == ('CascadeLocalizer' if stage.kind == 'cascade' else 'WSSLocalizer')
+        if 'distillation' in stage.config or path not in BASELINES:
+            criterion = built(TASK_UTILS, stage.config.distillation.criterion)
+            assert stage.kind != 'distill' or hasattr(criterion, 'judge') or stage.model_from is None
 
 
 @pytest.mark.parametrize('path', UTS, ids=name)

@@ -17,10 +17,5 @@ if ! usable "$venv/bin/python"; then
   "$python" -m venv --clear "$venv"
 fi
 "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev,review]'
-# mmcv asks for opencv-python, albumentations for the headless build; both write into one folder, and only the headless
-# one can be imported on a machine without a display's libraries.
-if "$venv/bin/python" -m pip show --quiet opencv-python 2>/dev/null; then
-  "$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
-  "$venv/bin/python" -m pip install --quiet --no-deps --force-reinstall --constraint constraints.txt opencv-python-headless
-fi
+bash tools/keep_headless_opencv.sh "$venv/bin/python"
 "$venv/bin/python" -c 'import cv2, mitouts' || { echo 'error: the environment is broken; make clean and try again' >&2; exit 1; }

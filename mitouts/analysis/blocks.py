@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mitouts.analysis.cases import CaseCounter
 from mitouts.analysis.compare import Compared, Comparison, compare
 from mitouts.analysis.methods import MethodScores, Settings, score_method
 from mitouts.analysis.noise import score_distillation
-from mitouts.analysis.provenance import describe_environments
+from mitouts.analysis.notes import cases_note, distinct, environments_note, names_of, runs_notes, sentences
 from mitouts.analysis.reviews import QUANTITIES, score_review
-from mitouts.analysis.rows import Estimate, Row, RowRuns, runs_of
-from mitouts.analysis.suite import DONE, RunResult, Suite, describe_unfinished
+from mitouts.analysis.rows import Estimate, Row, runs_of
+from mitouts.analysis.suite import Suite
 from mitouts.analysis.tables import INTERVAL, Cell, Column, Table
 from mitouts.functional.paired import PairedDifference
 from mitouts.visualization.tables import PROTOCOLS
 
-_MOST_NAMES = 3
 _NOISE_COLUMNS = {
     'dropped': 'Positives dropped',
     'noise_dropped': 'Noise dropped',
@@ -69,12 +68,12 @@ def methods_table(
         'sensitivity at 0.25 to 8 false positives an image): mean ± sd over runs; P, R and F1: mean ± sd over seeds, '
         'each pooled over its folds; F1 pooled: counts of all runs, bootstrap over cases. The best threshold is chosen '
         'on the test images themselves, for each run: an upper bound, not a result.',
-        *_runs_notes([each.runs for each in scores]),
+        *runs_notes([each.runs for each in scores]),
         *(f'Minutes of {row.label}: {" + ".join(row.costs)}.' for row in rows if row.costs),
-        _cases_note(each.num_cases for each in scores),
-        _environments([each.runs for each in scores]),
+        cases_note(each.num_cases for each in scores),
+        environments_note([each.runs for each in scores]),
     ]
-    return Table(columns, tuple(_method_cells(each) for each in scores), title, _sentences(notes))
+    return Table(columns, tuple(_method_cells(each) for each in scores), title, sentences(notes))
 
 
 def comparison_table(
@@ -115,9 +114,9 @@ def comparison_table(
         notes += [_distance_note(each) for each in compared]
     lines = [line for each in compared for line in each.runs]
     notes += [_pairing_note(each) for each in compared]
-    notes += [*_runs_notes(lines), _environments(lines)]
+    notes += [*runs_notes(lines), environments_note(lines)]
     rows = tuple(_comparison_cells(each, with_oracle, settings.num_bootstrap) for each in compared)
-    return Table(tuple(columns), rows, title, _sentences(notes))
+    return Table(tuple(columns), rows, title, sentences(notes))
 
 
 def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
@@ -146,11 +145,11 @@ def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', pa
             for each in scores
             if each.runs.done and each.over_runs['noise_dropped'] is None
         ),
-        *_runs_notes([each.runs for each in scores]),
-        _environments([each.runs for each in scores]),
+        *runs_notes([each.runs for each in scores]),
+        environments_note([each.runs for each in scores]),
     ]
     cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return Table(columns, cells, title, _sentences(notes))
+    return Table(columns, cells, title, sentences(notes))
 
 
 def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
@@ -161,11 +160,11 @@ def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial:
     notes = [
         'Training images, mean ± sd over runs. Noise corrected: share of the mislabelled images that have the right '
         'label afterwards. Clean lost: share of the other positive images that have a wrong one.',
-        *_runs_notes([each.runs for each in scores]),
-        _environments([each.runs for each in scores]),
+        *runs_notes([each.runs for each in scores]),
+        environments_note([each.runs for each in scores]),
     ]
     cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return Table(columns, cells, title, _sentences(notes))
+    return Table(columns, cells, title, sentences(notes))
 
 
 def literature_table(columns: Sequence[str], entries: Sequence[Sequence[Any]], source: str, title: str = '') -> Table:
@@ -239,74 +238,5 @@ def _distance_note(compared: Compared) -> str:
 
 def _pairing_note(compared: Compared) -> str:
     """Says where runs of a side have no counterpart."""
-    alone = _distinct(run for line in compared.runs for run in line.done if run.key not in compared.common)
-    return f'{compared.comparison.label}: without a counterpart and left out: {_names(alone)}.' if alone else ''
-
-
-def _runs_notes(lines: Sequence[RowRuns]) -> list[str]:
-    """How many runs, seeds and folds stand behind the lines, and what is missing."""
-    runs = _distinct(run for line in lines for run in line.done)
-    seeds, folds = {run.seed for run in runs}, {run.fold for run in runs if run.fold is not None}
-    counted = f'{_plural(len(runs), "run")} ({_plural(len(seeds), "seed")}'
-    notes = [f'{counted}, {_plural(len(folds), "fold")}).' if folds else f'{counted}, no folds).']
-    missing = _distinct(run for line in lines for run in line.all if not run.is_done)
-    if missing:
-        notes.append(f'Not finished and not in the table: {describe_unfinished(missing, reasons=False)}.')
-    begun = _distinct(run for line in lines for run in line.done if run.status != DONE)
-    if begun:
-        notes.append(f'In the table with what is finished of them: {describe_unfinished(begun, reasons=False)}.')
-    for line in {line.row.source: line for line in lines}.values():
-        without = [run for run in line.all if run.is_done and run.key not in {run.key for run in line.done}]
-        if without:
-            notes.append(f'Without {line.row.stage}: {_names(without)}.')
-    for group in dict.fromkeys(line.row.group for line in lines):
-        uneven = sorted({seed for line in lines if line.row.group == group for seed in line.uneven_seeds})
-        if uneven:
-            notes.append(f'{group}: {_plural_list("seed", uneven)} {"lacks" if len(uneven) == 1 else "lack"} a fold.')
-        configs = sorted({run.config for line in lines if line.row.group == group for run in line.done if run.config})
-        if len(configs) > 1:
-            notes.append(f'{group} mixes configs: {", ".join(configs)}.')
-    return notes
-
-
-def _cases_note(counts: Iterable[int]) -> str:
-    distinct = sorted({count for count in counts if count})
-    if not distinct:
-        return ''
-    return (
-        f'{_plural(distinct[0], "test case")}.'
-        if len(distinct) == 1
-        else (f'{distinct[0]} to {distinct[-1]} test cases.')
-    )
-
-
-def _environments(lines: Sequence[RowRuns]) -> str:
-    stages = {(run.folder, line.row.stage): run for line in lines for run in line.done}
-    return describe_environments([run.stage(stage).environment for (_, stage), run in stages.items()])
-
-
-def _distinct(runs: Iterable[RunResult]) -> list[RunResult]:
-    return list({run.folder: run for run in runs}.values())
-
-
-def _names(runs: Sequence[RunResult]) -> str:
-    """The runs' names, or of many of a group their number."""
-    by_group: dict[str, list[str]] = {}
-    for run in runs:
-        by_group.setdefault(run.group, []).append(run.name)
-    return ', '.join(
-        ', '.join(names) if len(names) <= _MOST_NAMES else f'{len(names)} runs of {group}'
-        for group, names in by_group.items()
-    )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f'{count} {noun}{"" if count == 1 else "s"}'
-
-
-def _plural_list(noun: str, values: Sequence[int]) -> str:
-    return f'{noun}{"" if len(values) == 1 else "s"} {", ".join(map(str, values))}'
-
-
-def _sentences(notes: Iterable[str]) -> tuple[str, ...]:
-    return tuple(note for note in notes if note)
+    alone = distinct(run for line in compared.runs for run in line.done if run.key not in compared.common)
+    return f'{compared.comparison.label}: without a counterpart and left out: {names_of(alone)}.' if alone else ''

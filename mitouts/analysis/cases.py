@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,11 +17,14 @@ from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import Predictions, read_predictions
 from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.functional.average_precision import box_average_precision
 from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
 from mitouts.utils.files import file_sha256
 
 FloatArray = NDArray[np.float64]
 Rule = Literal['shared', 'best']
+BOX_PX = 50.0
+"""Side of the boxes around points, as in the annotation files."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class CaseCounter:
         self._hashes: dict[Path, str] = {}
         self._counts: dict[tuple[Path, float, str, str], CaseCounts] = {}
         self._froc: dict[tuple[Path, float], float] = {}
+        self._precision: dict[Path, dict[str, float | None]] = {}
         self._last: tuple[Path, ScoredImages] | None = None
 
     def images(self, stage: StageResult) -> ScoredImages:
@@ -157,6 +163,22 @@ class CaseCounter:
             curve = froc_curve(images.points, images.truths, radius_px=radius_px, ignored=images.ignored)
             self._froc[key] = average_sensitivity(curve)
         return self._froc[key]
+
+    def average_precision(self, stage: StageResult) -> dict[str, float | None]:
+        """COCO's ``ap`` and ``ap50`` of 50 px boxes around the points; None where nothing is annotated.
+
+        Raises:
+            MitoutsError: See :meth:`images`; or they are not those that the run itself has found.
+        """
+        if stage.folder not in self._precision:
+            images = self.images(stage).located()
+            # Of equal scores the first image's comes first: the order is the evaluator's.
+            order = sorted(range(len(images.entries)), key=lambda index: images.entries[index]['id'])
+            parts = ([values[index] for index in order] for values in (images.points, images.truths, images.ignored))
+            found = box_average_precision(*parts, box_px=BOX_PX)
+            _check_precision_against_run(stage, found)
+            self._precision[stage.folder] = found
+        return self._precision[stage.folder]
 
     def annotation_path(self, stage: StageResult) -> Path:
         """The annotation file that a stage was tested on.
@@ -260,6 +282,20 @@ def _check_against_run(stage: StageResult, per_image: NDArray[np.int64], radius_
                 f'{stage.folder}: counted tp, fp, fn = {found} under {protocol} at {radius_px:g} px, but results.json '
                 f'says {expected}: predictions or annotations have changed since; run the stage again'
             )
+
+
+def _check_precision_against_run(stage: StageResult, found: Mapping[str, float | None]) -> None:
+    """Compare with what the run itself found, if it did."""
+    own = stage.row.get('coco') or {}
+    if own.get('box_px') == BOX_PX and not all(_same(own.get(key), value) for key, value in found.items()):
+        raise MitoutsError(
+            f'{stage.folder}: found ap, ap50 = {found["ap"]}, {found["ap50"]}, but results.json says {own["ap"]}, '
+            f'{own["ap50"]}: predictions or annotations have changed since; run the stage again'
+        )
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    return first == second or (first is not None and second is not None and math.isclose(first, second, abs_tol=1e-9))
 
 
 def _sum_cases(per_image: NDArray[np.int64], cases: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:

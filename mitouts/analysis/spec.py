@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from mitouts.analysis.baselines import BaselineRow, Baselines, baselines_table, score_baselines
 from mitouts.analysis.blocks import (
     comparison_table,
     distillation_table,
@@ -20,6 +21,7 @@ from mitouts.analysis.blocks import (
 )
 from mitouts.analysis.cases import CaseCounter
 from mitouts.analysis.compare import Comparison
+from mitouts.analysis.costs import Costs, read_costs
 from mitouts.analysis.methods import Settings
 from mitouts.analysis.rows import Row, parse_row
 from mitouts.analysis.suite import Suite
@@ -33,8 +35,11 @@ _BLOCK_KEYS = {
     'compare': ('comparisons', 'groups'),
     'distillation': ('rows', 'groups'),
     'review': ('rows', 'groups'),
+    'baselines': ('rows', 'groups', 'costs', 'folds', 'seeds'),
     'literature': ('columns', 'entries', 'source'),
 }
+_OPTIONAL = ('groups', 'costs', 'folds', 'seeds')
+_GROUP = '{group}'
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,12 @@ class Block:
 
     Attributes:
         name: Of its markers.
-        kind: ``methods``, ``compare``, ``distillation``, ``review`` or ``literature``.
+        kind: ``methods``, ``compare``, ``distillation``, ``review``, ``baselines`` or ``literature``.
         title: Above it; may be empty.
         settings: How predictions are scored.
         rows: Lines of ``methods``, ``distillation`` and ``review``.
         comparisons: Lines of ``compare``.
+        baselines: Lines of ``baselines``, and what else it says.
         published: ``columns``, ``entries`` and ``source`` of ``literature``.
     """
 
@@ -57,6 +63,7 @@ class Block:
     settings: Settings = field(default_factory=Settings)
     rows: tuple[Row, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    baselines: Baselines = field(default_factory=Baselines)
     published: Mapping[str, Any] = field(default_factory=dict)
 
     def table(self, suite: Suite, counter: CaseCounter, *, partial: bool = False) -> Table:
@@ -67,10 +74,23 @@ class Block:
             return distillation_table(suite, self.rows, title=self.title, partial=partial)
         if self.kind == 'review':
             return review_table(suite, self.rows, title=self.title, partial=partial)
+        if self.kind == 'baselines':
+            costs = self.measured(partial=partial)
+            scores = score_baselines(suite, counter, self.baselines, costs, self.settings, partial=partial)
+            return baselines_table(scores, costs, self.settings, title=self.title)
         more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'compare':
             return comparison_table(suite, counter, self.comparisons, self.settings, **more)
         return methods_table(suite, counter, self.rows, self.settings, **more)
+
+    def measured(self, *, partial: bool = False) -> Costs:
+        """What the models of ``baselines`` cost; nothing where it names no file, or with ``partial`` none that exists.
+
+        Raises:
+            MitoutsError: The file is missing or broken.
+        """
+        path = self.baselines.costs
+        return Costs() if path is None or (partial and not Path(path).is_file()) else read_costs(path)
 
 
 @dataclass(frozen=True)
@@ -112,8 +132,10 @@ def _block(path: Path, position: int, entry: Any, settings: Settings) -> Block:
         raise ConfigError(f'{path}: {where} needs a name and a kind out of {", ".join(_BLOCK_KEYS)}; found {entry!r}')
     kind, where = entry['kind'], f'block {entry["name"]!r}'
     own = _BLOCK_KEYS[kind]
-    _check_keys(path, where, entry, ('name', 'kind', 'title', *own, *_SETTINGS))
-    missing = [key for key in own if key != 'groups' and not entry.get(key)]
+    # Baselines are shown under both protocols.
+    settings_keys = [key for key in _SETTINGS if not (kind == 'baselines' and key == 'protocol')]
+    _check_keys(path, where, entry, ('name', 'kind', 'title', *own, *settings_keys))
+    missing = [key for key in own if key not in _OPTIONAL and not entry.get(key)]
     if missing:
         raise ConfigError(f'{path}: {where} ({kind}) lacks {", ".join(missing)}')
     parts: dict[str, Any] = {'title': str(entry.get('title', ''))}
@@ -123,6 +145,8 @@ def _block(path: Path, position: int, entry: Any, settings: Settings) -> Block:
             parts['published'] = _published(entry)
         elif kind == 'compare':
             parts['comparisons'] = tuple(_crossed(_comparison, entry['comparisons'], entry.get('groups')))
+        elif kind == 'baselines':
+            parts['baselines'] = _baselines(entry)
         else:
             parts['rows'] = tuple(_crossed(_row, entry['rows'], entry.get('groups')))
     except MitoutsError as error:
@@ -151,6 +175,36 @@ def _row(entry: Any, group: str = '', group_label: str = '') -> Row:
         stage, _, label = text.partition('=')
         text = f'{group}/{stage}={group_label}, {label or stage}'
     return replace(parse_row(text), costs=tuple(described.get('minutes') or ()))
+
+
+def _baselines(entry: Mapping[str, Any]) -> Baselines:
+    rows = tuple(_crossed(_baseline_row, entry['rows'], entry.get('groups')))
+    numbers = {key: _whole_numbers(key, entry.get(key)) for key in ('folds', 'seeds')}
+    return Baselines(rows, str(entry['costs']) if entry.get('costs') else None, **numbers)
+
+
+def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> BaselineRow:
+    """``{row, label, supervision, minutes}``; in a group ``row`` is a stage, or holds ``{group}``."""
+    if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ('row', 'supervision')):
+        raise ConfigError(f'a line has row and supervision, and perhaps label and minutes; found {entry!r}')
+    described = {key: value for key, value in entry.items() if key != 'supervision'}
+    method = str(entry.get('label') or entry['row'])
+    if _GROUP in entry['row']:
+        if not group:
+            raise ConfigError(f'{entry!r} holds {_GROUP}, but the block has no groups')
+        label = f'{group_label}, {method}'
+        row = _row({**described, 'row': entry['row'].replace(_GROUP, group), 'label': label})
+    else:
+        row = _row(described, group, group_label)
+    return BaselineRow(row, method, group_label, entry['supervision'])
+
+
+def _whole_numbers(key: str, value: Any) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value or not all(type(each) is int for each in value):
+        raise ConfigError(f'{key} must be a list of whole numbers, found {value!r}')
+    return tuple(value)
 
 
 def _comparison(entry: Any, group: str = '', group_label: str = '') -> Comparison:

@@ -129,6 +129,11 @@ class Suite:
         """The runs that are not done, or not with all of their parts."""
         return [run for run in self.runs if run.status != DONE]
 
+    def restricted(self, folds: Sequence[int] | None = None, seeds: Sequence[int] | None = None) -> Suite:
+        """Only the runs of these folds and seeds; None keeps all."""
+        runs = (run for run in self.runs if folds is None or run.fold in folds)
+        return Suite(tuple(run for run in runs if seeds is None or run.seed in seeds))
+
     def of_group(self, group: str) -> list[RunResult]:
         """All runs of a group, whatever became of them.
 

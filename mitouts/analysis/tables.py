@@ -44,6 +44,7 @@ class Column:
         digits: Decimals.
         signed: Whether a positive number has a plus.
         without_interval: What stands in the place of an interval that an estimate has not.
+        missing: What stands in the place of a number that does not exist.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     digits: int = 3
     signed: bool = False
     without_interval: str = 'not available'
+    missing: str = MISSING
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ def cell_text(column: Column, cell: Cell) -> str:
     if isinstance(cell, str):
         return cell
     if cell is None:
-        return MISSING
+        return column.missing
     if isinstance(cell, MeanSd):
         return _number(column, cell.mean) + ('' if cell.sd is None else f' ± {cell.sd:.{column.digits}f}')
     if isinstance(cell, Estimate):

@@ -8,59 +8,33 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import barrier, broadcast_object_list, is_main_process
 
 import mitouts
-from mitouts.distillation.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Split, distill
+from mitouts.distillation.distill import HARD_SAMPLES_NAME, distill
 from mitouts.engine import runs
+from mitouts.engine.cascade import combine, model_of
 from mitouts.engine.config import apply_overrides, enable_amp, load_config
 from mitouts.engine.environment import collect_environment
-from mitouts.engine.review import REVIEWED_NAME, simulated_review
+from mitouts.engine.proposals import SPLITS, proposal_file, propose
+from mitouts.engine.review import simulated_review
+from mitouts.engine.stage_config import (
+    LABELS_OF,
+    Stage,
+    check_description,
+    check_references,
+    make_stage,
+    split_overrides,
+)
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import write_json
-from mitouts.registry import TASK_UTILS
 from mitouts.utils.files import file_sha256
 
-KINDS = ('train', 'distill', 'review', 'test')
-STAGE_KEYS = {
-    'train': ('data_from', 'val_from'),
-    'distill': ('model_from', 'data_from', 'split'),
-    'review': ('data_from',),
-    'test': ('model_from',),
-}
-LABELS_OF = {'distill': DISTILLED_NAME, 'review': REVIEWED_NAME}
-"""Kind of a stage -> the annotation file that it writes."""
 STAGE_FILE = 'stage.json'
 STARTED_FILE = 'started.json'
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of an experiment.
-
-    Attributes:
-        name: Also the name of its work dir.
-        kind: ``train``, ``distill``, ``review`` or ``test``.
-        config: Its config, with the experiment's overrides.
-        model_from: For ``distill`` and ``test``, the training stage whose checkpoint is used; a distillation whose
-            criterion looks at no prediction has none.
-        data_from: For ``train``, the distillation or review stage whose file is trained on; for ``distill``, the
-            distillation that its criterion is told to drop as many as (``RandomDrop``); for ``review``, the one whose
-            hard samples are reviewed.
-        val_from: For ``train``, the distillation stage whose file is validated on.
-        split: For ``distill``, ``train`` or ``val``: the images that are judged.
-    """
-
-    name: str
-    kind: str
-    config: Config
-    model_from: str | None = None
-    data_from: str | None = None
-    val_from: str | None = None
-    split: Split = 'train'
 
 
 @dataclass
@@ -150,11 +124,20 @@ class Experiment:
         if stage.kind == 'review':
             summary = simulated_review(config, self._hard_samples(stage), folder)
             return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **summary}
+        if stage.kind == 'propose':
+            splits = propose(config, self._model(stage), folder, launcher=self.launcher)
+            return {'kind': stage.kind, 'minutes': (time.monotonic() - begin) / 60, **splits}
+        minutes: float | None = None
+        images: int | None = None
         if stage.kind == 'train':
             trained = runs.train(config, folder, resume=go_on, launcher=self.launcher)
             checkpoint, minutes, images = trained.checkpoint, trained.minutes, trained.images
+        elif stage.kind == 'cascade':
+            parts = self._model(stage), self._verifier(stage)
+            checkpoint, config = combine(config, *parts, folder, launcher=self.launcher)
+            minutes = (time.monotonic() - begin) / 60
         else:
-            checkpoint, minutes, images = self._model(stage), None, None
+            checkpoint = self._model(stage)
         test = runs.evaluate(
             config, checkpoint, folder / 'test', launcher=self.launcher, out=folder / 'predictions.json'
         )
@@ -173,19 +156,35 @@ class Experiment:
         assert stage.model_from is not None
         return runs.checkpoint_of(self.folder(stage.model_from))
 
+    def _verifier(self, stage: Stage) -> Path:
+        assert stage.verifier_from is not None
+        return runs.checkpoint_of(self.folder(stage.verifier_from))
+
     def _with_inputs(self, stage: Stage) -> Config:
         config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)
         if stage.kind == 'distill' and stage.data_from is not None:
             config.distillation.criterion.like = str(self._hard_samples(stage))
-        elif stage.kind == 'train':
+        elif stage.kind == 'train' and stage.uses_crops:
+            for split in SPLITS if stage.data_from is not None else ():
+                self._take_images(config, split, self._proposals(stage, split))
+        elif stage.kind in ('train', 'propose'):
             for split, source in (('train', stage.data_from), ('val', stage.val_from)):
                 if source is not None:
-                    dataset = config[f'{split}_dataloader'].dataset
-                    dataset.ann_file = str(self._made_by(stage, source, LABELS_OF[self._kind_of(source)]))
-                    dataset.data_root = None
+                    self._take_images(config, split, self._made_by(stage, source, LABELS_OF[self._kind_of(source)]))
+        elif stage.kind == 'test' and self._kind_of(stage.model_from) == 'cascade':
+            config.model = model_of(self._model(stage))
         return config
 
-    def _kind_of(self, name: str) -> str:
+    def _take_images(self, config: Config, split: str, ann_file: Path) -> None:
+        dataset = config[f'{split}_dataloader'].dataset
+        dataset.ann_file = str(ann_file)
+        dataset.data_root = None
+
+    def _proposals(self, stage: Stage, split: str) -> Path:
+        assert stage.data_from is not None
+        return self._made_by(stage, stage.data_from, proposal_file(Path(), split).name)
+
+    def _kind_of(self, name: str | None) -> str:
         return next(stage.kind for stage in self.stages if stage.name == name)
 
     def _hard_samples(self, stage: Stage) -> Path:
@@ -210,6 +209,8 @@ class Experiment:
         files['weights'] = content['model'].get('backbone', {}).get('weights')
         if stage.model_from is not None:
             files['model'] = str(self._model(stage))
+        if stage.verifier_from is not None:
+            files['verifier'] = str(self._verifier(stage))
         # A file of this run counts by its content, not by the folder that the run works in.
         if stage.kind == 'distill' and stage.data_from is not None:
             files['like'] = content['distillation']['criterion']['like']
@@ -219,7 +220,8 @@ class Experiment:
         elif stage.kind == 'review':
             files['hard_samples'] = str(self._hard_samples(stage))
         elif stage.data_from is not None:
-            content['train_dataloader']['dataset']['ann_file'] = stage.data_from
+            for split in SPLITS if stage.uses_crops else SPLITS[:1]:
+                content[f'{split}_dataloader']['dataset']['ann_file'] = stage.data_from
         if stage.val_from is not None:
             content['val_dataloader']['dataset']['ann_file'] = stage.val_from
         text = json.dumps(content, sort_keys=True, default=str)
@@ -232,9 +234,10 @@ class Experiment:
         rows = [
             {'stage': stage.name, **self.results[stage.name]}
             for stage in self.stages
-            if stage.kind in ('train', 'test') and stage.name in self.results
+            if stage.kind in ('train', 'cascade', 'test') and not stage.uses_crops and stage.name in self.results
         ]
         distilled, reviewed = self._summaries('distill'), self._summaries('review')
+        proposed, verifiers = self._summaries('propose'), self._summaries('train', 'test', crops=True)
         results: dict[str, Any] = {'stages': rows}
         if distilled:
             # The first is the Teacher's; controls, where there are any, follow it.
@@ -243,13 +246,18 @@ class Experiment:
             results['distillations'] = distilled
         if reviewed:
             results['reviews'] = reviewed
+        if proposed:
+            results['proposals'] = proposed
+        if verifiers:
+            # What a patch classifier scores on crops stands beside no localizer's.
+            results['verifiers'] = verifiers
         return results
 
-    def _summaries(self, kind: str) -> dict[str, dict[str, Any]]:
+    def _summaries(self, *kinds: str, crops: bool = False) -> dict[str, dict[str, Any]]:
         return {
             stage.name: {key: value for key, value in self.results[stage.name].items() if key != 'kind'}
             for stage in self.stages
-            if stage.kind == kind and stage.name in self.results
+            if stage.kind in kinds and stage.uses_crops == crops and stage.name in self.results
         }
 
     def _say(self, text: str) -> None:
@@ -290,91 +298,14 @@ def load_experiment(
     per_stage = split_overrides(cfg_options, names)
     stages = []
     for description in descriptions:
-        stage = _read_stage(dict(description), Path(path).parent, per_stage[description.get('name', '')])
-        if amp and stage.kind == 'train':
-            enable_amp(stage.config)
-        stages.append(stage)
-    _check_references(stages)
+        check_description(description)
+        stage_config = load_config(Path(path).parent / description['config'], description.get('options', ()))
+        apply_overrides(stage_config, per_stage[description['name']])
+        if amp and description['kind'] == 'train':
+            enable_amp(stage_config)
+        stages.append(make_stage(description, stage_config))
+    check_references(stages)
     return Experiment(stages, Path(work_dir), launcher)
-
-
-def split_overrides(cfg_options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """Give each ``STAGE.key=value`` to its stage, and each ``*.key=value`` to all of them.
-
-    Raises:
-        ConfigError: An override begins with no stage's name.
-    """
-    per_stage: dict[str, list[str]] = {name: [] for name in names}
-    for option in cfg_options:
-        plus = '+' if option.startswith('+') else ''
-        stage, _, rest = option.removeprefix('+').partition('.')
-        if stage != '*' and stage not in per_stage:
-            raise ConfigError(
-                f'--cfg-options {option}: in a staged config an override begins with the name of a stage, one of '
-                f'{", ".join(names)}, or with * for all of them; for instance {names[0]}.{option.removeprefix("+")}'
-            )
-        for name in names if stage == '*' else [stage]:
-            per_stage[name].append(plus + rest)
-    return per_stage
-
-
-def _read_stage(description: dict[str, Any], folder: Path, overrides: Sequence[str]) -> Stage:
-    name, kind = description.pop('name', None), description.pop('kind', None)
-    if not name or kind not in KINDS or 'config' not in description:
-        raise ConfigError(
-            f'a stage needs a name, a config and a kind out of {", ".join(KINDS)}; found name={name!r}, kind={kind!r}'
-        )
-    config = load_config(folder / description.pop('config'), description.pop('options', ()))
-    apply_overrides(config, overrides)
-    known = STAGE_KEYS[kind]
-    unknown = set(description) - set(known)
-    if unknown:
-        raise ConfigError(f'stage {name}: unknown keys {", ".join(sorted(unknown))}; it may have {", ".join(known)}')
-    if description.get('split', 'train') not in get_args(Split):
-        raise ConfigError(f'stage {name}: split must be train or val, found {description["split"]!r}')
-    return Stage(name, kind, config, **description)
-
-
-def _check_references(stages: Sequence[Stage]) -> None:
-    seen: dict[str, Stage] = {}
-    trained: set[str | None] = set()
-    for stage in stages:
-        needs_model = stage.kind == 'test' or (stage.kind == 'distill' and _predicts(stage))
-        if (needs_model or stage.model_from is not None) and stage.model_from not in trained:
-            raise ConfigError(
-                f'stage {stage.name}: model_from must name an earlier training stage, found {stage.model_from!r}'
-            )
-        for key, split, source in (('data_from', 'train', stage.data_from), ('val_from', 'val', stage.val_from)):
-            if source is None:
-                continue
-            kinds = tuple(LABELS_OF) if stage.kind == 'train' and split == 'train' else ('distill',)
-            if source not in seen or seen[source].kind not in kinds:
-                raise ConfigError(
-                    f'stage {stage.name}: {key} must name an earlier {" or ".join(kinds)} stage, found {source!r}'
-                )
-            if stage.kind == 'train' and seen[source].split != split:
-                raise ConfigError(
-                    f'stage {stage.name}: {key} must name a distill stage of the {split} images, but stage {source} '
-                    f'has split={seen[source].split!r}'
-                )
-        if stage.kind == 'review' and stage.data_from is None:
-            raise ConfigError(f'stage {stage.name}: data_from must name the distillation whose samples are reviewed')
-        if stage.name in seen:
-            raise ConfigError(f'two stages are called {stage.name!r}')
-        seen[stage.name] = stage
-        if stage.kind == 'train':
-            trained.add(stage.name)
-
-
-def _predicts(stage: Stage) -> bool:
-    """Whether the criterion of a distillation judges by predictions; one that is not there is left to its stage."""
-    settings = (stage.config.get('distillation') or {}).get('criterion') or {}
-    if not isinstance(settings, dict):
-        raise ConfigError(f'stage {stage.name}: distillation.criterion must be a dict with a type, found {settings!r}')
-    if 'type' not in settings:
-        return True
-    with runs.located(stage.config):
-        return getattr(TASK_UTILS.get(settings['type']), 'uses_predictions', True)
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Metrics and threshold selectors: thin registered classes over :mod:`mitouts.functional`."""
 
+from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.dice import DiceMetric, TissueEvaluator, TissueRecord
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
@@ -9,6 +10,7 @@ from mitouts.evaluation.thresholds import ClosestCornerThreshold, FixedThreshold
 __all__ = [
     'CentroidMetric',
     'ClosestCornerThreshold',
+    'CocoBoxMetric',
     'DiceMetric',
     'FixedThreshold',
     'ImageMetric',

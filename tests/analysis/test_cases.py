@@ -170,3 +170,20 @@ def test_annotations_that_have_changed_since_are_refused(tmp_path: Path) -> None
     started.write_text(json.dumps(content))
     with pytest.raises(MitoutsError, match=r'is not the file that .* was tested on'):
         CaseCounter().counts(read_suite(suite).runs[0].stage('model'))
+
+
+def test_average_precision_must_be_the_runs_own_where_it_has_one(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path, (Group('g', staged=False, folds=(None,), seeds=(0,)),), failed=None, num_images=12)
+    path = suite / 'g' / 'seed0' / 'results.json'
+    results = json.loads(path.read_text())
+    found = CaseCounter().average_precision(read_suite(suite).runs[0].stages['model'])
+    assert 0 < (found['ap'] or 0) < (found['ap50'] or 0) <= 1
+    for box_px, ap50, is_refused in ((50.0, found['ap50'], False), (40.0, 0.5, False), (50.0, 0.5, True)):
+        results['stages'][0]['coco'] = {**found, 'ap50': ap50, 'box_px': box_px}
+        path.write_text(json.dumps(results))
+        stage = read_suite(suite).runs[0].stages['model']
+        if is_refused:
+            with pytest.raises(MitoutsError, match=r'results\.json says .*, 0\.5: predictions or annotations have'):
+                CaseCounter().average_precision(stage)
+        else:
+            assert CaseCounter().average_precision(stage) == found

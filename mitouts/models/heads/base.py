@@ -115,12 +115,9 @@ class LocalizationHead(BaseModule):
         """
         output = self(features, size_px)
         labels = torch.tensor([sample.gt_label for sample in data_samples], device=features.device)
-        given = [float(getattr(sample, 'gt_weight', 1.0)) for sample in data_samples]
+        given = sample_weights(data_samples)
         weights = torch.tensor(given, device=features.device)
-        losses = {
-            str(each.name): each(output, data_samples, weights=weights, geometry=geometry, size_px=size_px)
-            for each in self.extra_losses
-        }
+        losses = self.losses_on_map(output, data_samples, weights=weights, geometry=geometry, size_px=size_px)
         # A loss that knows no weights serves as long as all samples count alike.
         if all(weight == 1 for weight in given):
             return {'loss_image': self.loss_function(output.image_logit, labels), **losses}
@@ -130,6 +127,21 @@ class LocalizationHead(BaseModule):
                 'its forward an argument weights=None, or leave images[].weight out of the annotation file'
             )
         return {'loss_image': self.loss_function(output.image_logit, labels, weights=weights), **losses}
+
+    def losses_on_map(
+        self,
+        output: HeadOutput,
+        data_samples: Sequence[PointSample],
+        *,
+        weights: Tensor,
+        geometry: FeatureGeometry,
+        size_px: tuple[int, int],
+    ) -> dict[str, Tensor]:
+        """The extra losses by their names; arguments as those of :class:`~mitouts.models.losses.MapLoss`."""
+        return {
+            str(each.name): each(output, data_samples, weights=weights, geometry=geometry, size_px=size_px)
+            for each in self.extra_losses
+        }
 
     def map_geometry(self, backbone: FeatureGeometry) -> FeatureGeometry:
         """Where the cells of the score map lie in the image, for a backbone's geometry."""
@@ -162,6 +174,11 @@ class LocalizationHead(BaseModule):
                 f'{type(self.aggregator).__name__} is its attention, which has none: leave it out, or use another '
                 'aggregator, such as MaxAggregator'
             )
+
+
+def sample_weights(data_samples: Sequence[PointSample]) -> list[float]:
+    """How much each image counts: its ``gt_weight``, or 1."""
+    return [float(getattr(sample, 'gt_weight', 1.0)) for sample in data_samples]
 
 
 def attention_map(weights: Tensor, image_logit: Tensor) -> Tensor:

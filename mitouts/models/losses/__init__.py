@@ -2,6 +2,7 @@
 
 from mitouts.models.losses.base import MapLoss
 from mitouts.models.losses.centroid import CentroidConstraintLoss
+from mitouts.models.losses.concentric import ConcentricLoss
 from mitouts.models.losses.image import ImageBCELoss
 
-__all__ = ['CentroidConstraintLoss', 'ImageBCELoss', 'MapLoss']
+__all__ = ['CentroidConstraintLoss', 'ConcentricLoss', 'ImageBCELoss', 'MapLoss']

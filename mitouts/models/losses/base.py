@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from mitouts.functional.geometry import FeatureGeometry
@@ -40,3 +42,10 @@ class MapLoss(nn.Module):
             size_px: Height and width of the images.
         """
         raise NotImplementedError
+
+
+def cell_places(geometry: FeatureGeometry, map_logit: Tensor, size_px: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Where the columns ``(w,)`` and the rows ``(h,)`` of a map ``(N, h, w)`` lie in the image, in pixels."""
+    rows, columns = (geometry.on_axis(size, cells) for size, cells in zip(size_px, map_logit.shape[1:]))
+    x_px, y_px = columns.cell_to_px(np.arange(map_logit.shape[2])), rows.cell_to_px(np.arange(map_logit.shape[1]))
+    return torch.from_numpy(x_px).to(map_logit), torch.from_numpy(y_px).to(map_logit)

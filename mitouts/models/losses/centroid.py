@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mitouts.errors import ConfigError
 from mitouts.functional.centroid_constraint import CONSTRAINT_KINDS, ConstraintKind, centroid_penalty, soft_centroid
-from mitouts.functional.geometry import CellAxis, FeatureGeometry
+from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.weighting import weighted_mean
 from mitouts.models.heads.base import HeadOutput
-from mitouts.models.losses.base import MapLoss
+from mitouts.models.losses.base import MapLoss, cell_places
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
@@ -75,8 +74,7 @@ class CentroidConstraintLoss(MapLoss):
     ) -> Tensor:
         assert output.map_logit is not None, 'the head refuses to be built with a map that has no logits'
         logits = output.map_logit
-        rows, columns = (geometry.on_axis(size, cells) for size, cells in zip(size_px, logits.shape[1:]))
-        centroids = soft_centroid(logits, _places(columns, logits, 2), _places(rows, logits, 1), self.sharpness)
+        centroids = soft_centroid(logits, *cell_places(geometry, logits, size_px), self.sharpness)
         alone = [sample.gt_label == 1 and len(sample.gt_points) == 1 for sample in data_samples]
         annotated = [sample.gt_points[0] if one else torch.zeros(2) for sample, one in zip(data_samples, alone)]
         offsets = centroids - torch.stack(annotated).to(centroids)
@@ -84,7 +82,3 @@ class CentroidConstraintLoss(MapLoss):
             torch.linalg.vector_norm(offsets, dim=1), self.kind, margin_px=self.margin_px, t=self.t
         )
         return self.weight * weighted_mean(penalties, weights * torch.tensor(alone, device=weights.device))
-
-
-def _places(axis: CellAxis, logits: Tensor, dim: int) -> Tensor:
-    return torch.from_numpy(axis.cell_to_px(np.arange(logits.shape[dim]))).to(logits)

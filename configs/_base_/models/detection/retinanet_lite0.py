@@ -36,7 +36,7 @@ model = dict(
                 scales=[1.0],
                 ratios=[1.0],
                 strides=[8, 16],
-                center_offset=0.9,
+                centers=[(7, 7), (15, 15)],
             ),
             bbox_coder=dict(
                 type='DeltaXYWHBBoxCoder', target_means=[0, 0, 0, 0], target_stds=[1, 1, 1, 1], clip_border=False

@@ -1,0 +1,239 @@
+"""Crops around annotated figures and around hard negatives, to train a patch classifier on."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.datasets.seeded import SeededDataset
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
+from mitouts.exchange.image import read_rgb
+from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.functional.cascade import crop_corner, reflected_indices
+from mitouts.registry import DATASETS
+
+TRIES_PER_CROP = 20
+
+
+@DATASETS.register_module()
+class FigureCropDataset(SeededDataset):
+    """One sample a crop: around an annotated figure (label 1), around a hard negative or somewhere else (label 0).
+
+    Reads the annotation format of ``docs/data_format.md``, best one with the false proposals of a localizer
+    (:mod:`mitouts.engine.proposals`). Annotations with ``proposed`` are hard negatives whatever the positive categories
+    are. Figures that are counted in another image or cut by the border give no crop, nor do those of an image whose
+    given label is 0. Crops that reach over the border are reflected there.
+
+    Args:
+        ann_file: Annotation file.
+        data_root: Folder that ``file_name`` is relative to; default as in :class:`PointDataset`.
+        positive_categories: Category ids that count as figures.
+        pipeline: Transforms of the crop; none of them loads an image.
+        seed: Seed of the augmentation.
+        crop_px: Side of a crop.
+        jitter_px: In each epoch a crop lies up to this far beside its place, along each axis.
+        background: Further crops of each image, at random places (the same in every epoch) at least ``crop_px`` away
+            from every figure; fewer where there is no such place. Images that are positive without an annotated point
+            give none.
+        background_seed: Seed of those places.
+        cache_mib: Decoded images that are kept in memory, in each process; a whole image is read again otherwise for
+            every crop.
+
+    Raises:
+        AnnotationError: The file is broken, names images that do not exist, or has no figure, or nothing of label 0.
+        ConfigError: An argument is out of range, or a positive category is not in the file.
+    """
+
+    def __init__(
+        self,
+        ann_file: str,
+        data_root: str | None = None,
+        positive_categories: Sequence[int] = (MITOTIC_FIGURE,),
+        pipeline: Sequence[Any] = (),
+        seed: int = 0,
+        crop_px: int = 64,
+        jitter_px: float = 0.0,
+        background: int = 0,
+        background_seed: int = 0,
+        cache_mib: float = 256.0,
+        **kwargs: Any,
+    ) -> None:
+        if crop_px < 1:
+            raise ConfigError(f'dataset.crop_px must be at least 1, found {crop_px}')
+        if jitter_px < 0 or background < 0 or cache_mib < 0:
+            raise ConfigError(
+                'dataset.jitter_px, background and cache_mib must be at least 0, found '
+                f'{jitter_px}, {background} and {cache_mib}'
+            )
+        self.positive_categories = tuple(positive_categories)
+        self.image_root = data_root
+        self.crop_px = crop_px
+        self.jitter_px = jitter_px
+        self.background = background
+        self.background_seed = background_seed
+        self._images = DecodedImages(int(cache_mib * 2**20))
+        super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """One entry a crop."""
+        document = read_coco(self.ann_file)
+        names = {category['id']: category['name'] for category in document['categories']}
+        unknown = set(self.positive_categories) - set(names)
+        if unknown:
+            raise ConfigError(
+                f'dataset.positive_categories holds {sorted(unknown)}, but {self.ann_file} has '
+                f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
+            )
+        self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
+        self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
+        negatives, others = split_negatives(document['annotations'], self.positive_categories)
+        figures = shown_figures({**document, 'annotations': others}, self.positive_categories)
+        look_alikes = shown_figures({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})
+        root = image_root(self.ann_file, document, self.image_root)
+        entries: list[dict[str, Any]] = []
+        for index, image in enumerate(document['images']):
+            shown, rejected = figures[image['id']], look_alikes[image['id']].counted_points
+            places = self._places(image, shown, rejected, index)
+            entries += [self._entry(root, image, len(entries) + 1 + n, *place) for n, place in enumerate(places)]
+        self._check_entries(entries)
+        return entries
+
+    def _places(
+        self, image: Mapping[str, Any], figures: ShownFigures, rejected: NDArray[np.float64], index: int
+    ) -> list[tuple[NDArray[np.float64], int]]:
+        """Centres and labels of an image's crops."""
+        given = image.get('label')
+        places = [] if given == 0 else [(point, 1) for point in figures.counted_points]
+        places += [(point, 0) for point in rejected]
+        if given != 1 or len(figures.points):
+            avoided = np.concatenate([figures.points, figures.cut])
+            generator = np.random.default_rng([self.background_seed, index])
+            places += [(point, 0) for point in self._background(image, avoided, generator)]
+        return places
+
+    def _background(
+        self, image: Mapping[str, Any], avoided: NDArray[np.float64], generator: np.random.Generator
+    ) -> Iterator[NDArray[np.float64]]:
+        found = 0
+        for _ in range(TRIES_PER_CROP * self.background):
+            if found == self.background:
+                return
+            point = generator.uniform(0, [image['width'] - 1, image['height'] - 1])
+            if (np.hypot(*(avoided - point).T) >= self.crop_px).all():
+                found += 1
+                yield point
+
+    def _entry(
+        self, root: Path, image: Mapping[str, Any], number: int, point: NDArray[np.float64], label: int
+    ) -> dict[str, Any]:
+        return {
+            'img_path': str(root / image['file_name']),
+            # Results are gathered by this id.
+            'img_id': number,
+            'image_id': image['id'],
+            'image_size_px': (image['width'], image['height']),
+            'center_xy': tuple(point.tolist()),
+            'case_id': str(image['case_id']),
+            'height': self.crop_px,
+            'width': self.crop_px,
+            'mpp': image.get('mpp'),
+            'gt_weight': float(image.get('weight', 1.0)),
+            'label_given': True,
+            'gt_label': label,
+        }
+
+    def _check_entries(self, entries: list[dict[str, Any]]) -> None:
+        labels = {entry['gt_label'] for entry in entries}
+        if 1 not in labels:
+            raise AnnotationError(
+                f'{self.ann_file}: no figure of the categories {list(self.positive_categories)} is annotated, around '
+                'which a crop could be cut: a patch classifier learns from points'
+            )
+        if 0 not in labels:
+            raise AnnotationError(
+                f'{self.ann_file}: there is no hard negative: let a localizer propose some (a propose stage, or '
+                'tools/cascade.py propose) with a lower proposals.min_score, or set dataset.background above 0'
+            )
+        missing = sorted({entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()})
+        if missing:
+            raise AnnotationError(
+                f'{self.ann_file}: {len(missing)} images do not exist, the first is {missing[0]}. Set data_root to the '
+                'folder that file_name is relative to, or make the data set again'
+            )
+
+    def prepare_data(self, idx: int) -> Any:
+        info = self.get_data_info(idx)
+        info['augmentation_seed'] = int(self._next_generator().integers(2**31))
+        return self.pipeline(self._cut(info))
+
+    def _cut(self, info: dict[str, Any]) -> dict[str, Any]:
+        """Add the crop and the place of its figure in it; a hard negative has none."""
+        image = self._images.read(info['img_path'], info['image_size_px'])
+        x, y = info['center_xy']
+        # The streams before are those of the augmentations.
+        shift = np.random.default_rng([info['augmentation_seed'], 3]).uniform(-self.jitter_px, self.jitter_px, 2)
+        left, top = crop_corner(x + shift[0], y + shift[1], self.crop_px)
+        rows = reflected_indices(top, self.crop_px, image.shape[0])
+        columns = reflected_indices(left, self.crop_px, image.shape[1])
+        points = np.array([[x - left, y - top]] if info['gt_label'] else [], dtype=np.float32).reshape(-1, 2)
+        return {
+            **info,
+            'img': image[rows[:, None], columns],
+            'gt_points': points,
+            'gt_counted': np.ones(len(points), dtype=bool),
+            'gt_cut': np.zeros((0, 2), dtype=np.float32),
+        }
+
+    def labels(self) -> NDArray[np.int64]:
+        """Labels of the crops ``(N,)``, int64."""
+        return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
+
+    def weights(self) -> NDArray[np.float32]:
+        """Weights of the crops in the loss ``(N,)``, those of their images."""
+        return np.array([self.get_data_info(index)['gt_weight'] for index in range(len(self))], dtype=np.float32)
+
+
+def split_negatives(
+    annotations: Sequence[Mapping[str, Any]], positive_categories: Sequence[int]
+) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
+    """Hard negatives, and all other annotations.
+
+    What a localizer proposed is a hard negative even where the annotators' are taken for figures.
+    """
+    negatives = [
+        each
+        for each in annotations
+        if each.get('proposed') or (each['category_id'] == HARD_NEGATIVE and HARD_NEGATIVE not in positive_categories)
+    ]
+    chosen = {each['id'] for each in negatives}
+    return negatives, [each for each in annotations if each['id'] not in chosen]
+
+
+class DecodedImages:
+    """Images as they were read last, up to a number of bytes; copies in other processes begin empty."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[str, NDArray[np.uint8]] = OrderedDict()
+        self._bytes = 0
+
+    def read(self, path: str, size_px: tuple[int, int]) -> NDArray[np.uint8]:
+        """RGB image ``(H, W, 3)``; see :func:`mitouts.exchange.image.read_rgb`."""
+        if path in self._kept:
+            self._kept.move_to_end(path)
+            return self._kept[path]
+        image = read_rgb(path, expected_size=size_px)
+        self._kept[path] = image
+        self._bytes += image.nbytes
+        while self._bytes > self.max_bytes:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes
+        return image
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {'max_bytes': self.max_bytes, '_kept': OrderedDict(), '_bytes': 0}

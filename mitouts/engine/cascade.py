@@ -1,0 +1,144 @@
+"""A stage that puts a trained proposer and a trained verifier together, and chooses the thresholds of the whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.dist import barrier, is_main_process
+
+import mitouts
+from mitouts.engine import runs
+from mitouts.engine.checkpoint import load_weights, publish, read_checkpoint, write_checkpoint
+from mitouts.engine.hooks.checkpoint import BEST_NAME
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.models.cascade import PARTS
+from mitouts.registry import DATASETS, MODELS
+
+CONFIG_NAME = 'cascade.py'
+UNCALIBRATED_NAME = 'uncalibrated.pth'
+MPP_TOLERANCE = 0.01
+
+
+class Cascade(NamedTuple):
+    """What is left of the step.
+
+    Attributes:
+        checkpoint: Weights and calibrations of both parts, thresholds of the whole.
+        config: The config with the model that the checkpoint fits; kept as ``cascade.py`` beside it.
+    """
+
+    checkpoint: Path
+    config: Config
+
+
+def combine(
+    config: Config, proposer: str | Path, verifier: str | Path, out_dir: str | Path, *, launcher: str = 'none'
+) -> Cascade:
+    """Build a cascade from two trained models, and choose its thresholds on the validation images.
+
+    Args:
+        config: Its ``model`` is a ``CascadeLocalizer``, of which ``proposer`` and ``verifier`` are replaced by the
+            models that the checkpoints were trained with. ``val_dataloader`` and ``val_evaluator`` choose the
+            thresholds.
+        proposer: Checkpoint of a localizer.
+        verifier: Checkpoint of a patch classifier.
+        out_dir: Gets ``best.pth``, which needs neither of them, and ``cascade.py``.
+        launcher: Ranks share the validation images; rank 0 writes.
+
+    Raises:
+        ConfigError: The config has no cascade or no validation, or crops of another size than the verifier's.
+        CheckpointError: One of them was never validated, or they were validated at different resolutions.
+    """
+    out_dir = Path(out_dir)
+    checkpoints = {'proposer': read_checkpoint(proposer), 'verifier': read_checkpoint(verifier)}
+    sources = dict(zip(PARTS, (proposer, verifier)))
+    trained = {part: _training_config(checkpoints[part], sources[part]) for part in PARTS}
+    _check_resolution({part: checkpoints[part]['meta']['mitouts'].get('mpp') for part in PARTS})
+    config = _with_parts(config, trained)
+    with runs.located(config):
+        model = MODELS.build(config.model)
+    for part in PARTS:
+        load_weights(getattr(model, part), checkpoints[part]['state_dict'], sources[part])
+        getattr(model, part).calibration = dict(checkpoints[part]['meta']['mitouts'])
+    meta = {
+        'cfg': json.dumps(config._cfg_dict.to_dict(), default=str),
+        'seed': config.get('randomness', {}).get('seed'),
+        'mitouts': model.calibration,
+    }
+    uncalibrated = out_dir / UNCALIBRATED_NAME
+    if is_main_process():
+        out_dir.mkdir(parents=True, exist_ok=True)
+        Config(config._cfg_dict.to_dict(), format_python_code=False).dump(out_dir / CONFIG_NAME)
+        write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
+    barrier()
+    chosen = _calibrate(config, uncalibrated, out_dir, launcher)
+    best = out_dir / BEST_NAME
+    if is_main_process():
+        meta['mitouts'] = {**chosen, **{part: meta['mitouts'][part] for part in PARTS}}
+        write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
+        uncalibrated.unlink()
+    barrier()
+    return Cascade(best, config)
+
+
+def model_of(checkpoint: str | Path) -> dict[str, Any]:
+    """The config of the model that a checkpoint fits."""
+    return dict(_training_config(read_checkpoint(checkpoint), checkpoint)['model'])
+
+
+def _training_config(checkpoint: dict[str, Any], source: str | Path) -> dict[str, Any]:
+    meta = checkpoint.get('meta', {})
+    if 'cfg' not in meta or not meta.get('mitouts'):
+        missing = 'config' if 'cfg' not in meta else 'thresholds'
+        raise CheckpointError(f'checkpoint {source} carries no {missing} in its meta: use best.pth of a training')
+    try:
+        return dict(json.loads(meta['cfg']))
+    except ValueError as error:
+        raise CheckpointError(f'the config in checkpoint {source} is not JSON ({error})') from error
+
+
+def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
+    if config.get('model', {}).get('type', '').split('.')[-1] != 'CascadeLocalizer':
+        raise ConfigError(f'config {config.filename}: a cascade needs a model of the type CascadeLocalizer')
+    lacking = [key for key in (*runs.VALIDATION_KEYS, *runs.TEST_KEYS) if config.get(key) is None]
+    if lacking:
+        raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, which a cascade needs')
+    content = config._cfg_dict.to_dict()
+    content['model'] |= {part: trained[part]['model'] for part in PARTS}
+    learnt = ((trained['verifier'].get('train_dataloader') or {}).get('dataset') or {}).get('crop_px')
+    crop_px = content['model'].setdefault('crop_px', learnt or 64)
+    if learnt not in (None, crop_px):
+        raise ConfigError(
+            f'config {config.filename}: model.crop_px is {crop_px}, but the verifier was trained on crops of '
+            f'{learnt} px: give both the same'
+        )
+    return Config(content, filename=config.filename)
+
+
+def _check_resolution(mpp: dict[str, float | None]) -> None:
+    first, second = mpp['proposer'], mpp['verifier']
+    if first and second and abs(first / second - 1) > MPP_TOLERANCE:
+        raise CheckpointError(
+            f'the proposer was validated at {first} um/px and the verifier at {second}: train both on the same images'
+        )
+
+
+def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -> dict[str, Any]:
+    """The thresholds, and what else a count needs, as a training's validation leaves them."""
+    on_validation = Config(config._cfg_dict.to_dict(), filename=config.filename)
+    on_validation.test_dataloader = on_validation.val_dataloader
+    on_validation.test_evaluator = on_validation.val_evaluator
+    run = runs.evaluate(on_validation, checkpoint, out_dir / 'validation', launcher=launcher)
+    meta = DATASETS.build({**config.val_dataloader.dataset, 'pipeline': []}).metainfo
+    spacings = {record.mpp for record in run.records}
+    return {
+        **{key: run.results[key] for key in ('image_threshold', 'map_threshold', 'drift_px')},
+        'mpp': spacings.pop() if len(spacings) == 1 else None,
+        'geometry': None,
+        'classes': list(meta.get('classes', ())),
+        'stain_reference': meta.get('stain_reference'),
+        'version': mitouts.__version__,
+    }

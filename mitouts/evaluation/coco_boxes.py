@@ -1,0 +1,48 @@
+"""COCO's average precision beside the centroid metric."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mitouts.errors import ConfigError
+from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.average_precision import box_average_precision
+from mitouts.registry import METRICS
+
+
+@METRICS.register_module()
+class CocoBoxMetric:
+    """Average precision of equal square boxes around the predicted points, under the key ``coco``.
+
+    Whatever made the points, boxes or score maps, each stands for a box of the annotations' size, so that the number
+    can be had for every model.
+
+    Args:
+        box_px: Side of the boxes in pixels, of predictions and annotations.
+    """
+
+    def __init__(self, box_px: float = 50.0) -> None:
+        if not box_px > 0:
+            raise ConfigError(f'CocoBoxMetric: box_px must be positive, found {box_px!r}')
+        self.box_px = float(box_px)
+
+    def __call__(
+        self, records: Sequence[ImageRecord], *, image_threshold: float, map_threshold: float
+    ) -> dict[str, dict[str, Any]]:
+        """Score all points; the thresholds play no part.
+
+        Positive images without a single annotated point (labelled as images only) cannot be scored and are left out.
+        Figures that are counted in another patch are crowd regions.
+
+        Returns:
+            ``coco``: ``ap`` (IoU .50 to .95), ``ap50`` (both None where nothing is annotated) and ``box_px``.
+        """
+        records = [record for record in records if record.label == 0 or len(record.truth)]
+        precision = box_average_precision(
+            [record.points for record in records],
+            [record.counted_truth for record in records],
+            [record.ignored for record in records],
+            box_px=self.box_px,
+        )
+        return {'coco': {**precision, 'box_px': self.box_px}}

@@ -1,0 +1,37 @@
+"""Masks as something to learn from, where points are all that is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from mitouts.registry import MODELS
+
+
+@MODELS.register_module()
+def MaskTrainedRoIHead(**settings: Any) -> nn.Module:
+    """The ``StandardRoIHead`` of mmdetection, whose mask head is trained, and left out of predictions.
+
+    A predicted mask would not move its box's centre, and to compute the masks of a hundred boxes takes longer than the
+    boxes themselves. (mmdetection also fails to paint the mask of a box that is not clipped to the image, and lies
+    beside it.)
+
+    Args:
+        **settings: Those of ``StandardRoIHead``.
+    """
+    return _head_class()(**settings)
+
+
+@cache
+def _head_class() -> type[nn.Module]:
+    # Not at import: the package works without mmdetection.
+    from mmdet.models.roi_heads import StandardRoIHead
+
+    class TrainedRoIHead(StandardRoIHead):
+        @property
+        def with_mask(self) -> bool:
+            return self.training and super().with_mask
+
+    return TrainedRoIHead

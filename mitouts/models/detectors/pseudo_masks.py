@@ -1,0 +1,153 @@
+"""Where the masks of figures come from that are annotated by points only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.functional.geometry import upsample_map
+from mitouts.functional.pseudo_masks import disc_masks, map_masks
+from mitouts.models.data_preprocessor import PointDataPreprocessor
+from mitouts.models.localizer import WSSLocalizer
+from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.structures import PointSample
+
+
+@TASK_UTILS.register_module()
+class DiscMasks:
+    """A disc around each annotated point.
+
+    Args:
+        radius_px: Radius of the disc.
+
+    Raises:
+        ConfigError: The radius is not positive.
+    """
+
+    def __init__(self, radius_px: float = 12.0) -> None:
+        self.radius_px = _positive('masks.radius_px', radius_px)
+
+    def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
+        """Masks of a batch.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``; its size alone matters.
+            samples: One an image, with ``gt_points``.
+
+        Returns:
+            One array ``(G, H, W)`` an image, a mask for each annotated point.
+        """
+        height, width = inputs.shape[-2:]
+        return [disc_masks(sample.gt_points.cpu().numpy(), height, width, self.radius_px) for sample in samples]
+
+
+@TASK_UTILS.register_module()
+class ScoreMapMasks:
+    """What a trained localizer shows around each annotated point.
+
+    The localizer is frozen and runs on the very batch that the detector is trained on, so no mask is ever augmented. It
+    is read from its checkpoint when the first batch comes and is no part of the detector's weights.
+
+    Args:
+        checkpoint: ``best.pth`` of a training of a localizer.
+        max_radius_px: How far a mask reaches from its point.
+        fallback_radius_px: Radius of the disc where the map shows nothing.
+        threshold: Cut of the map; default the map threshold in the checkpoint.
+        data_preprocessor: The detector's own, where it is not the default: its normalization is undone, and the
+            localizer's applied.
+
+    Raises:
+        ConfigError: A radius is not positive.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str,
+        max_radius_px: float = 25.0,
+        fallback_radius_px: float = 12.0,
+        threshold: float | None = None,
+        data_preprocessor: dict[str, Any] | None = None,
+    ) -> None:
+        self.checkpoint = Path(checkpoint)
+        self.max_radius_px = _positive('masks.max_radius_px', max_radius_px)
+        self.fallback_radius_px = _positive('masks.fallback_radius_px', fallback_radius_px)
+        self.threshold = threshold
+        self.normalization: PointDataPreprocessor = MODELS.build(
+            data_preprocessor or dict(type='PointDataPreprocessor')
+        )
+        self._localizer: WSSLocalizer | None = None
+
+    @torch.no_grad()
+    def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
+        """Masks of a batch.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``, normalized for the detector.
+            samples: One an image, with ``gt_points``.
+
+        Returns:
+            One array ``(G, H, W)`` an image, a mask for each annotated point.
+
+        Raises:
+            CheckpointError: There is no checkpoint, it cannot be read, is not of a localizer, or was never validated.
+        """
+        localizer = self._on(inputs.device)
+        height, width = inputs.shape[-2:]
+        maps = localizer(self._renormalized(inputs, localizer)).score_map.cpu().numpy()
+        threshold = localizer.calibration['map_threshold'] if self.threshold is None else self.threshold
+        drift_px = localizer.calibration.get('drift_px', (0.0, 0.0))
+        return [
+            map_masks(
+                _moved_back(upsample_map(score_map, height, width, localizer.geometry), drift_px),
+                sample.gt_points.cpu().numpy(),
+                threshold,
+                self.max_radius_px,
+                self.fallback_radius_px,
+            )
+            for score_map, sample in zip(maps, samples)
+        ]
+
+    def _on(self, device: torch.device) -> WSSLocalizer:
+        if self._localizer is None:
+            # Inference is built on models, so it can only be looked for once both are there.
+            from mitouts.inference import Localizer
+
+            if not self.checkpoint.is_file():
+                raise CheckpointError(
+                    f'{self.checkpoint}, whose score map the pseudo-masks are cut from, does not exist: train a '
+                    'localizer first (configs/wss), give another checkpoint as model.masks.checkpoint, or take discs '
+                    "(model.masks=dict(type='DiscMasks'))"
+                )
+            self._localizer = Localizer.from_checkpoint(self.checkpoint, str(device)).model
+            self._localizer.requires_grad_(False)
+        return self._localizer
+
+    def _renormalized(self, inputs: Tensor, localizer: WSSLocalizer) -> Tensor:
+        given = self.normalization.to(inputs.device)
+        wanted = cast(PointDataPreprocessor, localizer.data_preprocessor)
+        if torch.equal(given.mean, wanted.mean) and torch.equal(given.std, wanted.std):
+            return inputs
+        return (inputs * given.std + given.mean - wanted.mean) / wanted.std
+
+
+def _positive(key: str, radius_px: float) -> float:
+    if not radius_px > 0:
+        raise ConfigError(f'{key} must be above 0 px, found {radius_px}')
+    return float(radius_px)
+
+
+def _moved_back(full_map: NDArray[np.float32], drift_px: Sequence[float]) -> NDArray[np.float32]:
+    """A map whose scores lie on the figures, not a constant vector beside them (:mod:`mitouts.functional.drift`)."""
+    if not any(drift_px):
+        return full_map
+    matrix = np.array([[1, 0, -drift_px[0]], [0, 1, -drift_px[1]]], dtype=np.float64)
+    height, width = full_map.shape
+    return np.asarray(cv2.warpAffine(full_map, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE))

@@ -1,0 +1,57 @@
+"""Points of a prediction, whatever kind of model made it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import CheckpointError
+from mitouts.functional.drift import remove_drift
+from mitouts.functional.points import map_to_points
+from mitouts.structures import PointSample
+
+
+def located_points(model: Any, sample: PointSample, min_score: float) -> NDArray[np.float64]:
+    """Read what a localizer has predicted, as the evaluator does.
+
+    Args:
+        model: The localizer. Of one that scores a map, ``calibration`` (thresholds, drift, how points are read) and
+            ``geometry`` are used; points of one without a map are taken as they are.
+        sample: Its prediction in ``predict`` mode: ``pred_points``, or ``pred_map`` and ``ori_shape``.
+        min_score: Weaker points are left out.
+
+    Returns:
+        Array ``(P, 3)``, float64, ``(x, y, score)`` in pixels, by descending score.
+
+    Raises:
+        CheckpointError: The model scores a map and was never validated, so nothing says where to cut it.
+    """
+    if 'pred_points' in sample:
+        points = sample.pred_points.detach().cpu().numpy().astype(np.float64).reshape(-1, 3)
+    else:
+        points = _read_map(model, sample, min_score)
+    points = points[points[:, 2] > min_score]
+    return points[np.argsort(-points[:, 2], kind='stable')]
+
+
+def _read_map(model: Any, sample: PointSample, min_score: float) -> NDArray[np.float64]:
+    calibration = model.calibration
+    if 'map_threshold' not in calibration:
+        raise CheckpointError(
+            f'the {type(model).__name__} has no map_threshold: it was never validated, so no points can be read from '
+            'its map. Train it with a val_evaluator'
+        )
+    height, width = sample.ori_shape
+    points = map_to_points(
+        sample.pred_map.detach().cpu().numpy(),
+        height,
+        width,
+        model.geometry,
+        map_threshold=calibration['map_threshold'],
+        min_score=min_score,
+        min_area_px=calibration.get('min_area_px', 1),
+        centroid=calibration.get('centroid', 'geometric'),
+    )
+    return remove_drift(points, calibration.get('drift_px', (0.0, 0.0)), width, height)

@@ -1,0 +1,126 @@
+"""Measure what trained models cost: parameters, GMAC per megapixel, and megapixels that they predict in a second.
+
+    python tools/analysis/measure_costs.py --spec configs/suites/detection_tables.yaml
+    python tools/analysis/measure_costs.py work_dirs/suites/fields --only noise00/student=Student --out costs.json
+
+With --spec the lines of its blocks of kind baselines are measured, and their file of costs is written. Otherwise every
+tested stage of the suites, or those of --only. One checkpoint a stage is measured, on its own test images, all models
+in turns in one process: measure all that shall be compared at once. See docs/analysis.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mitouts.analysis.cost_measurement import Measuring, Trained, measure, trained_models
+from mitouts.analysis.costs import Costs, write_costs
+from mitouts.analysis.figure_rows import default_rows
+from mitouts.analysis.rows import Row, parse_row, runs_of
+from mitouts.analysis.spec import Spec, read_spec
+from mitouts.analysis.suite import Suite, read_suite
+from mitouts.engine.memory import keep_freed_memory
+from mitouts.errors import MitoutsError
+from mitouts.utils.arguments import at_least
+from mitouts.utils.cli import run
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    spec = read_spec(args.spec) if args.spec else None
+    _check(args, spec)
+    folders = args.suites or (spec.suites if spec else ())
+    if not folders:
+        raise MitoutsError('no suite given: name its folder, or list it under suites in the spec file')
+    suite = read_suite(*folders)
+    if spec:
+        wanted = _of_spec(spec, suite, args)
+    else:
+        rows = [parse_row(text) for text in args.only] or [row for row, _ in default_rows(suite)]
+        wanted = {args.out: _trained(suite, rows, args)}
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)
+    keep_freed_memory()
+    settings = Measuring(args.images, args.batch_size, args.rounds, args.device)
+    for out, models in wanted.items():
+        costs = measure(models, settings, report=lambda text: print(text, file=sys.stderr, flush=True))
+        write_costs(out, costs)
+        print(described(costs))
+        print(out)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
+    parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='measure the lines of its baselines')
+    parser.add_argument(
+        '--only', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='what is measured (default: every stage)'
+    )
+    parser.add_argument('--out', type=Path, metavar='COSTS.json', help='written; with --spec, the file that it names')
+    parser.add_argument(
+        '--images', type=at_least(1), default=32, metavar='N', help='test images in a round (default: 32)'
+    )
+    parser.add_argument('--batch-size', type=at_least(1), default=16, metavar='N', help='default: 16')
+    parser.add_argument('--rounds', type=at_least(1), default=7, metavar='N', help='default: 7')
+    parser.add_argument('--threads', type=at_least(1), metavar='N', help='of torch (default: as OMP_NUM_THREADS says)')
+    parser.add_argument('--device', default='cpu', help='default: cpu')
+    parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
+    parser.add_argument(
+        '--root', type=Path, default=Path(), metavar='DIR',
+        help='folder that the runs were started in, to find their annotation files (default: the current one)',
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def described(costs: Costs) -> str:
+    """The numbers, a line a model."""
+    width = max(len(cost.label) for cost in costs.models.values())
+    lines = [
+        f'{cost.label:{width}s}  {cost.parameters / 1e6:6.2f} M parameters  {cost.gmac_per_megapixel:7.1f} GMAC/MPix  '
+        f'{cost.megapixels_per_second:6.2f} MPix/s'
+        for cost in costs.models.values()
+    ]
+    return '\n'.join([*lines, costs.describe()])
+
+
+def _check(args: argparse.Namespace, spec: Spec | None) -> None:
+    if spec and (args.only or args.out):
+        raise MitoutsError(f'--only and --out exclude --spec: {args.spec} says what is measured, and where it goes')
+    if not spec and not args.out:
+        raise MitoutsError('--out COSTS.json is needed where there is no --spec')
+
+
+def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, list[Trained]]:
+    """File of costs -> the models that it is about; blocks that share a file are measured together."""
+    wanted: dict[Path, dict[str, Trained]] = {}
+    for block in spec.blocks:
+        compared = block.baselines
+        if compared.costs is not None:
+            chosen = suite.restricted(compared.folds, compared.seeds)
+            models = _trained(chosen, [line.row for line in compared.rows], args)
+            wanted.setdefault(Path(compared.costs), {}).update({each.row.source: each for each in models})
+    if not wanted:
+        raise MitoutsError(f'{args.spec} has no block of kind baselines that names a file of costs')
+    return {out: list(models.values()) for out, models in wanted.items()}
+
+
+def _trained(suite: Suite, rows: Sequence[Row], args: argparse.Namespace) -> list[Trained]:
+    if args.partial:
+        missing = [row for row in rows if not runs_of(suite, row, partial=True).done]
+        for row in missing:
+            print(f'warning: {row.source}: no run is done', file=sys.stderr)
+        rows = [row for row in rows if row not in missing]
+    models = trained_models(suite, rows, args.root)
+    if not models:
+        raise MitoutsError('no run is done, so there is nothing to measure')
+    return models
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,117 @@
+"""Draw what methods find over what they cost: localization F1 with its 95% interval over cases, a marker a method.
+
+    python tools/analysis/plot_costs.py --spec configs/suites/detection_tables.yaml --out costs.png
+
+The methods are the lines of a block of kind baselines, scored as in its table; groups of lines are rows of panels.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mitouts.analysis.baselines import BaselineScores, score_baselines
+from mitouts.analysis.cases import CaseCounter
+from mitouts.analysis.spec import Block, Spec, read_spec
+from mitouts.analysis.suite import read_suite
+from mitouts.errors import MitoutsError
+from mitouts.utils.cli import run
+from mitouts.visualization.ablation_plots import Score, in_words
+from mitouts.visualization.cost_plots import PricedMethod, plot_costs
+from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure
+
+COSTS = {
+    'gmac': 'GMAC per megapixel',
+    'minutes': 'minutes of training',
+    'parameters': 'million parameters',
+    'speed': 'megapixels predicted in a second',
+}
+KIND = 'baselines'
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    check_suffix(args.out, SUFFIXES)
+    spec = read_spec(args.spec)
+    block = chosen_block(spec, args)
+    costs = block.measured(partial=args.partial)
+    suite, counter = read_suite(*spec.suites), CaseCounter(args.root)
+    scores = score_baselines(suite, counter, block.baselines, costs, block.settings, partial=args.partial)
+    levels: dict[str, list[PricedMethod]] = {}
+    for each in scores:
+        levels.setdefault(each.line.level, []).append(priced(each))
+    note = (
+        f'All runs pooled, one-to-one within {block.settings.radius_px:g} px. Whiskers: 95% interval over cases. '
+        'Markers: what a training is told. Minutes: of all stages that a method needs.'
+    )
+    names = [COSTS[cost] for cost in args.costs]
+    write_figure(args.out, plot_costs(levels, names, 'localization F1', title=args.title, note=note))
+    for each in scores:
+        print(described(each))
+    print(args.out)
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--spec', type=Path, required=True, metavar='TABLES.yaml', help='the tables of a page')
+    parser.add_argument('--block', metavar='NAME', help='of several blocks of kind baselines, the one to draw')
+    parser.add_argument(
+        '--costs', nargs='+', choices=tuple(COSTS), default=['gmac', 'minutes'], help='panels (default: gmac minutes)'
+    )
+    parser.add_argument(
+        '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(SUFFIXES)}'
+    )
+    parser.add_argument('--title', default='', help='above the figure')
+    parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
+    parser.add_argument(
+        '--root', type=Path, default=Path(), metavar='DIR',
+        help='folder that the runs were started in, to find their annotation files (default: the current one)',
+    )  # fmt: skip
+    return parser.parse_args()
+
+
+def chosen_block(spec: Spec, args: argparse.Namespace) -> Block:
+    """The block to draw.
+
+    Raises:
+        MitoutsError: There is no such block of kind baselines, or several and none is named.
+    """
+    blocks = {block.name: block for block in spec.blocks if block.kind == KIND}
+    if args.block is None and len(blocks) == 1:
+        return next(iter(blocks.values()))
+    if args.block not in blocks:
+        asked = 'no --block is given' if args.block is None else f'found --block {args.block}'
+        raise MitoutsError(
+            f'{args.spec}: expected one block of kind {KIND}, {asked}; it has {", ".join(blocks) or "none"}'
+        )
+    return blocks[args.block]
+
+
+def priced(scores: BaselineScores) -> PricedMethod:
+    """What the figure shows of a line."""
+    found, cost = scores.one_to_one.f1_pooled, scores.cost
+    return PricedMethod(
+        label=scores.line.method,
+        kind=scores.line.supervision,
+        score=None if found is None else Score(found.value, found.ci95),
+        costs={
+            COSTS['gmac']: None if cost is None else cost.gmac_per_megapixel,
+            COSTS['minutes']: scores.one_to_one.minutes,
+            COSTS['parameters']: None if cost is None else cost.parameters / 1e6,
+            COSTS['speed']: None if cost is None else cost.megapixels_per_second,
+        },
+    )
+
+
+def described(scores: BaselineScores) -> str:
+    """The numbers of a line."""
+    method = priced(scores)
+    found = 'no run' if method.score is None else in_words(method.score, ' ')
+    costs = [f'{value:.3g} {name}' for name, value in method.costs.items() if value is not None]
+    return f'{scores.line.row.label} ({scores.line.row.source}): {", ".join([found, *costs])}'
+
+
+if __name__ == '__main__':
+    run(main)
