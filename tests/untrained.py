@@ -17,6 +17,11 @@ from mitouts.registry import MODELS
 BACKBONES = {
     'lite0': dict(type='EfficientNetLite', stride=16, num_blocks=8, weights=None),
     'r18': dict(type='ResNet', depth=18, num_stages=2, weights=None),
+    'skip': dict(
+        type='SkipDecoder',
+        encoder=dict(type='EfficientNetLite', stride=16, num_blocks=8, weights=None, out_strides=(8, 16)),
+        channels=16,
+    ),
 }
 
 

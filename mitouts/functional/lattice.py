@@ -50,18 +50,23 @@ class Margin(NamedTuple):
         return slice(self.before, self.before + cells)
 
 
-def margin_cells(geometry: FeatureGeometry) -> Margin:
+def margin_cells(geometry: FeatureGeometry, step: int = 1) -> Margin:
     """The margin that a network needs.
 
     The first cell that is kept sees ``receptive_radius_px`` to the left of its centre, the last one as far to the
     right of its own; a cell's centre is not the centre of its pixels, so the sides differ.
+
+    Args:
+        geometry: Where the cells lie.
+        step: The margin before is a multiple of it; see :func:`plan_bands`.
     """
     before = geometry.receptive_radius_px - geometry.center_offset_px
     after = geometry.center_offset_px + geometry.receptive_radius_px - (geometry.stride - 1)
-    return Margin(*(max(0, int(np.ceil(reach / geometry.stride))) for reach in (before, after)))
+    cells_before, cells_after = (max(0, int(np.ceil(reach / geometry.stride))) for reach in (before, after))
+    return Margin(-(-cells_before // step) * step, cells_after)
 
 
-def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin) -> list[list[Window]]:
+def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin, step: int = 1) -> list[list[Window]]:
     """Cover the needed cells with windows, so that little is computed in vain.
 
     What is needed is cut into equal windows of at most ``max_cells``, each is shrunk, and halved wherever its halves
@@ -69,15 +74,22 @@ def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin) -> lis
 
     Args:
         needed: Array ``(h, w)``.
-        max_cells: Longest side of a window.
+        max_cells: Longest side of a window; at least ``step``.
         margin: Cells that are computed around a window.
+        step: Windows begin at multiples of it: a network with a coarse level inside gives the same for a tile as for
+            the whole image only if the tile begins on that level's lattice.
 
     Returns:
         Bands of rows, from above; the windows of each, ordered by row and column. They do not overlap and hold every
         needed cell.
     """
-    if max_cells < 1:
-        raise ValueError(f'max_cells must be at least 1, found {max_cells}')
+    if max_cells < step:
+        raise ValueError(f'max_cells must be at least {step}, found {max_cells}')
+    if step > 1:
+        blocks = _blocks(needed, step)
+        coarse = Margin(*(-(-cells // step) for cells in margin))
+        bands = plan_bands(blocks, max_cells // step, coarse)
+        return [[_enlarged(window, step, needed.shape) for window in band] for band in bands]
     whole = _shrink(needed, Window(0, 0, *needed.shape))
     if whole is None:
         return []
@@ -91,6 +103,19 @@ def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin) -> lis
         if band:
             bands.append(sorted(band))
     return bands
+
+
+def _blocks(needed: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """Which blocks of ``step`` x ``step`` cells have one that is needed."""
+    padded = np.pad(needed, [(0, -length % step) for length in needed.shape])
+    rows, columns = (length // step for length in padded.shape)
+    return padded.reshape(rows, step, columns, step).any(axis=(1, 3))
+
+
+def _enlarged(window: Window, step: int, shape: tuple[int, ...]) -> Window:
+    """A window of blocks as one of cells, cut where the cells end."""
+    row, column, rows, columns = (step * number for number in window)
+    return Window(row, column, min(rows, shape[0] - row), min(columns, shape[1] - column))
 
 
 def _equal_parts(first: int, length: int, longest: int) -> list[tuple[int, int]]:

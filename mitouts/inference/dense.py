@@ -52,7 +52,9 @@ class DenseModel:
         self.device = torch.device(device)
         self.dtype = torch.float16 if half and self.device.type == 'cuda' else torch.float32
         self.geometry: FeatureGeometry = model.geometry
-        self.margin = margin_cells(model.geometry)
+        # A decoder's map repeats with its coarsest level only.
+        self.step = getattr(model.backbone, 'period_px', model.geometry.stride) // model.geometry.stride
+        self.margin = margin_cells(model.geometry, self.step)
         preprocessor = model.data_preprocessor
         self.network = StripNetwork(copy.deepcopy(model.backbone).cpu().eval(), preprocessor.mean, preprocessor.std)
         self.classifier = copy.deepcopy(model.head.classifier).cpu().eval()
@@ -83,15 +85,15 @@ class DenseModel:
             budget_bytes: For the network's tensors; default 1 GB on a CPU and a third of a GPU's free memory.
 
         Returns:
-            A multiple of the stride, at most 4096 px.
+            A multiple of the stride and of the step of tiles, at most 4096 px.
         """
         if budget_bytes is None:
             on_gpu = self.device.type == 'cuda'
             budget_bytes = torch.cuda.mem_get_info(self.device)[0] // 3 if on_gpu else CPU_BUDGET_BYTES
         whole_px = math.isqrt(int(budget_bytes / self._bytes_per_px()))
         stride = self.geometry.stride
-        kept = min(whole_px - self.margin.both * stride, MAX_TILE_PX)
-        return max(kept // stride, 4) * stride
+        kept = min(whole_px - self.margin.both * stride, MAX_TILE_PX) // stride
+        return max(kept // self.step * self.step, 4 * self.step) * stride
 
     def _bytes_per_px(self) -> float:
         """The most that a layer's input and output take behind the strips, for each pixel of the image.

@@ -64,7 +64,7 @@ def map_slide(
         batch: Tiles of one shape that go through the network together.
         progress: Told before the first batch and after every one.
     """
-    bands = plan_bands(needed, tile_cells, dense.margin)
+    bands = plan_bands(needed, max(tile_cells, dense.step), dense.margin, dense.step)
     if not _has_map(folder / MAP_NAME, needed.shape):
         (folder / JOURNAL_NAME).unlink(missing_ok=True)
     journal = Journal(folder / JOURNAL_NAME, {**stamp, 'tile_cells': tile_cells}, other='forget')

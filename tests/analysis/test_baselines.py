@@ -10,14 +10,18 @@ from costed_suite import write_costed_suite
 from mitouts.analysis.baselines import BaselineRow, Baselines, baselines_table, score_baselines
 from mitouts.analysis.cases import CaseCounter
 from mitouts.analysis.costs import Cost, Costs, write_costs
+from mitouts.analysis.markdown import marked_names
 from mitouts.analysis.methods import Settings
 from mitouts.analysis.rows import Row
 from mitouts.analysis.spec import read_spec
 from mitouts.analysis.suite import Suite, read_suite
 from mitouts.analysis.tables import Table, cell_text, csv_text, markdown
+from mitouts.engine.config import load_config
+from mitouts.engine.suite import read_suite_file
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.functional.average_precision import box_average_precision
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SETTINGS = Settings(num_bootstrap=100)
 INFO = {'environment': {'gpu': 'none', 'threads': '1'}, 'images': 8, 'batch_size': 4, 'rounds': 3}
 COSTS = Costs({'box-noise00/model': Cost('Boxes', 'best.pth', 1_234_567, 12.34, 0.567)}, INFO)
@@ -138,6 +142,35 @@ def test_a_spec_crosses_lines_with_groups(spec_path: Path, suite: Suite) -> None
         (spec_path.parent / 'costs.json').unlink()
     assert [cells(found, row)['MPix / s'] for row in range(6)] == ['0.57', *['-'] * 5]
     assert {cells(found, row)['Runs'] for row in range(6)} == {'2'}
+
+
+def test_the_example_of_the_docs_is_a_spec(tmp_path: Path) -> None:
+    page = (REPOSITORY / 'docs' / 'analysis.md').read_text(encoding='utf-8')
+    example = page.partition('### Baselines and their costs')[2].partition('```yaml\n')[2].partition('```')[0]
+    path = tmp_path / 'tables.yaml'
+    path.write_text(example)
+    (block,) = read_spec(path).blocks
+    assert [each.row.source for each in block.baselines.rows] == [
+        'retinanet-noise00/model', 'noise00/student', 'retinanet-noise30/model', 'noise30/student',
+    ]  # fmt: skip
+
+
+def test_the_page_is_made_of_what_the_suite_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    runs = read_suite_file('configs/suites/detection.yaml', {'amibr': 'SOURCE'})
+    spec = read_spec('configs/suites/detection_tables.yaml')
+    (block,) = spec.blocks
+    stages = {
+        run.group: [stage['name'] for stage in load_config(run.config).get('stages', [{'name': 'model'}])]
+        for run in runs
+    }
+    for compared in block.baselines.rows:
+        assert compared.row.stage in stages[compared.row.group]
+        assert set(compared.row.costs) <= set(stages[compared.row.group])
+    assert {(run.fold, run.seed) for run in runs} == {(0, 0), (0, 1), (0, 2)}
+    assert (block.baselines.folds, block.baselines.seeds) == ((0,), (0, 1, 2))
+    page = Path('docs/detection.md').read_text(encoding='utf-8')
+    assert marked_names(page, 'table') == [block.name]
 
 
 @pytest.mark.parametrize(

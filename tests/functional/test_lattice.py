@@ -15,15 +15,20 @@ from mitouts.functional.lattice import Margin, margin_cells, plan_bands
     share=st.sampled_from([0.0, 0.02, 0.3, 1.0]),
     max_cells=st.integers(1, 50),
     margin=st.builds(Margin, st.integers(0, 6), st.integers(0, 6)),
+    step=st.integers(1, 5),
 )
-def test_every_needed_cell_is_in_one_window(seed, shape, share, max_cells, margin):
+def test_every_needed_cell_is_in_one_window(seed, shape, share, max_cells, margin, step):
     needed = np.random.default_rng(seed).random(shape) < share
-    bands = plan_bands(needed, max_cells, margin)
+    max_cells = max(max_cells, step)
+    bands = plan_bands(needed, max_cells, margin, step)
     windows = [window for band in bands for window in band]
     count = np.zeros(shape, dtype=int)
     for window in windows:
         assert max(window.rows, window.columns) <= max_cells
         assert min(window) >= 0
+        assert window.row % step == window.column % step == 0
+        assert window.row + window.rows <= shape[0]
+        assert window.column + window.columns <= shape[1]
         part = (slice(window.row, window.row + window.rows), slice(window.column, window.column + window.columns))
         assert needed[part].any()
         count[part] += 1
@@ -62,3 +67,8 @@ def test_margin_holds_what_the_outermost_cells_see(stride, offset, radius):
     # One cell less would not be enough.
     assert margin.before == 0 or begin + stride > leftmost
     assert margin.after == 0 or end - stride < rightmost
+    for step in (2, 3):
+        stepped = margin_cells(geometry, step)
+        assert stepped.after == margin.after
+        assert stepped.before % step == 0
+        assert 0 <= stepped.before - margin.before < step

@@ -26,11 +26,12 @@ def test_margin_is_all_that_padding_reaches(backbone):
     dense = DenseModel(make_model(backbone))
     stride, margin = dense.geometry.stride, dense.margin
     cells = margin.both + 3
-    image = random_tile((cells + 4) * stride, (cells + 6) * stride)
+    row, column = 2 * dense.step, 3 * dense.step
+    image = random_tile((row + cells + 2) * stride, (column + cells + 3) * stride)
     whole = dense(image[None])[0]
-    part = dense(image[None, 2 * stride : (2 + cells) * stride, 3 * stride : (3 + cells) * stride])[0]
+    part = dense(image[None, row * stride : (row + cells) * stride, column * stride : (column + cells) * stride])[0]
     inner = margin.inner(3)
-    expected = whole[2 + margin.before :, 3 + margin.before :][:3, :3]
+    expected = whole[row + margin.before :, column + margin.before :][:3, :3]
     np.testing.assert_allclose(part[inner, inner], expected, atol=1e-5)
 
 

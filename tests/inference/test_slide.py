@@ -31,7 +31,11 @@ def slide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def localizer() -> Localizer:
-    model = make_model()
+    return _localizer()
+
+
+def _localizer(backbone: str = 'lite0') -> Localizer:
+    model = make_model(backbone)
     model.calibration = {'image_threshold': 0.5, 'map_threshold': 0.5, 'mpp': 0.25, 'drift_px': [2.0, -3.0]}
     spread_scores(model, smooth_tissue(480, 480))
     return Localizer(model)
@@ -41,7 +45,9 @@ def _find(localizer: Localizer, slide: Path, folder: Path, **options: Any) -> Sl
     return SlideLocalizer(localizer).find(slide, folder, options=SlideOptions(**options))
 
 
-def test_counts_do_not_depend_on_tiles_batches_or_threads(localizer: Localizer, slide: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('backbone', ['lite0', 'skip'])
+def test_counts_do_not_depend_on_tiles_batches_or_threads(backbone: str, slide: Path, tmp_path: Path) -> None:
+    localizer = _localizer(backbone)
     reference = _find(localizer, slide, tmp_path / 'a')
     assert len(reference.figures) >= 5
     for number, options in enumerate(

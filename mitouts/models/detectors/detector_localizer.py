@@ -73,6 +73,7 @@ class DetectorLocalizer(BaseModel):
         self.make_masks = None if masks is None else TASK_UTILS.build(masks)
         if self.data_preprocessor.memory_format == torch.channels_last:
             self.to(memory_format=torch.channels_last)
+            _keep_compiled_operations_contiguous(self.detector)
         self.calibration: dict[str, Any] = {}
 
     def init_weights(self) -> None:
@@ -155,6 +156,18 @@ def need_detection() -> None:
         raise ConfigError(
             f"detectors need mmdetection and mmcv's compiled operations, which are not here ({error}): run make detection"
         ) from error
+
+
+def _keep_compiled_operations_contiguous(detector: nn.Module) -> None:
+    """Hand mmcv's operations contiguous tensors: they read other memory formats as if they were, without a word."""
+
+    def as_contiguous(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(each.contiguous() if isinstance(each, Tensor) else each for each in arguments)
+
+    for module in detector.modules():
+        if type(module).__module__.startswith('mmcv.ops'):
+            module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            module.register_forward_pre_hook(as_contiguous)
 
 
 @contextmanager

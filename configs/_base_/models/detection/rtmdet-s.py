@@ -1,6 +1,6 @@
-# RTMDet-s (Lyu et al. 2022). Its published ImageNet weights, where you have the file (they expect blue first, so their
-# data preprocessor's mean and std would be turned around as well): model.detector.backbone.init_cfg='{"type":
-# "Pretrained", "prefix": "backbone.", "checkpoint": "FILE"}'.
+# RTMDet-s (Lyu et al. 2022). Its published ImageNet weights, where you have the file: --cfg-options
+# model.detector.backbone.init_cfg='{"type": "Pretrained", "prefix": "backbone.", "checkpoint": "FILE"}'. Their first
+# layer takes blue first and images here come red first, so its input channels need to be turned around in the file.
 model = dict(
     type='DetectorLocalizer',
     data_preprocessor=dict(type='PointDataPreprocessor', channels_last=True),
