@@ -5,3 +5,5 @@ _base_ = [
     '../_base_/schedules/adamw_cosine.py',
     '../_base_/default_runtime.py',
 ]
+
+model = dict(max_proposals=6)

@@ -14,6 +14,7 @@ from mitouts.utils.version import git_commit
 PACKAGES = (
     'onedl-mmengine',
     'onedl-mmcv',
+    'onedl-mmdetection',
     'albumentations',
     'numpy',
     'scipy',

@@ -28,13 +28,14 @@ class ProposalSettings(NamedTuple):
         min_score: Weaker points are not proposed.
         radius_px: A proposal within this distance of a figure is not false.
         spacing_px: No two hard negatives are nearer to each other.
-        max_per_image: At most this many hard negatives are added to an image, those with the highest scores.
+        max_per_image: At most this many hard negatives are added to an image, those with the highest scores; about as
+            many as will be verified, because weaker ones are plain background.
     """
 
     min_score: float = 0.01
     radius_px: float = 30.0
     spacing_px: float = 25.0
-    max_per_image: int = 10
+    max_per_image: int = 5
 
 
 def proposal_file(folder: Path, split: str) -> Path:

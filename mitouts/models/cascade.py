@@ -37,9 +37,11 @@ class CascadeLocalizer(BaseModel):
         verifier: Config of a ``WSSLocalizer`` that was trained on crops (``FigureCropDataset``).
         crop_px: Side of a crop; that of the verifier's training.
         max_proposals: At most this many proposals an image are verified, the strongest.
-        min_score: Weaker proposals are not verified.
+        min_score: Weaker proposals are not verified. Proposers differ in the scores of plain background, so
+            ``max_proposals`` is the better limit.
         rule: How both scores become one, see :func:`mitouts.functional.cascade.combine_scores`.
-        suppression_px: Points within this distance of a stronger one are left out.
+        suppression_px: Proposals within this distance of a stronger one are left out before any is verified, so that
+            none of the few is of the same figure.
 
     Attributes:
         calibration: What a count needs beside the weights; see :class:`~mitouts.models.localizer.WSSLocalizer`. Its
@@ -131,7 +133,7 @@ class CascadeLocalizer(BaseModel):
         size_px = (inputs.shape[-2], inputs.shape[-1])
         samples = [PointSample(metainfo={'ori_shape': size_px}) for _ in inputs]
         samples = self.proposer(inputs, samples, mode='predict')
-        proposals = [located_points(self.proposer, each, self.min_score)[: self.max_proposals] for each in samples]
+        proposals = [self._proposals(sample) for sample in samples]
         counts = [len(each) for each in proposals]
         scores = np.split(self._verify(inputs, proposals), np.cumsum(counts)[:-1])
         return [
@@ -139,13 +141,16 @@ class CascadeLocalizer(BaseModel):
             for sample, points, verified in zip(samples, proposals, scores)
         ]
 
+    def _proposals(self, sample: PointSample) -> NDArray[np.float64]:
+        points = located_points(self.proposer, sample, self.min_score)
+        return points[suppress_by_distance(points, self.suppression_px)[: self.max_proposals]]
+
     def _combine(self, points: NDArray[np.float64], verified: NDArray[np.float64]) -> Tensor:
         """Points of an image ``(P, 3)``, float32, by descending score."""
         combined = np.column_stack([points[:, :2], combine_scores(points[:, 2], verified, self.rule)])
         if not np.isfinite(combined).all():
             return _broken()
-        kept = combined[suppress_by_distance(combined, self.suppression_px)]
-        return torch.from_numpy(kept.astype(np.float32))
+        return torch.from_numpy(combined[np.argsort(-combined[:, 2], kind='stable')].astype(np.float32))
 
     def _verify(self, inputs: Tensor, proposals: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """The verifier's score of every proposal, image after image."""

@@ -32,6 +32,7 @@ from mitouts.visualization.print_figure import (
 _PANEL_CM = 5.8
 _NAME_WIDTHS = (20, 12, 9)
 _STRIP = 0.08
+_LIFT = 0.03
 _GAP = 0.012
 _MARKER_PT = 6.5
 # From this ratio of the largest cost to the smallest on, equal steps are equal factors.
@@ -217,8 +218,8 @@ def _name_above(axes: Axes, drawn: Sequence[Drawn], texts: Sequence[str]) -> Non
     ends = [to_share.transform((each.x, each.high)).tolist() for each in drawn]
     for text, place, (x, top) in zip(texts, spread([x for x, _ in ends], _shares(axes, texts)), ends):
         axes.text(
-            place, 1 + _STRIP, text, transform=axes.transAxes, fontsize=SMALL_PT, color=css(INK), ha='center',
-            va='bottom', linespacing=1.05, parse_math=False,
+            place, 1 + _STRIP + _LIFT, text, transform=axes.transAxes, fontsize=SMALL_PT, color=css(INK), ha='center',
+            va='baseline', linespacing=1.05, parse_math=False,
         )  # fmt: skip
         axes.plot([place, x, x], [1 + _STRIP, 1, top], transform=axes.transAxes, clip_on=False, **_leader())
     lines = max((text.count('\n') + 1 for text in texts), default=0)

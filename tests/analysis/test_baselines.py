@@ -161,8 +161,8 @@ def test_the_page_is_made_of_what_the_suite_runs(monkeypatch: pytest.MonkeyPatch
     spec = read_spec('configs/suites/detection_tables.yaml')
     (block,) = spec.blocks
     stages = {
-        run.group: [stage['name'] for stage in load_config(run.config).get('stages', [{'name': 'model'}])]
-        for run in runs
+        group: [stage['name'] for stage in load_config(config).get('stages', [{'name': 'model'}])]
+        for group, config in {run.group: run.config for run in runs}.items()
     }
     for compared in block.baselines.rows:
         assert compared.row.stage in stages[compared.row.group]

@@ -60,20 +60,19 @@ def one_by_one(model: CascadeLocalizer, pixels: Tensor) -> np.ndarray:
     """Points of one image ``(P, 3)``: every crop is cut from the padded image and scored by itself."""
     inputs = model.data_preprocessor({'inputs': pixels[None]})['inputs']
     (sample,) = model.proposer(inputs, [PointSample(metainfo={'ori_shape': (HEIGHT, WIDTH)})], mode='predict')
-    proposals = located_points(model.proposer, sample, model.min_score)[: model.max_proposals]
+    proposals: list[tuple[float, float, float]] = []
+    for x, y, score in located_points(model.proposer, sample, model.min_score).tolist():
+        if all(np.hypot(x - other[0], y - other[1]) > model.suppression_px for other in proposals):
+            proposals.append((x, y, score))
     padded = np.pad(pixels.numpy(), [(0, 0), (CROP_PX, CROP_PX), (CROP_PX, CROP_PX)], mode='reflect')
     scored = []
-    for x, y, score in proposals:
+    for x, y, score in proposals[: model.max_proposals]:
         left, top = (int(np.floor(value + 0.5 - (CROP_PX - 1) / 2)) + CROP_PX for value in (x, y))
         crop = torch.from_numpy(padded[:, top : top + CROP_PX, left : left + CROP_PX].copy())
         given = model.verifier.data_preprocessor({'inputs': crop[None]})['inputs']
         verified = float(torch.sigmoid(model.verifier(given).image_logit))
         scored.append((x, y, {'product': score * verified, 'verifier': verified}[model.rule]))
-    kept: list[tuple[float, float, float]] = []
-    for x, y, score in sorted(scored, key=lambda each: -each[2]):
-        if all(np.hypot(x - other[0], y - other[1]) > model.suppression_px for other in kept):
-            kept.append((x, y, score))
-    return np.array(kept).reshape(-1, 3)
+    return np.array(sorted(scored, key=lambda each: -each[2])).reshape(-1, 3)
 
 
 @torch.no_grad()

@@ -156,6 +156,8 @@ def need_detection() -> None:
         raise ConfigError(
             f"detectors need mmdetection and mmcv's compiled operations, which are not here ({error}): run make detection"
         ) from error
+    # mmdetection's own call, which nobody who trains a detector can change.
+    warnings.filterwarnings('ignore', 'torch.meshgrid: in an upcoming release', UserWarning)
 
 
 def _keep_compiled_operations_contiguous(detector: nn.Module) -> None:
