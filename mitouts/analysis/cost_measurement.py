@@ -158,7 +158,7 @@ def open_predictor(trained: Trained, settings: Measuring) -> Predictor:
         ConfigError: The device cannot be used, or a detector's operations are missing.
         AnnotationError: The images are gone.
     """
-    model = load_model(  # type: ignore[type-var]
+    model = load_model(
         trained.checkpoint,
         nn.Module,
         expected='a localizer',

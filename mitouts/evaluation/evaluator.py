@@ -62,8 +62,8 @@ class RawPrediction:
 class LocalizationEvaluator:
     """Evaluator of localizers, whether they score a map or find points.
 
-    Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score. The
-    arguments on how a map is read do not concern them.
+    Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score.
+    The arguments on how a map is read do not concern them.
 
     Args:
         metrics: Configs of metrics, each called with all :class:`ImageRecord` and both thresholds.

@@ -109,7 +109,7 @@ def _blocks(needed: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
     """Which blocks of ``step`` x ``step`` cells have one that is needed."""
     padded = np.pad(needed, [(0, -length % step) for length in needed.shape])
     rows, columns = (length // step for length in padded.shape)
-    return padded.reshape(rows, step, columns, step).any(axis=(1, 3))
+    return np.asarray(padded.reshape(rows, step, columns, step).any(axis=(1, 3)))
 
 
 def _enlarged(window: Window, step: int, shape: tuple[int, ...]) -> Window:

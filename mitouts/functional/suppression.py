@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArray[np.int64]:
     """Indices of the points that are kept when each one suppresses the weaker ones around it.
 
-    Greedy, as for boxes: the strongest point is kept, all within the radius of it go, the strongest of the rest is kept,
-    and so on. Of equal scores the first stands before the others.
+    Greedy, as for boxes: the strongest point is kept, all within the radius of it go, the strongest of the rest is
+    kept, and so on. Of equal scores the first stands before the others.
 
     Args:
         points: Array ``(N, 3)`` of ``(x, y, score)``, in any order.

@@ -38,6 +38,12 @@ class DenseModel:
     """
 
     def __init__(self, model: WSSLocalizer, device: str | torch.device = 'cpu', *, half: bool = False) -> None:
+        if model.geometry is None:
+            raise ConfigError(
+                f'a {type(model).__name__} finds points without a score map, so slides cannot be tiled for it: count '
+                'on slides with a localizer that scores a map, such as those of configs/wss, or predict images with '
+                'tools/predict.py'
+            )
         if isinstance(model.geometry, AlignCornersGeometry):
             raise ConfigError(
                 "head.upsample='align_corners' stretches the map to the corners of its image, so where a cell lies "

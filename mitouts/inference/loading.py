@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,13 +13,14 @@ from torch import nn
 
 from mitouts.engine.checkpoint import load_weights, read_checkpoint
 from mitouts.errors import CheckpointError, ConfigError
-from mitouts.models import TissueUNet, WSSLocalizer
 from mitouts.registry import MODELS
 
-Model = TypeVar('Model', WSSLocalizer, TissueUNet)
+Model = TypeVar('Model', bound=nn.Module)
 
 
-def load_model(path: str | Path, kind: type[Model], *, expected: str, needs: str, advice: str) -> Model:
+def load_model(
+    path: str | Path, kind: type[Model], *, expected: str, needs: str, advice: str, attributes: Sequence[str] = ()
+) -> Model:
     """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
     Args:
@@ -27,6 +29,7 @@ def load_model(path: str | Path, kind: type[Model], *, expected: str, needs: str
         expected: What such a model is called.
         needs: What the checkpoint's calibration holds, as a user knows it.
         advice: What to do where the checkpoint will not do.
+        attributes: What such a model has, whatever its class.
 
     Raises:
         UnknownComponentError: A component is not registered.
@@ -44,12 +47,10 @@ def load_model(path: str | Path, kind: type[Model], *, expected: str, needs: str
             f'the config in checkpoint {path} is not JSON ({error}): it was saved otherwise'
         ) from error
     model = MODELS.build(config.model)
-    if not isinstance(model, kind):
-        raise CheckpointError(
-            f'checkpoint {path} is of a {type(model).__name__}, expected {expected} ({kind.__name__}): {advice}'
-        )
+    if not isinstance(model, kind) or not all(hasattr(model, attribute) for attribute in attributes):
+        raise CheckpointError(f'checkpoint {path} is of a {type(model).__name__}, expected {expected}: {advice}')
     load_weights(model, checkpoint['state_dict'], path)
-    model.calibration = dict(meta['mitouts'])
+    model.calibration = dict(meta['mitouts'])  # type: ignore[assignment]
     return model
 
 

@@ -6,18 +6,19 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
+from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationWarning, CheckpointError, ImageError
-from mitouts.functional.drift import remove_drift
-from mitouts.functional.points import map_to_points
 from mitouts.inference.loading import load_model, move_to
-from mitouts.models import WSSLocalizer
+from mitouts.models.reading import located_points
 from mitouts.slides import MAX_UPSAMPLING
+from mitouts.structures import PointSample
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Localizer:
     """A model ready to predict, with the thresholds and the resolution that it was validated with.
 
     Args:
-        model: A calibrated localizer.
+        model: A calibrated localizer, whether it scores a map or finds points.
         device: Where it runs.
 
     Example:
@@ -50,7 +51,7 @@ class Localizer:
         >>> localizer.predict(image, mpp=0.25).figures  # doctest: +SKIP
     """
 
-    def __init__(self, model: WSSLocalizer, device: str = 'cpu') -> None:
+    def __init__(self, model: Any, device: str = 'cpu') -> None:
         for key in ('image_threshold', 'map_threshold'):
             if key not in model.calibration:
                 raise CheckpointError(
@@ -72,9 +73,10 @@ class Localizer:
         """
         model = load_model(
             path,
-            WSSLocalizer,
+            BaseModel,
             expected='a localizer',
             needs='thresholds',
+            attributes=('geometry', 'calibration'),
             advice='use best.pth of a training, or publish one with tools/publish_model.py',
         )
         return cls(model, device)
@@ -100,7 +102,7 @@ class Localizer:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ImageError(f'expected an RGB uint8 image (H, W, 3), found {image.dtype} {image.shape}')
         scale = self._scale(mpp)
-        smallest = self.model.geometry.stride / scale
+        smallest = (1 if self.model.geometry is None else self.model.geometry.stride) / scale
         if min(image.shape[:2]) < smallest:
             raise ImageError(
                 f'the image is {image.shape[1]} x {image.shape[0]} px, expected at least '
@@ -108,26 +110,17 @@ class Localizer:
             )
         resized = image if scale == 1 else _resize(image, scale)
         inputs = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).to(self.device)
-        output = self.model(self.model.data_preprocessor({'inputs': [inputs]})['inputs'])
-        calibration = self.model.calibration
-        points = map_to_points(
-            output.score_map[0].cpu().numpy(),
-            resized.shape[0],
-            resized.shape[1],
-            self.model.geometry,
-            map_threshold=calibration['map_threshold'],
-            min_score=min_score,
-            min_area_px=calibration.get('min_area_px', 1),
-            centroid=calibration.get('centroid', 'geometric'),
-        )
-        points = remove_drift(points, calibration.get('drift_px', (0, 0)), resized.shape[1], resized.shape[0])
+        batch = self.model.data_preprocessor({'inputs': [inputs]})['inputs']
+        (found,) = self.model(batch, [PointSample(metainfo={'ori_shape': resized.shape[:2]})], mode='predict')
+        points = located_points(self.model, found, min_score)
         if scale != 1:
             # Pixel centres, not corners, are at whole numbers.
             factors = np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
             points[:, :2] = (points[:, :2] + 0.5) * factors - 0.5
-        score = float(torch.sigmoid(output.image_logit[0]))
-        figures = points[points[:, 2] > calibration['map_threshold']]
-        return Prediction(score, score > calibration['image_threshold'], points, figures)
+        figures = points[points[:, 2] > self.model.calibration['map_threshold']]
+        return Prediction(
+            found.pred_score, found.pred_score > self.model.calibration['image_threshold'], points, figures
+        )
 
     def _scale(self, mpp: float | None) -> float:
         if mpp is not None and not (math.isfinite(mpp) and mpp > 0):

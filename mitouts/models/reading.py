@@ -20,7 +20,7 @@ def located_points(model: Any, sample: PointSample, min_score: float) -> NDArray
         model: The localizer. Of one that scores a map, ``calibration`` (thresholds, drift, how points are read) and
             ``geometry`` are used; points of one without a map are taken as they are.
         sample: Its prediction in ``predict`` mode: ``pred_points``, or ``pred_map`` and ``ori_shape``.
-        min_score: Weaker points are left out.
+        min_score: Weaker points are left out; never the components of a map above its threshold.
 
     Returns:
         Array ``(P, 3)``, float64, ``(x, y, score)`` in pixels, by descending score.
@@ -30,9 +30,9 @@ def located_points(model: Any, sample: PointSample, min_score: float) -> NDArray
     """
     if 'pred_points' in sample:
         points = sample.pred_points.detach().cpu().numpy().astype(np.float64).reshape(-1, 3)
+        points = points[points[:, 2] > min_score]
     else:
         points = _read_map(model, sample, min_score)
-    points = points[points[:, 2] > min_score]
     return points[np.argsort(-points[:, 2], kind='stable')]
 
 

@@ -21,8 +21,8 @@ class PointSample(BaseDataElement):
             augmentation.
         pred_score: Image-level probability.
         pred_map: Tensor ``(h, w)``, float32, probabilities at network resolution; of models that score a map.
-        pred_points: Tensor ``(P, 3)``, float32, ``(x, y, score)`` in pixels of the input, descending by score; of models
-            that find points without a map (detectors, a cascade).
+        pred_points: Tensor ``(P, 3)``, float32, ``(x, y, score)`` in pixels of the input, descending by score; of
+            models that find points without a map (detectors, a cascade).
     """
 
     gt_label: int

@@ -223,7 +223,7 @@ def _name_above(axes: Axes, drawn: Sequence[Drawn], texts: Sequence[str]) -> Non
         )  # fmt: skip
         axes.plot([place, x, x], [1 + _STRIP, 1, top], transform=axes.transAxes, clip_on=False, **_leader())
     lines = max((text.count('\n') + 1 for text in texts), default=0)
-    axes.set_title(axes.get_title(loc='left'), loc='left', fontsize=TEXT_PT, pad=9 + lines * SMALL_PT * 1.3)
+    axes.set_title(axes.get_title(loc='left'), loc='left', fontsize=TEXT_PT, pad=14 + lines * SMALL_PT * 1.3)
 
 
 def _leader() -> dict[str, Any]:

@@ -338,7 +338,7 @@ def test_positive_images_without_points_are_refused_where_points_are_needed(writ
     path = str(write_dataset([{'points': [(9, 9)]}, {'label': 1}, {}, {'label': 0, 'points': [(9, 9)]}]))
     assert len(PointDataset(path)) == 4
     with pytest.raises(
-        AnnotationError, match='1 of 4 images are labelled positive without an annotated point.*train_2'
+        AnnotationError, match=r'1 of 4 images are labelled positive without an annotated point.*train_2'
     ):
         PointDataset(path, need_points=True)
     whole = str(write_dataset([{'points': [(9, 9)]}, {}], name='whole'))

@@ -213,6 +213,28 @@ def test_an_image_is_judged_alike_in_any_company(base: str) -> None:
         np.testing.assert_allclose(alone, expected, atol=1e-3)
 
 
+@pytest.mark.parametrize('base', ['faster-rcnn_lite0', 'mask-rcnn_lite0'])
+def test_the_memory_format_of_the_images_changes_nothing(base: str) -> None:
+    # mmcv's operations read a tensor that is channels-last as if it were contiguous.
+    model = make_detector(base)
+    images = batch_of(*(noise(SIZE_PX, SIZE_PX, seed) for seed in range(2)))
+    assert images.is_contiguous(memory_format=torch.channels_last)
+    (points, losses), (same_points, same_losses) = (
+        _points_and_losses(model, batch) for batch in (images, images.contiguous())
+    )
+    assert len(points)
+    np.testing.assert_allclose(points, same_points, atol=1e-3)
+    assert losses == pytest.approx(same_losses, rel=1e-3)
+
+
+def _points_and_losses(model: DetectorLocalizer, batch: Tensor) -> tuple[NDArray[np.float32], dict[str, float]]:
+    first, _ = model(batch, [sample_of(), sample_of()], 'predict')
+    torch.manual_seed(0)
+    losses = model(batch, [sample_of((60.0, 50.0)), sample_of((30.0, 90.0))], 'loss')
+    kept = [key for key in ('loss_cls', 'loss_bbox', 'loss_mask') if key in losses]
+    return first.pred_points.numpy(), {key: losses[key].item() for key in kept}
+
+
 def test_a_detector_of_masks_is_given_them(monkeypatch: pytest.MonkeyPatch) -> None:
     model = make_detector('mask-rcnn_lite0').train()
     figures = [(60.0, 50.0), (80.0, 50.0), (3.0, 90.0)]

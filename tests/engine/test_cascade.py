@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,15 +71,6 @@ def write_configs(folder: Path) -> Path:
     staged = folder / 'staged.py'
     staged.write_text(STAGES)
     return staged
-
-
-@pytest.fixture(scope='module', autouse=True)
-def quick() -> Iterator[None]:
-    """Neither the layout of dumped configs nor a garbage collection a data set, which take most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
-        patch.setattr('gc.collect', lambda *_: 0)
-        yield
 
 
 @pytest.fixture(scope='module')

@@ -47,7 +47,7 @@ def test_a_tissue_model_is_no_localizer(tmp_path: Path) -> None:
     config = {'type': 'TissueUNet', 'channels': [4, 8], 'num_res_units': 0}
     meta = {'cfg': json.dumps({'model': config}), 'mitouts': {'mpp': 0.5}}
     torch.save({'meta': meta, 'state_dict': MODELS.build(config).state_dict()}, tmp_path / 'tissue.pth')
-    with pytest.raises(CheckpointError, match=r'is of a TissueUNet, expected a localizer \(WSSLocalizer\): use best'):
+    with pytest.raises(CheckpointError, match=r'is of a TissueUNet, expected a localizer: use best'):
         Localizer.from_checkpoint(tmp_path / 'tissue.pth')
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mmengine.model import BaseModel
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
@@ -10,6 +11,24 @@ from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.errors import CheckpointError, ConfigError, ImageError
 from mitouts.exchange.image import read_rgb
 from mitouts.inference import Localizer
+from mitouts.inference.dense import DenseModel
+from mitouts.models import PointDataPreprocessor
+
+
+class Fixed(BaseModel):
+    """Finds the same points in every image, without a map."""
+
+    geometry = None
+
+    def __init__(self) -> None:
+        super().__init__(data_preprocessor=PointDataPreprocessor())
+        self.calibration = {'image_threshold': 0.5, 'map_threshold': 0.3, 'mpp': 0.25}
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        for sample in data_samples:
+            sample.pred_points = torch.tensor([[10.0, 5.0, 0.75], [30.0, 8.0, 0.4], [2.0, 2.0, 0.2], [9.0, 9.0, 0.001]])
+            sample.pred_score = 0.75
+        return data_samples
 
 
 @pytest.fixture(scope='module')
@@ -27,6 +46,21 @@ def test_prediction_equals_the_test_run(trained) -> None:
         prediction = localizer.predict(read_rgb(tested.image_paths[record.image_id]), mpp=0.25)
         assert prediction.score == pytest.approx(record.score, abs=1e-5)
         np.testing.assert_allclose(prediction.points, record.points, atol=1e-3)
+
+
+def test_a_model_without_a_map_predicts_its_points() -> None:
+    prediction = Localizer(Fixed()).predict(np.zeros((20, 40, 3), np.uint8))
+    assert (prediction.score, prediction.is_positive) == (0.75, True)
+    np.testing.assert_allclose(prediction.points, [[10, 5, 0.75], [30, 8, 0.4], [2, 2, 0.2]], atol=1e-7)
+    np.testing.assert_array_equal(prediction.figures, prediction.points[:2])
+    # At half the micrometres a pixel, the image is halved for the model and the points come back.
+    finer = Localizer(Fixed()).predict(np.zeros((40, 80, 3), np.uint8), mpp=0.125)
+    np.testing.assert_allclose(finer.points[:, :2], prediction.points[:, :2] * 2 + 0.5)
+
+
+def test_a_model_without_a_map_counts_on_no_slide() -> None:
+    with pytest.raises(ConfigError, match='a Fixed finds points without a score map, so slides cannot be tiled for it'):
+        DenseModel(Fixed())
 
 
 def test_a_published_checkpoint_predicts_the_same(trained, tmp_path) -> None:

@@ -43,7 +43,8 @@ def main() -> None:
         levels.setdefault(each.line.level, []).append(priced(each))
     note = (
         f'All runs pooled, one-to-one within {block.settings.radius_px:g} px. Whiskers: 95% interval over cases. '
-        'Markers: what a training is told. Minutes: of all stages that a method needs.'
+        'Markers: what a training is told. Minutes: of all stages that a method needs. '
+        'Methods of one cost are drawn a little beside each other.'
     )
     names = [COSTS[cost] for cost in args.costs]
     write_figure(args.out, plot_costs(levels, names, 'localization F1', title=args.title, note=note))

@@ -64,7 +64,8 @@ class DetectorLocalizer(BaseModel):
         super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='PointDataPreprocessor')))
         if box_px <= 0 or suppression_px < 0:
             raise ConfigError(
-                f'model.box_px must be positive and model.suppression_px at least 0, found {box_px} and {suppression_px}'
+                'model.box_px must be positive and model.suppression_px at least 0, found '
+                f'{box_px} and {suppression_px}'
             )
         # mmdetection writes into the dicts that it builds from, and this one is saved in the checkpoint.
         self.detector: Any = MODELS.build(ConfigDict(copy.deepcopy(dict(detector))))
@@ -129,7 +130,7 @@ class DetectorLocalizer(BaseModel):
 
     def _points(self, instances: InstanceData, height: int, width: int) -> Tensor:
         """Predicted points ``(P, 3)``, float32, descending by score."""
-        boxes, scores = instances.bboxes.float().cpu(), instances.scores.float().cpu()
+        boxes, scores = instances.bboxes.detach().float().cpu(), instances.scores.detach().float().cpu()
         points = torch.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1), scores], dim=1)
         inside = (points[:, 0] >= -0.5) & (points[:, 0] < width - 0.5)
         inside &= (points[:, 1] >= -0.5) & (points[:, 1] < height - 0.5)
@@ -154,7 +155,8 @@ def need_detection() -> None:
             import mmdet.models  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"detectors need mmdetection and mmcv's compiled operations, which are not here ({error}): run make detection"
+            f"detectors need mmdetection and mmcv's compiled operations, which are not here ({error}): "
+            'run make detection'
         ) from error
     # mmdetection's own call, which nobody who trains a detector can change.
     warnings.filterwarnings('ignore', 'torch.meshgrid: in an upcoming release', UserWarning)

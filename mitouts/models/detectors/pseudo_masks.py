@@ -126,7 +126,13 @@ class ScoreMapMasks:
                     'localizer first (configs/wss), give another checkpoint as model.masks.checkpoint, or take discs '
                     "(model.masks=dict(type='DiscMasks'))"
                 )
-            self._localizer = Localizer.from_checkpoint(self.checkpoint, str(device)).model
+            found = Localizer.from_checkpoint(self.checkpoint, str(device)).model
+            if found.geometry is None:
+                raise CheckpointError(
+                    f'{self.checkpoint} is of a {type(found).__name__}, which scores no map to cut masks from: give a '
+                    'localizer of configs/wss or configs/uts as model.masks.checkpoint'
+                )
+            self._localizer = found
             self._localizer.requires_grad_(False)
         return self._localizer
 

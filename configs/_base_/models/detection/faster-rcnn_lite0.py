@@ -1,6 +1,6 @@
 # Faster R-CNN (Ren et al. 2015) on the backbone whose ImageNet weights come with a package; anchors and levels as in
-# retinanet_lite0.py. Proposals are suppressed at an overlap of 0.5 and those between 0.4 and 0.5 are ignored: boxes all of
-# one size differ only in where they lie, and the second stage would spend itself on telling near ones apart.
+# retinanet_lite0.py. Proposals are suppressed at an overlap of 0.5, and those between 0.4 and 0.5 are ignored: boxes
+# all of one size differ only in where they lie, and the second stage would spend itself on telling near ones apart.
 _base_ = './retinanet_lite0.py'
 
 model = dict(

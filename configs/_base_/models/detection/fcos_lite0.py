@@ -1,5 +1,5 @@
-# FCOS (Tian et al. 2019) on the backbone whose ImageNet weights come with a package. Figures have one size, so both levels
-# regress every distance.
+# FCOS (Tian et al. 2019) on the backbone whose ImageNet weights come with a package. Figures have one size, so both
+# levels regress every distance.
 _base_ = './retinanet_lite0.py'
 
 model = dict(

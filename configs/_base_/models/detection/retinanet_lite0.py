@@ -1,6 +1,6 @@
 # RetinaNet (Lin et al. 2017), the family of the MIDOG reference algorithm, on the backbone whose ImageNet weights come
-# with a package. Mitotic figures have one size, so two levels with one square anchor each do. The anchors are centred on
-# the backbone's cells (7 px at stride 8, 15 px at stride 16), and boxes are not clipped: their centres are the points.
+# with a package. Mitotic figures have one size, so each of two levels has one square anchor, centred on the backbone's
+# cells (7 px at stride 8, 15 px at stride 16). Boxes are not clipped, so that their centres stay the points.
 model = dict(
     type='DetectorLocalizer',
     data_preprocessor=dict(type='PointDataPreprocessor', channels_last=True),
