@@ -18,6 +18,7 @@ from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.functional.cascade import crop_corner, reflected_indices
 from mitouts.registry import DATASETS
 
+CROP_PX = 64
 TRIES_PER_CROP = 20
 
 
@@ -57,7 +58,7 @@ class FigureCropDataset(SeededDataset):
         positive_categories: Sequence[int] = (MITOTIC_FIGURE,),
         pipeline: Sequence[Any] = (),
         seed: int = 0,
-        crop_px: int = 64,
+        crop_px: int = CROP_PX,
         jitter_px: float = 0.0,
         background: int = 0,
         background_seed: int = 0,
@@ -158,7 +159,7 @@ class FigureCropDataset(SeededDataset):
         if 0 not in labels:
             raise AnnotationError(
                 f'{self.ann_file}: there is no hard negative: let a localizer propose some (a propose stage, or '
-                'tools/cascade.py propose) with a lower proposals.min_score, or set dataset.background above 0'
+                'tools/cascade.py propose) with +proposals.min_score=... below 0.01, or set dataset.background above 0'
             )
         missing = sorted({entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()})
         if missing:

@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 import mitouts
+from mitouts.datasets.figure_crops import CROP_PX
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import load_weights, publish, read_checkpoint, write_checkpoint
 from mitouts.engine.hooks.checkpoint import BEST_NAME
@@ -108,9 +109,15 @@ def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
         raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, which a cascade needs')
     content = config._cfg_dict.to_dict()
     content['model'] |= {part: trained[part]['model'] for part in PARTS}
-    learnt = ((trained['verifier'].get('train_dataloader') or {}).get('dataset') or {}).get('crop_px')
-    crop_px = content['model'].setdefault('crop_px', learnt or 64)
-    if learnt not in (None, crop_px):
+    crops = (trained['verifier'].get('train_dataloader') or {}).get('dataset') or {}
+    if crops.get('type', '').split('.')[-1] != 'FigureCropDataset':
+        raise CheckpointError(
+            f'the verifier was trained on a {crops.get("type")}, not on crops of a FigureCropDataset: give a patch '
+            'classifier, such as those of configs/detection/verifier_*.py'
+        )
+    learnt = crops.get('crop_px', CROP_PX)
+    crop_px = content['model'].setdefault('crop_px', learnt)
+    if learnt != crop_px:
         raise ConfigError(
             f'config {config.filename}: model.crop_px is {crop_px}, but the verifier was trained on crops of '
             f'{learnt} px: give both the same'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -175,7 +176,8 @@ def read_settings(config: Config) -> ProposalSettings:
             f'{", ".join(ProposalSettings._fields)}'
         )
     settings = ProposalSettings(**given)
-    wrong = [key for key, value in settings._asdict().items() if not (isinstance(value, (int, float)) and value >= 0)]
-    if wrong:
-        raise ConfigError(f'config {config.filename}: proposals.{wrong[0]} must be a number from 0')
+    for key, value in settings._asdict().items():
+        kinds, what = ((int,), 'a whole number') if key == 'max_per_image' else ((int, float), 'a number')
+        if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < math.inf:
+            raise ConfigError(f'config {config.filename}: proposals.{key} must be {what} from 0, found {value!r}')
     return settings

@@ -136,6 +136,9 @@ def _check_models(stage: Stage, seen: Mapping[str, Stage]) -> None:
     for key, source in wanted:
         if source is None or source not in seen or seen[source].kind not in kinds:
             raise ConfigError(f'stage {stage.name}: {key} must name an earlier training stage, found {source!r}')
+        if stage.kind != 'test' and seen[source].uses_crops != (key == 'verifier_from'):
+            what = 'a patch classifier, trained on a FigureCropDataset' if key == 'verifier_from' else 'a localizer'
+            raise ConfigError(f'stage {stage.name}: {key} must name the training of {what}, which {source} is not')
 
 
 def _check_data(stage: Stage, seen: Mapping[str, Stage]) -> None:

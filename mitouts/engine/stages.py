@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,7 @@ class Experiment:
             if content.get(f'{split}_dataloader') is not None
         }
         files['load_from'] = content.get('load_from')
-        files['weights'] = content['model'].get('backbone', {}).get('weights')
+        files |= _weight_files(content['model'])
         if stage.model_from is not None:
             files['model'] = str(self._model(stage))
         if stage.verifier_from is not None:
@@ -313,3 +313,14 @@ def read_if_there(path: Path) -> dict[str, Any] | None:
     content = [json.loads(path.read_text()) if is_main_process() and path.is_file() else None]
     broadcast_object_list(content)
     return content[0]
+
+
+def _weight_files(model: Mapping[str, Any], where: str = '') -> dict[str, Any]:
+    """Role -> file that a model takes weights from, wherever in its config; the backbone's role is ``weights``."""
+    found: dict[str, Any] = {}
+    for key, value in model.items():
+        if isinstance(value, Mapping):
+            found |= _weight_files(value, f'{where}{key}.')
+        elif key in ('weights', 'checkpoint') and isinstance(value, str):
+            found['weights' if (where, key) == ('backbone.', 'weights') else where + key] = value
+    return found

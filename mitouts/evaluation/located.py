@@ -10,8 +10,7 @@ import torch
 from mmengine.config import Config
 from numpy.typing import NDArray
 
-from mitouts.functional.drift import remove_drift
-from mitouts.functional.points import map_to_points
+from mitouts.models.reading import read_points
 from mitouts.registry import DATASETS
 
 BATCH_SIZE = 32
@@ -23,7 +22,7 @@ class Located(NamedTuple):
     Attributes:
         info: The data set's entry of the image.
         score: Image score.
-        points: ``(P, 3)`` float64, ``(x, y, score)`` in pixels, of the components above the map threshold.
+        points: ``(P, 3)`` float64, ``(x, y, score)`` in pixels, above the map threshold.
     """
 
     info: dict[str, Any]
@@ -54,25 +53,17 @@ def locate_figures(
     Returns:
         One prediction an index, in their order.
     """
+    calibration = {'map_threshold': map_threshold, 'drift_px': drift_px, **reading}
     was_training = model.training
     model.eval()
     found = []
     for start in range(0, len(indices), BATCH_SIZE):
         chosen = list(indices[start : start + BATCH_SIZE])
-        images = [dataset[index]['inputs'] for index in chosen]
-        output = model(model.data_preprocessor({'inputs': images})['inputs'])
-        scores = torch.sigmoid(output.image_logit).tolist()
-        for index, score, score_map in zip(chosen, scores, output.score_map.float().cpu().numpy()):
-            info = dataset.get_data_info(index)
-            points = map_to_points(
-                score_map,
-                info['height'],
-                info['width'],
-                model.geometry,
-                map_threshold=map_threshold,
-                min_score=None,
-                **reading,
-            )
-            found.append(Located(info, score, remove_drift(points, drift_px, info['width'], info['height'])))
+        items = [dataset[index] for index in chosen]
+        inputs = model.data_preprocessor({'inputs': [item['inputs'] for item in items]})['inputs']
+        samples = model(inputs, [item['data_samples'] for item in items], mode='predict')
+        for index, sample in zip(chosen, samples):
+            points = read_points(sample, model.geometry, calibration, min_score=None)
+            found.append(Located(dataset.get_data_info(index), sample.pred_score, points))
     model.train(was_training)
     return found

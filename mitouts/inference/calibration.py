@@ -146,7 +146,10 @@ def calibrate_images(
 
     Raises:
         AnnotationError: The images are of one class only.
+        ConfigError: The objective needs a score map, and the model has none.
     """
+    if settings.objective == 'localization' and model.geometry is None:
+        raise ConfigError(f"the objective 'localization' needs a score map, and a {type(model).__name__} has none")
     old = model.calibration
     selectors = [_selector(settings, key, old) for key in ('image_threshold', 'map_threshold')]
 

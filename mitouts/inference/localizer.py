@@ -102,7 +102,7 @@ class Localizer:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ImageError(f'expected an RGB uint8 image (H, W, 3), found {image.dtype} {image.shape}')
         scale = self._scale(mpp)
-        smallest = (1 if self.model.geometry is None else self.model.geometry.stride) / scale
+        smallest = _min_side_px(self.model) / scale
         if min(image.shape[:2]) < smallest:
             raise ImageError(
                 f'the image is {image.shape[1]} x {image.shape[0]} px, expected at least '
@@ -141,6 +141,11 @@ class Localizer:
                 f'invent detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification'
             )
         return 1.0 if abs(scale - 1) < 0.01 else scale
+
+
+def _min_side_px(model: Any) -> int:
+    """The smallest side that a model takes; models without a map may state theirs."""
+    return int(getattr(model, 'min_side_px', 1) if model.geometry is None else model.geometry.stride)
 
 
 def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

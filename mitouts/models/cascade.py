@@ -86,6 +86,12 @@ class CascadeLocalizer(BaseModel):
         self._calibration: dict[str, Any] = {}
 
     @property
+    def min_side_px(self) -> int:
+        """The smallest side of an image, that of the proposer."""
+        geometry = self.proposer.geometry
+        return int(getattr(self.proposer, 'min_side_px', 1) if geometry is None else geometry.stride)
+
+    @property
     def calibration(self) -> dict[str, Any]:
         """The cascade's own, and its parts' under their names."""
         return {**self._calibration, **{part: dict(getattr(self, part).calibration) for part in PARTS}}
@@ -171,11 +177,8 @@ class CascadeLocalizer(BaseModel):
 
     def _as_verifier_saw(self, crops: Tensor) -> Tensor:
         """Crops in the verifier's normalization, where it is another one than the proposer's."""
-        given, wanted = self.data_preprocessor, self.verifier.data_preprocessor
-        crops = crops.to(memory_format=wanted.memory_format)
-        if torch.equal(given.mean, wanted.mean) and torch.equal(given.std, wanted.std):
-            return crops
-        return (crops * given.std + given.mean - wanted.mean) / wanted.std
+        wanted = self.verifier.data_preprocessor
+        return wanted.renormalize(crops.to(memory_format=wanted.memory_format), self.data_preprocessor)
 
 
 def _broken() -> Tensor:

@@ -54,3 +54,14 @@ class PointDataPreprocessor(BaseDataPreprocessor):
             inputs = torch.stack(list(inputs))
         inputs = inputs.to(memory_format=self.memory_format)
         return {'inputs': (inputs.float() - self.mean) / self.std, 'data_samples': data.get('data_samples')}
+
+    def renormalize(self, inputs: Tensor, given: PointDataPreprocessor) -> Tensor:
+        """Images in this normalization.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``, as another preprocessor normalized it.
+            given: That one.
+        """
+        if torch.equal(given.mean, self.mean) and torch.equal(given.std, self.std):
+            return inputs
+        return (inputs * given.std + given.mean - self.mean) / self.std

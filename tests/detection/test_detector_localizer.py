@@ -279,6 +279,27 @@ def test_positive_images_without_points_are_refused(write_dataset: Any, tmp_path
         runs.train(config, tmp_path / 'run')
 
 
+def test_a_negative_image_has_no_figure_whatever_is_annotated_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_detector('mask-rcnn_lite0').train()
+    seen = []
+    learn = model.detector.loss
+    monkeypatch.setattr(model.detector, 'loss', lambda inputs, samples: seen.extend(samples) or learn(inputs, samples))
+    model(batch_of(noise(SIZE_PX, SIZE_PX)), [sample_of((60.0, 50.0), label=0)], 'loss')
+    assert len(seen[0].gt_instances.bboxes) == len(seen[0].gt_instances.masks) == 0
+
+
+@pytest.mark.parametrize('base', SMALL)
+def test_weights_that_are_not_finite_are_no_empty_prediction(base: str) -> None:
+    model = make_detector(base)
+    (before,) = model(batch_of(noise(SIZE_PX, SIZE_PX)), [sample_of()], 'predict')
+    assert np.isfinite(before.pred_score)
+    torch.nn.init.constant_(next(model.detector.neck.parameters()), torch.nan)
+    with torch.no_grad():
+        (sample,) = model(batch_of(noise(SIZE_PX, SIZE_PX)), [sample_of()], 'predict')
+    assert np.isnan(sample.pred_score)
+    assert torch.isnan(sample.pred_points).all()
+
+
 def test_sample_weights_are_refused() -> None:
     sample = sample_of((60.0, 50.0))
     sample.gt_weight = 0.5

@@ -64,6 +64,12 @@ stages = [
 """
 
 
+LOCALIZER_AND_VERIFIER = """
+    dict(name='t', kind='train', config='tiny.py'), dict(name='p', kind='propose', config='tiny.py', model_from='t'),
+    dict(name='v', kind='train', config='verifier.py', data_from='p')
+"""
+
+
 def write_configs(folder: Path) -> Path:
     write_tiny(folder)
     (folder / 'verifier.py').write_text(VERIFIER)
@@ -203,6 +209,16 @@ def test_finished_stages_are_skipped_wherever_they_lie_until_something_changes(
             'stage c: verifier_from must name an earlier training stage, found None',
         ),
         ("dict(name='v', kind='train', config='verifier.py', val_from='d')", 'stage v: .* leave val_from out'),
+        (
+            f"{LOCALIZER_AND_VERIFIER}, dict(name='c', kind='cascade', config='cascade_model.py', model_from='t', "
+            "verifier_from='t')",
+            'stage c: verifier_from must name the training of a patch classifier, .* which t is not',
+        ),
+        (
+            f"{LOCALIZER_AND_VERIFIER}, dict(name='c', kind='cascade', config='cascade_model.py', model_from='v', "
+            "verifier_from='v')",
+            'stage c: model_from must name the training of a localizer, which v is not',
+        ),
     ],
 )
 def test_references_that_make_no_sense(stages: str, message: str, tmp_path: Path) -> None:
@@ -251,6 +267,13 @@ def test_parts_that_do_not_belong_together_are_refused(finished: tuple[Path, dic
         combine(load_config(folder / 'tiny.py'), proposer, verifier, out)
     with pytest.raises(ConfigError, match=r'model\.crop_px is 20, but the verifier was trained on crops of 16 px'):
         combine(load_config(folder / 'cascade_model.py', ['model.crop_px=20']), proposer, verifier, out)
+    with pytest.raises(CheckpointError, match='the verifier was trained on a PointDataset, not on crops'):
+        combine(config, verifier, proposer, out)
+    trained = json.loads(read_checkpoint(verifier)['meta']['cfg'])
+    del trained['train_dataloader']['dataset']['crop_px']
+    silent = change(verifier, tmp_path / 'd.pth', cfg=json.dumps(trained))
+    with pytest.raises(ConfigError, match=r'model\.crop_px is 16, but the verifier was trained on crops of 64 px'):
+        combine(config, proposer, silent, out)
     with pytest.raises(ConfigError, match='lacks val_evaluator, which a cascade needs'):
         combine(Config({**config._cfg_dict.to_dict(), 'val_evaluator': None}), proposer, verifier, out)
     with pytest.raises(CheckpointError, match='carries no thresholds in its meta'):

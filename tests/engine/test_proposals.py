@@ -113,7 +113,10 @@ def test_a_file_without_the_category_gets_it(tmp_path) -> None:
         ({'radius': 30}, 'proposals has radius; it may have min_score, radius_px, spacing_px, max_per_image'),
         ([30], r'proposals has \[30\]'),
         ({'radius_px': -1}, 'proposals.radius_px must be a number from 0'),
-        ({'max_per_image': 'all'}, 'proposals.max_per_image must be a number from 0'),
+        ({'radius_px': float('inf')}, 'proposals.radius_px must be a number from 0, found inf'),
+        ({'min_score': True}, 'proposals.min_score must be a number from 0, found True'),
+        ({'max_per_image': 'all'}, "proposals.max_per_image must be a whole number from 0, found 'all'"),
+        ({'max_per_image': 2.5}, 'proposals.max_per_image must be a whole number from 0, found 2.5'),
     ],
 )
 def test_settings_that_make_no_sense(proposals: Any, message: str) -> None:

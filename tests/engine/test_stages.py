@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from tiny_experiment import write_tiny
 
 from mitouts.engine.config import load_config
@@ -298,3 +300,27 @@ def test_a_file_that_a_criterion_reads_is_an_input(staged: Path, capfd) -> None:
         results = load_experiment(staged, work_dir).run(resume=True)
         assert results['distillation']['dropped'] == dropped
     assert capfd.readouterr().out.count('begins') == 2
+
+
+@pytest.mark.parametrize(
+    ('model', 'role'),
+    [
+        ({'backbone': {'weights': 'FILE'}}, 'weights'),
+        ({'backbone': {'encoder': {'weights': 'FILE'}}}, 'backbone.encoder.weights'),
+        ({'detector': {'backbone': {'weights': 'FILE'}}}, 'detector.backbone.weights'),
+        ({'detector': {'backbone': {'init_cfg': {'checkpoint': 'FILE'}}}}, 'detector.backbone.init_cfg.checkpoint'),
+        ({'masks': {'type': 'ScoreMapMasks', 'checkpoint': 'FILE'}}, 'masks.checkpoint'),
+    ],
+)
+def test_weights_are_inputs_wherever_a_model_takes_them(model: dict, role: str, staged: Path, tmp_path: Path) -> None:
+    file = tmp_path / 'weights.pth'
+    experiment = load_experiment(staged, tmp_path / 'run')
+    stage = experiment.stages[0]
+    config = Config(stage.config._cfg_dict.to_dict())
+    config.model = json.loads(json.dumps(model).replace('FILE', str(file)))
+    found = []
+    for content in (b'old', b'new'):
+        file.write_bytes(content)
+        found.append(experiment._fingerprint(stage, config))
+    assert found[0][role] == hashlib.sha256(b'old').hexdigest()
+    assert found[1][role] == hashlib.sha256(b'new').hexdigest()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fake_points import POINT_MODEL
 from mmengine.config import Config
 from tiny_experiment import tiny_config
 
@@ -16,6 +17,7 @@ from mitouts.evaluation import located
 from mitouts.evaluation.located import locate_figures, training_images
 from mitouts.exchange.coco import read_coco
 from mitouts.registry import MODELS
+from mitouts.structures import PointSample
 from mitouts.transforms import Augment
 
 DRIFT_PX = (1.5, -0.5)
@@ -74,6 +76,21 @@ def test_points_and_scores_are_those_of_a_test(
         np.testing.assert_allclose(each.points, expected, atol=1e-3)
         counts.append(len(expected))
     assert len(set(counts)) > 1
+
+
+def test_points_of_a_model_without_a_map_are_those_above_the_threshold(at_hand: tuple[Config, Any]) -> None:
+    config, _ = at_hand
+    model = MODELS.build(POINT_MODEL)
+    dataset = training_images(config)
+    found = locate_figures(model, dataset, [3, 0], map_threshold=0.7, drift_px=(9.0, 9.0))
+    for each, index in zip(found, (3, 0), strict=True):
+        inputs = model.data_preprocessor({'inputs': [dataset[index]['inputs']]})['inputs']
+        with torch.no_grad():
+            (sample,) = model(inputs, [PointSample()], mode='predict')
+        expected = [point for point in sample.pred_points.tolist() if point[2] > 0.7]
+        assert len(expected) > 0
+        np.testing.assert_allclose(each.points, expected, rtol=1e-6)
+        assert each.score == pytest.approx(sample.pred_score)
 
 
 def test_no_index_is_no_prediction(at_hand: tuple[Config, Any]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fake_points import POINT_MODEL
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from tiny_experiment import write_split
@@ -28,7 +29,7 @@ from mitouts.inference.calibration import (
     score_images,
     too_few,
 )
-from mitouts.registry import DATASETS
+from mitouts.registry import DATASETS, MODELS
 
 CALIBRATION = {
     'image_threshold': 0.5,
@@ -267,3 +268,9 @@ def test_of_an_adapted_model_only_the_statistics_are_taken() -> None:
     for key, value in model.state_dict().items():
         is_statistic = key.endswith(('running_mean', 'running_var'))
         assert torch.equal(state[key], other[key] if is_statistic else value), key
+
+
+def test_the_localization_objective_needs_a_map() -> None:
+    model = MODELS.build(POINT_MODEL)
+    with pytest.raises(ConfigError, match="'localization' needs a score map, and a FakePointModel has none"):
+        calibrate_images(model, [], [], Settings(objective='localization'))

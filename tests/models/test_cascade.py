@@ -10,7 +10,8 @@ import torch
 from fake_points import POINT_MODEL
 from torch import Tensor
 
-from mitouts.errors import ConfigError
+from mitouts.errors import ConfigError, ImageError
+from mitouts.inference import Localizer
 from mitouts.models import CascadeLocalizer
 from mitouts.models import cascade as cascade_module
 from mitouts.models.reading import located_points
@@ -155,6 +156,14 @@ def test_a_validation_leaves_the_calibrations_of_the_parts() -> None:
     model.calibration = {'map_threshold': 0.2, 'epoch': 3}
     model.calibration = {'map_threshold': 0.4}
     assert model.calibration == {'map_threshold': 0.4, 'proposer': PROPOSER_CALIBRATION, 'verifier': {}}
+
+
+def test_an_image_that_the_proposer_cannot_take_is_refused() -> None:
+    model = make_cascade(MAP_MODEL)
+    model.calibration = dict(PROPOSER_CALIBRATION)
+    assert len(Localizer(model).predict(np.zeros((4, 4, 3), np.uint8)).points) >= 0
+    with pytest.raises(ImageError, match='the image is 4 x 3 px, expected at least 4 px a side'):
+        Localizer(model).predict(np.zeros((3, 4, 3), np.uint8))
 
 
 def test_there_is_no_loss() -> None:

@@ -44,3 +44,12 @@ def test_sizes_that_differ_are_refused_with_both_sizes() -> None:
 
 def test_constants_are_no_weights() -> None:
     assert PointDataPreprocessor().state_dict() == {}
+
+
+def test_another_normalization_is_undone() -> None:
+    images = _images(2)
+    given = PointDataPreprocessor(MEAN, STD)
+    wanted = PointDataPreprocessor()
+    inputs = given({'inputs': images})['inputs']
+    torch.testing.assert_close(wanted.renormalize(inputs, given), wanted({'inputs': images})['inputs'])
+    assert given.renormalize(inputs, PointDataPreprocessor(MEAN, STD)) is inputs

@@ -53,7 +53,7 @@ def test_points_of_a_map_are_those_of_an_evaluation(calibration: dict[str, Any])
 
 def test_points_are_taken_as_they_are_down_to_the_score() -> None:
     points = torch.tensor([[3.5, 4.0, 0.9], [1.0, 2.0, 0.5], [7.0, 8.0, 0.25]])
-    found = located_points(SimpleNamespace(calibration={}), sample_with(pred_points=points), 0.25)
+    found = located_points(SimpleNamespace(calibration={}, geometry=None), sample_with(pred_points=points), 0.25)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, points[:2].numpy(), rtol=1e-7)
 

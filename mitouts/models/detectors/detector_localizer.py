@@ -24,16 +24,17 @@ from mitouts.structures import PointSample
 BOX_PX = 50.0
 SUPPRESSION_PX = 25.0
 SIZE_DIVISOR = 32
+HEADS = ('bbox_head', 'rpn_head')
 
 
 @MODELS.register_module()
 class DetectorLocalizer(BaseModel):
     """Any detector of mmdetection on the package's data, under its metric.
 
-    For training every annotated point becomes a box around it, whole even where it reaches over the image's border, so
-    that its centre stays the point. For prediction the boxes' centres become points, of which those within
-    ``suppression_px`` of a stronger one are left out. Images are padded at their right and lower side to a multiple of
-    32 px, so that any pyramid takes them.
+    For training every annotated point of a positive image becomes a box around it, whole even where it reaches over
+    the image's border, so that its centre stays the point. For prediction the boxes' centres become points, of which
+    those within ``suppression_px`` of a stronger one are left out. Images are padded at their right and lower side to a
+    multiple of 32 px, so that any pyramid takes them.
 
     Args:
         detector: Config of the detector, with ``_scope_='mmdet'`` and one class; its ``data_preprocessor`` is not used.
@@ -75,6 +76,7 @@ class DetectorLocalizer(BaseModel):
         if self.data_preprocessor.memory_format == torch.channels_last:
             self.to(memory_format=torch.channels_last)
             _keep_compiled_operations_contiguous(self.detector)
+        self._watch = _FiniteWatch(self.detector)
         self.calibration: dict[str, Any] = {}
 
     def init_weights(self) -> None:
@@ -103,9 +105,13 @@ class DetectorLocalizer(BaseModel):
         assert data_samples is not None, f'mode {mode!r} needs data_samples'
         if mode == 'loss':
             return self.detector.loss(padded, self._training_samples(inputs, padded, data_samples))
-        found = self.detector.predict(padded, _empty_samples(inputs, padded), rescale=False)
+        with self._watch.begun():
+            found = self.detector.predict(padded, _empty_samples(inputs, padded), rescale=False)
         for sample, detected in zip(data_samples, found):
             points = self._points(detected.pred_instances, inputs.shape[-2], inputs.shape[-1])
+            if self._watch.saw_broken:
+                # The evaluator says what a score that is not finite means.
+                points = torch.full((1, 3), torch.nan)
             sample.pred_points = points
             sample.pred_score = float(points[0, 2]) if len(points) else 0.0
         return data_samples
@@ -118,8 +124,9 @@ class DetectorLocalizer(BaseModel):
                 'without images[].weight'
             )
         targets = _empty_samples(inputs, padded)
-        masks = None if self.make_masks is None else self.make_masks(inputs, samples)
-        for index, (target, sample) in enumerate(zip(targets, samples)):
+        shown = [_with_its_figures(sample) for sample in samples]
+        masks = None if self.make_masks is None else self.make_masks(inputs, shown)
+        for index, (target, sample) in enumerate(zip(targets, shown)):
             points = sample.gt_points.to(inputs.device)
             boxes = torch.cat([points - self.box_px / 2, points + self.box_px / 2], dim=1)
             target.gt_instances = _instances(boxes)
@@ -134,11 +141,48 @@ class DetectorLocalizer(BaseModel):
         points = torch.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1), scores], dim=1)
         inside = (points[:, 0] >= -0.5) & (points[:, 0] < width - 0.5)
         inside &= (points[:, 1] >= -0.5) & (points[:, 1] < height - 0.5)
-        if not torch.isfinite(points).all():
-            # The evaluator says what a score that is not finite means.
-            return torch.full((1, 3), torch.nan)
         found = points[inside].numpy().astype(np.float64)
         return torch.from_numpy(found[suppress_by_distance(found, self.suppression_px)].astype(np.float32))
+
+
+class _FiniteWatch:
+    """Sees outputs of a detector's heads that are not finite: mmdetection drops such boxes as if nothing was found."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        self.saw_broken = False
+        self._watches = False
+        for name, module in detector.named_modules():
+            if name.split('.')[-1] in HEADS:
+                module.register_forward_hook(self._look)
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        self.saw_broken, self._watches = False, True
+        try:
+            yield
+        finally:
+            self._watches = False
+
+    def _look(self, module: nn.Module, inputs: Any, output: Any) -> None:
+        if self._watches:
+            self.saw_broken = self.saw_broken or not all(bool(each.isfinite().all()) for each in _tensors(output))
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, (list, tuple)):
+        for each in output:
+            yield from _tensors(each)
+
+
+def _with_its_figures(sample: PointSample) -> PointSample:
+    """A negative image has no figure, whatever is annotated in it: labels may be corrected without the points."""
+    if sample.gt_label == 1 or not len(sample.gt_points):
+        return sample
+    bare = sample.clone()
+    bare.gt_points = sample.gt_points[:0]
+    return bare
 
 
 def need_detection() -> None:

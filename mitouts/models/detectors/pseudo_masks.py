@@ -137,11 +137,8 @@ class ScoreMapMasks:
         return self._localizer
 
     def _renormalized(self, inputs: Tensor, localizer: WSSLocalizer) -> Tensor:
-        given = self.normalization.to(inputs.device)
         wanted = cast(PointDataPreprocessor, localizer.data_preprocessor)
-        if torch.equal(given.mean, wanted.mean) and torch.equal(given.std, wanted.std):
-            return inputs
-        return (inputs * given.std + given.mean - wanted.mean) / wanted.std
+        return wanted.renormalize(inputs, self.normalization.to(inputs.device))
 
 
 def _positive(key: str, radius_px: float) -> float:
