@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.datasets.seeded import SeededDataset
+from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
 from mitouts.exchange.image import read_rgb
@@ -84,15 +84,8 @@ class FigureCropDataset(SeededDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry a crop."""
         document = read_coco(self.ann_file)
-        names = {category['id']: category['name'] for category in document['categories']}
-        unknown = set(self.positive_categories) - set(names)
-        if unknown:
-            raise ConfigError(
-                f'dataset.positive_categories holds {sorted(unknown)}, but {self.ann_file} has '
-                f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
-            )
         self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
-        self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
+        self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
         figures = shown_figures({**document, 'annotations': others}, self.positive_categories)
         look_alikes = shown_figures({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})

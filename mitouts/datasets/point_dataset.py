@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mitouts.datasets.seeded import SeededDataset
+from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.exchange.visibility import ShownFigures, shown_figures
@@ -75,15 +75,8 @@ class PointDataset(SeededDataset):
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry an image: paths, label, points."""
         document = read_coco(self.ann_file)
-        names = {category['id']: category['name'] for category in document['categories']}
         self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
-        unknown = set(self.positive_categories) - set(names)
-        if unknown:
-            raise ConfigError(
-                f'dataset.positive_categories holds {sorted(unknown)}, but {self.ann_file} has '
-                f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
-            )
-        self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
+        self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
         figures = shown_figures(document, self.positive_categories)
         root = image_root(self.ann_file, document, self.image_root)
         wanted = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from mmengine.dataset import BaseDataset
 from torch.utils.data import get_worker_info
 
+from mitouts.errors import ConfigError
 from mitouts.registry import TRANSFORMS
 
 
@@ -59,3 +61,21 @@ class SeededDataset(BaseDataset):
 def _rank() -> int:
     distributed = torch.distributed
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
+
+
+def class_names(
+    document: Mapping[str, Any], positive_categories: Sequence[int], ann_file: str | Path
+) -> tuple[str, ...]:
+    """Names of the categories that count as figures.
+
+    Raises:
+        ConfigError: The annotation file lacks one of them.
+    """
+    names = {category['id']: category['name'] for category in document['categories']}
+    unknown = set(positive_categories) - set(names)
+    if unknown:
+        raise ConfigError(
+            f'dataset.positive_categories holds {sorted(unknown)}, but {ann_file} has '
+            f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
+        )
+    return tuple(names[key] for key in positive_categories)
