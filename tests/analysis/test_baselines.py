@@ -159,7 +159,7 @@ def test_the_page_is_made_of_what_the_suite_runs(monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(REPOSITORY)
     runs = read_suite_file('configs/suites/detection.yaml', {'amibr': 'SOURCE'})
     spec = read_spec('configs/suites/detection_tables.yaml')
-    (block,) = spec.blocks
+    block, pairs = spec.blocks
     stages = {
         group: [stage['name'] for stage in load_config(config).get('stages', [{'name': 'model'}])]
         for group, config in {run.group: run.config for run in runs}.items()
@@ -167,10 +167,13 @@ def test_the_page_is_made_of_what_the_suite_runs(monkeypatch: pytest.MonkeyPatch
     for compared in block.baselines.rows:
         assert compared.row.stage in stages[compared.row.group]
         assert set(compared.row.costs) <= set(stages[compared.row.group])
+    compared_with = [row for pair in pairs.comparisons for row in (pair.a, pair.b)]
+    assert compared_with
+    assert {row.source for row in compared_with} <= {line.row.source for line in block.baselines.rows}
     assert {(run.fold, run.seed) for run in runs} == {(0, 0), (0, 1), (0, 2)}
     assert (block.baselines.folds, block.baselines.seeds) == ((0,), (0, 1, 2))
     page = Path('docs/detection.md').read_text(encoding='utf-8')
-    assert marked_names(page, 'table') == [block.name]
+    assert marked_names(page, 'table') == [block.name, pairs.name]
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ VERIFIER: dict[str, Any] = dict(
 
 def save(path: Path, model: dict[str, Any]) -> Path:
     torch.manual_seed(0)
-    config = {'model': model, 'train_dataloader': {'dataset': {'crop_px': 16}}}
+    config = {'model': model, 'train_dataloader': {'dataset': {'type': 'FigureCropDataset', 'crop_px': 16}}}
     meta = {'cfg': json.dumps(config), 'mitouts': {'image_threshold': 0.5, 'map_threshold': 0.5}}
     write_checkpoint(path, {'meta': meta, 'state_dict': MODELS.build(model).state_dict()})
     return path
