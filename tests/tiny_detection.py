@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import runpy
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from unittest import mock
 
@@ -36,13 +37,27 @@ def write_phantom(folder: Path) -> Path:
     return folder
 
 
-def overrides(config: Config, data: Path) -> list[str]:
+def staged_overrides(names: Sequence[str], data: Path) -> list[str]:
+    """The same for every stage of a cascade; what so short trainings find decides neither what is kept nor proposed."""
+    found = [f'*.{option}' for option in _small(data)]
+    if 'distill' in names:
+        found += ['distill.distillation.criterion.policy=no_false', 'distill.distillation.criterion.radius_px=200']
+    return [*found, '+propose.proposals.min_score=0.0001']
+
+
+def _small(data: Path) -> list[str]:
     """Overrides that bring a detection config down to one epoch of a few images."""
     found = ['train_cfg.max_epochs=1', 'log_level=WARNING', 'default_hooks.logger.interval=1']
     for split in ('train', 'val', 'test'):
         loader = f'{split}_dataloader'
         found += [f'{loader}.dataset.ann_file={data}/{split}.json', f'{loader}.batch_size=2']
         found += [f'{loader}.num_workers=0', f'{loader}.persistent_workers=False']
+    return found
+
+
+def overrides(config: Config, data: Path) -> list[str]:
+    """Overrides of a config with one training."""
+    found = _small(data)
     if 'checkpoint' in (config.model.get('masks') or {}):
         found.append(f'model.masks.checkpoint={data}/localizer.pth')
     return found

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_detection import CONFIGS, IMAGES, SIZE_PX, tiny, write_phantom
+from tiny_detection import CONFIGS, IMAGES, SIZE_PX, staged_overrides, tiny, write_phantom
 
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
-from mitouts.exchange.predictions import read_predictions
+from mitouts.engine.stages import load_experiment
+from mitouts.exchange.predictions import Predictions, read_predictions
 
 # mmdetection leaves the order of a grid's axes to torch's default.
 pytestmark = pytest.mark.filterwarnings('ignore:torch.meshgrid:UserWarning')
 
-DETECTORS = [
-    path
-    for path in sorted(CONFIGS.glob('*.py'))
-    if load_config(path).get('model', {}).get('type') == 'DetectorLocalizer'
-]
+LOADED = {path: load_config(path) for path in sorted(CONFIGS.glob('*.py'))}
+CASCADES = [path for path, config in LOADED.items() if config.get('stages')]
+# Verifiers and what a cascade is put together of are parts of the staged configs.
+PARTS = ('verifier_', 'cascade-model_')
+TRAINED = [path for path in LOADED if path not in CASCADES and not path.name.startswith(PARTS)]
 
 
 @pytest.fixture(scope='module')
@@ -49,27 +50,40 @@ def no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr('urllib.request.urlopen', refuse)
 
 
-@pytest.fixture(autouse=True)
-def plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The layout of a dumped config takes as long as the training, and has no part in what is tested."""
-    monkeypatch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True))
-
-
-@pytest.mark.parametrize('path', DETECTORS, ids=lambda path: path.stem)
-def test_a_detector_trains_and_predicts(path: Path, data: Path, work_dir: Path) -> None:
+@pytest.mark.parametrize('path', TRAINED, ids=lambda path: path.stem)
+def test_a_model_trains_and_predicts(path: Path, data: Path, work_dir: Path) -> None:
     config = tiny(path, data)
     trained = runs.train(config, work_dir)
     tested = runs.evaluate(config, trained.checkpoint, work_dir / 'test', out=work_dir / 'predictions.json')
     results = tested.results
     assert (trained.images, results['images']) == (IMAGES, IMAGES)
     assert {'image', 'one_to_one', 'presence', 'froc', 'coco', 'image_threshold', 'map_threshold'} <= set(results)
-    assert results['drift_px'] == [0.0, 0.0]
     predictions = read_predictions(work_dir / 'predictions.json')
     assert predictions.info['map_threshold'] == results['map_threshold']
-    for image_id, points in predictions.points.items():
+    _check_points(predictions)
+    if config.model.type == 'DetectorLocalizer':
+        assert results['drift_px'] == [0.0, 0.0]
+        highest = {image_id: points[:, 2].max(initial=0.0) for image_id, points in predictions.points.items()}
+        assert predictions.scores == pytest.approx(highest)
+
+
+@pytest.mark.parametrize('path', CASCADES, ids=lambda path: path.stem)
+def test_a_cascade_trains_and_predicts(path: Path, data: Path, work_dir: Path) -> None:
+    names = [stage.name for stage in LOADED[path].stages]
+    results = load_experiment(path, work_dir, staged_overrides(names, data)).run()
+    row = results['stages'][-1]
+    assert (row['stage'], row['test_images']) == ('cascade', IMAGES)
+    assert {'image', 'one_to_one', 'presence', 'froc', 'coco', 'image_threshold', 'map_threshold'} <= set(row)
+    assert results['verifiers'].keys() == {'verifier'}
+    predictions = read_predictions(work_dir / 'cascade' / 'predictions.json')
+    assert len(predictions.points) == IMAGES
+    _check_points(predictions)
+
+
+def _check_points(predictions: Predictions) -> None:
+    for points in predictions.points.values():
         assert (points[:, :2] >= -0.5).all()
         assert (points[:, :2] < SIZE_PX - 0.5).all()
         assert (points[:, 2] >= 0).all()
         assert (points[:, 2] <= 1).all()
         assert (np.diff(points[:, 2]) <= 0).all()
-        assert predictions.scores[image_id] == pytest.approx(points[:, 2].max(initial=0.0))
