@@ -106,7 +106,7 @@ TASK_UTILS = Registry(
     'task util',
     parent=roots.TASK_UTILS,
     scope=SCOPE,
-    locations=['mitouts.evaluation', 'mitouts.distillation', 'mitouts.stain', 'mitouts.slides'],
+    locations=['mitouts.evaluation', 'mitouts.distillation', 'mitouts.stain', 'mitouts.imaging'],
 )
 
 # Without a child of its own under every root, mmengine warns each time it builds one of its own parts in our scope.

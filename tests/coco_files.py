@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 

@@ -20,7 +20,7 @@ from mitouts.exchange.coco import (
     make_image,
     write_json,
 )
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 EOSIN = (230, 190, 210)
 HAEMATOXYLIN = (70, 30, 110)

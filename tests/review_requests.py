@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.types import ASGIApp, Message
 
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.review.app import create_app
 from mitouts.review.assets import Asset
 from mitouts.review.crops import CropSource

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, write_json
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.review.items import Item
 from mitouts.review.opening import open_or_create
 from mitouts.review.records import Decision

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
-from mitouts.exchange.image import write_rgb
 from mitouts.exchange.predictions import write_predictions
 from mitouts.functional.distillation import least_distance_px
+from mitouts.imaging.image import write_rgb
 
 SIZE_PX = 128
 EPOCHS = 3

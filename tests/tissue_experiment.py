@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 
-from mitouts.exchange.image import write_rgb
-from mitouts.exchange.label_image import write_labels
+from mitouts.imaging.image import write_rgb
+from mitouts.imaging.label_image import write_labels
 
 SIZE_PX = 48
 COLOURS = {1: (120, 60, 150), 2: (230, 150, 190), 0: (245, 245, 245)}

@@ -21,7 +21,7 @@ from mitouts import __version__
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import write_json
 from mitouts.functional.stain import StainFit, sample_pixels
-from mitouts.slides import open_slide
+from mitouts.imaging import open_slide
 from mitouts.stain import Reference, fit_reference
 from mitouts.stain.reference import MAX_PX
 from mitouts.utils.cli import run

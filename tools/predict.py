@@ -9,8 +9,8 @@ from pathlib import Path
 from rich.progress import track
 
 from mitouts.errors import ImageError, MitoutsError
-from mitouts.exchange.image import SUFFIXES, read_rgb, write_rgb
 from mitouts.exchange.predictions import write_predictions
+from mitouts.imaging.image import SUFFIXES, read_rgb, write_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_to_files, add_adapt_bn
 from mitouts.utils.cli import run

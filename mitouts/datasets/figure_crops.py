@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
-from mitouts.exchange.image import read_rgb
 from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.functional.cascade import crop_corner, reflected_indices
+from mitouts.imaging.image import read_rgb
 from mitouts.registry import DATASETS
 
 CROP_PX = 64
@@ -218,7 +218,7 @@ class DecodedImages:
         self._bytes = 0
 
     def read(self, path: str, size_px: tuple[int, int]) -> NDArray[np.uint8]:
-        """RGB image ``(H, W, 3)``; see :func:`mitouts.exchange.image.read_rgb`."""
+        """RGB image ``(H, W, 3)``; see :func:`mitouts.imaging.image.read_rgb`."""
         if path in self._kept:
             self._kept.move_to_end(path)
             return self._kept[path]

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from mitouts.datasets.seeded import SeededDataset
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.image import SUFFIXES, probe
 from mitouts.exchange.splits import assign_splits
 from mitouts.functional.segmentation import IGNORE_INDEX, UNKNOWN_INDEX
+from mitouts.imaging.image import SUFFIXES, probe
 from mitouts.registry import DATASETS
 
 TCGA_CASE = r'TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}'

@@ -17,8 +17,8 @@ from typing import Any
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange import coco
-from mitouts.exchange.image_header import probe
 from mitouts.exchange.splits import IGNORE, NO_SPLIT, assign_splits, default_partition
+from mitouts.imaging.image_header import probe
 
 SUFFIXES = ('.tif', '.tiff', '.svs', '.ndpi', '.mrxs', '.scn', '.dcm', '.png', '.jpg', '.jpeg', '.bmp')
 MAX_COORDINATE_PX = 10_000_000

@@ -14,7 +14,7 @@ from scipy.spatial import KDTree
 
 from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
-from mitouts.exchange.image_header import probe
+from mitouts.imaging.image_header import probe
 
 DUPLICATE_PX = 3.0
 MPP_TOLERANCE = 0.05

@@ -27,7 +27,7 @@ from mitouts.exchange.conversion import (
     check_file_name,
     find_file,
 )
-from mitouts.exchange.image_header import probe
+from mitouts.imaging.image_header import probe
 
 TYPE = 'Multiple points'
 NAMES = {MITOTIC_FIGURE: 'mitotic figure', HARD_NEGATIVE: 'non-mitotic figure'}

@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.inference.localizer import Localizer
 
 DEFAULT_PRIOR = 256.0

@@ -15,9 +15,9 @@ from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationWarning, CheckpointError, ImageError
+from mitouts.imaging import MAX_UPSAMPLING
 from mitouts.inference.loading import load_model, move_to
 from mitouts.models.reading import located_points
-from mitouts.slides import MAX_UPSAMPLING
 from mitouts.structures import PointSample
 
 

@@ -19,12 +19,12 @@ from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.large_map import large_map_to_points
 from mitouts.functional.tissue import find_tissue
+from mitouts.imaging import ScaledView, SlideReader, open_slide, tissue_tiles
 from mitouts.inference.dense import DenseModel
 from mitouts.inference.localizer import Localizer
 from mitouts.inference.slide_map import Progress, SlideMap, map_slide
 from mitouts.inference.slide_tiles import Rectangle, TileReader, read_in_bands, read_or_white
 from mitouts.inference.tissue import TissueSegmenter
-from mitouts.slides import ScaledView, SlideReader, open_slide, tissue_tiles
 from mitouts.stain import Fit, Normalizer, from_description
 
 THUMBNAIL_MPP = 8.0

@@ -26,6 +26,7 @@ from mitouts.exchange.regions import Region, mask_to_polygons
 from mitouts.exchange.slide_csv import write_figures
 from mitouts.functional.counting import Interval
 from mitouts.functional.hotspot import Roi
+from mitouts.imaging import ScaledView, open_slide
 from mitouts.inference.slide import SlideFindings
 from mitouts.inference.slide_counts import (
     RESEARCH_USE,
@@ -34,7 +35,6 @@ from mitouts.inference.slide_counts import (
     make_provenance,
     make_report,
 )
-from mitouts.slides import ScaledView, open_slide
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.slide_overview import Fact, SlidePicture, draw_overview
 

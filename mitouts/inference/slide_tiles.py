@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
 from mitouts.functional.lattice import Margin, Window
-from mitouts.slides import ScaledView
-from mitouts.slides.image_reader import ImageReader
+from mitouts.imaging import ScaledView
+from mitouts.imaging.image_reader import ImageReader
 from mitouts.stain import Fit, Normalizer
 
 BLOCK_PX = 512

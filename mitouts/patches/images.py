@@ -12,8 +12,8 @@ import numpy as np
 from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange import coco
 from mitouts.functional.tiling import Edges
+from mitouts.imaging import ScaledView, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
-from mitouts.slides import ScaledView, open_slide
 
 
 @dataclass(frozen=True)

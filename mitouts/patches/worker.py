@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.exchange.image import write_rgb
 from mitouts.functional.tissue import tissue_mask, tissue_share
-from mitouts.slides import ScaledView, open_slide, tissue_tiles
+from mitouts.imaging import ScaledView, open_slide, tissue_tiles
+from mitouts.imaging.image import write_rgb
 from mitouts.stain import Fit, Normalizer, from_description
 
 MAX_STRIP_PX = 16_384

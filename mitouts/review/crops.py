@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError, ReviewError
-from mitouts.exchange.image import SUFFIXES, probe, read_rgb
-from mitouts.exchange.image_header import PLAUSIBLE_MPP
+from mitouts.imaging.image import SUFFIXES, probe, read_rgb
+from mitouts.imaging.image_header import PLAUSIBLE_MPP
 from mitouts.review.cache import ByteCache
 from mitouts.review.items import Item
 
 if TYPE_CHECKING:
-    from mitouts.slides import SlideReader
+    from mitouts.imaging import SlideReader
 
 FIELD_UM = 96.0
 THUMB_UM = 32.0
@@ -174,7 +174,7 @@ class _OpenSlides:
 
     def get(self, path: Path) -> SlideReader:
         # Only slides need this import, which brings the registries and their megabytes.
-        from mitouts.slides import open_slide
+        from mitouts.imaging import open_slide
 
         with self._lock:
             reader = self._readers.pop(path, None) or open_slide(path)

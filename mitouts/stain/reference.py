@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.exchange.image import read_rgb
 from mitouts.functional.stain import ChannelQuantiles, sample_pixels
+from mitouts.imaging.image import read_rgb
 from mitouts.stain.fit import Fit, read_object
 from mitouts.stain.methods import METHODS, Numbers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.registry import TRANSFORMS
 from mitouts.transforms.base import Transform
 

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.exchange.label_image import read_labels
 from mitouts.functional.segmentation import IGNORE_INDEX, UNKNOWN_INDEX
+from mitouts.imaging import MAX_UPSAMPLING
+from mitouts.imaging.label_image import read_labels
 from mitouts.registry import TRANSFORMS
-from mitouts.slides import MAX_UPSAMPLING
 from mitouts.structures import TissueSample
 from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError
-from mitouts.exchange.image import read_rgb
 from mitouts.functional.stain import low_frequencies, swap_amplitude
+from mitouts.imaging.image import read_rgb
 from mitouts.registry import TRANSFORMS
 from mitouts.transforms.base import Transform
 from mitouts.transforms.stain_references import check_share, list_references

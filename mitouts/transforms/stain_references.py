@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mitouts.errors import ConfigError
-from mitouts.exchange.image import SUFFIXES
+from mitouts.imaging.image import SUFFIXES
 
 
 def check_share(name: str, value: float) -> float:

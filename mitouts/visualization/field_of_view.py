@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.image import read_rgb, write_rgb
 from mitouts.functional.matching import match_one_to_one
+from mitouts.imaging.image import read_rgb, write_rgb
 from mitouts.visualization.overlay import draw_overlay
 
 

@@ -22,7 +22,7 @@ from mitouts.datasets.phantom.slide_plan import TUMOUR, SlideConfig, plan_slide,
 from mitouts.datasets.phantom.slide_truth import choose_corrupt_tiles
 from mitouts.datasets.phantom.slide_writer import level_sizes, write_slide
 from mitouts.errors import ConfigError, ImageError
-from mitouts.slides import open_slide
+from mitouts.imaging import open_slide
 
 CONFIG = SlideConfig(
     2400,

@@ -10,7 +10,7 @@ from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
 from mitouts.visualization.scalars import is_training, read_scalars
 

@@ -23,7 +23,7 @@ from mitouts.exchange.describe import (
     read_dataset,
     summarize,
 )
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 FIGURE, LOOK_ALIKE = 1, 2
 CATEGORIES = {FIGURE: 'mitotic figure', LOOK_ALIKE: 'hard negative'}

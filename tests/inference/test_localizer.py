@@ -9,7 +9,7 @@ from tiny_experiment import tiny_config
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.errors import CheckpointError, ConfigError, ImageError
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.dense import DenseModel
 from mitouts.models import PointDataPreprocessor

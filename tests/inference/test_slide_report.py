@@ -16,10 +16,10 @@ from matplotlib.path import Path as Outline
 import mitouts
 from mitouts.errors import AnnotationError
 from mitouts.exchange.grand_challenge import read_points
-from mitouts.exchange.image import write_rgb
 from mitouts.exchange.predictions import read_predictions
 from mitouts.exchange.regions import read_regions
 from mitouts.functional.counting import counted_tiles
+from mitouts.imaging.image import write_rgb
 from mitouts.inference.slide import SlideFindings
 from mitouts.inference.slide_report import FILES, SlideReport, make_provenance, make_report, read_crops, write_report
 from mitouts.inference.slide_tiles import Rectangle

@@ -22,7 +22,7 @@ from mitouts.exchange.coco import (
     read_coco,
     write_json,
 )
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.patches import prepare as prepare_module
 from mitouts.patches.images import Options
 from mitouts.patches.prepare import Summary, prepare

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from review_requests import coordinates_image, make_items, write_images
 
 from mitouts.errors import ImageError, ReviewError
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.review import crops as crops_module
 from mitouts.review.cache import ByteCache
 from mitouts.review.crops import OUTSIDE, CropSource, cut

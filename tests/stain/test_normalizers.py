@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from stained_patches import HARD, NO_STAINS, STAINS, draw_patch
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.exchange.image import write_rgb
 from mitouts.functional import stain
+from mitouts.imaging.image import write_rgb
 from mitouts.registry import TASK_UTILS
 from mitouts.stain import (
     METHODS,

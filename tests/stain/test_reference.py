@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stained_patches import NO_STAINS, draw_patch
 
 from mitouts.errors import ConfigError
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.stain import DEFAULT_REFERENCE, METHODS, Fit, build_normalizer, fit_reference, load_reference
 
 IMAGE = draw_patch(100)

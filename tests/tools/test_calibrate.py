@@ -18,7 +18,7 @@ from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.errors import AnnotationWarning
 from mitouts.exchange.coco import read_json, write_json
-from mitouts.exchange.image import read_rgb
+from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_batch_norm
 from mitouts.registry import MODELS

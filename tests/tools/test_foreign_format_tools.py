@@ -13,7 +13,7 @@ import pytest
 from foreign_files import write_sliderunner
 
 from mitouts.exchange.coco import make_annotation, make_document, make_image, read_coco, write_json
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 TOOLS = ('sliderunner', 'ccmct', 'qupath_geojson', 'grand_challenge')

@@ -14,7 +14,7 @@ import pytest
 from mitouts.datasets.phantom.slide_plan import polygon_area
 from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_coco
-from mitouts.slides import open_slide
+from mitouts.imaging import open_slide
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'phantom_slide.py'
 SMALL = ('--width-px', '1600', '--height-px', '1300', '--islands', '1', '--edge-colours', '1')

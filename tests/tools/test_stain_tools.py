@@ -11,7 +11,7 @@ import pytest
 import torch
 from stained_patches import AMIBR, NO_STAINS, draw_patch
 
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.stain import METHODS, build_normalizer, load_reference
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'

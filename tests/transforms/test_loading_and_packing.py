@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 from mitouts.transforms import LoadImage, PackPointSample
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from mitouts.datasets.tissue_dataset import code_table
 from mitouts.errors import ConfigError, ImageError
-from mitouts.exchange.label_image import write_labels
 from mitouts.functional.segmentation import IGNORE_INDEX
+from mitouts.imaging.label_image import write_labels
 from mitouts.structures import TissueSample
 from mitouts.transforms import AugmentTissue, LoadLabels, PackTissueSample, RandomTissueCrop, ResampleTissue
 

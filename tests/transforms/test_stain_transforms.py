@@ -11,8 +11,8 @@ import pytest
 from stained_patches import NO_STAINS, STAINS, draw_patch
 
 from mitouts.errors import ConfigError
-from mitouts.exchange.image import write_rgb
 from mitouts.functional.stain import complete_stains, fit_macenko, jitter_stain, low_frequencies, swap_amplitude
+from mitouts.imaging.image import write_rgb
 from mitouts.registry import TRANSFORMS
 from mitouts.stain import build_normalizer
 

@@ -34,7 +34,7 @@ from mitouts.exchange.describe import (
     read_dataset,
     summarize,
 )
-from mitouts.slides import open_slide
+from mitouts.imaging import open_slide
 from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run
 from mitouts.visualization.canvas import write_png

@@ -22,9 +22,9 @@ import numpy as np
 
 from mitouts.errors import AnnotationError, MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
-from mitouts.exchange.image import read_rgb
 from mitouts.exchange.predictions import Predictions, read_predictions
 from mitouts.exchange.visibility import shown_figures
+from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
 from mitouts.visualization.canvas import write_png

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mitouts.datasets.phantom import PhantomConfig, make_field
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 
 def main() -> None:

@@ -26,9 +26,9 @@ from mitouts.datasets.phantom import SCANNERS, PhantomCase, PhantomConfig, draw_
 from mitouts.datasets.phantom.regions import make_region_field
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import read_json, write_json
-from mitouts.exchange.image import write_rgb
-from mitouts.exchange.label_image import write_labels
 from mitouts.exchange.provenance import check_arguments
+from mitouts.imaging.image import write_rgb
+from mitouts.imaging.label_image import write_labels
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
 

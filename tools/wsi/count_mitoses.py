@@ -30,9 +30,10 @@ from rich.table import Table
 import mitouts
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError, ImageError, MitoutsError
-from mitouts.exchange.image_header import PLAUSIBLE_MPP
 from mitouts.exchange.regions import read_regions
 from mitouts.functional.counting import FIELD_DIAMETER_MM
+from mitouts.imaging import open_slide
+from mitouts.imaging.image_header import PLAUSIBLE_MPP
 from mitouts.inference import Localizer
 from mitouts.inference.cohort import (
     REPORT_NAME,
@@ -49,7 +50,6 @@ from mitouts.inference.slide import SlideLocalizer, SlideOptions
 from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_report
 from mitouts.inference.slide_report import write_report
 from mitouts.inference.tissue import TissueSegmenter
-from mitouts.slides import open_slide
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256

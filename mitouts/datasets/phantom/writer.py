@@ -15,7 +15,7 @@ import numpy as np
 
 from mitouts.datasets.phantom.field import PhantomCase, PhantomConfig, PhantomField, draw_case, make_field
 from mitouts.exchange import coco
-from mitouts.exchange.image import write_rgb
+from mitouts.imaging.image import write_rgb
 
 GENERATOR_VERSION = 1
 SPLITS = ('train', 'val', 'test')

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image import read_rgb, write_rgb
-from mitouts.exchange.image_header import ImageInfo, encoded_size, max_image_px, probe, square_mpp
+from mitouts.imaging.image import read_rgb, write_rgb
+from mitouts.imaging.image_header import ImageInfo, encoded_size, max_image_px, probe, square_mpp
 
 WIDTH, HEIGHT = 30, 20
 

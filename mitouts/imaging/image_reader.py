@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.exchange.image import read_rgb
-from mitouts.exchange.image_header import check_size, probe
+from mitouts.imaging.base import SlideHeader, SlideReader
+from mitouts.imaging.image import read_rgb
+from mitouts.imaging.image_header import check_size, probe
 from mitouts.registry import TASK_UTILS
-from mitouts.slides.base import SlideHeader, SlideReader
 
 
 @TASK_UTILS.register_module()

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.slides.base import SlideReader
-from mitouts.slides.resample import read_resampled, resampled_dimensions, simplest_ratio
+from mitouts.imaging.base import SlideReader
+from mitouts.imaging.resample import read_resampled, resampled_dimensions, simplest_ratio
 
 MPP_TOLERANCE = 0.01
 MAX_UPSAMPLING = 1.5

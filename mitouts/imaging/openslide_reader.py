@@ -10,10 +10,10 @@ import openslide
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image import samples_to_rgb
-from mitouts.exchange.image_header import openslide_mpp
+from mitouts.imaging.base import SlideHeader, SlideReader
+from mitouts.imaging.image import samples_to_rgb
+from mitouts.imaging.image_header import openslide_mpp
 from mitouts.registry import TASK_UTILS
-from mitouts.slides.base import SlideHeader, SlideReader
 
 _CACHE_BYTES = 64 << 20
 _BLOCK_PX = 512

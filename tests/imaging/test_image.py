@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.exchange.image import read_rgb, to_rgb_uint8, write_rgb
+from mitouts.imaging.image import read_rgb, to_rgb_uint8, write_rgb
 
 WIDTH, HEIGHT = 30, 20
 

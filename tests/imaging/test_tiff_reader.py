@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.slides import TiffReader, open_slide
+from mitouts.imaging import TiffReader, open_slide
 
 WIDTH, HEIGHT = 500, 360
 TILED: dict[str, Any] = {'tile': (64, 48)}
@@ -262,7 +262,7 @@ def test_neighbouring_rows_decode_each_tile_once(noise, tmp_path, monkeypatch):
 def test_cache_lets_the_oldest_go(noise, tmp_path, monkeypatch):
     path = tmp_path / 'a.tif'
     tifffile.imwrite(path, noise, photometric='rgb', tile=(64, 64), compression='zlib')
-    monkeypatch.setattr('mitouts.slides.tiff_reader._CACHE_BYTES', 3 * 64 * 64 * 3)
+    monkeypatch.setattr('mitouts.imaging.tiff_reader._CACHE_BYTES', 3 * 64 * 64 * 3)
     reader = TiffReader(path)
     for _ in range(2):
         np.testing.assert_array_equal(reader.read_region((0, 0), 0, (WIDTH, HEIGHT)), noise)

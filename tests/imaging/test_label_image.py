@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mitouts.errors import ImageError
-from mitouts.exchange.label_image import read_labels, write_labels
+from mitouts.imaging.label_image import read_labels, write_labels
 
 CODES = np.array([[0, 1, 21], [255, 4, 9]], np.uint8)
 

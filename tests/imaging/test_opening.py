@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image import write_rgb
-from mitouts.slides import ImageReader, OpenSlideReader, TiffReader, open_slide
+from mitouts.imaging import ImageReader, OpenSlideReader, TiffReader, open_slide
+from mitouts.imaging.image import write_rgb
 
 SVS = 'Aperio Image Library v11.2.1\n500x360 [0,0 500x360] (64x64) JPEG/RGB Q=90|AppMag = 40|MPP = 0.2525'
 WIDTH, HEIGHT = 500, 360
@@ -82,7 +82,7 @@ def test_openslide_reads_resolution_levels_and_what_is_known(svs, tissue):
 
 
 def test_tiles_fit_on_levels_whose_size_was_rounded(noise, write_pyramid, monkeypatch):
-    monkeypatch.setattr('mitouts.slides.openslide_reader._BLOCK_PX', 128)
+    monkeypatch.setattr('mitouts.imaging.openslide_reader._BLOCK_PX', 128)
     path = write_pyramid(noise[:357, :499], 'odd.svs', description=SVS, compression='jpeg')
     with open_slide(path) as reader:
         assert reader.level_dimensions == ((499, 357), (249, 178), (124, 89))
@@ -201,7 +201,7 @@ def test_thumbnail_is_read_in_bands(noise, tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / 'a.tif', noise, photometric='rgb', rowsperstrip=16)
     reader = open_slide(tmp_path / 'a.tif')
     whole = reader.thumbnail(100)
-    monkeypatch.setattr('mitouts.slides.base._THUMBNAIL_BAND_PX', 10_000)
+    monkeypatch.setattr('mitouts.imaging.base._THUMBNAIL_BAND_PX', 10_000)
     heights = []
     read = reader._read
     monkeypatch.setattr(reader, '_read', lambda *region: (heights.append(region[-1]), read(*region))[1])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.exchange.image_header import ImageInfo, check_size, encoded_size, probe
+from mitouts.imaging.image_header import ImageInfo, check_size, encoded_size, probe
 
 __all__ = ['SUFFIXES', 'ImageInfo', 'probe', 'read_rgb', 'samples_to_rgb', 'to_rgb_uint8', 'write_rgb']
 
@@ -32,7 +32,7 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
 
     Raises:
         ImageError: Missing, unreadable, of another kind, of another size than expected, or, by its header, too large to
-            be decoded whole (:func:`mitouts.exchange.image_header.max_image_px`).
+            be decoded whole (:func:`mitouts.imaging.image_header.max_image_px`).
     """
     path = Path(path)
     if not path.is_file():

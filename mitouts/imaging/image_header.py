@@ -60,7 +60,7 @@ def probe(path: str | Path) -> ImageInfo:
     if kind == 'openslide':
         return _probe_openslide(path)
     if kind == 'tiff':
-        from mitouts.exchange.tiff import open_tiff, rgb_pages, tiff_mpp
+        from mitouts.imaging.tiff import open_tiff, rgb_pages, tiff_mpp
 
         with open_tiff(path) as tiff:
             page = rgb_pages(tiff, path)[0]
@@ -149,7 +149,7 @@ def encoded_size(data: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack_from('<HH' if core else '<ii', head, 18)
         return abs(width), abs(height)
     if head.startswith(TIFF_MAGIC):
-        from mitouts.exchange.tiff import first_page_size
+        from mitouts.imaging.tiff import first_page_size
 
         return first_page_size(data)
     return _size_by_pillow(BytesIO(data))

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitouts.errors import ImageError
-from mitouts.slides import ScaledView, TiffReader, level_for_mpp, open_slide
-from mitouts.slides.resample import simplest_ratio
+from mitouts.imaging import ScaledView, TiffReader, level_for_mpp, open_slide
+from mitouts.imaging.resample import simplest_ratio
 
 WIDTH, HEIGHT = 500, 360
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from mitouts.slides import ScaledView, open_slide, tissue_tiles
+from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 
 
 def _view(path: Path) -> tuple[ScaledView, np.ndarray]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image_header import PLAUSIBLE_MPP, square_mpp
-from mitouts.slides.resample import read_resampled
+from mitouts.imaging.image_header import PLAUSIBLE_MPP, square_mpp
+from mitouts.imaging.resample import read_resampled
 
 WHITE = 255
 _THUMBNAIL_BAND_PX = 16_000_000

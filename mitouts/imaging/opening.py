@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mitouts.exchange.image_header import file_kind
+from mitouts.imaging.base import SlideReader
+from mitouts.imaging.image_header import file_kind
+from mitouts.imaging.image_reader import ImageReader
+from mitouts.imaging.openslide_reader import OpenSlideReader
+from mitouts.imaging.tiff_reader import TiffReader
 from mitouts.registry import TASK_UTILS
-from mitouts.slides.base import SlideReader
-from mitouts.slides.image_reader import ImageReader
-from mitouts.slides.openslide_reader import OpenSlideReader
-from mitouts.slides.tiff_reader import TiffReader
 
 _READERS: dict[str, type[SlideReader]] = {'openslide': OpenSlideReader, 'tiff': TiffReader, 'image': ImageReader}
 

@@ -11,10 +11,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.exchange.image import samples_to_rgb, warn_of_16_bits
-from mitouts.exchange.tiff import open_tiff, reading_tiff, rgb_pages, tiff_mpp
+from mitouts.imaging.base import WHITE, SlideHeader, SlideReader
+from mitouts.imaging.image import samples_to_rgb, warn_of_16_bits
+from mitouts.imaging.tiff import open_tiff, reading_tiff, rgb_pages, tiff_mpp
 from mitouts.registry import TASK_UTILS
-from mitouts.slides.base import WHITE, SlideHeader, SlideReader
 
 _CACHE_BYTES = 64 << 20
 _ZERO_IS_BLANK = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.PALETTE)

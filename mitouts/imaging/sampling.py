@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.slides.view import ScaledView
+from mitouts.imaging.view import ScaledView
 
 STAIN_TILE_PX = 256
 STAIN_TILES = 64
