@@ -13,20 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import Subset
 
 import mitouts
+from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
-from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
+from mitouts.errors import AnnotationError, CheckpointError, ConfigError
+from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
 from mitouts.exchange.coco import read_coco
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_batch_norm, add_adapt_bn, dataset_batches
@@ -42,15 +42,14 @@ from mitouts.inference.calibration import (
     calibrated_checkpoint,
     predict_dataset,
     score_images,
-    too_few,
 )
+from mitouts.inference.drawing import draw, draw_images, too_few
 from mitouts.inference.slide_calibration import calibrate_slides, read_slides
 from mitouts.registry import DATASETS
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
 
-MPP_TOLERANCE = 0.01
 PIPELINE = [dict(type='LoadImage'), dict(type='PackPointSample')]
 Scores = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -66,6 +65,7 @@ def main() -> int:
         prevalence=args.prevalence,
         image_threshold=args.image_threshold,
         map_threshold=args.map_threshold,
+        figures_per_mm2=args.figures_per_mm2,
         radius_px=args.radius_px,
         num_bootstrap=args.num_bootstrap,
         seed=args.seed,
@@ -84,16 +84,19 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     model = Localizer.from_checkpoint(args.checkpoint, args.device).model
     old = dict(model.calibration)
     dataset = open_dataset(args, checkpoint)
-    check_domain(args.ann_file, dataset, old)
-    chosen = draw(len(dataset), args.num, args.seed)
-    labelled, rest = Subset(dataset, chosen), Subset(dataset, sorted({*range(len(dataset))} - {*chosen}))
+    done = prepare_dataset(dataset, old, str(args.ann_file))
+    if done is not None:
+        console.print(done, markup=False)
+    chosen, held = draw_images([dataset.get_data_info(i)['case_id'] for i in range(len(dataset))], args.num, args.seed)
+    labelled, rest = Subset(dataset, chosen), Subset(dataset, held)
     samples = predict_dataset(model, labelled)
     others = predict_dataset(model, rest)
     rows = [('as it was', score_images(model, samples, old, settings.radius_px))]
     held_out = [('as it was', score_images(model, others, old, settings.radius_px))] if others else []
     adapted = None
     if args.adapt_bn is not None:
-        adapted = adapt_batch_norm(model, dataset_batches(dataset), prior=args.adapt_bn)
+        # Not to the others: they show how the model does on images that nobody has touched.
+        adapted = adapt_batch_norm(model, dataset_batches(labelled), prior=args.adapt_bn)
         samples, others = predict_dataset(model, labelled), predict_dataset(model, rest)
         rows.append(('batch norm adapted', score_images(model, samples, old, settings.radius_px)))
         if others:
@@ -103,9 +106,16 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     console.print(image_table(f'{len(samples)} images that the thresholds were chosen on', rows))
     if others:
         held_out.append(('calibrated', score_images(model, others, result.calibration, settings.radius_px)))
-        console.print(image_table(f'{len(others)} further labelled images', held_out))
+        console.print(image_table(f'{len(others)} labelled images of other cases', held_out))
+    elif args.num is not None:
+        console.print('no case is left that would show how far the thresholds carry', markup=False)
     for name, interval in result.intervals.items():
         tell_threshold(console, name, old[name], result.calibration[name], interval)
+    if result.slides is not None:
+        before = slide_threshold_of(old).value
+        console.print(
+            f'slide_threshold: {before:.3f} -> {result.slides.value:.3f}: {result.slides.reason}', markup=False
+        )
     console.print(f'drift: {in_px(old.get("drift_px"))} -> {in_px(result.calibration["drift_px"])}', markup=False)
     labels, cases = [sample.gt_label for sample in samples], [sample.case_id for sample in samples]
     for note in too_few(labels, cases):
@@ -122,6 +132,7 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
         'prevalence': args.prevalence,
         'objective': args.objective,
         'radius_px': args.radius_px,
+        'figures_per_mm2': args.figures_per_mm2,
         'intervals': result.intervals,
         'adapt_bn': None if adapted is None else adapted.to_dict(),
     }
@@ -143,8 +154,9 @@ def on_slides(args: argparse.Namespace, settings: Settings, console: Console) ->
     if result.left_out is not None:
         rows.append(('each by the others', result.left_out))
     console.print(slide_table(f'{len(slides)} of {len(known)} known slides', rows))
-    tell_threshold(console, 'map_threshold', old['map_threshold'], result.map_threshold, result.interval)
-    console.print('image_threshold: as it was, counting does not use it', markup=False)
+    used = slide_threshold_of(old).value
+    tell_threshold(console, 'slide_threshold', used, result.map_threshold, result.interval)
+    console.print('image_threshold and map_threshold: as they were, counting does not use them', markup=False)
     for note in (*notes, *result.notes):
         console.print(f'warning: {note}', markup=False, style='yellow')
     provenance = {
@@ -155,10 +167,13 @@ def on_slides(args: argparse.Namespace, settings: Settings, console: Console) ->
         'of_slides': len(known),
         'objective': 'count' if slides[0].figures is None else 'localization',
         'radius_px': args.radius_px,
-        'intervals': {'map_threshold': result.interval},
+        'intervals': {'slide_threshold': result.interval},
         'errors': {'old': result.old, 'new': result.new, 'left_out': result.left_out},
     }
-    calibration = {**old, 'map_threshold': result.map_threshold}
+    reason = (
+        f'least error on {len(slides)} slides' if slides[0].figures is None else f'largest F1 on {len(slides)} slides'
+    )
+    calibration = {**old, **SlideThreshold(result.map_threshold, f'{reason} of {args.reference.name}').to_dict()}
     write_checkpoint(args.out, calibrated_checkpoint(checkpoint, args.checkpoint, calibration, provenance))
 
 
@@ -214,44 +229,6 @@ def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[
     return found
 
 
-def check_domain(ann_file: Path, dataset: Any, calibration: Mapping[str, Any]) -> None:
-    """Check that the images are what the model takes; colours that were normalized otherwise are told.
-
-    Raises:
-        AnnotationError: They have another resolution.
-    """
-    model_mpp = calibration.get('mpp')
-    spacings = {dataset.get_data_info(index)['mpp'] for index in range(len(dataset))} - {None}
-    wrong = [mpp for mpp in spacings if model_mpp is not None and abs(mpp / model_mpp - 1) > MPP_TOLERANCE]
-    if wrong:
-        raise AnnotationError(
-            f'{ann_file} has images of {wrong[0]:g} um/px and the model needs {model_mpp:g}: cut them at that '
-            'resolution first, with tools/prepare_patches.py'
-        )
-    expected, found = calibration.get('stain_reference'), dataset.metainfo.get('stain_reference')
-    if expected != found:
-        warnings.warn(
-            f'{ann_file}: its images were {_normalized(found)}, those that the model was validated on were '
-            f'{_normalized(expected)}, and slides will be counted like those: prepare them alike, with '
-            'tools/prepare_patches.py, or the thresholds will not fit',
-            AnnotationWarning,
-            stacklevel=2,
-        )
-
-
-def draw(count: int, wanted: int | None, seed: int) -> list[int]:
-    """Numbers of the images or slides that are used, ascending.
-
-    Raises:
-        ConfigError: There are not as many.
-    """
-    if wanted is None:
-        return list(range(count))
-    if wanted > count:
-        raise ConfigError(f'--num {wanted}: there are only {count}')
-    return sorted(np.random.default_rng(seed).permutation(count)[:wanted].tolist())
-
-
 def made_by(args: argparse.Namespace) -> dict[str, Any]:
     """What the provenance of both kinds begins with."""
     return {
@@ -301,10 +278,6 @@ def in_px(drift: Sequence[float] | None) -> str:
     return 'none' if not drift else '({:.1f}, {:.1f}) px'.format(*drift)
 
 
-def _normalized(stain_reference: Any) -> str:
-    return 'as scanned' if stain_reference is None else 'normalized to a stain reference'
-
-
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -320,7 +293,8 @@ def parse_args() -> argparse.Namespace:
         dest='num',
         type=at_least(1),
         metavar='K',
-        help='use K of them, drawn by --seed; the other images show how far the thresholds carry (default: all)',
+        help='use K of them, drawn by --seed; images are drawn from half of the cases (more where these have less than '
+        'K), and the other cases show how far the thresholds carry (default: all)',
     )
     parser.add_argument('--seed', type=at_least(0), default=0, help='of the draw and the bootstrap (default: 0)')
     parser.add_argument(
@@ -342,6 +316,14 @@ def parse_args() -> argparse.Namespace:
         help='the map threshold separates images by their label, or finds the figures best (one-to-one F1)',
     )
     images.add_argument('--prevalence', type=share, help='share of positive images where the model will be used')
+    images.add_argument(
+        '--figures-per-mm2',
+        type=positive,
+        default=FIGURES_PER_MM2,
+        metavar='RATE',
+        help='mitotic figures that a mm2 of a slide is taken to hold when the threshold for slides is chosen '
+        f'(default: {FIGURES_PER_MM2:g}, as in the hottest regions of breast cancer)',
+    )
     images.add_argument('--image-threshold', type=share, help='of --selector fixed')
     images.add_argument('--map-threshold', type=share, help='of --selector fixed')
     add_adapt_bn(images, 'images')

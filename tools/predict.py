@@ -1,4 +1,11 @@
-"""Find mitotic figures in images without labels."""
+"""Find mitotic figures in images without labels.
+
+    python tools/predict.py fields/ more.png best.pth --mpp 0.25 --out predictions.json
+    python tools/predict.py data/midog21/test.json best.pth --out predictions.json
+
+An annotation file (.json) stands for the images that it names, with their resolution and case; its labels are not used.
+Images are brought to the resolution and the colours that the model was trained on.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +17,10 @@ from rich.progress import track
 
 from mitouts.errors import ImageError, MitoutsError
 from mitouts.exchange.predictions import write_predictions
-from mitouts.imaging.image import SUFFIXES, read_rgb, write_rgb
+from mitouts.imaging.image import SUFFIXES, write_rgb
 from mitouts.inference import Localizer
-from mitouts.inference.adaptation import adapt_to_files, add_adapt_bn
+from mitouts.inference.adaptation import adapt_to_images, add_adapt_bn
+from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations
 from mitouts.utils.cli import run
 from mitouts.visualization.overlay import draw_overlay
 
@@ -32,29 +40,66 @@ def find_images(sources: list[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def find_sources(path: Path, mpp: float | None) -> list[ImageSource]:
+    """The images that one argument stands for."""
+    if path.suffix.lower() == '.json':
+        return sources_of_annotations(path, mpp)
+    return [ImageSource(each, mpp) for each in find_images([str(path)])]
+
+
+def tell_colours(predictor: ImagePredictor) -> None:
+    """Say what is done to the images' colours."""
+    preparer = predictor.localizer.preparer
+    if preparer.normalizer is None:
+        return
+    count, over = predictor.normalizes, preparer.measured_over
+    print(
+        f'{count} of {len(predictor.sources)} images are normalized by {preparer.normalizer.name} to the stain '
+        f"reference of the model's training, measured over each {over}",
+        file=sys.stderr,
+    )
+    if over == 'case' and count and any(source.case_id is None for source in predictor.sources):
+        print(
+            'warning: the model was trained with the stain measured over cases, and the case of some images is '
+            'unknown, so it is measured over each of them: give an annotation file with their case_id',
+            file=sys.stderr,
+        )
+
+
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('inputs', nargs='+', metavar='IMAGES', help='image files or folders, then the CHECKPOINT')
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        'inputs', nargs='+', metavar='IMAGES', help='image files, folders or annotation files, then the CHECKPOINT'
+    )
     parser.add_argument('checkpoint', help='checkpoint with thresholds (best.pth, or a published one)')
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     parser.add_argument('--mpp', type=float, help='micrometres per pixel of the images (default: as the model)')
+    parser.add_argument(
+        '--is-normalized',
+        action='store_true',
+        help="the images have the model's colours already; patches of tools/prepare_patches.py are known by themselves",
+    )
     add_adapt_bn(parser, 'images')
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     args = parser.parse_args()
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
-    if localizer.mpp is not None and args.mpp is None:
+    sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp)]
+    sources = list({source.path: source for source in sources}.values())
+    if localizer.mpp is not None and any(source.mpp is None for source in sources):
         print(f'images are taken to have {localizer.mpp} um/px, as the model; --mpp says otherwise', file=sys.stderr)
     threshold = localizer.model.calibration['map_threshold']
-    images = find_images(args.inputs)
+    predictor = ImagePredictor(localizer, sources, is_normalized=args.is_normalized)
+    tell_colours(predictor)
     adapted = {}
     if args.adapt_bn is not None:
-        adapted = {'adapt_bn': adapt_to_files(localizer, images, args.mpp, prior=args.adapt_bn).to_dict()}
+        adapted = {'adapt_bn': adapt_to_images(predictor, prior=args.adapt_bn).to_dict()}
+        predictor.unmeasured.clear()
     entries, failed, figures = [], 0, 0
-    for number, path in enumerate(track(images, description='predicting'), start=1):
+    for number, source in enumerate(track(sources, description='predicting'), start=1):
+        path = source.path
         try:
-            image = read_rgb(path)
-            prediction = localizer.predict(image, args.mpp)
+            image, prediction = predictor.predict(source)
         except MitoutsError as error:
             print(f'skipped: {error}', file=sys.stderr)
             failed += 1
@@ -69,9 +114,11 @@ def main() -> int:
             }
         )
         if args.show_dir:
-            mpp = args.mpp or localizer.mpp
+            mpp = source.mpp or localizer.mpp
             overlay = draw_overlay(image, None, prediction.figures, threshold=threshold, radius_px=30, mpp=mpp)
             write_rgb(Path(args.show_dir) / f'{path.stem}_{number:05d}.png', overlay)
+    for path in predictor.unmeasured:
+        print(f'warning: {path} kept its colours: its stain could not be measured', file=sys.stderr)
     info = {'checkpoint': Path(args.checkpoint).name, **localizer.model.calibration, **adapted}
     write_predictions(args.out, entries, info)
     print(f'{figures} mitotic figures in {len(entries)} images, written to {args.out}; {failed} images skipped')

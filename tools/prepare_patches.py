@@ -21,6 +21,7 @@ from mitouts.functional.tiling import EDGES
 from mitouts.patches.images import Options
 from mitouts.patches.prepare import Summary, prepare
 from mitouts.stain import build_normalizer
+from mitouts.stain.preparation import MEASURED_OVER
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 
@@ -117,10 +118,10 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--fit',
-        choices=('image', 'patch'),
+        choices=MEASURED_OVER,
         default='image',
-        help="fit the stain once an image, as slides are counted, or on each patch, as the authors' code does "
-        '(default: image)',
+        help='fit the stain once an image, as slides are counted, once a case (several images of a patient), or on '
+        "each patch, as the authors' code does (default: image)",
     )
     parser.add_argument(
         '--min-tissue',

@@ -17,6 +17,7 @@ from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.models.cascade import PARTS
 from mitouts.registry import DATASETS, MODELS
+from mitouts.stain.preparation import describe_colours, same_colours
 
 CONFIG_NAME = 'cascade.py'
 UNCALIBRATED_NAME = 'uncalibrated.pth'
@@ -51,23 +52,26 @@ def combine(
 
     Raises:
         ConfigError: The config has no cascade or no validation, or crops of another size than the verifier's.
-        CheckpointError: One of them was never validated, or they were validated at different resolutions.
+        CheckpointError: One of them was never validated, or they take images of different resolutions or colours.
     """
     out_dir = Path(out_dir)
     checkpoints = {'proposer': read_checkpoint(proposer), 'verifier': read_checkpoint(verifier)}
     sources = dict(zip(PARTS, (proposer, verifier)))
     trained = {part: _training_config(checkpoints[part], sources[part]) for part in PARTS}
-    _check_resolution({part: checkpoints[part]['meta']['mitouts'].get('mpp') for part in PARTS})
+    calibrations = {part: checkpoints[part]['meta']['mitouts'] for part in PARTS}
+    _check_resolution({part: calibrations[part].get('mpp') for part in PARTS})
+    colours = _common_colours({part: calibrations[part].get('stain_reference') for part in PARTS})
     config = _with_parts(config, trained)
     with runs.located(config):
         model = MODELS.build(config.model)
     for part in PARTS:
         load_weights(getattr(model, part), checkpoints[part]['state_dict'], sources[part])
-        getattr(model, part).calibration = dict(checkpoints[part]['meta']['mitouts'])
+        getattr(model, part).calibration = dict(calibrations[part])
     meta = {
         'cfg': json.dumps(config._cfg_dict.to_dict(), default=str),
         'seed': config.get('randomness', {}).get('seed'),
-        'mitouts': model.calibration,
+        # The validation images are brought to the colours of both parts.
+        'mitouts': {**model.calibration, 'stain_reference': colours},
     }
     uncalibrated = out_dir / UNCALIBRATED_NAME
     if is_main_process():
@@ -78,7 +82,7 @@ def combine(
     chosen = _calibrate(config, uncalibrated, out_dir, launcher)
     best = out_dir / BEST_NAME
     if is_main_process():
-        meta['mitouts'] = {**chosen, **{part: meta['mitouts'][part] for part in PARTS}}
+        meta['mitouts'] = {**chosen, 'stain_reference': colours, **{part: meta['mitouts'][part] for part in PARTS}}
         write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
         uncalibrated.unlink()
     barrier()
@@ -133,6 +137,15 @@ def _check_resolution(mpp: dict[str, float | None]) -> None:
         )
 
 
+def _common_colours(found: dict[str, Any]) -> dict[str, Any] | None:
+    if not same_colours(found['proposer'], found['verifier']):
+        raise CheckpointError(
+            f'the proposer was trained on images {describe_colours(found["proposer"])}, the verifier on images '
+            f'{describe_colours(found["verifier"])}: train both on the same images'
+        )
+    return found['proposer']
+
+
 def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -> dict[str, Any]:
     """The thresholds, and what else a count needs, as a training's validation leaves them."""
     on_validation = Config(config._cfg_dict.to_dict(), filename=config.filename)
@@ -146,6 +159,5 @@ def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -
         'mpp': spacings.pop() if len(spacings) == 1 else None,
         'geometry': None,
         'classes': list(meta.get('classes', ())),
-        'stain_reference': meta.get('stain_reference'),
         'version': mitouts.__version__,
     }

@@ -13,6 +13,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
 
+from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.config import resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
 from mitouts.engine.launch import set_launcher
@@ -134,7 +135,9 @@ def evaluate(
 
 def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
     runner.load_or_resume()
-    return adapt_batch_norm(runner.bare_model, dataset_batches(runner.test_dataloader.dataset), prior=prior).to_dict()
+    dataset = runner.test_dataloader.dataset
+    prepare_dataset(dataset, runner.bare_model.calibration, getattr(dataset, 'ann_file', 'the test set'))
+    return adapt_batch_norm(runner.bare_model, dataset_batches(dataset), prior=prior).to_dict()
 
 
 def check_data(config: Config) -> None:

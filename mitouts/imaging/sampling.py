@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from mitouts.imaging.view import ScaledView
 
 STAIN_TILE_PX = 256
 STAIN_TILES = 64
+GRID_TILES = 5
+"""Tiles a side where nothing says which part of an image is tissue."""
 
 
 def tissue_tiles(view: ScaledView, tissue: NDArray[np.bool_]) -> Iterator[NDArray[np.uint8]]:
@@ -34,3 +36,31 @@ def tissue_tiles(view: ScaledView, tissue: NDArray[np.bool_]) -> Iterator[NDArra
             yield view.read(x, y, STAIN_TILE_PX, STAIN_TILE_PX)
         except ImageError:
             view.reader.close()
+
+
+def even_tiles(
+    dimensions: tuple[int, int], read: Callable[[int, int, int, int], NDArray[np.uint8]]
+) -> Iterator[NDArray[np.uint8]]:
+    """Read tiles spread evenly over an image, whatever it shows.
+
+    Args:
+        dimensions: Width and height in pixels.
+        read: Called with left, top, width and height.
+
+    Returns:
+        At most 25 arrays ``(256, 256, 3)``, RGB; smaller where the image is.
+    """
+    width, height = dimensions
+    tile = min(width, STAIN_TILE_PX), min(height, STAIN_TILE_PX)
+    columns = np.unique(np.linspace(0, width - tile[0], GRID_TILES + 2).astype(int)[1:-1])
+    rows = np.unique(np.linspace(0, height - tile[1], GRID_TILES + 2).astype(int)[1:-1])
+    for y in rows.tolist():
+        for x in columns.tolist():
+            yield read(x, y, *tile)
+
+
+def array_tiles(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The :func:`even_tiles` of an image ``(H, W, 3)`` in memory, as views of it."""
+    return even_tiles(
+        (image.shape[1], image.shape[0]), lambda x, y, width, height: image[y : y + height, x : x + width]
+    )

@@ -20,7 +20,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -32,8 +31,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.imaging.image import read_rgb
-from mitouts.inference.localizer import Localizer
+from mitouts.inference.images import ImagePredictor
 
 DEFAULT_PRIOR = 256.0
 BATCH_PX = 2_000_000
@@ -285,27 +283,21 @@ def dataset_batches(dataset: Any, *, batch_px: int = BATCH_PX) -> ImageBatches:
     return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset), batch_px=batch_px)
 
 
-def adapt_to_files(
-    localizer: Localizer, paths: Sequence[Path], mpp: float | None = None, *, prior: float = DEFAULT_PRIOR
-) -> AdaptedBatchNorm:
-    """Adapt a localizer to image files, seen as in its predictions; files that it cannot predict are passed over.
+def adapt_to_images(predictor: ImagePredictor, *, prior: float = DEFAULT_PRIOR) -> AdaptedBatchNorm:
+    """Adapt a localizer to images, seen as in its predictions; images that it cannot predict are passed over.
 
     Args:
-        localizer: It is changed.
-        paths: Images of the new domain.
-        mpp: Micrometres per pixel of the images; None is the model's.
+        predictor: Its localizer is changed.
         prior: Images that the source's statistics are worth.
 
     Raises:
         ConfigError: The model has no batch norm.
-        ImageError: None of the files can be predicted.
+        ImageError: None of the images can be predicted.
     """
-
-    def predict(batch: Sequence[Path]) -> None:
-        localizer.predict(read_rgb(batch[0]), mpp)
-
-    batches = [[paths[number]] for number in _drawn(len(paths))]
-    return adapt_batch_norm(localizer.model, batches, prior=prior, forward=predict)
+    batches = [[predictor.sources[number]] for number in _drawn(len(predictor.sources))]
+    return adapt_batch_norm(
+        predictor.localizer.model, batches, prior=prior, forward=lambda batch: predictor.predict(batch[0])
+    )
 
 
 def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:

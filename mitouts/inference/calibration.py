@@ -6,7 +6,6 @@ cases choose a threshold only roughly, every choice is made again on resampled c
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +21,7 @@ from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
+from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import upsample_map
 from mitouts.functional.localization import precision_recall_f1
@@ -31,8 +31,6 @@ from mitouts.models import WSSLocalizer
 from mitouts.registry import TASK_UTILS
 from mitouts.structures import PointSample
 
-FEW = 10
-"""With fewer positive images, or slides, a threshold is hardly more than a guess."""
 MAX_CANDIDATES = 200
 NUM_BOOTSTRAP = 500
 RADIUS_PX = 30.0
@@ -64,6 +62,7 @@ class Settings:
         prevalence: Share of positive images that F1 shall be largest for; None takes the sample's own.
         image_threshold: Of ``fixed``; None keeps the old one.
         map_threshold: Of ``fixed``; None keeps the old one.
+        figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen.
         radius_px: Largest distance of a hit, at the model's resolution.
         num_bootstrap: Replicates of the intervals; 0 leaves them out.
         seed: Of the replicates.
@@ -77,6 +76,7 @@ class Settings:
     prevalence: float | None = None
     image_threshold: float | None = None
     map_threshold: float | None = None
+    figures_per_mm2: float = FIGURES_PER_MM2
     radius_px: float = RADIUS_PX
     num_bootstrap: int = NUM_BOOTSTRAP
     seed: int = 0
@@ -104,11 +104,13 @@ class Calibrated:
         calibration: The model's, with new thresholds and drift.
         intervals: ``image_threshold`` and ``map_threshold`` -> 95% interval over resampled cases, or None.
         results: Of the new thresholds on the very images they were chosen on.
+        slides: The new threshold for slides; None where it is as it was.
     """
 
     calibration: dict[str, Any]
     intervals: dict[str, Interval | None]
     results: dict[str, Any]
+    slides: SlideThreshold | None
 
 
 @torch.no_grad()
@@ -185,7 +187,11 @@ def calibrate_images(
         name: None if settings.selector == 'fixed' else bootstrap_interval(choice, cases, settings)
         for name, choice in zip(names, choices)
     }
-    return Calibrated({**old, **evaluator.calibration}, intervals, evaluator.results)
+    slides = None
+    if settings.selector != 'fixed' and model.geometry is not None:
+        slides = choose_slide_threshold(records, settings.figures_per_mm2)
+    calibration = {**old, **evaluator.calibration, **({} if slides is None else slides.to_dict())}
+    return Calibrated(calibration, intervals, evaluator.results, slides)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,20 +313,6 @@ def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: Settings)
     return low, high
 
 
-def too_few(labels: Sequence[int], cases: Sequence[str]) -> list[str]:
-    """What is too little about labelled images, in words; empty where there is enough."""
-    counts = Counter(labels)
-    notes = [
-        f'only {counts[label]} {name} images: expect thresholds that would be quite different on others; label at '
-        f'least {FEW} of each'
-        for label, name in ((1, 'positive'), (0, 'negative'))
-        if counts[label] < FEW
-    ]
-    if len(set(cases)) < 2:
-        notes.append('all images are of one case, so nothing can be said about others')
-    return notes
-
-
 def calibrated_checkpoint(
     checkpoint: Mapping[str, Any],
     source: str | Path,
@@ -338,7 +330,8 @@ def calibrated_checkpoint(
         adapted: State dict of the model whose batch norms were adapted: their statistics are taken over.
     """
     old = checkpoint['meta']['mitouts']
-    record = {**provenance, 'old': {key: old.get(key) for key in ('image_threshold', 'map_threshold', 'drift_px')}}
+    kept = ('image_threshold', 'map_threshold', 'slide_threshold', 'drift_px')
+    record = {**provenance, 'old': {key: old.get(key) for key in kept}}
     if META_KEY in old:
         record['earlier'] = old[META_KEY]
     meta = {**checkpoint['meta'], 'mitouts': {**calibration, META_KEY: record}}

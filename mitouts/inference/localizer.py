@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mitouts.errors import AnnotationWarning, CheckpointError, ImageError
-from mitouts.imaging import MAX_UPSAMPLING
+from mitouts.errors import CheckpointError, ImageError
 from mitouts.inference.loading import load_model, move_to
 from mitouts.models.reading import located_points
+from mitouts.stain import Fit
+from mitouts.stain.preparation import ImagePreparer, resample
 from mitouts.structures import PointSample
 
 
@@ -31,20 +31,25 @@ class Prediction:
         points: Array ``(N, 3)`` of ``(x, y, score)`` in pixels of the given image, descending by score. Those above
             the map threshold are the predicted mitotic figures; weaker ones are kept for curves.
         figures: The points above the map threshold.
+        stain_note: Why the image kept its colours; None where it was given those that the model was trained on.
     """
 
     score: float
     is_positive: bool
     points: NDArray[np.float64]
     figures: NDArray[np.float64]
+    stain_note: str | None = None
 
 
 class Localizer:
-    """A model ready to predict, with the thresholds and the resolution that it was validated with.
+    """A model ready to predict, with the thresholds, the resolution and the colours that it was validated with.
 
     Args:
         model: A calibrated localizer, whether it scores a map or finds points.
         device: Where it runs.
+
+    Attributes:
+        preparer: Brings images to the model's resolution and colours.
 
     Example:
         >>> localizer = Localizer.from_checkpoint('best.pth')  # doctest: +SKIP
@@ -60,6 +65,7 @@ class Localizer:
                 )
         self.model = model
         self.device = move_to(model, device)
+        self.preparer = ImagePreparer(model.calibration)
 
     @classmethod
     def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> Localizer:
@@ -87,28 +93,44 @@ class Localizer:
         return self.model.calibration.get('mpp')
 
     @torch.inference_mode()
-    def predict(self, image: NDArray[np.uint8], mpp: float | None = None, min_score: float = 0.01) -> Prediction:
+    def predict(
+        self,
+        image: NDArray[np.uint8],
+        mpp: float | None = None,
+        min_score: float = 0.01,
+        *,
+        stain_fit: Fit | None = None,
+        is_normalized: bool = False,
+    ) -> Prediction:
         """Find mitotic figures.
+
+        The image is brought to the resolution and, where the model was trained on normalized images, to the colours
+        that the model was trained on.
 
         Args:
             image: Array ``(H, W, 3)``, RGB.
             mpp: Micrometres per pixel of the image. Where it differs from the model's by more than 1%, the image is
                 resampled to the model's and the points are brought back.
             min_score: Weakest point that is kept.
+            stain_fit: The stain of the image's case or slide (:meth:`measure_stain`); None measures this image.
+            is_normalized: The image has the model's colours already.
 
         Raises:
             ImageError: Not an RGB uint8 image, or one that would have to be enlarged more than 1.5 times.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ImageError(f'expected an RGB uint8 image (H, W, 3), found {image.dtype} {image.shape}')
-        scale = self._scale(mpp)
+        scale = self.preparer.scale(mpp)
         smallest = _min_side_px(self.model) / scale
         if min(image.shape[:2]) < smallest:
             raise ImageError(
                 f'the image is {image.shape[1]} x {image.shape[0]} px, expected at least '
                 f'{math.ceil(smallest)} px a side'
             )
-        resized = image if scale == 1 else _resize(image, scale)
+        resized = resample(image, scale)
+        stain_note: str | None = 'it was normalized already'
+        if not is_normalized:
+            resized, stain_note = self.preparer.normalize(resized, stain_fit)
         inputs = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).to(self.device)
         batch = self.model.data_preprocessor({'inputs': [inputs]})['inputs']
         (found,) = self.model(batch, [PointSample(metainfo={'ori_shape': resized.shape[:2]})], mode='predict')
@@ -118,37 +140,23 @@ class Localizer:
             factors = np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
             points[:, :2] = (points[:, :2] + 0.5) * factors - 0.5
         figures = points[points[:, 2] > self.model.calibration['map_threshold']]
-        return Prediction(
-            found.pred_score, found.pred_score > self.model.calibration['image_threshold'], points, figures
-        )
+        is_positive = found.pred_score > self.model.calibration['image_threshold']
+        return Prediction(found.pred_score, is_positive, points, figures, stain_note)
 
-    def _scale(self, mpp: float | None) -> float:
-        if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
-            raise ImageError(f'mpp must be micrometres per pixel above 0, found {mpp}')
-        if mpp is not None and self.mpp is None:
-            warnings.warn(
-                f'the model does not know the resolution it was trained at, so mpp={mpp} changes nothing: the image is '
-                'taken as it is',
-                AnnotationWarning,
-                stacklevel=3,
-            )
-        if mpp is None or self.mpp is None:
-            return 1.0
-        scale = mpp / self.mpp
-        if scale > MAX_UPSAMPLING:
-            raise ImageError(
-                f'the image has {mpp} um/px and the model needs {self.mpp}: enlarging it {scale:.2f} times would '
-                f'invent detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification'
-            )
-        return 1.0 if abs(scale - 1) < 0.01 else scale
+    def measure_stain(self, images: Iterable[NDArray[np.uint8]], mpp: float | None = None) -> Fit | None:
+        """Measure the stain of a case's images together, for :meth:`predict`.
+
+        Args:
+            images: Arrays ``(H, W, 3)``, RGB uint8; taken one at a time.
+            mpp: Their resolution; see :meth:`predict`.
+
+        Returns:
+            None where it cannot be measured, or where the model takes images as they are.
+        """
+        scale = self.preparer.scale(mpp)
+        return self.preparer.measure(resample(image, scale) for image in images)
 
 
 def _min_side_px(model: Any) -> int:
     """The smallest side that a model takes; models without a map may state theirs."""
     return int(getattr(model, 'min_side_px', 1) if model.geometry is None else model.geometry.stride)
-
-
-def _resize(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return resized.astype(np.uint8, copy=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import CheckpointError
+from mitouts.evaluation.slide_threshold import slide_threshold_of
 from mitouts.exchange.regions import Region
 from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_tiles, tile_side_px
 from mitouts.functional.drift import remove_drift
@@ -25,7 +26,7 @@ from mitouts.inference.localizer import Localizer
 from mitouts.inference.slide_map import Progress, SlideMap, map_slide
 from mitouts.inference.slide_tiles import Rectangle, TileReader, read_in_bands, read_or_white
 from mitouts.inference.tissue import TissueSegmenter
-from mitouts.stain import Fit, Normalizer, from_description
+from mitouts.stain import Fit
 
 THUMBNAIL_MPP = 8.0
 THUMBNAIL_PX = (256, 8192)
@@ -60,7 +61,7 @@ class SlideFindings:
         mpp: Its resolution, um per pixel.
         bounds_xy_px: Left top corner of the scanned part.
         points: ``(N, 3)`` of ``(x, y, score)``, descending by score; those above ``map_threshold`` are the figures.
-        map_threshold: Scores above it are figures.
+        map_threshold: Scores above it are figures; the model's threshold for slides.
         thumbnail: ``(h, w, 3)``, RGB.
         tissue: ``(h, w)`` bool, tissue at the thumbnail's resolution.
         tumour: ``(h, w)`` float, probability of tumour (or 0 and 1 of a region, or of tissue).
@@ -121,7 +122,7 @@ class SlideLocalizer:
         self.mpp = float(localizer.mpp)
         self.segmenter = segmenter
         self.dense = DenseModel(localizer.model, localizer.device, half=half)
-        self.normalizer: Normalizer | None = from_description(localizer.model.calibration.get('stain_reference'))
+        self.preparer = localizer.preparer
 
     def find(
         self,
@@ -170,7 +171,7 @@ class SlideLocalizer:
                 view,
                 self.dense.geometry.stride,
                 self.dense.margin,
-                normalizer=self.normalizer,
+                normalizer=self.preparer.normalizer,
                 fit=fit,
                 workers=options.workers,
             )
@@ -194,7 +195,7 @@ class SlideLocalizer:
                 mpp=reader.mpp,
                 bounds_xy_px=reader.bounds_xy_px,
                 points=points,
-                map_threshold=self.localizer.model.calibration['map_threshold'],
+                map_threshold=slide_threshold_of(self.localizer.model.calibration).value,
                 thumbnail=thumbnail,
                 tissue=tissue,
                 tumour=tumour,
@@ -262,10 +263,10 @@ class SlideLocalizer:
         return tumour
 
     def _fit(self, view: ScaledView, tissue: NDArray[np.bool_]) -> tuple[Fit | None, str | None]:
-        if self.normalizer is None:
+        if self.preparer.normalizer is None:
             return None, 'the model was trained on images as they are'
-        fit = self.normalizer.fit_tiles(tissue_tiles(view, tissue))
-        return fit, None if fit is not None else f'{self.normalizer.name} cannot be fitted to this slide'
+        fit = self.preparer.normalizer.fit_tiles(tissue_tiles(view, tissue))
+        return fit, None if fit is not None else self.preparer.why_not('this slide')
 
     def _needed_cells(self, view: ScaledView, wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
         stride = self.dense.geometry.stride
@@ -287,7 +288,7 @@ class SlideLocalizer:
             height,
             width,
             self.dense.geometry,
-            map_threshold=calibration['map_threshold'],
+            map_threshold=slide_threshold_of(calibration).value,
             min_score=min_score,
             min_area_px=calibration.get('min_area_px', 1),
             centroid=calibration.get('centroid', 'geometric'),

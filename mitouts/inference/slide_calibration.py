@@ -27,7 +27,6 @@ from mitouts.exchange.visibility import shown_figures
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.inference.calibration import (
-    FEW,
     Interval,
     Settings,
     best_threshold,
@@ -35,6 +34,7 @@ from mitouts.inference.calibration import (
     candidate_thresholds,
 )
 from mitouts.inference.cohort import REPORT_NAME
+from mitouts.inference.drawing import FEW
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import mitouts
 from mitouts.errors import AnnotationError
+from mitouts.evaluation.slide_threshold import slide_threshold_of
 from mitouts.functional.counting import (
     FIELD_DIAMETER_MM,
     MIN_AREA_MM2,
@@ -148,11 +149,13 @@ def make_provenance(
         tissue_checkpoint: File of the tissue model, where one was used.
         tissue_sha256: Of that file.
     """
+    slide_threshold = slide_threshold_of(calibration)
     provenance = {
         'checkpoint': Path(checkpoint).name,
         'checkpoint_sha256': sha256,
         'image_threshold': calibration['image_threshold'],
-        'map_threshold': calibration['map_threshold'],
+        'map_threshold': slide_threshold.value,
+        'map_threshold_reason': slide_threshold.reason,
         'model_mpp': calibration['mpp'],
     }
     if tissue_checkpoint is not None:

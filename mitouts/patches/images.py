@@ -15,6 +15,9 @@ from mitouts.functional.tiling import Edges
 from mitouts.imaging import ScaledView, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
 
+IMAGES_FOLDER = 'images'
+"""Where the patches lie in the output folder."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -26,7 +29,8 @@ class Options:
         edges: ``cover`` or ``drop``; see :func:`mitouts.functional.tiling.tile_starts`.
         mpp: Resolution to resample to; None keeps each image's own.
         level: Level of the slides, where ``mpp`` is None.
-        fit: ``image`` fits the stain once an image, ``patch`` fits each patch (the authors' code).
+        fit: ``image`` fits the stain once an image, ``case`` once a case, ``patch`` fits each patch (the authors'
+            code).
         min_tissue: Patches with a smaller share of tissue and no figure are skipped; 0 keeps all.
     """
 
@@ -124,6 +128,6 @@ def _folders(images: Sequence[Mapping[str, Any]]) -> list[str]:
     folders: list[str] = []
     for image in images:
         parts = [part for part in PurePosixPath(image['file_name']).with_suffix('').parts if part not in ('..', '/')]
-        name = '/'.join(['images', *parts])
+        name = '/'.join([IMAGES_FOLDER, *parts])
         folders.append(name if name not in folders else f'{name}-{image["id"]}')
     return folders

@@ -165,13 +165,17 @@ def _runner(workers: int) -> Iterator[RunAll]:
 def _fit_images(
     settings: worker.Settings, plans: Sequence[ImagePlan], journal: Journal, run_all: RunAll, progress: Progress | None
 ) -> dict[int, Any]:
-    if settings.fit != 'image':
+    if settings.fit == 'patch':
         return {}
-    fits = {step['image_id']: step['fit'] for step in journal.steps if 'fit' in step}
-    todo = [plan for plan in plans if plan.entry['id'] not in fits]
-    for step in run_all(worker.fit_image, ((settings, _source(plan)) for plan in todo)):
+    fits = {image_id: step['fit'] for step in journal.steps if 'fit' in step for image_id in step['image_ids']}
+    groups: dict[Any, list[worker.Source]] = {}
+    for plan in plans:
+        if plan.entry['id'] not in fits:
+            key = plan.entry['case_id'] if settings.fit == 'case' else plan.entry['id']
+            groups.setdefault(key, []).append(_source(plan))
+    for step in run_all(worker.fit_images, ((settings, group) for group in groups.values())):
         journal.add(step)
-        fits[step['image_id']] = step['fit']
+        fits |= dict.fromkeys(step['image_ids'], step['fit'])
         if progress:
             progress('stain', len(fits), len(plans))
     return fits

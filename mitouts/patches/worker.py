@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 from mitouts.functional.tissue import tissue_mask, tissue_share
 from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 from mitouts.imaging.image import write_rgb
+from mitouts.imaging.sampling import even_tiles
 from mitouts.stain import Fit, Normalizer, from_description
 
 MAX_STRIP_PX = 16_384
 """Width of what is read at once; a row of a slide can be far wider than memory likes."""
 _THUMBNAIL_PX = 2048
-_SAMPLE_TILE_PX = 256
-_SAMPLE_TILES = 5
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Settings:
         mpp: Resolution that images are resampled to, or None for their own.
         level: Level of the slide, 0 for the finest.
         stain: JSON of the normalizer's description; ``null`` for none.
-        fit: ``image`` takes the fit of :func:`fit_image`, ``patch`` fits each patch.
+        fit: ``image`` and ``case`` take the fit of :func:`fit_images`, ``patch`` fits each patch.
         min_tissue: Patches with a smaller share of tissue are skipped unless they show a figure.
     """
 
@@ -125,32 +124,27 @@ def write_row(settings: Settings, row: Row) -> dict[str, Any]:
     return done
 
 
-def fit_image(settings: Settings, source: Source) -> dict[str, Any]:
-    """Fit the stain of a whole image on tiles spread over it, on a slide with a pyramid over its tissue.
+def fit_images(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
+    """Fit the stain of whole images together on tiles spread over them, on a slide with a pyramid over its tissue.
 
     Returns:
-        ``image_id`` and ``fit``, which is None where the image cannot be fitted.
+        ``image_ids`` and ``fit``, which is None where the images cannot be fitted.
     """
     normalizer = _normalizer(settings.stain)
     assert normalizer is not None
+    fit = normalizer.fit_tiles(tile for source in sources for tile in _sample_tiles(settings, source))
+    return {
+        'image_ids': [source.image_id for source in sources],
+        'fit': None if fit is None else fit.to_dict(),
+    }
+
+
+def _sample_tiles(settings: Settings, source: Source) -> Iterator[NDArray[np.uint8]]:
     view = _view(source, settings.mpp, settings.level)
-    has_pyramid = len(view.reader.level_dimensions) > 1
-    fit = normalizer.fit_tiles(
+    if len(view.reader.level_dimensions) > 1:
         # On a slide most of an even grid would be glass.
-        tissue_tiles(view, _thumbnail_mask(source.path)) if has_pyramid else sample_tiles(view)
-    )
-    return {'image_id': source.image_id, 'fit': None if fit is None else fit.to_dict()}
-
-
-def sample_tiles(view: ScaledView) -> Iterator[NDArray[np.uint8]]:
-    """Read tiles ``(h, w, 3)`` spread evenly over an image."""
-    width, height = view.dimensions
-    tile = min(width, _SAMPLE_TILE_PX), min(height, _SAMPLE_TILE_PX)
-    columns = np.unique(np.linspace(0, width - tile[0], _SAMPLE_TILES + 2).astype(int)[1:-1])
-    rows = np.unique(np.linspace(0, height - tile[1], _SAMPLE_TILES + 2).astype(int)[1:-1])
-    for y in rows:
-        for x in columns:
-            yield view.read(int(x), int(y), *tile)
+        return tissue_tiles(view, _thumbnail_mask(source.path))
+    return even_tiles(view.dimensions, view.read)
 
 
 def _read(view: ScaledView, columns: Sequence[int], y: int, patch_px: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:

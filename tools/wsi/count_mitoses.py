@@ -30,6 +30,7 @@ from rich.table import Table
 import mitouts
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError, ImageError, MitoutsError
+from mitouts.evaluation.slide_threshold import SlideThreshold
 from mitouts.exchange.regions import read_regions
 from mitouts.functional.counting import FIELD_DIAMETER_MM
 from mitouts.imaging import open_slide
@@ -142,7 +143,8 @@ class Counter:
             keep_freed_memory()
         localizer = Localizer.from_checkpoint(args.checkpoint, device)
         if args.threshold is not None:
-            localizer.model.calibration['map_threshold'] = args.threshold
+            given = SlideThreshold(args.threshold, 'given by --threshold')
+            localizer.model.calibration |= given.to_dict()
         segmenter = TissueSegmenter.from_checkpoint(args.tissue, device) if args.tissue else None
         self.finder = SlideLocalizer(localizer, segmenter, half=args.half)
         self.provenance = make_provenance(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,10 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 import mitouts
+from mitouts.datasets.preparation import prepare_dataset, resolution_of, stain_of
+from mitouts.errors import ConfigError
 from mitouts.evaluation.drift import measure_drift
+from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, choose_slide_threshold
 from mitouts.registry import HOOKS
 
 META_KEY = 'mitouts'
@@ -21,9 +25,32 @@ class CalibrationHook(Hook):
 
     After a validation the chosen thresholds go into ``model.calibration``; before a checkpoint is saved that goes
     into its meta; after one is loaded it comes back; before a test it goes to the evaluator.
+
+    A model learns resolution and colours from its training images. Those that it is validated and tested on are
+    brought to the same colours as they are read, or refused (:func:`~mitouts.datasets.preparation.prepare_dataset`).
+
+    Args:
+        slide_figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen
+            (:func:`~mitouts.evaluation.slide_threshold.choose_slide_threshold`).
     """
 
     priority = 'NORMAL'
+
+    def __init__(self, slide_figures_per_mm2: float = FIGURES_PER_MM2) -> None:
+        if not 0 < slide_figures_per_mm2 < math.inf:
+            raise ConfigError(
+                f'CalibrationHook.slide_figures_per_mm2 must be a rate above 0, found {slide_figures_per_mm2}'
+            )
+        self.slide_figures_per_mm2 = slide_figures_per_mm2
+
+    def before_train(self, runner: Any) -> None:
+        dataset = runner.train_dataloader.dataset
+        learnt = {'mpp': resolution_of(dataset), 'stain_reference': stain_of(dataset)}
+        if hasattr(runner.val_dataloader, 'dataset'):
+            _prepare(runner, runner.val_dataloader.dataset, learnt, 'the validation set')
+        check = getattr(_model(runner), 'check_training_input', None)
+        if check is not None:
+            check(learnt)
 
     def before_val(self, runner: Any) -> None:
         model = _model(runner)
@@ -32,6 +59,7 @@ class CalibrationHook(Hook):
 
     def before_test(self, runner: Any) -> None:
         model = _model(runner)
+        _prepare(runner, runner.test_dataloader.dataset, model.calibration, 'the test set')
         runner.test_evaluator.geometry = model.geometry
         runner.test_evaluator.measure_drift = partial(measure_drift, model, runner.test_dataloader.dataset)
         runner.test_evaluator.calibration = dict(model.calibration)
@@ -39,13 +67,15 @@ class CalibrationHook(Hook):
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         model = _model(runner)
         meta = runner.val_dataloader.dataset.metainfo
-        spacings = {record.mpp for record in runner.val_evaluator.records}
+        records = runner.val_evaluator.records
+        slides = None if model.geometry is None else choose_slide_threshold(records, self.slide_figures_per_mm2)
         model.calibration = {
             **runner.val_evaluator.calibration,
-            'mpp': spacings.pop() if len(spacings) == 1 else None,
+            **({} if slides is None else slides.to_dict()),
+            'mpp': resolution_of(runner.val_dataloader.dataset),
             'geometry': None if model.geometry is None else model.geometry.to_dict(),
             'classes': list(meta.get('classes', ())),
-            'stain_reference': meta.get('stain_reference'),
+            'stain_reference': stain_of(runner.val_dataloader.dataset),
             'version': mitouts.__version__,
             'epoch': runner.epoch,
         }
@@ -58,6 +88,12 @@ class CalibrationHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         _model(runner).calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))
+
+
+def _prepare(runner: Any, dataset: Any, calibration: dict[str, Any], name: str) -> None:
+    done = prepare_dataset(dataset, calibration, getattr(dataset, 'ann_file', None) or name)
+    if done is not None:
+        runner.logger.info(done)
 
 
 def _model(runner: Any) -> Any:

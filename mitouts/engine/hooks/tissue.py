@@ -17,6 +17,9 @@ class TissueCalibrationHook(CalibrationHook):
     there into the checkpoint's meta.
     """
 
+    def before_train(self, runner: Any) -> None:
+        """A tissue model takes images as they are, and its data set brings them to one resolution."""
+
     def before_val(self, runner: Any) -> None:
         """Nothing to hand over."""
 

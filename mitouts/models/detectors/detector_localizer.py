@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +82,19 @@ class DetectorLocalizer(BaseModel):
     def init_weights(self) -> None:
         with _without_parameter_log(self.detector):
             self.detector.init_weights()
+
+    def check_training_input(self, learnt: Mapping[str, Any]) -> None:
+        """Check that pseudo-masks can be made for training images of this resolution and stain.
+
+        Args:
+            learnt: ``mpp`` and ``stain_reference`` of the training images.
+
+        Raises:
+            CheckpointError: The localizer that makes the masks was trained on other images.
+        """
+        check = getattr(self.make_masks, 'check_training_input', None)
+        if check is not None:
+            check(learnt)
 
     def forward(
         self, inputs: Tensor, data_samples: list[PointSample] | None = None, mode: str = 'tensor'

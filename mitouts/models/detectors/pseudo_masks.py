@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from mitouts.functional.pseudo_masks import disc_masks, map_masks
 from mitouts.models.data_preprocessor import PointDataPreprocessor
 from mitouts.models.localizer import WSSLocalizer
 from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.stain.preparation import MPP_TOLERANCE, describe_colours, same_colours
 from mitouts.structures import PointSample
 
 
@@ -85,6 +86,29 @@ class ScoreMapMasks:
         )
         self._localizer: WSSLocalizer | None = None
 
+    def check_training_input(self, learnt: Mapping[str, Any]) -> None:
+        """Check that the detector's training images are such as the localizer was trained on.
+
+        Args:
+            learnt: ``mpp`` and ``stain_reference`` of the training images.
+
+        Raises:
+            CheckpointError: They have another resolution or other colours; and see :meth:`__call__`.
+        """
+        own = self._on(torch.device('cpu')).calibration
+        mpp = own.get('mpp'), learnt.get('mpp')
+        if mpp[0] and mpp[1] and abs(mpp[0] / mpp[1] - 1) > MPP_TOLERANCE:
+            raise CheckpointError(
+                f'{self.checkpoint}, whose score map the pseudo-masks are cut from, takes {mpp[0]:g} um/px, and the '
+                f'training images have {mpp[1]:g}: give a localizer that was trained on such images'
+            )
+        if 'stain_reference' in own and not same_colours(own['stain_reference'], learnt.get('stain_reference')):
+            raise CheckpointError(
+                f'{self.checkpoint}, whose score map the pseudo-masks are cut from, takes images '
+                f'{describe_colours(own["stain_reference"])}, and the training images are '
+                f'{describe_colours(learnt.get("stain_reference"))}: give a localizer that was trained on such images'
+            )
+
     @torch.no_grad()
     def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
         """Masks of a batch.
@@ -134,7 +158,7 @@ class ScoreMapMasks:
                 )
             self._localizer = found
             self._localizer.requires_grad_(False)
-        return self._localizer
+        return self._localizer.to(device)
 
     def _renormalized(self, inputs: Tensor, localizer: WSSLocalizer) -> Tensor:
         wanted = cast(PointDataPreprocessor, localizer.data_preprocessor)

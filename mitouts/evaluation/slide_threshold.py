@@ -1,0 +1,85 @@
+"""Chooses the threshold that slides are counted with, where figures are far rarer than among validation images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mitouts.evaluation.records import ImageRecord
+from mitouts.functional.thresholds import select_threshold
+
+FIGURES_PER_MM2 = 5.0
+"""Mitotic figures that a mm2 of a counted slide is taken to hold.
+
+In MIDOG++, human breast cancer has 5.1 per mm2 in the regions of about 2 mm2 that pathologists chose as the hottest
+(median of the cases 2.7); other tumours have 5 to 36.
+"""
+
+
+class SlideThreshold(NamedTuple):
+    """The threshold for slides, and why it is what it is."""
+
+    value: float
+    reason: str
+
+    def to_dict(self) -> dict[str, float | str]:
+        """As it is kept in a checkpoint's calibration."""
+        return {'slide_threshold': self.value, 'slide_threshold_reason': self.reason}
+
+
+def positive_share(figures_per_mm2: float, area_mm2: float) -> float:
+    """Share of images that show a figure where figures lie independently of each other: ``1 - exp(-rate * area)``.
+
+    Args:
+        figures_per_mm2: Rate, above 0.
+        area_mm2: Area of an image, above 0.
+    """
+    return -math.expm1(-figures_per_mm2 * area_mm2)
+
+
+def choose_slide_threshold(
+    records: Sequence[ImageRecord], figures_per_mm2: float = FIGURES_PER_MM2
+) -> SlideThreshold | None:
+    """Choose the map threshold with the largest F1 over images, weighted as if they came from a slide.
+
+    Positive and negative images weigh as much as they would if a mm2 held ``figures_per_mm2`` figures: half of the
+    validation images are often positive, of a slide's one in dozens, and a threshold that suits the former lets
+    through too much on the latter.
+
+    Args:
+        records: Validation images, with ``map_max``, ``label``, size and ``mpp``.
+        figures_per_mm2: What a slide is taken to hold.
+
+    Returns:
+        None where the images have no known resolution, are of one class only, or so large that almost all of a slide's
+        would be positive.
+    """
+    if not records or any(record.mpp is None for record in records):
+        return None
+    labels = np.array([record.label for record in records])
+    if len(np.unique(labels)) < 2:
+        return None
+    areas = [record.width * record.height * (record.mpp or 0.0) ** 2 * 1e-6 for record in records]
+    share = positive_share(figures_per_mm2, float(np.mean(areas)))
+    if not 0.0 < share < 1.0:
+        return None
+    maxima = np.array([record.map_max for record in records])
+    value = select_threshold(maxima, labels, 'max_f1', prevalence=share)
+    return SlideThreshold(
+        value,
+        f'largest F1 over {len(records)} validation images ({int(labels.sum())} positive), weighted as if '
+        f'{figures_per_mm2:g} figures lay in a mm2 of a slide ({share:.1%} of such images positive)',
+    )
+
+
+def slide_threshold_of(calibration: Mapping[str, Any]) -> SlideThreshold:
+    """The threshold that a model counts slides with, and why: without one of its own, that for images."""
+    value = calibration.get('slide_threshold')
+    if value is None:
+        return SlideThreshold(
+            float(calibration['map_threshold']), 'the one for images: the checkpoint carries none for slides'
+        )
+    return SlideThreshold(float(value), str(calibration.get('slide_threshold_reason', 'unknown')))

@@ -1,0 +1,166 @@
+"""Gives images the resolution and the colours that a model was trained on: the one way from pixels to a network."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import AnnotationWarning, ConfigError, ImageError
+from mitouts.imaging import MAX_UPSAMPLING
+from mitouts.imaging.sampling import array_tiles
+from mitouts.stain.fit import Fit
+from mitouts.stain.normalizers import Normalizer, from_description
+
+MEASURED_OVER = ('image', 'case', 'patch')
+"""What the stain is measured on: a whole image, all images of a case, or each patch by itself."""
+MPP_TOLERANCE = 0.01
+
+
+class ImagePreparer:
+    """Brings images to the resolution and the colours that a model was trained on.
+
+    Args:
+        calibration: The model's: ``mpp`` and ``stain_reference`` (what :meth:`Normalizer.describe` gives, with ``fit``:
+            one of :data:`MEASURED_OVER`). What it lacks is left alone.
+
+    Attributes:
+        mpp: Micrometres per pixel that the model takes; None if unknown.
+        normalizer: None where the model was trained on images as they are.
+        measured_over: What the stain was measured on in training.
+
+    Raises:
+        ConfigError: ``stain_reference`` is no such description.
+    """
+
+    def __init__(self, calibration: Mapping[str, Any]) -> None:
+        description = calibration.get('stain_reference')
+        self.mpp: float | None = calibration.get('mpp')
+        self.normalizer: Normalizer | None = from_description(description)
+        self.measured_over = measured_over(description)
+
+    def scale(self, mpp: float | None) -> float:
+        """Pixels of the model for each pixel of an image; 1 within 1%, and where either resolution is unknown.
+
+        Args:
+            mpp: Micrometres per pixel of the image; None takes the model's.
+
+        Raises:
+            ImageError: It is not above 0, or the image would have to be enlarged more than 1.5 times.
+        """
+        if mpp is not None and not (math.isfinite(mpp) and mpp > 0):
+            raise ImageError(f'mpp must be micrometres per pixel above 0, found {mpp}')
+        if mpp is not None and self.mpp is None:
+            warnings.warn(
+                f'the model does not know the resolution it was trained at, so mpp={mpp} changes nothing: the image is '
+                'taken as it is',
+                AnnotationWarning,
+                stacklevel=3,
+            )
+        if mpp is None or self.mpp is None:
+            return 1.0
+        scale = mpp / self.mpp
+        if scale > MAX_UPSAMPLING:
+            raise ImageError(
+                f'the image has {mpp} um/px and the model needs {self.mpp}: enlarging it {scale:.2f} times would '
+                f'invent detail (at most {MAX_UPSAMPLING}). Scan at a higher magnification, or give the right '
+                'resolution if this one is wrong'
+            )
+        return 1.0 if abs(scale - 1) < MPP_TOLERANCE else scale
+
+    def measure(self, images: Iterable[NDArray[np.uint8]]) -> Fit | None:
+        """Measure the stain of images together, on tiles spread over each of them.
+
+        Args:
+            images: Arrays ``(H, W, 3)``, RGB, at the model's resolution; taken one at a time.
+
+        Returns:
+            None where it cannot be measured, or where the model takes images as they are.
+        """
+        if self.normalizer is None:
+            return None
+        return self.normalizer.fit_tiles(tile for image in images for tile in array_tiles(image))
+
+    def normalize(self, image: NDArray[np.uint8], fit: Fit | None = None) -> tuple[NDArray[np.uint8], str | None]:
+        """Give an image the model's colours.
+
+        Args:
+            image: Array ``(H, W, 3)``, RGB, at the model's resolution.
+            fit: What was measured on its slide or its case; None measures the image itself.
+
+        Returns:
+            The normalized image and None; or the image as it is and the reason why.
+        """
+        if self.normalizer is None:
+            return image, 'the model was trained on images as they are'
+        if fit is None and self.measured_over == 'patch':
+            normalized, done = self.normalizer.normalize(image)
+            return normalized, None if done else self.why_not('this image')
+        fit = fit or self.measure([image])
+        if fit is None:
+            return image, self.why_not('this image')
+        return self.normalizer.apply(image, fit), None
+
+    def why_not(self, what: str) -> str:
+        """The reason why something could not be normalized."""
+        assert self.normalizer is not None, 'nothing is to be normalized'
+        return f'{self.normalizer.name} cannot be fitted to {what}: too little stained tissue'
+
+
+def resample(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """Enlarge an image ``(H, W, 3)`` ``scale`` times, or shrink it by the mean over areas."""
+    if scale == 1:
+        return image
+    size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=False)
+
+
+def measured_over(description: Mapping[str, Any] | None) -> str:
+    """What the stain of a description is measured over; ``image`` where it does not say.
+
+    Raises:
+        ConfigError: It says something unknown.
+    """
+    found = 'image' if description is None else description.get('fit', 'image')
+    if found not in MEASURED_OVER:
+        raise ConfigError(
+            f'stain_reference.fit says what the stain was measured over, one of {", ".join(MEASURED_OVER)}; found '
+            f'{found!r}'
+        )
+    return str(found)
+
+
+def same_colours(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
+    """Whether two descriptions give images the same colours: same methods, same reference numbers.
+
+    Notes on where a reference comes from and what the stain was measured over do not count.
+
+    Raises:
+        ConfigError: One is no description of a normalizer.
+    """
+    normalizers = from_description(first), from_description(second)
+    if normalizers[0] is None or normalizers[1] is None:
+        return normalizers[0] is normalizers[1]
+    if normalizers[0].methods != normalizers[1].methods:
+        return False
+    numbers = [[_flat(each.describe()['reference'][method]) for method in each.methods] for each in normalizers if each]
+    return all(np.allclose(own, other, rtol=1e-6, atol=1e-9) for own, other in zip(*numbers))
+
+
+def _flat(numbers: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.concatenate([np.ravel(np.asarray(numbers[name], dtype=np.float64)) for name in sorted(numbers)])
+
+
+def describe_colours(description: Mapping[str, Any] | None) -> str:
+    """How images were stained, in words for a message."""
+    if description is None:
+        return 'as they were scanned'
+    source = description.get('reference', {}).get('source', 'an unnamed reference')
+    note = source.get('note', source) if isinstance(source, Mapping) else source
+    return f'normalized by {description.get("method")} to {note}'
