@@ -112,10 +112,8 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     for name, interval in result.intervals.items():
         tell_threshold(console, name, old[name], result.calibration[name], interval)
     if result.slides is not None:
-        before = slide_threshold_of(old).value
-        console.print(
-            f'slide_threshold: {before:.3f} -> {result.slides.value:.3f}: {result.slides.reason}', markup=False
-        )
+        change = f'{slide_threshold_of(old).value:.3f} -> {result.slides.value:.3f}'
+        console.print(f'slide_threshold: {change}: {result.slides.reason}', markup=False)
     console.print(f'drift: {in_px(old.get("drift_px"))} -> {in_px(result.calibration["drift_px"])}', markup=False)
     labels, cases = [sample.gt_label for sample in samples], [sample.case_id for sample in samples]
     for note in too_few(labels, cases):
@@ -170,10 +168,9 @@ def on_slides(args: argparse.Namespace, settings: Settings, console: Console) ->
         'intervals': {'slide_threshold': result.interval},
         'errors': {'old': result.old, 'new': result.new, 'left_out': result.left_out},
     }
-    reason = (
-        f'least error on {len(slides)} slides' if slides[0].figures is None else f'largest F1 on {len(slides)} slides'
-    )
-    calibration = {**old, **SlideThreshold(result.map_threshold, f'{reason} of {args.reference.name}').to_dict()}
+    objective = 'least error of the count' if slides[0].figures is None else 'largest F1'
+    reason = f'{objective} on {len(slides)} slides of {args.reference.name}'
+    calibration = {**old, **SlideThreshold(result.map_threshold, reason).to_dict()}
     write_checkpoint(args.out, calibrated_checkpoint(checkpoint, args.checkpoint, calibration, provenance))
 
 

@@ -132,6 +132,7 @@ class FigureCropDataset(SeededDataset):
             'img_id': number,
             'image_id': image['id'],
             'image_size_px': (image['width'], image['height']),
+            'source_image': image.get('source_image'),
             'center_xy': tuple(point.tolist()),
             'case_id': str(image['case_id']),
             'height': self.crop_px,

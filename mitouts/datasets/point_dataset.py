@@ -100,6 +100,7 @@ class PointDataset(SeededDataset):
         return {
             'img_path': str(root / image['file_name']),
             'img_id': image['id'],
+            'source_image': image.get('source_image'),
             'case_id': str(image['case_id']),
             'height': image['height'],
             'width': image['width'],

@@ -331,7 +331,7 @@ def calibrated_checkpoint(
     """
     old = checkpoint['meta']['mitouts']
     kept = ('image_threshold', 'map_threshold', 'slide_threshold', 'drift_px')
-    record = {**provenance, 'old': {key: old.get(key) for key in kept}}
+    record = {**provenance, 'old': {key: old[key] for key in kept if key in old}}
     if META_KEY in old:
         record['earlier'] = old[META_KEY]
     meta = {**checkpoint['meta'], 'mitouts': {**calibration, META_KEY: record}}

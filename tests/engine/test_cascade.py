@@ -24,6 +24,7 @@ from mitouts.errors import CheckpointError, ConfigError
 from mitouts.exchange.coco import HARD_NEGATIVE, read_coco
 from mitouts.exchange.predictions import read_predictions
 from mitouts.registry import MODELS
+from mitouts.stain import build_normalizer
 from mitouts.structures import PointSample
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -283,6 +284,9 @@ def test_parts_that_do_not_belong_together_are_refused(finished: tuple[Path, dic
     other = {**read_checkpoint(verifier)['meta']['mitouts'], 'mpp': 0.5}
     with pytest.raises(CheckpointError, match=r'proposer was validated at 0\.25 um/px and the verifier at 0\.5'):
         combine(config, proposer, change(verifier, tmp_path / 'c.pth', mitouts=other), out)
+    other = {**read_checkpoint(verifier)['meta']['mitouts'], 'stain_reference': build_normalizer('macenko').describe()}
+    with pytest.raises(CheckpointError, match='proposer was trained on images as they were scanned, the verifier on'):
+        combine(config, proposer, change(verifier, tmp_path / 'd.pth', mitouts=other), out)
     assert not out.exists()
 
 

@@ -16,7 +16,8 @@ from untrained import make_model, random_tile
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.inference import Localizer
-from mitouts.inference.adaptation import ImageBatches, adapt_batch_norm, adapt_to_files
+from mitouts.inference.adaptation import ImageBatches, adapt_batch_norm, adapt_to_images
+from mitouts.inference.images import ImagePredictor, ImageSource
 
 SIZES = [(48, 64)] * 5 + [(32, 96)] * 3
 
@@ -194,14 +195,15 @@ def test_files_are_seen_as_in_prediction_and_bad_ones_passed_over(tmp_path: Path
     for path, tile in zip(paths, tiles):
         cv2.imwrite(str(path), tile[..., ::-1])
     (tmp_path / 'broken.png').write_bytes(b'no image')
-    adapted = adapt_to_files(Localizer(model), [*paths, tmp_path / 'broken.png'], prior=0)
+    sources = [ImageSource(path) for path in [*paths, tmp_path / 'broken.png']]
+    adapted = adapt_to_images(ImagePredictor(Localizer(model), sources), prior=0)
     assert adapted.images == 3
     found = statistics(model)[0]
     other = make_model()
     adapt_batch_norm(other, [[torch.from_numpy(tile.transpose(2, 0, 1)) for tile in tiles]], prior=0)
     np.testing.assert_allclose(found, statistics(other)[0], rtol=1e-4, atol=1e-6)
     with pytest.raises(ImageError, match=r'no image to adapt the batch norms to: .*broken'):
-        adapt_to_files(Localizer(model), [tmp_path / 'broken.png'])
+        adapt_to_images(ImagePredictor(Localizer(model), sources[-1:]))
 
 
 RANKS = """

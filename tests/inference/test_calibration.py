@@ -27,8 +27,8 @@ from mitouts.inference.calibration import (
     candidate_thresholds,
     predict_dataset,
     score_images,
-    too_few,
 )
+from mitouts.inference.drawing import too_few
 from mitouts.registry import DATASETS, MODELS
 
 CALIBRATION = {

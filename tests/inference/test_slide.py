@@ -158,6 +158,7 @@ def test_stain_is_fitted_once_a_slide_as_the_model_was_trained(
     normalizer = build_normalizer('macenko')
     assert normalizer is not None
     monkeypatch.setitem(localizer.model.calibration, 'stain_reference', normalizer.describe())
+    localizer = Localizer(localizer.model)
     found = _find(localizer, slide, tmp_path / 'a', tile_px=160)
     assert found.stain_fit is not None
     assert found.stain_note is None

@@ -129,6 +129,7 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
         'checkpoint_sha256': 'ab' * 32,
         'image_threshold': 0.4,
         'map_threshold': 0.5,
+        'map_threshold_reason': 'the one for images: the checkpoint carries none for slides',
         'model_mpp': 2.0,
         'slide_mpp': 2.0,
         'software': f'mitouts {mitouts.__version__}',

@@ -140,7 +140,25 @@ def test_stain_is_fitted_on_each_patch_or_once_an_image(source: Path, tmp_path: 
     assert reference == {**json.loads(json.dumps(normalizer.describe())), 'fit': 'image'}
 
 
-@pytest.mark.parametrize('fit', ['image', 'patch'])
+def test_stain_is_fitted_once_a_case_over_all_its_images(source: Path, tmp_path: Path) -> None:
+    def of_one_case(document: dict[str, Any]) -> None:
+        for image in document['images']:
+            image['case_id'] = 'A'
+
+    _edit(source, of_one_case)
+    _run(source, tmp_path / 'out', replace(SMALL, fit='case'), 'macenko')
+    normalizer = build_normalizer('macenko')
+    assert normalizer is not None
+    wide, small = (tifffile.imread(tmp_path / 'images' / name) for name in ('a/1.tif', '2.tif'))
+    # 250 x 120 px are measured on one tile of that height a place.
+    fit = normalizer.fit_tiles([wide, small])
+    assert fit is not None
+    name = 'images/2/000000_000000.png'
+    np.testing.assert_array_equal(read_rgb(tmp_path / 'out' / name), normalizer.apply(small, fit))
+    assert read_coco(tmp_path / 'out' / 'test.json')['info']['mitouts']['stain_reference']['fit'] == 'case'
+
+
+@pytest.mark.parametrize('fit', ['image', 'case', 'patch'])
 def test_what_cannot_be_normalized_stays_and_is_counted(source: Path, tmp_path: Path, fit: str) -> None:
     white = np.full((100, 100, 3), 255, np.uint8)
     tifffile.imwrite(tmp_path / 'images' / '2.tif', white, photometric='rgb')

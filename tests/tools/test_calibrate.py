@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,13 @@ from untrained import make_model, save_checkpoint
 
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
-from mitouts.errors import AnnotationWarning
 from mitouts.exchange.coco import read_json, write_json
 from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_batch_norm
+from mitouts.inference.drawing import draw_images
 from mitouts.registry import MODELS
+from mitouts.stain import build_normalizer
 from mitouts.utils.files import file_sha256
 
 OLD = {'image_threshold': 0.01, 'map_threshold': 0.02, 'drift_px': [0.0, 0.0], 'mpp': 0.25}
@@ -67,12 +67,12 @@ def test_a_copy_with_new_thresholds_is_written(call, tmp_path, model_file, label
     assert (record['num'], record['images'], record['of_images'], record['seed']) == (8, 8, 12, 3)
     assert record['old'] == {key: OLD[key] for key in ('image_threshold', 'map_threshold', 'drift_px')}
     assert '8 images that the thresholds were chosen on' in text
-    assert '4 further labelled images' in text
+    assert '3 labelled images of other cases' in text
     assert 'positive images: expect thresholds that would be quite different' in ' '.join(text.split())
     assert Localizer.from_checkpoint(out).model.calibration['map_threshold'] == new['meta']['mitouts']['map_threshold']
 
 
-def test_adapted_statistics_are_those_of_all_images_and_the_rest_is_as_it_was(
+def test_adapted_statistics_are_those_of_the_images_used_and_the_rest_is_as_it_was(
     call, tmp_path, model_file, labelled
 ) -> None:
     out = tmp_path / 'new.pth'
@@ -83,9 +83,10 @@ def test_adapted_statistics_are_those_of_all_images_and_the_rest_is_as_it_was(
     assert code == 0
     assert 'batch norm adapted' in text
     new, old = torch.load(out, weights_only=True), read_checkpoint(model_file)['state_dict']
-    assert new['meta']['mitouts']['calibrated']['adapt_bn']['images'] == 12
+    assert new['meta']['mitouts']['calibrated']['adapt_bn']['images'] == 8
     model = make_model()
-    images = [torch.from_numpy(read_image(labelled, k)) for k in range(12)]
+    cases = [image['case_id'] for image in read_json(labelled)['images']]
+    images = [torch.from_numpy(read_image(labelled, k)) for k in draw_images(cases, 8, 0)[0]]
     adapt_batch_norm(model, [images], prior=2)
     for key, value in model.state_dict().items():
         if key.endswith(('running_mean', 'running_var')):
@@ -126,18 +127,17 @@ def test_bad_input_is_one_line(call, tmp_path, model_file, labelled) -> None:
     assert not (tmp_path / 'new.pth').exists()
 
 
-def test_other_colours_than_the_models_are_told(call, tmp_path, model_file, labelled) -> None:
+def test_other_colours_than_the_models_are_refused(call, tmp_path, labelled) -> None:
+    model = make_model()
+    model.calibration = {**OLD, 'classes': ['mitotic figure'], 'stain_reference': None}
+    checkpoint = save_checkpoint(tmp_path / 'scanned.pth', model)
     document = read_json(labelled)
-    document['info']['mitouts']['stain_reference'] = {'macenko': {}}
+    document['info']['mitouts']['stain_reference'] = {**build_normalizer('macenko').describe(), 'fit': 'image'}
     write_json(labelled, document)
-    with warnings.catch_warnings():
-        warnings.simplefilter('always', AnnotationWarning)
-        code, _, err = call(
-            'calibrate.py', model_file, '--ann-file', labelled, '--num-bootstrap', 0, '--out', tmp_path / 'new.pth'
-        )
-    assert code == 0
-    assert err.startswith('warning: ')
-    assert 'normalized to a stain reference, those that the model was validated on were as scanned' in err
+    message = refused(call, checkpoint, '--ann-file', labelled, '--out', tmp_path / 'new.pth')
+    assert 'normalized by macenko' in message
+    assert 'trained on were as they were scanned' in message
+    assert 'without --stain' in message
 
 
 def test_thresholds_on_counted_slides(call, tmp_path, model_file) -> None:
@@ -150,7 +150,9 @@ def test_thresholds_on_counted_slides(call, tmp_path, model_file) -> None:
     code, text, _ = call('calibrate.py', model_file, *arguments, '--out', tmp_path / 'new.pth')
     assert code == 0
     meta = torch.load(tmp_path / 'new.pth', weights_only=True)['meta']['mitouts']
-    assert 0.3 < meta['map_threshold'] < 0.8
+    assert 0.3 < meta['slide_threshold'] < 0.8
+    assert meta['slide_threshold_reason'] == 'least error of the count on 3 slides of known.csv'
+    assert meta['map_threshold'] == OLD['map_threshold']
     assert meta['image_threshold'] == OLD['image_threshold']
     assert meta['calibrated']['slides'] == ['a.tif', 'b.tif', 'c.tif']
     assert meta['calibrated']['errors']['old']['mean_absolute_error'] == pytest.approx(2 / 3)

@@ -46,7 +46,7 @@ class CalibrationHook(Hook):
     def before_train(self, runner: Any) -> None:
         dataset = runner.train_dataloader.dataset
         learnt = {'mpp': resolution_of(dataset), 'stain_reference': stain_of(dataset)}
-        if hasattr(runner.val_dataloader, 'dataset'):
+        if runner.val_loop is not None:
             _prepare(runner, runner.val_dataloader.dataset, learnt, 'the validation set')
         check = getattr(_model(runner), 'check_training_input', None)
         if check is not None:

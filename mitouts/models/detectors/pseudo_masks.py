@@ -55,7 +55,7 @@ class ScoreMapMasks:
     """What a trained localizer shows around each annotated point.
 
     The localizer is frozen and runs on the very batch that the detector is trained on, so no mask is ever augmented. It
-    is read from its checkpoint when the first batch comes and is no part of the detector's weights.
+    is read from its checkpoint when the training begins and is no part of the detector's weights.
 
     Args:
         checkpoint: ``best.pth`` of a training of a localizer.

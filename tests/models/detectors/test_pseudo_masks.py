@@ -20,6 +20,7 @@ from mitouts.functional.pseudo_masks import disc_masks
 from mitouts.models import PointDataPreprocessor
 from mitouts.models.detectors import DiscMasks, ScoreMapMasks
 from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.stain import build_normalizer
 from mitouts.structures import PointSample
 
 HEIGHT, WIDTH = 64, 96
@@ -128,6 +129,15 @@ def test_a_map_that_lies_beside_its_figures_is_moved_back(field: Draw, blob_chec
     straight = ScoreMapMasks(str(blob_checkpoint()))(batch, samples)[0][0]
     moved = ScoreMapMasks(str(blob_checkpoint(drift_px=[4.0, -3.0])))(batch, samples)[0][0]
     np.testing.assert_array_equal(moved, np.roll(straight, (3, -4), axis=(0, 1)))
+
+
+def test_training_images_of_another_kind_than_the_localizers_are_refused(blob_checkpoint: Callable[..., Path]) -> None:
+    make = ScoreMapMasks(str(blob_checkpoint(mpp=0.25, stain_reference=build_normalizer('macenko').describe())))
+    make.check_training_input({'mpp': 0.25, 'stain_reference': build_normalizer('macenko').describe()})
+    with pytest.raises(CheckpointError, match='takes images normalized by macenko .* images are as they were scanned'):
+        make.check_training_input({'mpp': None, 'stain_reference': None})
+    with pytest.raises(CheckpointError, match=r'takes 0.25 um/px, and the training images have 0.5'):
+        make.check_training_input({'mpp': 0.5, 'stain_reference': None})
 
 
 def test_the_localizer_is_frozen_and_read_once(

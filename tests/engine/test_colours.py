@@ -1,0 +1,76 @@
+"""Trainings and tests whose images have other colours than those that the model learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from stained_patches import STAINS, draw_patch
+from tiny_experiment import SIZE_PX, tiny_config
+
+from mitouts.engine import runs
+from mitouts.errors import AnnotationError
+from mitouts.exchange.coco import read_json, write_json
+from mitouts.imaging.image import read_rgb, write_rgb
+from mitouts.stain import build_normalizer
+
+MACENKO = {**build_normalizer('macenko').describe(), 'fit': 'image'}
+NORMALIZER = build_normalizer('macenko')
+
+
+def stained(folder: Path, **splits: Any) -> Any:
+    """The tiny experiment with two-stained images; a split is named with what its annotation file says."""
+    config = tiny_config(folder, train_cfg__max_epochs=1)
+    for split in ('train', 'val', 'test'):
+        path = folder / 'data' / f'{split}.json'
+        document = read_json(path)
+        for image in document['images']:
+            whole = draw_patch(3 * SIZE_PX, seed=image['id'], stains=STAINS[:, [0, 2, 1]], noise=2)
+            write_rgb(folder / 'data' / image['file_name'], whole[SIZE_PX:-SIZE_PX, SIZE_PX:-SIZE_PX])
+        document['info']['mitouts']['stain_reference'] = splits.get(split)
+        write_json(path, document)
+    return config
+
+
+def normalize_files(folder: Path, split: str) -> None:
+    """What ``prepare_patches`` does, each image by what is measured on it."""
+    path = folder / 'data' / f'{split}.json'
+    document = read_json(path)
+    for image in document['images']:
+        file = folder / 'data' / image['file_name']
+        pixels = read_rgb(file)
+        write_rgb(file, NORMALIZER.apply(pixels, NORMALIZER.fit_tiles([pixels])))
+    document['info']['mitouts']['stain_reference'] = MACENKO
+    write_json(path, document)
+
+
+def test_the_checkpoint_keeps_the_colours_of_training_and_scanned_images_are_brought_to_them(tmp_path: Path) -> None:
+    config = stained(tmp_path, train=MACENKO)
+    trained = runs.train(config, tmp_path / 'run')
+    calibration = torch.load(trained.checkpoint, weights_only=True)['meta']['mitouts']
+    assert calibration['stain_reference'] == MACENKO
+    assert 0 < calibration['slide_threshold'] < 1
+    assert calibration['slide_threshold_reason'].startswith('largest F1 over 8 validation images (4 positive)')
+    scanned = runs.evaluate(config, trained.checkpoint, tmp_path / 'scanned')
+    normalize_files(tmp_path, 'test')
+    prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared')
+    assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
+
+
+def test_scores_of_adapted_models_are_those_of_normalized_images(tmp_path: Path) -> None:
+    config = stained(tmp_path, train=MACENKO)
+    trained = runs.train(config, tmp_path / 'run')
+    scanned = runs.evaluate(config, trained.checkpoint, tmp_path / 'scanned', adapt_bn=2.0)
+    normalize_files(tmp_path, 'test')
+    prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared', adapt_bn=2.0)
+    assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_images_normalized_otherwise_stop_a_run_with_a_line(tmp_path: Path, split: str) -> None:
+    config = stained(tmp_path, **{split: MACENKO})
+    with pytest.raises(AnnotationError, match=f'{split}.json: its images were normalized by macenko'):
+        trained = runs.train(config, tmp_path / 'run')
+        runs.evaluate(config, trained.checkpoint, tmp_path / 'out')
