@@ -46,6 +46,8 @@ from mitouts.inference.calibration import (
 from mitouts.inference.drawing import draw, draw_images, too_few
 from mitouts.inference.slide_calibration import calibrate_slides, read_slides
 from mitouts.registry import DATASETS
+from mitouts.stain import build_normalizer
+from mitouts.stain.preparation import describe_colours
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
@@ -83,6 +85,8 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     checkpoint = read_checkpoint(args.checkpoint)
     model = Localizer.from_checkpoint(args.checkpoint, args.device).model
     old = dict(model.calibration)
+    if args.stain is not None:
+        model.calibration = old = with_stain(old, args)
     dataset = open_dataset(args, checkpoint)
     done = prepare_dataset(dataset, old, str(args.ann_file))
     if done is not None:
@@ -209,6 +213,23 @@ def open_dataset(args: argparse.Namespace, checkpoint: Mapping[str, Any]) -> Any
     )
 
 
+def with_stain(calibration: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
+    """The calibration of a model whose images are normalized from now on.
+
+    Raises:
+        CheckpointError: It was trained on normalized images already.
+    """
+    if calibration.get('stain_reference') is not None:
+        raise CheckpointError(
+            f'{args.checkpoint} was trained on images {describe_colours(calibration["stain_reference"])}, and all '
+            'images are brought to these colours: leave out --stain'
+        )
+    normalizer = build_normalizer(args.stain, args.stain_reference)
+    if normalizer is None:
+        raise ConfigError('--stain none: leave it out, the model takes images as they are')
+    return {**calibration, 'stain_reference': {**normalizer.describe(), 'fit': 'image'}}
+
+
 def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[int]:
     """Categories of a file that the model was validated on, by their names.
 
@@ -324,6 +345,18 @@ def parse_args() -> argparse.Namespace:
     images.add_argument('--image-threshold', type=share, help='of --selector fixed')
     images.add_argument('--map-threshold', type=share, help='of --selector fixed')
     add_adapt_bn(images, 'images')
+    images.add_argument(
+        '--stain',
+        metavar='METHOD',
+        help='of a model that was trained on images as they are: normalize all images and slides from now on, by '
+        'macenko, reinhard, ..., to the colours of --stain-reference',
+    )
+    images.add_argument(
+        '--stain-reference',
+        type=Path,
+        metavar='IMG',
+        help="image, or JSON of tools/fit_stain_reference.py: colours of the model's training images",
+    )
     images.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     slides = parser.add_argument_group('slides')
     slides.add_argument(
@@ -338,9 +371,11 @@ def parse_args() -> argparse.Namespace:
     if (args.counts is None) != (args.reference is None):
         parser.error('--counts and --reference go together')
     if args.counts is not None and (
-        args.adapt_bn is not None or args.selector != 'max_f1' or args.objective != 'image'
+        args.adapt_bn is not None or args.selector != 'max_f1' or args.objective != 'image' or args.stain is not None
     ):
-        parser.error('--adapt-bn, --selector and --objective are for images: slides are counted already')
+        parser.error('--adapt-bn, --selector, --objective and --stain are for images: slides are counted already')
+    if (args.stain is None) != (args.stain_reference is None):
+        parser.error('--stain and --stain-reference go together')
     return args
 
 

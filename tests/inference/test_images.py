@@ -105,7 +105,7 @@ def test_patches_that_are_normalized_already_stay(patches: Path) -> None:
 
 def test_patches_that_were_normalized_otherwise_are_refused(patches: Path) -> None:
     sources = sources_of_annotations(patches / 'all.json')
-    with pytest.raises(AnnotationError, match='normalized by macenko.*trained on images normalized by reinhard'):
+    with pytest.raises(AnnotationError, match=r'normalized by macenko.*trained on images normalized by reinhard'):
         ImagePredictor(localizer(method='reinhard'), sources)
     with pytest.raises(AnnotationError, match='trained on images as they were scanned'):
         ImagePredictor(localizer(None), sources)

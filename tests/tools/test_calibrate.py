@@ -10,13 +10,14 @@ import pytest
 import torch
 from counted_slides import is_clean
 from known_slides import write_counted
+from stained_patches import draw_patch
 from tiny_experiment import tiny_config, write_split
 from untrained import make_model, save_checkpoint
 
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.exchange.coco import read_json, write_json
-from mitouts.imaging.image import read_rgb
+from mitouts.imaging.image import read_rgb, write_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_batch_norm
 from mitouts.inference.drawing import draw_images
@@ -138,6 +139,25 @@ def test_other_colours_than_the_models_are_refused(call, tmp_path, labelled) -> 
     assert 'normalized by macenko' in message
     assert 'trained on were as they were scanned' in message
     assert 'without --stain' in message
+
+
+def test_a_model_of_images_as_they_are_can_be_given_the_colours_of_its_training(
+    call, tmp_path, model_file, labelled
+) -> None:
+    document = read_json(labelled)
+    for number, image in enumerate(document['images']):
+        write_rgb(labelled.parent / image['file_name'], draw_patch(48, seed=number)[:48, :48])
+    write_json(labelled, document)
+    write_rgb(tmp_path / 'reference.png', draw_patch(200, seed=99))
+    stain = ('--stain', 'macenko', '--stain-reference', tmp_path / 'reference.png')
+    arguments = ('--ann-file', labelled, *stain, '--num-bootstrap', 0)
+    code, text, _ = call('calibrate.py', model_file, *arguments, '--out', tmp_path / 'new.pth')
+    assert code == 0
+    assert 'images are normalized by macenko to reference.png as they are read' in ' '.join(text.split())
+    kept = torch.load(tmp_path / 'new.pth', weights_only=True)['meta']['mitouts']['stain_reference']
+    assert kept == {**build_normalizer('macenko', tmp_path / 'reference.png').describe(), 'fit': 'image'}
+    again = refused(call, tmp_path / 'new.pth', *arguments, '--out', tmp_path / 'other.pth')
+    assert 'leave out --stain' in again
 
 
 def test_thresholds_on_counted_slides(call, tmp_path, model_file) -> None:

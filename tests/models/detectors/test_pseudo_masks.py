@@ -134,7 +134,7 @@ def test_a_map_that_lies_beside_its_figures_is_moved_back(field: Draw, blob_chec
 def test_training_images_of_another_kind_than_the_localizers_are_refused(blob_checkpoint: Callable[..., Path]) -> None:
     make = ScoreMapMasks(str(blob_checkpoint(mpp=0.25, stain_reference=build_normalizer('macenko').describe())))
     make.check_training_input({'mpp': 0.25, 'stain_reference': build_normalizer('macenko').describe()})
-    with pytest.raises(CheckpointError, match='takes images normalized by macenko .* images are as they were scanned'):
+    with pytest.raises(CheckpointError, match=r'takes images normalized by macenko .* images are as they were scanned'):
         make.check_training_input({'mpp': None, 'stain_reference': None})
     with pytest.raises(CheckpointError, match=r'takes 0.25 um/px, and the training images have 0.5'):
         make.check_training_input({'mpp': 0.5, 'stain_reference': None})
