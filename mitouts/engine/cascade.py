@@ -10,12 +10,13 @@ from mmengine.config import Config
 from mmengine.dist import barrier, is_main_process
 
 import mitouts
-from mitouts.datasets.figure_crops import CROP_PX
+from mitouts.datasets.figure_crops import CROP_PX, FigureCropDataset
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import load_weights, publish, read_checkpoint, write_checkpoint
+from mitouts.engine.config import config_to_json, without_classes
 from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError
-from mitouts.models.cascade import PARTS
+from mitouts.models.cascade import PARTS, CascadeLocalizer
 from mitouts.registry import DATASETS, MODELS
 
 CONFIG_NAME = 'cascade.py'
@@ -58,21 +59,22 @@ def combine(
     sources = dict(zip(PARTS, (proposer, verifier)))
     trained = {part: _training_config(checkpoints[part], sources[part]) for part in PARTS}
     _check_resolution({part: checkpoints[part]['meta']['mitouts'].get('mpp') for part in PARTS})
-    config = _with_parts(config, trained)
+    with runs.located(config):
+        config = _with_parts(config, trained)
     with runs.located(config):
         model = MODELS.build(config.model)
     for part in PARTS:
         load_weights(getattr(model, part), checkpoints[part]['state_dict'], sources[part])
         getattr(model, part).calibration = dict(checkpoints[part]['meta']['mitouts'])
     meta = {
-        'cfg': json.dumps(config._cfg_dict.to_dict(), default=str),
+        'cfg': config_to_json(config),
         'seed': config.get('randomness', {}).get('seed'),
         'mitouts': model.calibration,
     }
     uncalibrated = out_dir / UNCALIBRATED_NAME
     if is_main_process():
         out_dir.mkdir(parents=True, exist_ok=True)
-        Config(config._cfg_dict.to_dict(), format_python_code=False).dump(out_dir / CONFIG_NAME)
+        Config(without_classes(config._cfg_dict.to_dict()), format_python_code=False).dump(out_dir / CONFIG_NAME)
         write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
     barrier()
     chosen = _calibrate(config, uncalibrated, out_dir, launcher)
@@ -102,7 +104,7 @@ def _training_config(checkpoint: dict[str, Any], source: str | Path) -> dict[str
 
 
 def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
-    if config.get('model', {}).get('type', '').split('.')[-1] != 'CascadeLocalizer':
+    if not MODELS.is_kind(config.get('model') or {}, CascadeLocalizer):
         raise ConfigError(f'config {config.filename}: a cascade needs a model of the type CascadeLocalizer')
     lacking = [key for key in (*runs.VALIDATION_KEYS, *runs.TEST_KEYS) if config.get(key) is None]
     if lacking:
@@ -110,7 +112,7 @@ def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
     content = config._cfg_dict.to_dict()
     content['model'] |= {part: trained[part]['model'] for part in PARTS}
     crops = (trained['verifier'].get('train_dataloader') or {}).get('dataset') or {}
-    if crops.get('type', '').split('.')[-1] != 'FigureCropDataset':
+    if not DATASETS.is_kind(crops, FigureCropDataset):
         raise CheckpointError(
             f'the verifier was trained on a {crops.get("type")}, not on crops of a FigureCropDataset: give a patch '
             'classifier, such as those of configs/detection/verifier_*.py'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +21,7 @@ from mitouts.engine.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from mitouts.engine.config import config_to_json
 from mitouts.engine.environment import collect_environment
 
 
@@ -59,7 +59,7 @@ class Runner(EngineRunner):
         checkpoint: dict[str, Any] = {
             'meta': {
                 **(meta or {}),
-                'cfg': json.dumps(self.cfg._cfg_dict.to_dict(), default=str),
+                'cfg': config_to_json(self.cfg),
                 'seed': self.seed,
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S'),

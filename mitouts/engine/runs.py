@@ -12,9 +12,12 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.hooks import EMAHook
 
 from mitouts.engine.config import resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
+from mitouts.engine.hooks.distillation import DistillationHook
+from mitouts.engine.hooks.training_distance import TrainingDistanceHook
 from mitouts.engine.launch import set_launcher
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
@@ -24,12 +27,12 @@ from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
 from mitouts.inference.adaptation import adapt_batch_norm, dataset_batches
-from mitouts.registry import DATASETS, UnknownComponentError
+from mitouts.registry import DATASETS, HOOKS, UnknownComponentError
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
-TRAINING_HOOKS = ('EMAHook', 'EMATeacherHook', 'DistillationHook', 'TrainingDistanceHook')
+TRAINING_HOOKS = (EMAHook, DistillationHook, TrainingDistanceHook)
 TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 
@@ -108,10 +111,9 @@ def evaluate(
     """
     _need(config, TEST_KEYS)
     config = _without(config, (*TRAINING_KEYS, *VALIDATION_KEYS))
-    hooks = config.get('custom_hooks') or []
-    config.custom_hooks = [hook for hook in hooks if hook['type'] not in TRAINING_HOOKS]
     config.load_from = str(checkpoint)
     with located(config):
+        _leave_out_training_hooks(config)
         runner = _build(config, Path(work_dir), launcher)
         evaluator = runner.test_evaluator
         if (out or show_dir) and not isinstance(evaluator, LocalizationEvaluator):
@@ -130,6 +132,15 @@ def evaluate(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
     return EvaluationRun(evaluator.results, evaluator.records, paths)
+
+
+def _leave_out_training_hooks(config: Config) -> None:
+    def serves_a_test(hook: Any) -> bool:
+        return hook is None or not HOOKS.is_kind(hook, *TRAINING_HOOKS)
+
+    config.custom_hooks = [hook for hook in config.get('custom_hooks') or [] if serves_a_test(hook)]
+    defaults = config.get('default_hooks') or {}
+    config.default_hooks = {name: hook for name, hook in defaults.items() if serves_a_test(hook)}
 
 
 def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
