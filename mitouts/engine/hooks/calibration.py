@@ -21,9 +21,16 @@ class CalibrationHook(Hook):
 
     After a validation the chosen thresholds go into ``model.calibration``; before a checkpoint is saved that goes
     into its meta; after one is loaded it comes back; before a test it goes to the evaluator.
+
+    A fine-tuning (``load_from``) inherits weights and nothing else: thresholds, resolution and stain belong to the
+    model that it starts from, and until its own first validation it has none. A resumed training goes on with its own.
     """
 
     priority = 'NORMAL'
+
+    def before_train(self, runner: Any) -> None:
+        if runner.iter == 0:
+            forget_calibration(_model(runner))
 
     def before_val(self, runner: Any) -> None:
         model = _model(runner)
@@ -58,6 +65,17 @@ class CalibrationHook(Hook):
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
         _model(runner).calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))
+
+
+def forget_calibration(model: Any) -> None:
+    """Take away what was measured on weights that are going to change.
+
+    Parts with a calibration of their own, such as a cascade's, keep it where all their parameters are frozen.
+    """
+    model.calibration = {}
+    for part in model.children():
+        if hasattr(part, 'calibration') and any(parameter.requires_grad for parameter in part.parameters()):
+            part.calibration = {}
 
 
 def _model(runner: Any) -> Any:
