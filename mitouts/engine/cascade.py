@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 
 import mitouts
 from mitouts.datasets.figure_crops import CROP_PX, FigureCropDataset
@@ -18,6 +18,7 @@ from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.models.cascade import PARTS, CascadeLocalizer
 from mitouts.registry import DATASETS, MODELS
+from mitouts.utils.ranks import together
 
 CONFIG_NAME = 'cascade.py'
 UNCALIBRATED_NAME = 'uncalibrated.pth'
@@ -72,18 +73,18 @@ def combine(
         'mitouts': model.calibration,
     }
     uncalibrated = out_dir / UNCALIBRATED_NAME
-    if is_main_process():
-        out_dir.mkdir(parents=True, exist_ok=True)
-        Config(without_classes(config._cfg_dict.to_dict()), format_python_code=False).dump(out_dir / CONFIG_NAME)
-        write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
-    barrier()
+    with together():
+        if is_main_process():
+            out_dir.mkdir(parents=True, exist_ok=True)
+            Config(without_classes(config._cfg_dict.to_dict()), format_python_code=False).dump(out_dir / CONFIG_NAME)
+            write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
     chosen = _calibrate(config, uncalibrated, out_dir, launcher)
     best = out_dir / BEST_NAME
-    if is_main_process():
-        meta['mitouts'] = {**chosen, **{part: meta['mitouts'][part] for part in PARTS}}
-        write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
-        uncalibrated.unlink()
-    barrier()
+    with together():
+        if is_main_process():
+            meta['mitouts'] = {**chosen, **{part: meta['mitouts'][part] for part in PARTS}}
+            write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
+            uncalibrated.unlink()
     return Cascade(best, config)
 
 

@@ -23,6 +23,7 @@ from mitouts.engine.checkpoint import (
 )
 from mitouts.engine.config import config_to_json
 from mitouts.engine.environment import collect_environment
+from mitouts.utils.ranks import peers_explained, together
 
 
 class Runner(EngineRunner):
@@ -32,6 +33,14 @@ class Runner(EngineRunner):
     def bare_model(self) -> Any:
         """The model without its distributed wrapper."""
         return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def train(self) -> Any:
+        with peers_explained():
+            return super().train()
+
+    def test(self) -> Any:
+        with peers_explained():
+            return super().test()
 
     @master_only
     def save_checkpoint(
@@ -82,14 +91,16 @@ class Runner(EngineRunner):
         Raises:
             CheckpointError: Missing, broken, or of another network.
         """
-        checkpoint = read_checkpoint(filename)
-        if self._resume:
-            need_training_state(checkpoint, filename)
+        with together():
+            checkpoint = read_checkpoint(filename)
+            if self._resume:
+                need_training_state(checkpoint, filename)
         # Resuming reads this key to compare data sets; ours are compared by their files' hashes, stage by stage.
         metainfo = getattr(getattr(self._train_loop, 'dataloader', None), 'dataset', None)
         checkpoint.setdefault('meta', {}).setdefault('dataset_meta', getattr(metainfo, 'metainfo', None))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(self.bare_model, checkpoint['state_dict'], filename)
+        with together():
+            load_weights(self.bare_model, checkpoint['state_dict'], filename)
         self._has_loaded = True
         self.logger.info(f'weights from {filename}')
         return checkpoint

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.engine.config import resolve
@@ -28,6 +28,7 @@ from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
 from mitouts.inference.adaptation import adapt_batch_norm, dataset_batches
 from mitouts.registry import DATASETS, HOOKS, UnknownComponentError
+from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
@@ -77,14 +78,13 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
         config.load_from = str(newest)
     keep_freed_memory()
     with located(config):
-        with _explained(config):
+        with _explained(config), together():
             check_data(config)
         runner = _build(config, work_dir, launcher, resume=newest is not None)
         runner.train()
-    # Rank 0 may still be renaming the last checkpoint.
-    barrier()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
-    return TrainRun(checkpoint_of(work_dir), float(seconds) / 60, len(runner.train_dataloader.dataset))
+    with together():
+        return TrainRun(checkpoint_of(work_dir), float(seconds) / 60, len(runner.train_dataloader.dataset))
 
 
 def evaluate(
@@ -123,10 +123,10 @@ def evaluate(
     evaluator.results.update(adapted)
     dataset = runner.test_dataloader.dataset
     paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
-    if is_main_process():
-        if out is not None:
+    with together():
+        if is_main_process() and out is not None:
             save_predictions(out, evaluator.records, evaluator.results, checkpoint)
-        if show_dir is not None:
+        if is_main_process() and show_dir is not None:
             radius = overlay_radius_px(config, evaluator.records[0].mpp)
             write_overlays(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
@@ -222,7 +222,7 @@ def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = Fals
     config.resume = resume
     config.experiment_name = f'{Path(config.filename or "config").stem}-{uuid.uuid4().hex[:8]}'
     set_launcher(config, launcher)
-    with _explained(config):
+    with _explained(config), peers_explained():
         return Runner.from_cfg(config)
 
 
@@ -250,17 +250,21 @@ def overlay_radius_px(config: Config, mpp: float | None) -> float:
 
 def set_aside(work_dir: Path) -> None:
     """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
-    if is_main_process():
-        pointer = work_dir / POINTER_NAME
-        # The pointer goes first: what is left when this is interrupted is never resumed from.
-        old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
-        suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
-        numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
-        folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
-        for path in old:
-            folder.mkdir(exist_ok=True)
-            path.rename(folder / path.name)
-    barrier()
+    with together():
+        if is_main_process():
+            _move_checkpoints(work_dir)
+
+
+def _move_checkpoints(work_dir: Path) -> None:
+    pointer = work_dir / POINTER_NAME
+    # The pointer goes first: what is left when this is interrupted is never resumed from.
+    old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
+    suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
+    numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
+    folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
+    for path in old:
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:
