@@ -23,6 +23,7 @@ from mitouts.engine.checkpoint import (
 )
 from mitouts.engine.config import config_to_json
 from mitouts.engine.environment import collect_environment
+from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
 from mitouts.utils.ranks import peers_explained, together
 
 
@@ -33,6 +34,10 @@ class Runner(EngineRunner):
     def bare_model(self) -> Any:
         """The model without its distributed wrapper."""
         return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:
+        super().register_hooks(default_hooks, custom_hooks)
+        self.register_hook(BatchNormMeanHook())
 
     def train(self) -> Any:
         with peers_explained():
