@@ -184,3 +184,13 @@ def test_a_checkpoint_holds_the_power_under_its_old_name() -> None:
     aggregator.load_state_dict({'power': torch.tensor(4.0)})
     values = _values('probability', 1)
     torch.testing.assert_close(aggregator(values, values).value, aggregation.generalized_mean(values, 4.0))
+
+
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_what_a_class_says_of_its_weights_is_what_it_gives(name: str) -> None:
+    for domain in FUNCTIONS[name][0]:
+        aggregator = AGGREGATORS.build({'type': name, 'domain': domain, **FUNCTIONS[name][1]})
+        aggregator.prepare(6)
+        features = _values('feature', 6)
+        pooled = aggregator(features if domain == 'feature' else _values(domain, 1), features)
+        assert (pooled.weights is not None) is aggregator.map_is_attention is type(aggregator).map_is_attention
