@@ -15,6 +15,7 @@ from torch.nn import functional
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.models.aggregators.base import Aggregator, Pooled
+from mitouts.models.initialization import init_children
 from mitouts.registry import AGGREGATORS, MODELS
 from mitouts.structures import PointSample
 
@@ -90,6 +91,7 @@ class LocalizationHead(BaseModule):
         raise NotImplementedError
 
     def init_weights(self) -> None:
+        init_children(self)
         nn.init.normal_(self.classifier.weight, std=0.01)
         if self.classifier.bias is not None:
             nn.init.zeros_(self.classifier.bias)
