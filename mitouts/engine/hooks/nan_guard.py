@@ -22,8 +22,8 @@ class NonFiniteLossHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         loss = (outputs or {}).get('loss')
-        broken = loss is not None and not math.isfinite(loss.item())
-        share_failure(self._failure(runner, batch_idx, data_batch, loss.item()) if broken else None)
+        value = 0.0 if loss is None else loss.item()
+        share_failure(None if math.isfinite(value) else self._failure(runner, batch_idx, data_batch, value))
 
     def _failure(self, runner: Any, batch_idx: int, data_batch: Any, loss: float) -> TrainingError:
         names = ', '.join(str(sample.img_path) for sample in data_batch['data_samples'])
