@@ -97,6 +97,7 @@ class Registry(roots.Registry):
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         try:
+            self._refuse_foreign_paths(cfg)
             return super().build(cfg, *args, **kwargs)
         except UnknownComponentError as error:
             error.locate(cfg)
@@ -114,13 +115,19 @@ class Registry(roots.Registry):
             return next((each.module_dict[name] for each in self._ancestry() if name in each.module_dict), None)
         if scope == self.scope and name in self.module_dict:
             return self.module_dict[name]
-        if '.' in name or scope == self.scope:
-            module, _, attribute = key.rpartition('.')
-            found = getattr(sys.modules.get(module), attribute, None)
-        else:
-            found = super().get(key)
-        family = _descendants(self._get_root_registry())
-        return found if any(found is known for each in family for known in each.module_dict.values()) else None
+        if scope == self.scope or _is_foreign_path(key) or '.' in name:
+            return _registered(_imported(key))
+        return _registered(super().get(key))
+
+    def _refuse_foreign_paths(self, cfg: Any) -> None:
+        """Raise where a part of a config is named by the import path of something that is registered nowhere.
+
+        Parts with a ``_scope_`` are looked up by other registries than this, which would import and call it.
+        """
+        self.import_from_location()
+        for path, value in _walk(cfg):
+            if path.rpartition('.')[2] == 'type' and isinstance(value, str) and _is_foreign_path(value):
+                raise UnknownComponentError(value, f'{self.scope}::{self.name}', self._known_names())
 
     def _ancestry(self) -> Iterator[roots.Registry]:
         registry: roots.Registry | None = self
@@ -135,6 +142,34 @@ class Registry(roots.Registry):
 def import_path(component: Any) -> str:
     """Where a class or function can be imported from, such as ``mitouts.models.localizer.WSSLocalizer``."""
     return f'{getattr(component, "__module__", "")}.{getattr(component, "__qualname__", "")}'
+
+
+def _is_foreign_path(name: str) -> bool:
+    """Whether a name is the import path of something that is registered nowhere, and no ``scope.Name``."""
+    scope, *rest = name.split('.')
+    if not rest or _registered(_imported(name)) is not None:
+        return False
+    known = {'mmcv', 'mmdet', *(each.scope for each in _registries())}
+    return scope not in known or len(rest) > 1 or _imported(name) is not None
+
+
+def _imported(path: str) -> Any:
+    """What an import path leads to, where its module is imported already; otherwise None."""
+    module, _, attribute = path.rpartition('.')
+    return getattr(sys.modules.get(module), attribute, None)
+
+
+def _registered(component: Any) -> Any:
+    """The component if a registry holds it, otherwise None."""
+    holds = any(component is known for each in _registries() for known in each.module_dict.values())
+    return component if holds else None
+
+
+def _registries() -> Iterator[roots.Registry]:
+    """Ours, mmengine's and those of other packages that are imported."""
+    for each in (AGGREGATORS, *vars(roots).values()):
+        if isinstance(each, roots.Registry):
+            yield from _descendants(each)
 
 
 def _descendants(registry: roots.Registry) -> Iterator[roots.Registry]:

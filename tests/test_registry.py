@@ -109,10 +109,22 @@ def test_membership_answers_without_raising() -> None:
     assert 'mmnosuch.RetinaNet' not in MODELS
 
 
-@pytest.mark.parametrize('name', ['os.system', 'subprocess.Popen', 'mitouts.checkpoint.os.system', 'os', 'os.path.join'])
+@pytest.mark.parametrize(
+    'name', ['os.system', 'subprocess.Popen', 'mitouts.checkpoint.os.system', 'os', 'os.path.join']
+)
 def test_what_is_not_registered_is_never_built(name: str) -> None:
     with pytest.raises(UnknownComponentError, match=name):
         MODELS.build({'type': name, 'command': 'exit 1'})
+
+
+@pytest.mark.parametrize('name', ['os.system', 'mmengine.rmtree', 'mmengine.utils.call_command', 'mmcv.imwrite'])
+@pytest.mark.parametrize('scope', ['mmengine', 'mitouts', 'os'])
+def test_no_other_registry_is_asked_for_what_is_not_registered(name: str, scope: str) -> None:
+    part = {'type': name, '_scope_': scope, 'command': 'exit 1'}
+    with pytest.raises(UnknownComponentError, match=name):
+        MODELS.build(part)
+    with pytest.raises(UnknownComponentError, match=r"config key 'backbone\.type'"):
+        MODELS.build({**_localizer('MaxAggregator'), 'backbone': part})
 
 
 @pytest.mark.parametrize(
