@@ -97,8 +97,9 @@ def _compose(steps: list[A.BasicTransform]) -> A.Compose:
 
 def _build(step: dict[str, Any]) -> A.BasicTransform:
     arguments = dict(step)
-    name = str(arguments.pop('type', None))
-    kind = getattr(A, name, None)
+    given = arguments.pop('type', None)
+    name = given.__name__ if isinstance(given, type) else str(given).removeprefix('albumentations.')
+    kind = given if isinstance(given, type) else getattr(A, name, None)
     if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
         raise ConfigError(f'Augment: albumentations {A.__version__} has no transform {name!r}')
     try:
