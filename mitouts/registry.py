@@ -7,6 +7,7 @@ has to import anything of ours. An unknown name raises :class:`UnknownComponentE
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -63,28 +64,118 @@ class Registry(roots.Registry):
     """mmengine's registry, with errors that tell where to look."""
 
     def get(self, key: str) -> Any:
-        found = super().get(key)
+        found = self._find(key)
         if found is None:
             raise UnknownComponentError(key, f'{self.scope}::{self.name}', self._known_names())
         return found
 
+    def class_of(self, cfg: Any) -> Any:
+        """The class that a config stands for, however it names it.
+
+        Args:
+            cfg: A dict whose ``type`` is a name, one with a scope (``mitouts.EMATeacherHook``), an import path or the
+                class itself; or an object that is built already.
+
+        Returns:
+            The class; ``type(None)`` for a dict without ``type``.
+
+        Raises:
+            UnknownComponentError: No component has that name.
+        """
+        kind = cfg.get('type') if isinstance(cfg, Mapping) else cfg
+        if isinstance(kind, str):
+            with self.switch_scope_and_registry(cfg.get('_scope_')) as registry:
+                return registry.get(kind)
+        return kind if isinstance(kind, type) else type(kind)
+
+    def is_kind(self, cfg: Any, *kinds: type) -> bool:
+        """Whether what a config stands for is one of these classes or derived from one; see :meth:`class_of`."""
+        return issubclass(self.class_of(cfg), kinds)
+
     def __contains__(self, key: str) -> bool:
-        return super().get(key) is not None
+        return self._find(key) is not None
 
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         try:
+            self._refuse_foreign_paths(cfg)
             return super().build(cfg, *args, **kwargs)
         except UnknownComponentError as error:
             error.locate(cfg)
             raise
 
-    def _known_names(self) -> list[str]:
-        names: set[str] = set()
+    def _find(self, key: str) -> Any:
+        """A registered component, or None.
+
+        mmengine's own look-up ends by importing what the name spells, whatever that is: a checkpoint whose config says
+        ``type='os.system'`` would run a command.
+        """
+        self.import_from_location()
+        scope, name = self.split_scope_key(key)
+        if scope is None:
+            return next((each.module_dict[name] for each in self._ancestry() if name in each.module_dict), None)
+        if scope == self.scope and name in self.module_dict:
+            return self.module_dict[name]
+        if scope == self.scope or _is_foreign_path(key) or '.' in name:
+            return _registered(_imported(key))
+        return _registered(super().get(key))
+
+    def _refuse_foreign_paths(self, cfg: Any) -> None:
+        """Raise where a part of a config is named by the import path of something that is registered nowhere.
+
+        Parts with a ``_scope_`` are looked up by other registries than this, which would import and call it.
+        """
+        self.import_from_location()
+        for path, value in _walk(cfg):
+            if path.rpartition('.')[2] == 'type' and isinstance(value, str) and _is_foreign_path(value):
+                raise UnknownComponentError(value, f'{self.scope}::{self.name}', self._known_names())
+
+    def _ancestry(self) -> Iterator[roots.Registry]:
         registry: roots.Registry | None = self
         while registry is not None:
-            names.update(registry.module_dict)
+            yield registry
             registry = registry.parent
-        return sorted(names)
+
+    def _known_names(self) -> list[str]:
+        return sorted({name for registry in self._ancestry() for name in registry.module_dict})
+
+
+def import_path(component: Any) -> str:
+    """Where a class or function can be imported from, such as ``mitouts.models.localizer.WSSLocalizer``."""
+    return f'{getattr(component, "__module__", "")}.{getattr(component, "__qualname__", "")}'
+
+
+def _is_foreign_path(name: str) -> bool:
+    """Whether a name is the import path of something that is registered nowhere, and no ``scope.Name``."""
+    scope, *rest = name.split('.')
+    if not rest or _registered(_imported(name)) is not None:
+        return False
+    known = {'mmcv', 'mmdet', *(each.scope for each in _registries())}
+    return scope not in known or len(rest) > 1 or _imported(name) is not None
+
+
+def _imported(path: str) -> Any:
+    """What an import path leads to, where its module is imported already; otherwise None."""
+    module, _, attribute = path.rpartition('.')
+    return getattr(sys.modules.get(module), attribute, None)
+
+
+def _registered(component: Any) -> Any:
+    """The component if a registry holds it, otherwise None."""
+    holds = any(component is known for each in _registries() for known in each.module_dict.values())
+    return component if holds else None
+
+
+def _registries() -> Iterator[roots.Registry]:
+    """Ours, mmengine's and those of other packages that are imported."""
+    for each in (AGGREGATORS, *vars(roots).values()):
+        if isinstance(each, roots.Registry):
+            yield from _descendants(each)
+
+
+def _descendants(registry: roots.Registry) -> Iterator[roots.Registry]:
+    yield registry
+    for child in registry.children.values():
+        yield from _descendants(child)
 
 
 MODELS = Registry(

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections import OrderedDict
 
+import mmengine.hooks
 import pytest
 from mmengine import registry as roots
+from mmengine.hooks import EMAHook
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from mitouts import registry
+from mitouts.engine.hooks import EMATeacherHook, NonFiniteLossHook
 from mitouts.models.aggregators import MaxAggregator
 from mitouts.models.backbones import ResNet
 from mitouts.registry import AGGREGATORS, EVALUATOR, HOOKS, MODELS, Registry, UnknownComponentError
@@ -104,6 +107,55 @@ def test_membership_answers_without_raising() -> None:
     assert 'MaxAggregator' in AGGREGATORS
     assert 'MaxAgregator' not in AGGREGATORS
     assert 'mmnosuch.RetinaNet' not in MODELS
+
+
+@pytest.mark.parametrize(
+    'name', ['os.system', 'subprocess.Popen', 'mitouts.checkpoint.os.system', 'os', 'os.path.join']
+)
+def test_what_is_not_registered_is_never_built(name: str) -> None:
+    with pytest.raises(UnknownComponentError, match=name):
+        MODELS.build({'type': name, 'command': 'exit 1'})
+
+
+@pytest.mark.parametrize('name', ['os.system', 'mmengine.rmtree', 'mmengine.utils.call_command', 'mmcv.imwrite'])
+@pytest.mark.parametrize('scope', ['mmengine', 'mitouts', 'os'])
+def test_no_other_registry_is_asked_for_what_is_not_registered(name: str, scope: str) -> None:
+    part = {'type': name, '_scope_': scope, 'command': 'exit 1'}
+    with pytest.raises(UnknownComponentError, match=name):
+        MODELS.build(part)
+    with pytest.raises(UnknownComponentError, match=r"config key 'backbone\.type'"):
+        MODELS.build({**_localizer('MaxAggregator'), 'backbone': part})
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [
+        'EMATeacherHook',
+        'mitouts.EMATeacherHook',
+        'mitouts.engine.hooks.EMATeacherHook',
+        'mitouts.engine.hooks.ema_teacher.EMATeacherHook',
+        EMATeacherHook,
+    ],
+)
+def test_a_class_is_known_however_it_is_named(kind: str | type) -> None:
+    assert HOOKS.class_of({'type': kind, 'momentum': 0.1}) is EMATeacherHook
+    assert HOOKS.is_kind({'type': kind}, NonFiniteLossHook, EMAHook)
+    assert not HOOKS.is_kind({'type': kind}, NonFiniteLossHook)
+
+
+def test_the_class_of_a_built_component_is_its_own() -> None:
+    assert HOOKS.is_kind(NonFiniteLossHook(), NonFiniteLossHook)
+
+
+def test_the_scope_of_a_config_says_where_a_name_is_looked_up() -> None:
+    assert HOOKS.class_of({'type': 'CheckpointHook', '_scope_': 'mmengine'}) is mmengine.hooks.CheckpointHook
+    assert HOOKS.class_of({'type': 'mmengine.CheckpointHook'}) is mmengine.hooks.CheckpointHook
+    assert not HOOKS.is_kind({'type': 'CheckpointHook'}, mmengine.hooks.CheckpointHook)
+
+
+def test_a_config_without_a_type_is_of_no_kind() -> None:
+    assert not HOOKS.is_kind({}, EMAHook)
+    assert not HOOKS.is_kind({'type': None}, EMAHook)
 
 
 def test_own_parts_are_found_without_importing_them_first_and_without_a_network() -> None:

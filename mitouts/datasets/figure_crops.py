@@ -17,6 +17,7 @@ from mitouts.exchange.visibility import ShownFigures, shown_figures
 from mitouts.functional.cascade import crop_corner, reflected_indices
 from mitouts.imaging.image import read_rgb
 from mitouts.registry import DATASETS
+from mitouts.utils.streams import named_stream
 
 CROP_PX = 64
 TRIES_PER_CROP = 20
@@ -107,7 +108,7 @@ class FigureCropDataset(SeededDataset):
         places += [(point, 0) for point in rejected]
         if given != 1 or len(figures.points):
             avoided = np.concatenate([figures.points, figures.cut])
-            generator = np.random.default_rng([self.background_seed, index])
+            generator = np.random.default_rng(named_stream('FigureCropDataset', self.background_seed, index))
             places += [(point, 0) for point in self._background(image, avoided, generator)]
         return places
 
@@ -171,7 +172,7 @@ class FigureCropDataset(SeededDataset):
         """Add the crop and the place of its figure in it; a hard negative has none."""
         image = self._images.read(info['img_path'], info['image_size_px'])
         x, y = info['center_xy']
-        # The streams before are those of the augmentations.
+        # No step of a pipeline has a stream with this number.
         shift = np.random.default_rng([info['augmentation_seed'], 3]).uniform(-self.jitter_px, self.jitter_px, 2)
         left, top = crop_corner(x + shift[0], y + shift[1], self.crop_px)
         rows = reflected_indices(top, self.crop_px, image.shape[0])

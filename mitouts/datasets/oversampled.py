@@ -12,9 +12,9 @@ from torch.utils.data import Sampler
 
 from mitouts.errors import AnnotationError
 from mitouts.registry import DATA_SAMPLERS
+from mitouts.utils.streams import named_stream
 
-# Apart from the epochs' streams, which are keyed by (seed, 0, epoch).
-_POOL_STREAM = 1
+_POOL, _EPOCH = range(2)
 
 
 @DATA_SAMPLERS.register_module()
@@ -51,13 +51,16 @@ class OversampledSampler(Sampler[int]):
         self.num_samples = len(labels) // self.world_size
         if self.num_samples == 0:
             raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
-        self.pool = oversampled_pool(minority, majority, np.random.default_rng([self.seed, _POOL_STREAM]))
+        self.pool = oversampled_pool(minority, majority, self._generator(_POOL))
         self.epoch = 0
 
     def global_order(self) -> NDArray[np.int64]:
         """Indices ``(world_size * num_samples,)`` of the epoch, the same on every rank."""
-        shuffled = np.random.default_rng([self.seed, 0, self.epoch]).permutation(self.pool)
+        shuffled = self._generator(_EPOCH, self.epoch).permutation(self.pool)
         return shuffled[: self.num_samples * self.world_size]
+
+    def _generator(self, *key: int) -> np.random.Generator:
+        return np.random.default_rng(named_stream(type(self).__name__, self.seed, *key))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.global_order()[self.rank :: self.world_size].tolist())

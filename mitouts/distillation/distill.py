@@ -19,6 +19,7 @@ from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import image_root, read_coco, write_json
 from mitouts.registry import DATASETS, TASK_UTILS
 from mitouts.utils.files import file_sha256
+from mitouts.utils.ranks import together
 
 DISTILLED_NAME = 'distilled.json'
 HARD_SAMPLES_NAME = 'hard_samples.json'
@@ -86,24 +87,25 @@ def distill(
         verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
     summary = summarize(document, verdicts, labels)
     result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
-    if is_main_process():
-        root = image_root(ann_file, document, source.get('data_root')).resolve()
-        provenance = {
-            'distilled_from': ann_file.name,
-            'source_sha256': file_sha256(ann_file),
-            'teacher_sha256': None if thresholds is None else file_sha256(str(checkpoint)),
-            'criterion': dict(config.distillation.criterion),
-            'image_threshold': None if thresholds is None else thresholds[0],
-            'map_threshold': None if thresholds is None else thresholds[1],
-            'image_root': os.path.relpath(root, Path(out_dir).resolve()),
-        }
-        write_json(result.distilled, clean_document(document, verdicts, provenance))
-        seen = {record.image_id: record for record in records}
-        samples = [
-            sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
-            for image_id, verdict in verdicts.items()
-        ]
-        write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
+    root = image_root(ann_file, document, source.get('data_root')).resolve()
+    provenance = {
+        'distilled_from': ann_file.name,
+        'source_sha256': file_sha256(ann_file),
+        'teacher_sha256': None if thresholds is None else file_sha256(str(checkpoint)),
+        'criterion': dict(config.distillation.criterion),
+        'image_threshold': None if thresholds is None else thresholds[0],
+        'map_threshold': None if thresholds is None else thresholds[1],
+        'image_root': os.path.relpath(root, Path(out_dir).resolve()),
+    }
+    seen = {record.image_id: record for record in records}
+    samples = [
+        sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
+        for image_id, verdict in verdicts.items()
+    ]
+    with together():
+        if is_main_process():
+            write_json(result.distilled, clean_document(document, verdicts, provenance))
+            write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
     return result
 
 

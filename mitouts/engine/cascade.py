@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 
 import mitouts
-from mitouts.datasets.figure_crops import CROP_PX
+from mitouts.datasets.figure_crops import CROP_PX, FigureCropDataset
 from mitouts.engine import runs
 from mitouts.engine.checkpoint import load_weights, publish, read_checkpoint, write_checkpoint
+from mitouts.engine.config import config_to_json, without_classes
 from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError
-from mitouts.models.cascade import PARTS
+from mitouts.models.cascade import PARTS, CascadeLocalizer
 from mitouts.registry import DATASETS, MODELS
 from mitouts.stain.preparation import describe_colours, same_colours
+from mitouts.utils.ranks import together
 
 CONFIG_NAME = 'cascade.py'
 UNCALIBRATED_NAME = 'uncalibrated.pth'
@@ -61,31 +63,32 @@ def combine(
     calibrations = {part: checkpoints[part]['meta']['mitouts'] for part in PARTS}
     _check_resolution({part: calibrations[part].get('mpp') for part in PARTS})
     colours = _common_colours({part: calibrations[part].get('stain_reference') for part in PARTS})
-    config = _with_parts(config, trained)
+    with runs.located(config):
+        config = _with_parts(config, trained)
     with runs.located(config):
         model = MODELS.build(config.model)
     for part in PARTS:
         load_weights(getattr(model, part), checkpoints[part]['state_dict'], sources[part])
         getattr(model, part).calibration = dict(calibrations[part])
     meta = {
-        'cfg': json.dumps(config._cfg_dict.to_dict(), default=str),
+        'cfg': config_to_json(config),
         'seed': config.get('randomness', {}).get('seed'),
         # The validation images are brought to the colours of both parts.
         'mitouts': {**model.calibration, 'stain_reference': colours},
     }
     uncalibrated = out_dir / UNCALIBRATED_NAME
-    if is_main_process():
-        out_dir.mkdir(parents=True, exist_ok=True)
-        Config(config._cfg_dict.to_dict(), format_python_code=False).dump(out_dir / CONFIG_NAME)
-        write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
-    barrier()
+    with together():
+        if is_main_process():
+            out_dir.mkdir(parents=True, exist_ok=True)
+            Config(without_classes(config._cfg_dict.to_dict()), format_python_code=False).dump(out_dir / CONFIG_NAME)
+            write_checkpoint(uncalibrated, {'meta': meta, 'state_dict': model.state_dict()})
     chosen = _calibrate(config, uncalibrated, out_dir, launcher)
     best = out_dir / BEST_NAME
-    if is_main_process():
-        meta['mitouts'] = {**chosen, 'stain_reference': colours, **{part: meta['mitouts'][part] for part in PARTS}}
-        write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
-        uncalibrated.unlink()
-    barrier()
+    with together():
+        if is_main_process():
+            meta['mitouts'] = {**chosen, 'stain_reference': colours, **{part: meta['mitouts'][part] for part in PARTS}}
+            write_checkpoint(best, publish({'meta': meta, 'state_dict': model.state_dict()}, best))
+            uncalibrated.unlink()
     return Cascade(best, config)
 
 
@@ -106,7 +109,7 @@ def _training_config(checkpoint: dict[str, Any], source: str | Path) -> dict[str
 
 
 def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
-    if config.get('model', {}).get('type', '').split('.')[-1] != 'CascadeLocalizer':
+    if not MODELS.is_kind(config.get('model') or {}, CascadeLocalizer):
         raise ConfigError(f'config {config.filename}: a cascade needs a model of the type CascadeLocalizer')
     lacking = [key for key in (*runs.VALIDATION_KEYS, *runs.TEST_KEYS) if config.get(key) is None]
     if lacking:
@@ -114,7 +117,7 @@ def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:
     content = config._cfg_dict.to_dict()
     content['model'] |= {part: trained[part]['model'] for part in PARTS}
     crops = (trained['verifier'].get('train_dataloader') or {}).get('dataset') or {}
-    if crops.get('type', '').split('.')[-1] != 'FigureCropDataset':
+    if not DATASETS.is_kind(crops, FigureCropDataset):
         raise CheckpointError(
             f'the verifier was trained on a {crops.get("type")}, not on crops of a FigureCropDataset: give a patch '
             'classifier, such as those of configs/detection/verifier_*.py'

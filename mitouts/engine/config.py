@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mitouts.errors import ConfigError
+from mitouts.registry import import_path
 
 
 def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
@@ -119,6 +121,20 @@ def resolve(config: Config) -> Config:
             if value == 'max_epochs':
                 scheduler[key] = resolved.train_cfg.max_epochs
     return resolved
+
+
+def without_classes(value: Any) -> Any:
+    """A copy of (a part of) a config in which every class is named by its import path, as a file can hold it."""
+    if isinstance(value, dict):
+        return {key: without_classes(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(without_classes(item) for item in value)
+    return import_path(value) if isinstance(value, type) else value
+
+
+def config_to_json(config: Config) -> str:
+    """A config as checkpoints keep it."""
+    return json.dumps(without_classes(config._cfg_dict.to_dict()), default=str)
 
 
 def enable_amp(config: Config) -> None:

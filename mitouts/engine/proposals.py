@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
@@ -18,6 +18,7 @@ from mitouts.exchange.coco import CATEGORIES, HARD_NEGATIVE, image_root, make_an
 from mitouts.functional.cascade import hard_negatives
 from mitouts.functional.matching import has_neighbour
 from mitouts.utils.files import file_sha256
+from mitouts.utils.ranks import together
 
 SPLITS = ('train', 'val', 'test')
 
@@ -75,18 +76,18 @@ def propose(
         document = read_coco(ann_file)
         proposed = proposed_document(document, run.records, settings)
         summary[split] = _summary(proposed, run.records, settings)
-        if is_main_process():
-            root = image_root(ann_file, document, source.get('data_root')).resolve()
-            proposed['info']['mitouts'] |= {
-                'proposed_from': ann_file.name,
-                'source_sha256': file_sha256(ann_file),
-                'proposer_sha256': file_sha256(str(checkpoint)),
-                'proposals': settings._asdict(),
-                'map_threshold': run.results['map_threshold'],
-                'image_root': Path(os.path.relpath(root, Path(out_dir).resolve())).as_posix(),
-            }
-            write_json(proposal_file(Path(out_dir), split), proposed)
-    barrier()
+        root = image_root(ann_file, document, source.get('data_root')).resolve()
+        proposed['info']['mitouts'] |= {
+            'proposed_from': ann_file.name,
+            'source_sha256': file_sha256(ann_file),
+            'proposer_sha256': file_sha256(str(checkpoint)),
+            'proposals': settings._asdict(),
+            'map_threshold': run.results['map_threshold'],
+            'image_root': Path(os.path.relpath(root, Path(out_dir).resolve())).as_posix(),
+        }
+        with together():
+            if is_main_process():
+                write_json(proposal_file(Path(out_dir), split), proposed)
     return summary
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import read_coco
@@ -15,6 +15,7 @@ from mitouts.review.apply import apply_review
 from mitouts.review.items import Include
 from mitouts.review.opening import open_or_create
 from mitouts.review.simulate import simulate
+from mitouts.utils.ranks import together
 
 REVIEWED_NAME = 'reviewed.json'
 DATABASE_NAME = 'review.sqlite'
@@ -55,28 +56,32 @@ def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Pa
     """
     settings = _settings(config)
     summary: dict[str, Any] = {}
-    if is_main_process():
-        source, out_dir = config.train_dataloader.dataset, Path(out_dir)
-        out_dir.mkdir(parents=True, exist_ok=True)
-        database = out_dir / DATABASE_NAME
-        for path in (database, out_dir / f'{DATABASE_NAME}-wal', out_dir / f'{DATABASE_NAME}-shm'):
-            path.unlink(missing_ok=True)
-        (out_dir / REVIEWED_NAME).unlink(missing_ok=True)
-        with open_or_create(
-            database, hard_samples, source.ann_file, include=settings.include, seed=settings.seed
-        ) as store:
-            rated = simulate(store, read_coco(source.ann_file), accuracy=settings.accuracy, seed=settings.seed)
-            applied = apply_review(
-                store,
-                source.ann_file,
-                out_dir / REVIEWED_NAME,
-                rule=settings.rule,
-                undecided=settings.undecided,
-                data_root=source.get('data_root'),
-            )
-        summary = {**rated, **applied}
-    barrier()
+    with together():
+        if is_main_process():
+            summary = _review(config.train_dataloader.dataset, hard_samples, Path(out_dir), settings)
     return summary
+
+
+def _review(
+    source: Mapping[str, Any], hard_samples: str | Path, out_dir: Path, settings: ReviewSettings
+) -> dict[str, Any]:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    database = out_dir / DATABASE_NAME
+    for path in (database, out_dir / f'{DATABASE_NAME}-wal', out_dir / f'{DATABASE_NAME}-shm'):
+        path.unlink(missing_ok=True)
+    (out_dir / REVIEWED_NAME).unlink(missing_ok=True)
+    ann_file = source['ann_file']
+    with open_or_create(database, hard_samples, ann_file, include=settings.include, seed=settings.seed) as store:
+        rated = simulate(store, read_coco(ann_file), accuracy=settings.accuracy, seed=settings.seed)
+        applied = apply_review(
+            store,
+            ann_file,
+            out_dir / REVIEWED_NAME,
+            rule=settings.rule,
+            undecided=settings.undecided,
+            data_root=source.get('data_root'),
+        )
+    return {**rated, **applied}
 
 
 def _settings(config: Config) -> ReviewSettings:

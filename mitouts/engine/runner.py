@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,10 @@ from mitouts.engine.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from mitouts.engine.config import config_to_json
 from mitouts.engine.environment import collect_environment
+from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
+from mitouts.utils.ranks import peers_explained, together
 
 
 class Runner(EngineRunner):
@@ -32,6 +34,18 @@ class Runner(EngineRunner):
     def bare_model(self) -> Any:
         """The model without its distributed wrapper."""
         return self.model.module if is_model_wrapper(self.model) else self.model
+
+    def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:
+        super().register_hooks(default_hooks, custom_hooks)
+        self.register_hook(BatchNormMeanHook())
+
+    def train(self) -> Any:
+        with peers_explained():
+            return super().train()
+
+    def test(self) -> Any:
+        with peers_explained():
+            return super().test()
 
     @master_only
     def save_checkpoint(
@@ -59,7 +73,7 @@ class Runner(EngineRunner):
         checkpoint: dict[str, Any] = {
             'meta': {
                 **(meta or {}),
-                'cfg': json.dumps(self.cfg._cfg_dict.to_dict(), default=str),
+                'cfg': config_to_json(self.cfg),
                 'seed': self.seed,
                 'experiment_name': self.experiment_name,
                 'time': time.strftime('%Y%m%d_%H%M%S'),
@@ -82,14 +96,16 @@ class Runner(EngineRunner):
         Raises:
             CheckpointError: Missing, broken, or of another network.
         """
-        checkpoint = read_checkpoint(filename)
-        if self._resume:
-            need_training_state(checkpoint, filename)
+        with together():
+            checkpoint = read_checkpoint(filename)
+            if self._resume:
+                need_training_state(checkpoint, filename)
         # Resuming reads this key to compare data sets; ours are compared by their files' hashes, stage by stage.
         metainfo = getattr(getattr(self._train_loop, 'dataloader', None), 'dataset', None)
         checkpoint.setdefault('meta', {}).setdefault('dataset_meta', getattr(metainfo, 'metainfo', None))
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        load_weights(self.bare_model, checkpoint['state_dict'], filename)
+        with together():
+            load_weights(self.bare_model, checkpoint['state_dict'], filename)
         self._has_loaded = True
         self.logger.info(f'weights from {filename}')
         return checkpoint

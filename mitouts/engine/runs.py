@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.hooks import EMAHook
 
 from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.config import resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
+from mitouts.engine.hooks.distillation import DistillationHook
+from mitouts.engine.hooks.training_distance import TrainingDistanceHook
 from mitouts.engine.launch import set_launcher
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
@@ -25,12 +28,13 @@ from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
 from mitouts.exchange.predictions import write_predictions
 from mitouts.inference.adaptation import adapt_batch_norm, dataset_batches
-from mitouts.registry import DATASETS, UnknownComponentError
+from mitouts.registry import DATASETS, HOOKS, UnknownComponentError
+from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
-TRAINING_HOOKS = ('EMAHook', 'EMATeacherHook', 'DistillationHook', 'TrainingDistanceHook')
+TRAINING_HOOKS = (EMAHook, DistillationHook, TrainingDistanceHook)
 TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 
@@ -75,14 +79,13 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
         config.load_from = str(newest)
     keep_freed_memory()
     with located(config):
-        with _explained(config):
+        with _explained(config), together():
             check_data(config)
         runner = _build(config, work_dir, launcher, resume=newest is not None)
         runner.train()
-    # Rank 0 may still be renaming the last checkpoint.
-    barrier()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
-    return TrainRun(checkpoint_of(work_dir), float(seconds) / 60, len(runner.train_dataloader.dataset))
+    with together():
+        return TrainRun(checkpoint_of(work_dir), float(seconds) / 60, len(runner.train_dataloader.dataset))
 
 
 def evaluate(
@@ -109,10 +112,9 @@ def evaluate(
     """
     _need(config, TEST_KEYS)
     config = _without(config, (*TRAINING_KEYS, *VALIDATION_KEYS))
-    hooks = config.get('custom_hooks') or []
-    config.custom_hooks = [hook for hook in hooks if hook['type'] not in TRAINING_HOOKS]
     config.load_from = str(checkpoint)
     with located(config):
+        _leave_out_training_hooks(config)
         runner = _build(config, Path(work_dir), launcher)
         evaluator = runner.test_evaluator
         if (out or show_dir) and not isinstance(evaluator, LocalizationEvaluator):
@@ -122,15 +124,24 @@ def evaluate(
     evaluator.results.update(adapted)
     dataset = runner.test_dataloader.dataset
     paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
-    if is_main_process():
-        if out is not None:
+    with together():
+        if is_main_process() and out is not None:
             save_predictions(out, evaluator.records, evaluator.results, checkpoint)
-        if show_dir is not None:
+        if is_main_process() and show_dir is not None:
             radius = overlay_radius_px(config, evaluator.records[0].mpp)
             write_overlays(
                 show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
             )
     return EvaluationRun(evaluator.results, evaluator.records, paths)
+
+
+def _leave_out_training_hooks(config: Config) -> None:
+    def serves_a_test(hook: Any) -> bool:
+        return hook is None or not HOOKS.is_kind(hook, *TRAINING_HOOKS)
+
+    config.custom_hooks = [hook for hook in config.get('custom_hooks') or [] if serves_a_test(hook)]
+    defaults = config.get('default_hooks') or {}
+    config.default_hooks = {name: hook for name, hook in defaults.items() if serves_a_test(hook)}
 
 
 def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
@@ -214,7 +225,7 @@ def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = Fals
     config.resume = resume
     config.experiment_name = f'{Path(config.filename or "config").stem}-{uuid.uuid4().hex[:8]}'
     set_launcher(config, launcher)
-    with _explained(config):
+    with _explained(config), peers_explained():
         return Runner.from_cfg(config)
 
 
@@ -242,17 +253,21 @@ def overlay_radius_px(config: Config, mpp: float | None) -> float:
 
 def set_aside(work_dir: Path) -> None:
     """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
-    if is_main_process():
-        pointer = work_dir / POINTER_NAME
-        # The pointer goes first: what is left when this is interrupted is never resumed from.
-        old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
-        suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
-        numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
-        folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
-        for path in old:
-            folder.mkdir(exist_ok=True)
-            path.rename(folder / path.name)
-    barrier()
+    with together():
+        if is_main_process():
+            _move_checkpoints(work_dir)
+
+
+def _move_checkpoints(work_dir: Path) -> None:
+    pointer = work_dir / POINTER_NAME
+    # The pointer goes first: what is left when this is interrupted is never resumed from.
+    old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
+    suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
+    numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]
+    folder = work_dir / f'previous_{max(numbers, default=0) + 1}'
+    for path in old:
+        folder.mkdir(exist_ok=True)
+        path.rename(folder / path.name)
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:

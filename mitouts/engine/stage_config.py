@@ -8,11 +8,12 @@ from typing import Any, get_args
 
 from mmengine.config import Config
 
+from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.distillation.distill import DISTILLED_NAME, Split
 from mitouts.engine import runs
 from mitouts.engine.review import REVIEWED_NAME
 from mitouts.errors import ConfigError
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import DATASETS, TASK_UTILS
 
 STAGE_KEYS = {
     'train': ('data_from', 'val_from'),
@@ -60,7 +61,8 @@ class Stage:
     def uses_crops(self) -> bool:
         """Whether its images are crops around figures, so that its model is a patch classifier and no localizer."""
         loader = self.config.get('train_dataloader') or self.config.get('test_dataloader') or {}
-        return str(loader.get('dataset', {}).get('type')).split('.')[-1] == 'FigureCropDataset'
+        with runs.located(self.config):
+            return DATASETS.is_kind(loader.get('dataset') or {}, FigureCropDataset)
 
 
 def split_overrides(cfg_options: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
@@ -168,7 +170,5 @@ def _predicts(stage: Stage) -> bool:
     settings = (stage.config.get('distillation') or {}).get('criterion') or {}
     if not isinstance(settings, dict):
         raise ConfigError(f'stage {stage.name}: distillation.criterion must be a dict with a type, found {settings!r}')
-    if 'type' not in settings:
-        return True
     with runs.located(stage.config):
-        return getattr(TASK_UTILS.get(settings['type']), 'uses_predictions', True)
+        return getattr(TASK_UTILS.class_of(settings), 'uses_predictions', True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier, broadcast_object_list, is_main_process
+from mmengine.dist import broadcast_object_list, is_main_process
 
 import mitouts
 from mitouts.distillation.distill import HARD_SAMPLES_NAME, distill
@@ -30,8 +30,9 @@ from mitouts.engine.stage_config import (
     split_overrides,
 )
 from mitouts.errors import ConfigError
-from mitouts.exchange.coco import write_json
+from mitouts.exchange.coco import read_json, write_json
 from mitouts.utils.files import file_sha256
+from mitouts.utils.ranks import together
 
 STAGE_FILE = 'stage.json'
 STARTED_FILE = 'started.json'
@@ -62,9 +63,9 @@ class Experiment:
             else:
                 self._run_stage(stage, resume)
         results = self._collect()
-        if is_main_process():
-            write_json(self.work_dir / 'results.json', results)
-        barrier()
+        with together():
+            if is_main_process():
+                write_json(self.work_dir / 'results.json', results)
         return results
 
     def folder(self, name: str) -> Path:
@@ -78,8 +79,9 @@ class Experiment:
 
     def _run_stage(self, stage: Stage, resume: bool) -> None:
         folder = self.folder(stage.name)
-        config = self._with_inputs(stage)
-        fingerprint = self._fingerprint(stage, config)
+        with together():
+            config = self._with_inputs(stage)
+            fingerprint = self._fingerprint(stage, config)
         finished = read_if_there(folder / STAGE_FILE)
         if resume and finished is not None and finished['fingerprint'] == fingerprint:
             self.results[stage.name] = finished['results']
@@ -91,28 +93,28 @@ class Experiment:
             self._say(f'stage {stage.name}: its config or its inputs have changed since, so it is run again')
         if not go_on:
             self._forget(folder)
-        if is_main_process():
-            write_json(
-                folder / STARTED_FILE,
-                {
-                    'fingerprint': fingerprint,
-                    'seed': config.get('randomness', {}).get('seed'),
-                    'environment': collect_environment(),
-                },
-            )
-        barrier()
+        with together():
+            if is_main_process():
+                write_json(
+                    folder / STARTED_FILE,
+                    {
+                        'fingerprint': fingerprint,
+                        'seed': config.get('randomness', {}).get('seed'),
+                        'environment': collect_environment(),
+                    },
+                )
         self._say(f'stage {stage.name}: {"goes on" if go_on else "begins"}')
         self.results[stage.name] = self._work(stage, config, folder, go_on)
-        if is_main_process():
-            write_json(folder / STAGE_FILE, {'fingerprint': fingerprint, 'results': self.results[stage.name]})
-        barrier()
+        with together():
+            if is_main_process():
+                write_json(folder / STAGE_FILE, {'fingerprint': fingerprint, 'results': self.results[stage.name]})
 
     def _forget(self, folder: Path) -> None:
         """Undo what an earlier run left, its marks first: interrupted at any point, nothing old is gone on with."""
-        if is_main_process():
-            for name in (STAGE_FILE, STARTED_FILE):
-                (folder / name).unlink(missing_ok=True)
-        barrier()
+        with together():
+            if is_main_process():
+                for name in (STAGE_FILE, STARTED_FILE):
+                    (folder / name).unlink(missing_ok=True)
         runs.set_aside(folder)
 
     def _work(self, stage: Stage, config: Config, folder: Path, go_on: bool) -> dict[str, Any]:
@@ -310,7 +312,10 @@ def load_experiment(
 
 def read_if_there(path: Path) -> dict[str, Any] | None:
     """A JSON file as every rank sees it on rank 0; None where it does not exist."""
-    content = [json.loads(path.read_text()) if is_main_process() and path.is_file() else None]
+    content: list[dict[str, Any] | None] = [None]
+    with together():
+        if is_main_process() and path.is_file():
+            content = [read_json(path)]
     broadcast_object_list(content)
     return content[0]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mitouts.functional.drift import estimate_drift
 from mitouts.functional.points import map_to_points
+from mitouts.utils.ranks import together
 
 MAX_IMAGES = 48
 
@@ -31,29 +32,36 @@ def measure_drift(
         **reading: How points are read from a map: ``min_area_px`` and ``centroid``.
     """
     drift = [(0.0, 0.0)]
-    if is_main_process():
-        index_of = {dataset.get_data_info(index)['img_id']: index for index in range(len(dataset))}
-        points, turned, sizes = [], [], []
-        for image_id, point in found[:MAX_IMAGES]:
-            image = dataset[index_of[image_id]]['inputs']
-            inputs = model.data_preprocessor({'inputs': [image.flip((1, 2))]})['inputs']
-            height, width = image.shape[1:]
-            score_map = model(inputs).score_map[0].float().cpu().numpy()
-            again = map_to_points(
-                score_map, height, width, model.geometry, map_threshold=map_threshold, min_score=None, **reading
-            )
-            if len(again):
-                points.append(point)
-                turned.append(again[0, :2])
-                sizes.append((width, height))
-        geometry = model.geometry
-        x, y = estimate_drift(
-            points,
-            turned,
-            sizes,
-            max_drift_px=geometry.receptive_radius_px,
-            max_spread_px=geometry.stride,
-        )
-        drift = [(float(x), float(y))]
+    with together():
+        if is_main_process():
+            drift = [_measured(model, dataset, found[:MAX_IMAGES], map_threshold, **reading)]
     broadcast_object_list(drift)
     return drift[0]
+
+
+def _measured(
+    model: Any, dataset: Any, found: Sequence[tuple[int, NDArray[np.float64]]], map_threshold: float, **reading: Any
+) -> tuple[float, float]:
+    index_of = {dataset.get_data_info(index)['img_id']: index for index in range(len(dataset))}
+    points, turned, sizes = [], [], []
+    for image_id, point in found:
+        image = dataset[index_of[image_id]]['inputs']
+        inputs = model.data_preprocessor({'inputs': [image.flip((1, 2))]})['inputs']
+        height, width = image.shape[1:]
+        score_map = model(inputs).score_map[0].float().cpu().numpy()
+        again = map_to_points(
+            score_map, height, width, model.geometry, map_threshold=map_threshold, min_score=None, **reading
+        )
+        if len(again):
+            points.append(point)
+            turned.append(again[0, :2])
+            sizes.append((width, height))
+    geometry = model.geometry
+    x, y = estimate_drift(
+        points,
+        turned,
+        sizes,
+        max_drift_px=geometry.receptive_radius_px,
+        max_spread_px=geometry.stride,
+    )
+    return float(x), float(y)

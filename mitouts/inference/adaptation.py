@@ -32,6 +32,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.inference.images import ImagePredictor
+from mitouts.utils.ranks import together
 
 DEFAULT_PRIOR = 256.0
 BATCH_PX = 2_000_000
@@ -219,7 +220,7 @@ class _Pass:
         for layer in self.layers:
             layer.forget()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), together():
                 for batch in batches:
                     # Counted before, because the layers look at it.
                     self.images += len(batch)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.models.heads.base import HeadOutput
+from mitouts.models.initialization import init_children
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
@@ -43,8 +44,7 @@ class WSSLocalizer(BaseModel):
 
     def init_weights(self) -> None:
         """Initialize the parts; mmengine's own would log every single parameter."""
-        self.backbone.init_weights()
-        self.head.init_weights()
+        init_children(self)
 
     @property
     def geometry(self) -> FeatureGeometry:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from mitouts.errors import ConfigError
 from mitouts.functional.segmentation import IGNORE_INDEX
+from mitouts.models.initialization import init_children
 from mitouts.registry import MODELS
 from mitouts.structures import TissueSample
 
@@ -123,7 +124,8 @@ class TissueUNet(BaseModel):
         self.calibration: dict[str, Any] = {}
 
     def init_weights(self) -> None:
-        """MONAI's own initialization stays; mmengine's would log every single parameter."""
+        """MONAI's own initialization of the network stays."""
+        init_children(self)
 
     def forward(
         self, inputs: Tensor, data_samples: list[TissueSample] | None = None, mode: str = 'tensor'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import albumentations as A
 import cv2
@@ -55,6 +55,8 @@ class Augment(Transform):
         ConfigError: An unknown recipe, or a transform that albumentations does not have or cannot build.
     """
 
+    stream_key: ClassVar[tuple[int, ...]] = ()
+
     def __init__(self, recipe: str = 'alpha', extra: Sequence[dict[str, Any]] = ()) -> None:
         if recipe not in RECIPES:
             raise ConfigError(f'Augment.recipe must be one of {sorted(RECIPES)}, found {recipe!r}')
@@ -65,21 +67,27 @@ class Augment(Transform):
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
         height, width = results['img'].shape[:2]
-        compose = self.compose if height == width else self.compose_oblong
-        seed = results['augmentation_seed']
-        # set_random_seed would give every step a generator of its own with one and the same seed, so that all steps
-        # with equal p would happen together or not at all.
-        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         # A point may lie in the outer half of a border pixel, which albumentations takes for outside.
         points = np.clip(results['gt_points'], 0, (width - 1, height - 1))
         counted = results.get('gt_counted', np.ones(len(points), dtype=bool))
-        out = compose(image=results['img'], keypoints=points, counted=counted)
+        out = self._seeded(results)(image=results['img'], keypoints=points, counted=counted)
         results['img'] = out['image']
         results['gt_points'] = np.asarray(out['keypoints'], dtype=np.float32).reshape(-1, 2)
         results['gt_counted'] = np.asarray(out['counted'], dtype=bool)
         if not results['label_given']:
             results['gt_label'] = int(len(results['gt_points']) > 0)
         return results
+
+    def _seeded(self, results: dict[str, Any]) -> A.Compose:
+        """The albumentations for an image of this shape, about to draw what this sample is due."""
+        height, width = results['img'].shape[:2]
+        compose = self.compose if height == width else self.compose_oblong
+        seeds = self.seed_sequence(results)
+        of_python = seeds.generate_state(4).tobytes() if seeds.spawn_key else results['augmentation_seed']
+        # set_random_seed would give every step a generator of its own with one and the same seed, so that all steps
+        # with equal p would happen together or not at all.
+        compose.set_random_state(np.random.default_rng(seeds), random.Random(of_python))
+        return compose
 
 
 def _compose(steps: list[A.BasicTransform]) -> A.Compose:
@@ -89,8 +97,9 @@ def _compose(steps: list[A.BasicTransform]) -> A.Compose:
 
 def _build(step: dict[str, Any]) -> A.BasicTransform:
     arguments = dict(step)
-    name = str(arguments.pop('type', None))
-    kind = getattr(A, name, None)
+    given = arguments.pop('type', None)
+    name = given.__name__ if isinstance(given, type) else str(given).removeprefix('albumentations.')
+    kind = given if isinstance(given, type) else getattr(A, name, None)
     if not (isinstance(kind, type) and issubclass(kind, A.BasicTransform)):
         raise ConfigError(f'Augment: albumentations {A.__version__} has no transform {name!r}')
     try:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -82,6 +81,8 @@ class RandomTissueCrop(Transform):
         ImageError: The image would have to be enlarged more than 1.5 times.
     """
 
+    stream_key: ClassVar[tuple[int, ...]] = (2,)
+
     def __init__(self, size_px: int, mpp: float, min_labelled: float = 0.25) -> None:
         if size_px < 1:
             raise ConfigError(f'RandomTissueCrop.size_px must be at least 1, found {size_px}')
@@ -92,7 +93,7 @@ class RandomTissueCrop(Transform):
         self.min_labelled = min_labelled
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        generator = np.random.default_rng([results['augmentation_seed'], 2])
+        generator = self.generator(results)
         side = max(round(self.size_px / _scale(results, self.mpp)), 1)
         _pad_to(results, side)
         rows, columns = self._choose(results['gt_labels'], side, generator)
@@ -122,13 +123,8 @@ class AugmentTissue(Augment):
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        height, width = results['img'].shape[:2]
-        compose = self.compose if height == width else self.compose_oblong
-        seed = results['augmentation_seed']
-        # One generator for all steps; see Augment.
-        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         nothing = np.zeros((0, 2), dtype=np.float32)
-        out = compose(image=results['img'], mask=results['gt_labels'], keypoints=nothing, counted=[])
+        out = self._seeded(results)(image=results['img'], mask=results['gt_labels'], keypoints=nothing, counted=[])
         results['img'], results['gt_labels'] = out['image'], out['mask']
         return results
 

@@ -42,7 +42,7 @@ class FourierSwap(Transform):
         self.prob = check_share('FourierSwap.prob', prob)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        generator = np.random.default_rng([results['augmentation_seed'], 2])
+        generator = self.generator(results)
         if generator.random() < self.prob:
             image = results['img']
             radius = int(self.beta * min(image.shape[:2]))

@@ -7,8 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mitouts.errors import ConfigError
 from mitouts.registry import TRANSFORMS
 from mitouts.stain import HistogramNormalizer
@@ -51,7 +49,7 @@ class MatchHistogram(Transform):
             self.references = list_references('MatchHistogram.reference_folder', reference_folder)
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        generator = np.random.default_rng([results['augmentation_seed'], 3])
+        generator = self.generator(results)
         if generator.random() < self.prob:
             normalizer = self.normalizer or _read(self.references[generator.integers(len(self.references))])
             results['img'] = normalizer.normalize(results['img'])[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ class StainJitter(Transform):
         ConfigError: A number out of its range, or unknown stains.
     """
 
+    stream_key: ClassVar[tuple[int, ...]] = (1,)
+
     def __init__(self, scale: float = 0.15, shift: float = 0.03, prob: float = 1.0, stains: str = 'ruifrok') -> None:
         self.scale = check_share('StainJitter.scale', scale)
         if not shift >= 0:
@@ -42,7 +44,7 @@ class StainJitter(Transform):
         self.stains = stains
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        generator = np.random.default_rng([results['augmentation_seed'], 1])
+        generator = self.generator(results)
         if generator.random() < self.prob:
             factors = generator.uniform(1 - self.scale, 1 + self.scale, 3)
             offsets = generator.uniform(-self.shift, self.shift, 3)

@@ -14,7 +14,7 @@ from mitouts.errors import CheckpointError, ConfigError
 from mitouts.inference import Localizer
 from mitouts.inference.loading import load_model, move_to
 from mitouts.models import WSSLocalizer
-from mitouts.registry import MODELS
+from mitouts.registry import MODELS, UnknownComponentError
 
 CALIBRATION = {'image_threshold': 0.5, 'map_threshold': 0.4}
 
@@ -69,3 +69,15 @@ def test_a_model_on_its_device_predicts() -> None:
     assert not model.training
     with pytest.raises(ConfigError, match=r"device 'nowhere' cannot be used .*: give cpu"):
         move_to(model, 'nowhere')
+
+
+@pytest.mark.parametrize('scope', [{}, {'_scope_': 'mmengine'}])
+def test_nothing_that_a_checkpoint_names_is_executed(scope: dict[str, str], checkpoint: Path, tmp_path: Path) -> None:
+    """Neither at the top nor in a part that another package's registry would build."""
+    command = {'type': 'os.system', 'command': f'touch {tmp_path / "executed"}', **scope}
+    model = json.loads(torch.load(checkpoint, weights_only=True)['meta']['cfg'])['model']
+    for hostile in (command, {**model, 'backbone': command}):
+        _change(checkpoint, cfg=json.dumps({'model': hostile}))
+        with pytest.raises(UnknownComponentError, match=r'os\.system'):
+            _load(checkpoint)
+    assert not (tmp_path / 'executed').exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import albumentations as A
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -184,3 +185,14 @@ def test_mark_of_a_figure_that_is_counted_elsewhere_stays_with_its_point(field: 
 
 def test_image_without_points_has_no_marks(field: Field) -> None:
     assert Augment('alpha')(_results(field(SIZE_PX, SIZE_PX, []), [], 0))['gt_counted'].shape == (0,)
+
+
+@pytest.mark.parametrize('kind', ['HorizontalFlip', 'albumentations.HorizontalFlip', A.HorizontalFlip])
+def test_a_further_step_is_known_however_it_is_named(kind: Any) -> None:
+    augment = Augment(extra=[{'type': kind, 'p': 1.0}])
+    assert type(augment.compose.transforms[-1]) is A.HorizontalFlip
+
+
+def test_a_class_that_is_no_step_is_refused() -> None:
+    with pytest.raises(ConfigError, match="has no transform 'dict'"):
+        Augment(extra=[{'type': dict}])

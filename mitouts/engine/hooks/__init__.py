@@ -1,5 +1,6 @@
 """Hooks."""
 
+from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
 from mitouts.engine.hooks.calibration import CalibrationHook
 from mitouts.engine.hooks.checkpoint import CheckpointHook
 from mitouts.engine.hooks.clock import TrainingClockHook
@@ -12,6 +13,7 @@ from mitouts.engine.hooks.tissue import TissueCalibrationHook
 from mitouts.engine.hooks.training_distance import TrainingDistanceHook
 
 __all__ = [
+    'BatchNormMeanHook',
     'CalibrationHook',
     'CheckpointHook',
     'DistillationHook',

@@ -28,6 +28,8 @@ class CalibrationHook(Hook):
 
     A model learns resolution and colours from its training images. Those that it is validated and tested on are
     brought to the same colours as they are read, or refused (:func:`~mitouts.datasets.preparation.prepare_dataset`).
+    A fine-tuning (``load_from``) inherits weights and nothing else: thresholds, resolution and stain belong to the
+    model that it starts from, and until its own first validation it has none. A resumed training goes on with its own.
 
     Args:
         slide_figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen
@@ -44,6 +46,8 @@ class CalibrationHook(Hook):
         self.slide_figures_per_mm2 = slide_figures_per_mm2
 
     def before_train(self, runner: Any) -> None:
+        if runner.iter == 0:
+            forget_calibration(_model(runner))
         dataset = runner.train_dataloader.dataset
         learnt = {'mpp': resolution_of(dataset), 'stain_reference': stain_of(dataset)}
         if runner.val_loop is not None:
@@ -94,6 +98,17 @@ def _prepare(runner: Any, dataset: Any, calibration: dict[str, Any], name: str) 
     done = prepare_dataset(dataset, calibration, getattr(dataset, 'ann_file', None) or name)
     if done is not None:
         runner.logger.info(done)
+
+
+def forget_calibration(model: Any) -> None:
+    """Take away what was measured on weights that are going to change.
+
+    Parts with a calibration of their own, such as a cascade's, keep it where all their parameters are frozen.
+    """
+    model.calibration = {}
+    for part in model.children():
+        if hasattr(part, 'calibration') and any(parameter.requires_grad for parameter in part.parameters()):
+            part.calibration = {}
 
 
 def _model(runner: Any) -> Any:

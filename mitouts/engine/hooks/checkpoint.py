@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mitouts.engine.checkpoint import publish
 from mitouts.errors import ConfigError
 from mitouts.registry import HOOKS
+from mitouts.utils.ranks import together
 
 BEST_NAME = 'best.pth'
 POINTER_NAME = 'last_checkpoint'
@@ -76,14 +77,15 @@ class CheckpointHook(Hook):
             return
         runner.message_hub.update_info('best_score', value)
         runner.message_hub.update_info('best_epoch', runner.epoch)
-        runner.save_checkpoint(
-            runner.work_dir,
-            BEST_NAME,
-            save_optimizer=False,
-            save_param_scheduler=False,
-            meta={'epoch': runner.epoch, 'iter': runner.iter},
-            transform=publish,
-        )
+        with together():
+            runner.save_checkpoint(
+                runner.work_dir,
+                BEST_NAME,
+                save_optimizer=False,
+                save_param_scheduler=False,
+                meta={'epoch': runner.epoch, 'iter': runner.iter},
+                transform=publish,
+            )
         runner.logger.info(f'epoch {runner.epoch}: best {self.save_best} so far, {value:.4f}, saved to {BEST_NAME}')
 
     def _save_epoch(self, runner: Any, epoch: int) -> None:
@@ -91,13 +93,14 @@ class CheckpointHook(Hook):
             return
         name = f'epoch_{epoch}.pth'
         runner.message_hub.update_info('last_ckpt', str(Path(runner.work_dir) / name))
-        runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': _iterations(runner, epoch)})
-        if runner.rank == 0:
-            pointer = Path(runner.work_dir) / POINTER_NAME
-            aside = pointer.with_suffix('.tmp')
-            aside.write_text(name)
-            aside.replace(pointer)
-            self._delete_old(Path(runner.work_dir), epoch)
+        with together():
+            runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': _iterations(runner, epoch)})
+            if runner.rank == 0:
+                pointer = Path(runner.work_dir) / POINTER_NAME
+                aside = pointer.with_suffix('.tmp')
+                aside.write_text(name)
+                aside.replace(pointer)
+                self._delete_old(Path(runner.work_dir), epoch)
 
     def _delete_old(self, folder: Path, newest: int) -> None:
         epochs = sorted(int(path.stem.split('_')[1]) for path in folder.glob('epoch_*.pth'))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier
 from mmengine.hooks import Hook
 
 from mitouts.registry import HOOKS
+from mitouts.utils.ranks import together
 
 
 @HOOKS.register_module()
@@ -29,8 +29,8 @@ class DistillationHook(Hook):
         from mitouts.distillation.distill import distill
         from mitouts.engine.runs import checkpoint_of
 
-        # Rank 0 may still be renaming the last checkpoint.
-        barrier()
         out_dir = self.out_dir or Path(runner.work_dir) / 'distillation'
-        result = distill(runner.cfg, checkpoint_of(runner.work_dir), out_dir, launcher=runner.launcher)
+        with together():
+            checkpoint = checkpoint_of(runner.work_dir)
+        result = distill(runner.cfg, checkpoint, out_dir, launcher=runner.launcher)
         runner.logger.info(f'distillation: {result.summary}, written to {result.distilled}')

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, barrier, get_dist_info, is_main_process
+from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.distillation.entries import Seen, sample_entry
@@ -14,6 +14,7 @@ from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures, training_images
 from mitouts.exchange.coco import read_coco, read_json, write_json
 from mitouts.registry import HOOKS, TASK_UTILS
+from mitouts.utils.ranks import together
 
 HARD_SAMPLES_NAME = 'hard_samples.json'
 READING_KEYS = ('min_area_px', 'centroid')
@@ -94,10 +95,10 @@ class EMATeacherHook(EMAHook):
         path = Path(runner.work_dir) / HARD_SAMPLES_NAME
         if calibration.get('epoch') == runner.epoch:
             samples = self._judge(calibration)
-            if is_main_process():
-                thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
-                write_json(path, {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples})
-            barrier()
+            thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
+            with together():
+                if is_main_process():
+                    write_json(path, {'info': {'epoch': runner.epoch, **thresholds}, 'images': samples})
         elif self.resumed and path.is_file():
             samples = read_json(path)['images']
         else:
@@ -119,6 +120,13 @@ class EMATeacherHook(EMAHook):
 
     def _judge(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
         """Verdicts on the positives, in their order, the same on every rank."""
+        with together():
+            own = self._judge_own(calibration)
+        order = {info_id: place for place, info_id in enumerate(self._ids())}
+        return sorted((each for part in all_gather_object(own) for each in part), key=lambda s: order[s['image_id']])
+
+    def _judge_own(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
+        """Verdicts on this rank's share of the positives."""
         rank, world_size = get_dist_info()
         found = locate_figures(
             self.ema_model.module,
@@ -140,8 +148,7 @@ class EMATeacherHook(EMAHook):
                     'change while it runs: use it in a distill stage'
                 )
             own.append(sample_entry(image, 1, verdict, Seen(score, points, info['gt_points'])))
-        order = {info_id: place for place, info_id in enumerate(self._ids())}
-        return sorted((each for part in all_gather_object(own) for each in part), key=lambda s: order[s['image_id']])
+        return own
 
     def _ids(self) -> list[int]:
         return [self.dataset.get_data_info(int(index))['img_id'] for index in self.positives]

@@ -9,11 +9,12 @@ from mmengine.hooks import Hook
 
 from mitouts.errors import TrainingError
 from mitouts.registry import HOOKS
+from mitouts.utils.ranks import share_failure
 
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Raise TrainingError that names the batch; checkpoints written before stay as they are."""
+    """Raise TrainingError that names the batch, in all processes; checkpoints written before stay as they are."""
 
     priority = 'VERY_HIGH'
 
@@ -21,11 +22,13 @@ class NonFiniteLossHook(Hook):
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: dict[str, Any] | None = None
     ) -> None:
         loss = (outputs or {}).get('loss')
-        if loss is None or math.isfinite(loss.item()):
-            return
+        value = 0.0 if loss is None else loss.item()
+        share_failure(None if math.isfinite(value) else self._failure(runner, batch_idx, data_batch, value))
+
+    def _failure(self, runner: Any, batch_idx: int, data_batch: Any, loss: float) -> TrainingError:
         names = ', '.join(str(sample.img_path) for sample in data_batch['data_samples'])
         last = runner.message_hub.runtime_info.get('last_ckpt', 'none was written yet')
-        raise TrainingError(
-            f'the loss is {loss.item()} in epoch {runner.epoch + 1}, batch {batch_idx + 1}; its images: {names}. '
+        return TrainingError(
+            f'the loss is {loss} in epoch {runner.epoch + 1}, batch {batch_idx + 1}; its images: {names}. '
             f'Last good checkpoint: {last}. Lower the learning rate or clip gradients, then start again with --resume'
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import mitouts
-from mitouts.engine.hooks.calibration import CalibrationHook
+from mitouts.engine.hooks.calibration import CalibrationHook, forget_calibration
 from mitouts.registry import HOOKS
 
 
@@ -18,7 +18,9 @@ class TissueCalibrationHook(CalibrationHook):
     """
 
     def before_train(self, runner: Any) -> None:
-        """A tissue model takes images as they are, and its data set brings them to one resolution."""
+        # A tissue model takes colours as they are, and its data set brings images to one resolution.
+        if runner.iter == 0:
+            forget_calibration(runner.bare_model)
 
     def before_val(self, runner: Any) -> None:
         """Nothing to hand over."""

@@ -16,6 +16,7 @@ from mitouts.evaluation.metrics import CentroidMetric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.distillation import least_distance_px
 from mitouts.registry import HOOKS
+from mitouts.utils.ranks import together
 
 DISTANCE_KEY = 'val/train/distance_px'
 F1_KEY = 'val/train/one_to_one_f1'
@@ -103,9 +104,10 @@ class TrainingDistanceHook(Hook):
         """One record an image, by image id, the same on every rank."""
         rank, world_size = get_dist_info()
         keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
-        found = locate_figures(
-            model, self.dataset, self.indices[rank::world_size], **{key: calibration[key] for key in keys}
-        )
+        with together():
+            found = locate_figures(
+                model, self.dataset, self.indices[rank::world_size], **{key: calibration[key] for key in keys}
+            )
         records = [record for part in all_gather_object([_record(each) for each in found]) for record in part]
         return sorted(records, key=lambda record: record.image_id)
 

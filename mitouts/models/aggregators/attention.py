@@ -22,6 +22,7 @@ class AttentionAggregator(Aggregator):
         domain: ``feature`` is Ilse's attention; ``logit`` weights the classifier's outputs instead.
     """
 
+    map_is_attention = True
     domains: ClassVar[tuple[Domain, ...]] = ('feature', 'logit', 'probability')
 
     def __init__(self, hidden_channels: int = 128, gated: bool = False, domain: Domain | None = None) -> None:

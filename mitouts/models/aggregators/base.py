@@ -30,17 +30,23 @@ class Pooled(NamedTuple):
 class Aggregator(BaseModule):
     """Pools a map of values over its positions.
 
-    Subclasses set ``domains`` (the first is the default) and implement ``forward``.
+    Subclasses set ``domains`` (the first is the default) and implement ``forward``. One that gives attention weights
+    says so by ``map_is_attention``; a head refuses what it gives otherwise.
 
     Args:
         domain: What is pooled: ``logit`` and ``probability`` are the classifier's output at every position
             (instance-based), ``feature`` is the backbone's (embedding-based).
+
+    Attributes:
+        map_is_attention: Whether ``forward`` gives ``Pooled.weights``, which then are the score map instead of the
+            classifier's output at every position. A class says it for all its objects, an object for itself.
 
     Raises:
         ConfigError: The aggregator makes no sense in that domain.
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ('logit', 'probability', 'feature')
+    map_is_attention: bool = False
 
     def __init__(self, domain: Domain | None = None) -> None:
         super().__init__()

@@ -12,6 +12,9 @@ from mitouts.functional import aggregation
 from mitouts.models.aggregators.base import Aggregator, Domain, Pooled
 from mitouts.registry import AGGREGATORS
 
+RANGE = (0.01, 1000.0)
+"""Powers and sharpnesses of smooth maxima that float32 can work with."""
+
 
 @AGGREGATORS.register_module()
 class MaxAggregator(Aggregator):
@@ -34,14 +37,14 @@ class LogSumExpAggregator(Aggregator):
     """Smooth maximum.
 
     Args:
-        sharpness: ``r`` of ``log(mean(exp(r x))) / r``; higher is closer to the maximum.
+        sharpness: ``r`` of ``log(mean(exp(r x))) / r``, from 0.01 to 1000; higher is closer to the maximum.
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ('logit', 'feature', 'probability')
 
     def __init__(self, sharpness: float = 4.0, domain: Domain | None = None) -> None:
         super().__init__(domain)
-        self.sharpness = _positive('sharpness', sharpness)
+        self.sharpness = _in_range('sharpness', sharpness)
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
         return Pooled(aggregation.log_sum_exp_pool(values, self.sharpness))
@@ -70,18 +73,21 @@ class GeMAggregator(Aggregator):
     """Generalized mean; logits can be negative, so it pools probabilities or (clamped) features.
 
     Args:
-        power: ``p``; 1 is the mean, higher is closer to the maximum.
-        learn_power: Train ``p``.
+        power: ``p``, from 0.01 to 1000; 1 is the mean, higher is closer to the maximum.
+        learn_power: Train ``p``. A step of the optimizer may take the parameter out of that range: it then counts as
+            the nearest power in it, and has the gradient of that, so that it is led back.
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ('probability', 'feature')
 
     def __init__(self, power: float = 3.0, learn_power: bool = False, domain: Domain | None = None) -> None:
         super().__init__(domain)
-        self.power = nn.Parameter(torch.tensor(_positive('power', power)), requires_grad=learn_power)
+        self.power = nn.Parameter(torch.tensor(_in_range('power', power)), requires_grad=learn_power)
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
-        return Pooled(aggregation.generalized_mean(values, self.power))
+        # A clamp alone would have no gradient outside of its limits.
+        inside = self.power.float().clamp(*RANGE).detach() + (self.power - self.power.detach())
+        return Pooled(aggregation.generalized_mean(values, inside))
 
 
 @AGGREGATORS.register_module()
@@ -94,7 +100,7 @@ class NoisyOrAggregator(Aggregator):
         return Pooled(aggregation.noisy_or(values), logit=aggregation.noisy_or_logit(values))
 
 
-def _positive(name: str, value: float) -> float:
-    if not value > 0:
-        raise ConfigError(f'aggregator.{name} must be above 0, found {value}')
+def _in_range(name: str, value: float) -> float:
+    if not RANGE[0] <= value <= RANGE[1]:
+        raise ConfigError(f'aggregator.{name} must be a number from {RANGE[0]} to {RANGE[1]:g}, found {value}')
     return float(value)

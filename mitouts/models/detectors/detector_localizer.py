@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from mitouts.errors import ConfigError
 from mitouts.functional.suppression import suppress_by_distance
+from mitouts.models.initialization import init_children
 from mitouts.registry import MODELS, TASK_UTILS
 from mitouts.structures import PointSample
 
@@ -80,8 +81,7 @@ class DetectorLocalizer(BaseModel):
         self.calibration: dict[str, Any] = {}
 
     def init_weights(self) -> None:
-        with _without_parameter_log(self.detector):
-            self.detector.init_weights()
+        init_children(self)
 
     def check_training_input(self, learnt: Mapping[str, Any]) -> None:
         """Check that pseudo-masks can be made for training images of this resolution and stain.
@@ -229,16 +229,6 @@ def _keep_compiled_operations_contiguous(detector: nn.Module) -> None:
         if type(module).__module__.startswith('mmcv.ops'):
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             module.register_forward_pre_hook(as_contiguous)
-
-
-@contextmanager
-def _without_parameter_log(module: nn.Module) -> Iterator[None]:
-    """Initialize without a line of the log for every single parameter."""
-    module._dump_init_info = lambda *args: None  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        del module._dump_init_info
 
 
 def _pad(inputs: Tensor) -> Tensor:

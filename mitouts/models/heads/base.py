@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
-from mitouts.models.aggregators.base import Aggregator
+from mitouts.models.aggregators.base import Aggregator, Pooled
+from mitouts.models.initialization import init_children
 from mitouts.registry import AGGREGATORS, MODELS
 from mitouts.structures import PointSample
 
@@ -90,6 +91,7 @@ class LocalizationHead(BaseModule):
         raise NotImplementedError
 
     def init_weights(self) -> None:
+        init_children(self)
         nn.init.normal_(self.classifier.weight, std=0.01)
         if self.classifier.bias is not None:
             nn.init.zeros_(self.classifier.bias)
@@ -149,10 +151,23 @@ class LocalizationHead(BaseModule):
 
     def map_is_attention(self) -> bool:
         """Whether the score map is the aggregator's weights, relative to the whole image, and not the classifier's."""
-        features = self.classifier.weight.new_zeros(1, self.classifier.in_channels, 2, 2)
-        values = features if self.aggregator.domain == 'feature' else features[:, :1]
-        with torch.no_grad():
-            return self.aggregator(values, features).weights is not None
+        return self.aggregator.map_is_attention
+
+    def pool(self, values: Tensor, features: Tensor) -> Pooled:
+        """What the aggregator gives; its arguments are those of :class:`~mitouts.models.aggregators.Aggregator`.
+
+        Raises:
+            ConfigError: It gives weights and does not say so, or the other way round.
+        """
+        pooled = self.aggregator(values, features)
+        if (pooled.weights is not None) != self.aggregator.map_is_attention:
+            name = type(self.aggregator).__name__
+            given = 'no weights' if pooled.weights is None else 'weights'
+            raise ConfigError(
+                f'{name}.forward gives {given}, but {name}.map_is_attention is {self.aggregator.map_is_attention}: set '
+                f'map_is_attention = {not self.aggregator.map_is_attention} in the class'
+            )
+        return pooled
 
     def upsampled(self, logits: Tensor, size_px: tuple[int, int] | None) -> Tensor:
         """Logits ``(N, 1, h, w)`` as they are, or at the size of the input."""

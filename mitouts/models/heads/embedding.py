@@ -28,7 +28,7 @@ class EmbeddingHead(LocalizationHead):
 
     def forward(self, features: Tensor, size_px: tuple[int, int] | None = None) -> HeadOutput:
         features = self.dropout(features)
-        pooled = self.aggregator(features, features)
+        pooled = self.pool(features, features)
         image_logit = self.classifier(pooled.value[:, :, None, None].to(features.dtype)).float().flatten()
         if pooled.weights is not None:
             return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))

@@ -26,11 +26,11 @@ class InstanceHead(LocalizationHead):
         logits = self.classifier(self.dropout(features)).float()
         values = self.upsampled(logits, size_px)
         if self.aggregator.domain == 'probability':
-            pooled = self.aggregator(torch.sigmoid(values), features)
+            pooled = self.pool(torch.sigmoid(values), features)
             logit = probability_to_logit(pooled.value) if pooled.logit is None else pooled.logit
             image_logit = logit[:, 0]
         else:
-            pooled = self.aggregator(values, features)
+            pooled = self.pool(values, features)
             image_logit = pooled.value[:, 0].float()
         if pooled.weights is not None:
             return HeadOutput(image_logit, attention_map(pooled.weights, image_logit))

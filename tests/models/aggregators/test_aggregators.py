@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import logsumexp
 from torch import Tensor
 
 from mitouts.errors import ConfigError
@@ -73,7 +74,10 @@ def test_unknown_domain_is_refused() -> None:
     [
         ('LogSumExpAggregator', 'sharpness', 0),
         ('LogSumExpAggregator', 'sharpness', float('nan')),
+        ('LogSumExpAggregator', 'sharpness', float('inf')),
+        ('LogSumExpAggregator', 'sharpness', 1e-5),
         ('GeMAggregator', 'power', -1.0),
+        ('GeMAggregator', 'power', float('inf')),
         ('TopKMeanAggregator', 'k', 0),
         ('TopKMeanAggregator', 'k', 0.5),
         ('TopKMeanAggregator', 'k', 2.5),
@@ -125,3 +129,68 @@ def test_power_is_trained_only_when_asked_for(learn_power: bool) -> None:
     (power,) = aggregator.parameters()
     assert power.requires_grad is learn_power
     assert (power.grad is not None and bool(torch.isfinite(power.grad))) is learn_power
+
+
+def _exact_power_mean(values: np.ndarray, power: float) -> float:
+    """In float64, by way of scipy's logsumexp."""
+    logs = np.log(np.clip(values.astype(np.float64).ravel(), 1e-6, None)) * power
+    return float(np.exp((logsumexp(logs) - np.log(logs.size)) / power))
+
+
+@pytest.mark.parametrize(
+    ('left', 'used'), [(-3.0, 0.01), (0.0, 0.01), (1e-9, 0.01), (0.5, 0.5), (1e30, 1000.0), (1500.0, 1000.0)]
+)
+@pytest.mark.parametrize('scale', [1e-9, 1.0, 1e4, 1e30])
+def test_a_learnt_power_that_leaves_its_range_counts_as_the_nearest_in_it(left, used, scale) -> None:
+    aggregator = AGGREGATORS.build({'type': 'GeMAggregator', 'learn_power': True, 'domain': 'feature'})
+    aggregator.power.data.fill_(left)
+    values = (_values('feature', 1).abs() * scale).requires_grad_()
+    pooled = aggregator(values, values).value
+    pooled.sum().backward()
+    expected = [_exact_power_mean(each.detach().numpy(), used) for each in values]
+    np.testing.assert_allclose(pooled[:, 0].detach().numpy(), expected, rtol=1e-4)
+    assert torch.isfinite(values.grad).all()
+    assert torch.isfinite(aggregator.power.grad)
+
+
+@pytest.mark.parametrize(('left', 'inside'), [(-0.5, 0.01), (1200.0, 1000.0)])
+def test_a_power_outside_of_its_range_has_the_gradient_of_the_nearest_inside(left, inside) -> None:
+    gradients = []
+    for power in (left, inside):
+        aggregator = AGGREGATORS.build({'type': 'GeMAggregator', 'learn_power': True})
+        aggregator.power.data.fill_(power)
+        values = _values('probability', 1)
+        aggregator(values, values).value.sum().backward()
+        gradients.append(aggregator.power.grad.item())
+    assert gradients[0] == gradients[1] != 0
+
+
+def test_a_power_that_was_pushed_out_is_led_back() -> None:
+    aggregator = AGGREGATORS.build({'type': 'GeMAggregator', 'power': 2.0, 'learn_power': True})
+    values = _values('probability', 1)
+    target = torch.tensor([[_exact_power_mean(each.numpy(), 2.0)] for each in values], dtype=torch.float32)
+    aggregator.power.data.fill_(-1.0)
+    optimizer = torch.optim.Adam(aggregator.parameters(), lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        (aggregator(values, values).value - target).square().sum().backward()
+        optimizer.step()
+    assert aggregator.power.item() == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_checkpoint_holds_the_power_under_its_old_name() -> None:
+    aggregator = AGGREGATORS.build({'type': 'GeMAggregator'})
+    assert list(aggregator.state_dict()) == ['power']
+    aggregator.load_state_dict({'power': torch.tensor(4.0)})
+    values = _values('probability', 1)
+    torch.testing.assert_close(aggregator(values, values).value, aggregation.generalized_mean(values, 4.0))
+
+
+@pytest.mark.parametrize('name', FUNCTIONS)
+def test_what_a_class_says_of_its_weights_is_what_it_gives(name: str) -> None:
+    for domain in FUNCTIONS[name][0]:
+        aggregator = AGGREGATORS.build({'type': name, 'domain': domain, **FUNCTIONS[name][1]})
+        aggregator.prepare(6)
+        features = _values('feature', 6)
+        pooled = aggregator(features if domain == 'feature' else _values(domain, 1), features)
+        assert (pooled.weights is not None) is aggregator.map_is_attention is type(aggregator).map_is_attention

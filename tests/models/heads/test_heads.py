@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
+from mitouts.models.aggregators import Aggregator, Pooled
 from mitouts.registry import AGGREGATORS, MODELS
 from mitouts.structures import PointSample
 
@@ -315,3 +316,52 @@ def test_a_head_that_upsamples_says_where_its_cells_lie() -> None:
 def test_an_unknown_upsampling_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"head\.upsample must be None or 'align_corners', found 'bilinear'"):
         _build('InstanceHead', {'type': 'MaxAggregator'}, upsample='bilinear')
+
+
+@AGGREGATORS.register_module(force=True)
+class _Undeclared(Aggregator):
+    """Gives attention weights where it is told to, whatever its class says."""
+
+    def __init__(self, gives: bool, domain: str | None = None) -> None:
+        super().__init__(domain)
+        self.gives = gives
+
+    def forward(self, values: Tensor, features: Tensor) -> Pooled:
+        weights = torch.full_like(features[:, :1], 1 / features[0, 0].numel())
+        return Pooled(values.flatten(2).mean(2), weights if self.gives else None)
+
+
+@AGGREGATORS.register_module(force=True)
+class _Declared(_Undeclared):
+    map_is_attention = True
+
+
+@pytest.mark.parametrize(('head', 'domain'), [('InstanceHead', 'logit'), ('EmbeddingHead', 'feature')])
+@pytest.mark.parametrize(
+    ('name', 'gives', 'words'),
+    [
+        ('_Undeclared', True, r'gives weights, but .*map_is_attention is False: set map_is_attention = True'),
+        ('_Declared', False, r'gives no weights, but .*map_is_attention is True: set map_is_attention = False'),
+    ],
+)
+def test_weights_that_are_not_as_declared_are_refused(head, domain, name, gives, words) -> None:
+    built = _build(head, {'type': name, 'gives': gives, 'domain': domain})
+    with pytest.raises(ConfigError, match=words):
+        built(_features())
+
+
+def test_what_an_aggregator_declares_is_asked_and_not_tried_out() -> None:
+    class _NeverRun(Aggregator):
+        map_is_attention = True
+
+    head = _build('InstanceHead', {'type': _NeverRun, 'domain': 'logit'})
+    assert head.map_is_attention()
+    with pytest.raises(ConfigError, match='_NeverRun is its attention'):
+        _build('InstanceHead', {'type': _NeverRun, 'domain': 'logit'}, upsample='align_corners')
+
+
+def test_declared_weights_are_the_score_map() -> None:
+    built = _build('InstanceHead', {'type': '_Declared', 'gives': True, 'domain': 'logit'})
+    output = built(_features())
+    assert output.map_logit is None
+    torch.testing.assert_close(output.score_map, torch.sigmoid(output.image_logit)[:, None, None].expand(3, 5, 4))

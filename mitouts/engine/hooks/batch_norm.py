@@ -1,0 +1,31 @@
+"""One model on all processes: batch norms that have seen the images of all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmengine.dist import all_reduce_params
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from torch.nn.modules.batchnorm import _NormBase
+
+from mitouts.registry import HOOKS
+
+
+@HOOKS.register_module()
+class BatchNormMeanHook(Hook):
+    """Before a validation, set the running statistics of batch norms to their mean over the processes.
+
+    Each process has seen other images. Without this each would validate a model of its own, and thresholds would be
+    chosen on all of them while the checkpoint holds that of the first; processes of an EMA Teacher would judge by
+    different Teachers. Every training has this hook; with one process it does nothing.
+    """
+
+    # After a moving average has lent the network its weights: what is validated is what is made the same.
+    priority = 'VERY_LOW'
+
+    def before_val_epoch(self, runner: Any) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        norms = [module for module in model.modules() if isinstance(module, _NormBase)]
+        statistics = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
+        all_reduce_params(statistics, op='mean')

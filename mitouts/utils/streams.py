@@ -1,0 +1,23 @@
+"""Streams of random numbers that are told apart by the name of what draws from them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def named_stream(name: str, seed: int, *key: int) -> np.random.SeedSequence:
+    """The seeds of a stream; another name, seed or key gives an independent one.
+
+    Args:
+        name: Of the class that draws.
+        seed: Of the run or of the sample, at least 0.
+        *key: What else tells the stream apart, such as an epoch; each at least 0.
+
+    Example:
+        ``np.random.default_rng(named_stream('StainJitter', 0))``
+    """
+    words = np.frombuffer(hashlib.sha256(name.encode()).digest()[:16], dtype='<u4').tolist()
+    # As a spawn key: numpy fills a seed up with zeros, so that [0, 1] and [0, 1, 0] are one and the same.
+    return np.random.SeedSequence(seed, spawn_key=(*words, *key))
