@@ -15,8 +15,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
-from skimage.measure import points_in_poly
 
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, read_json
@@ -259,9 +259,9 @@ def _counted_area(folder: Path, report: Mapping[str, Any]) -> list[Region]:
 def _inside(points_xy: FloatArray, regions: Sequence[Region]) -> NDArray[np.bool_]:
     found = np.zeros(len(points_xy), dtype=bool)
     for outline, *holes in regions:
-        inside = points_in_poly(points_xy, outline)
+        inside = Outline(outline).contains_points(points_xy)
         for hole in holes:
-            inside &= ~points_in_poly(points_xy, hole)
+            inside &= ~Outline(hole).contains_points(points_xy)
         found |= inside
     return found
 
