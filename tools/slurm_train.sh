@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Train under Slurm: tools/slurm_train.sh PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py ...]
-# GPUS, GPUS_PER_NODE, CPUS_PER_TASK and SRUN_ARGS in the environment shape the job.
+# One process a GPU: GPUS (8) of them, GPUS_PER_NODE (8). On nodes without GPUs set TASKS instead, the number of
+# processes. CPUS_PER_TASK (5) and SRUN_ARGS in the environment shape the job, too.
 set -eu
 [ $# -ge 4 ] || { echo "usage: $0 PARTITION JOB_NAME CONFIG WORK_DIR [arguments of train.py ...]" >&2; exit 2; }
 partition=$1
@@ -11,9 +12,15 @@ shift 4
 root=$(cd "$(dirname "$0")/.." && pwd)
 python=$root/.venv/bin/python
 [ -x "$python" ] || python=python
-gpus=${GPUS:-8}
-per_node=${GPUS_PER_NODE:-8}
+cpus=${CPUS_PER_TASK:-5}
+if [ -n "${TASKS:-}" ]; then
+  shape=("--ntasks=$TASKS")
+  # mmengine would give each process one thread.
+  export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$cpus} MKL_NUM_THREADS=${MKL_NUM_THREADS:-$cpus}
+else
+  per_node=${GPUS_PER_NODE:-8}
+  shape=("--gres=gpu:$per_node" "--ntasks=${GPUS:-8}" "--ntasks-per-node=$per_node")
+fi
 # shellcheck disable=SC2086
-exec srun -p "$partition" --job-name="$job" --gres="gpu:$per_node" --ntasks="$gpus" --ntasks-per-node="$per_node" \
-  --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
+exec srun -p "$partition" --job-name="$job" "${shape[@]}" --cpus-per-task="$cpus" --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
   "$python" -u "$root/tools/train.py" "$config" --work-dir "$work_dir" --launcher slurm "$@"
