@@ -122,6 +122,9 @@ def consensus_point(points_xy: ArrayLike) -> tuple[float, float]:
 
     Args:
         points_xy: ``(N, 2)`` in pixels, one for each rater, with the old position for those who did not move it.
+
+    >>> consensus_point([[10, 20], [12, 20], [90, 70]])
+    (12.0, 20.0)
     """
     x, y = np.median(np.asarray(points_xy, dtype=np.float64).reshape(-1, 2), axis=0).tolist()
     return x, y

@@ -205,6 +205,9 @@ def tile_of_points(points_xy: ArrayLike, tile_px: float, grid_shape: tuple[int, 
 
     Returns:
         ``(N,)`` int64, ``row * columns + column``; -1 outside the grid.
+
+    >>> tile_of_points([[0, 0], [300, 50]], tile_px=256, grid_shape=(2, 2)).tolist()
+    [0, 1]
     """
     points = as_points(points_xy)
     rows, columns = grid_shape
@@ -280,12 +283,20 @@ def count_slide(
 
 
 def mai(count: float, num_tiles: int) -> float | None:
-    """Mitotic activity index of Fernandez-Martin et al. 2024: mitoses per counted tile; None without a tile."""
+    """Mitotic activity index of Fernandez-Martin et al. 2024: mitoses per counted tile; None without a tile.
+
+    >>> mai(12, num_tiles=8)
+    1.5
+    """
     return count / num_tiles if num_tiles > 0 else None
 
 
 def per_mm2(count: float, area_mm2: float) -> float | None:
-    """Mitoses per square millimetre; None without an area."""
+    """Mitoses per square millimetre; None without an area.
+
+    >>> per_mm2(12, area_mm2=2.0)
+    6.0
+    """
     return count / area_mm2 if area_mm2 > 0 else None
 
 
@@ -312,6 +323,9 @@ def poisson_ci95(count: int) -> Interval:
 
     Raises:
         ValueError: The count is negative or no whole number.
+
+    >>> '{:.2f} to {:.2f}'.format(*poisson_ci95(10))
+    '4.80 to 18.39'
     """
     if count < 0 or count != int(count):
         raise ValueError(f'a count is a whole number from 0, found {count}')

@@ -61,6 +61,9 @@ def cohen_kappa(
 
     Raises:
         ValueError: The lengths differ.
+
+    >>> cohen_kappa('aabb', 'aaba').kappa
+    0.5
     """
     if len(first) != len(second):
         raise ValueError(f'expected the ratings of the same items, found {len(first)} and {len(second)}')

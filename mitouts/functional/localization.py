@@ -166,6 +166,9 @@ def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[Fl
     """Compute precision, recall and F1 elementwise; each is 0.0 where its denominator is 0.
 
     F1 is ``2 tp / (2 tp + fp + fn)``, which equals ``2 P R / (P + R)``.
+
+    >>> [float(value) for value in precision_recall_f1(tp=3, fp=1, fn=3)]
+    [0.75, 0.5, 0.6]
     """
     tp, fp, fn = (np.asarray(value, dtype=np.float64) for value in (tp, fp, fn))
     return _ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(2.0 * tp, 2.0 * tp + fp + fn)

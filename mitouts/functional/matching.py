@@ -96,6 +96,9 @@ def match_one_to_one(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) 
 
     Raises:
         ValueError: An array has another shape or holds NaN, or the radius is negative.
+
+    >>> match_one_to_one([[0, 0], [9, 0]], [[3, 0], [100, 0]], radius_px=5).distance_px.tolist()
+    [3.0]
     """
     _, pred_index, truth_index, distance_px = match_images_one_to_one([pred_xy], [truth_xy], radius_px)
     return Matches(pred_index, truth_index, distance_px)
@@ -164,6 +167,9 @@ def presence_counts(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) -
 
     Raises:
         ValueError: An array has another shape or holds NaN, or the radius is negative.
+
+    >>> presence_counts([[0, 0], [1, 0]], [[3, 0], [100, 0]], radius_px=5)
+    PresenceCounts(tp=2, fp=0, fn=1)
     """
     return PresenceCounts(*count_images([pred_xy], [truth_xy], radius_px, protocol='presence')[0].tolist())
 

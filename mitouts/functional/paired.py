@@ -80,7 +80,11 @@ def bootstrap_f1(counts: Sequence[ArrayLike], *, num_bootstrap: int, seed: int =
 
 
 def pooled_f1(counts: ArrayLike) -> float:
-    """F1 of counts ``(C, 3)`` summed over cases."""
+    """F1 of counts ``(C, 3)`` summed over cases.
+
+    >>> pooled_f1([[3, 1, 0], [3, 1, 2]])
+    0.75
+    """
     return float(precision_recall_f1(*np.asarray(counts).sum(axis=0))[2])
 
 

@@ -23,6 +23,9 @@ def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArr
 
     Raises:
         ValueError: The radius is negative, or a coordinate or score is not finite.
+
+    >>> suppress_by_distance(np.array([[0, 0, 0.5], [3, 0, 0.9], [9, 0, 0.4]]), radius_px=5).tolist()
+    [1, 2]
     """
     points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
     if not radius_px >= 0:

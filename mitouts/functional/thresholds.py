@@ -41,6 +41,9 @@ def select_threshold(
 
     Raises:
         ValueError: An argument makes no sense, a score is not finite, or the labels hold one class only.
+
+    >>> select_threshold([0.1, 0.4, 0.6, 0.9], [0, 0, 1, 1])
+    0.5
     """
     if method not in METHODS:
         raise ValueError(f'unknown method {method!r}; known are {", ".join(METHODS)}')

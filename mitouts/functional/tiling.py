@@ -27,6 +27,9 @@ def tile_starts(length_px: int, tile_px: int, stride_px: int, edges: Edges = 'co
 
     Raises:
         ValueError: A length or the stride is not positive, or the stride leaves gaps between tiles.
+
+    >>> tile_starts(1000, tile_px=400, stride_px=400).tolist()
+    [0, 400, 600]
     """
     if length_px < 1 or tile_px < 1 or stride_px < 1:
         raise ValueError(f'lengths must be positive, found length {length_px}, tile {tile_px}, stride {stride_px} px')

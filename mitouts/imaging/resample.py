@@ -26,10 +26,10 @@ def simplest_ratio(scale: float, tolerance: float = 0.01) -> Fraction:
 
     A small denominator means small blocks: ``q`` pixels are made of ``p`` pixels exactly, so blocks never share one.
 
-    >>> simplest_ratio(0.5 / 0.2525)
+    >>> simplest_ratio(0.5 / 0.2521)
     Fraction(2, 1)
     >>> simplest_ratio(1.1)
-    Fraction(10, 9)
+    Fraction(11, 10)
     """
     for denominator in range(1, _MAX_BLOCK_PX):
         ratio = Fraction(round(scale * denominator), denominator)
