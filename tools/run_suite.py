@@ -100,7 +100,9 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
         own += ['--amp'] if args.amp else []
         own += [] if args.threads is None else [f'--threads={args.threads}']
         own += [] if args.gpus is None else [f'--gpus={args.gpus}']
-        command = ['sbatch', f'--job-name={name}', f'--output={home / "slurm_%j.txt"}', *args.submit]
+        # Slurm reads a percent sign of the path as a placeholder.
+        log = str(home).replace('%', '%%') + '/slurm_%j.txt'
+        command = ['sbatch', f'--job-name={name}', f'--output={log}', *args.submit]
         try:
             called = subprocess.run(
                 [*command, f'--wrap={shlex.join(own)}'], capture_output=True, text=True, check=False

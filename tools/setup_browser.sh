@@ -15,18 +15,8 @@ find_browser() {
 }
 
 install_browser() {
-  if [ "$(id -u)" -eq 0 ]; then
-    as_root=()
-  elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-    as_root=(sudo -n)
-  else
-    return 1
-  fi
-  command -v apt-get >/dev/null || return 1
   echo 'installing chromium for the tests of the review application ...'
-  # Without a network apt tries for long.
-  "${as_root[@]}" timeout 120 apt-get update -qq >/dev/null 2>&1
-  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -y -qq --no-install-recommends chromium >/dev/null 2>&1
+  bash tools/install_debian.sh chromium
 }
 
 if browser=$(find_browser); then
