@@ -6,5 +6,8 @@ set -eu
 python=${1:?usage: $0 PYTHON}
 if "$python" -m pip show --quiet opencv-python 2>/dev/null; then
   "$python" -m pip uninstall --quiet --yes opencv-python
-  "$python" -m pip install --quiet --no-deps --force-reinstall --constraint constraints.txt opencv-python-headless
+# An earlier call may have been stopped here.
+elif "$python" -c 'import cv2' 2>/dev/null; then
+  exit 0
 fi
+"$python" -m pip install --quiet --no-deps --force-reinstall --constraint constraints.txt opencv-python-headless

@@ -16,6 +16,8 @@ if ! usable "$venv/bin/python"; then
   fi
   "$python" -m venv --clear "$venv"
 fi
+# Making it may have been stopped before pip was there.
+"$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
 "$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev,review]'
 bash tools/keep_headless_opencv.sh "$venv/bin/python"
 "$venv/bin/python" -c 'import cv2, mitouts' || { echo 'error: the environment is broken; make clean and try again' >&2; exit 1; }
