@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 DEMO := work_dirs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test detection test-detection lint format clean-demo clean
+.PHONY: help setup demo test detection test-detection test-wheel test-slurm test-pythons lint format clean-demo clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,9 +24,10 @@ demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and pic
 	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
 	$(BIN)/python tools/train.py configs/uts/uts_lite0_phantom.py --work-dir $(DEMO) --resume
 
-test: $(READY)  ## All tests but test-detection (installs Debian's chromium for those in a browser, where it may)
+test: $(READY)  ## All tests but those below (installs Debian's chromium for those in a browser, where it may)
 	bash tools/setup_browser.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 --ignore=tests/detection
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 --ignore=tests/detection --ignore=tests/slurm
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --doctest-modules mitouts
 
 detection: $(READY)  ## What the detection baselines need: mmdetection; compiles once a machine (10 to 30 minutes)
 	bash tools/setup_detection.sh $(VENV)
@@ -35,6 +36,17 @@ test-detection: $(READY)  ## Tests of the detection baselines
 	@$(BIN)/python -c 'import mmcv.ops, mmdet' 2>/dev/null || \
 	  { echo 'error: mmdetection or the compiled operations of mmcv are missing; run: make detection' >&2; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 tests/detection
+
+test-wheel: $(READY)  ## The wheel in an environment with its dependencies and nothing else: every module is imported
+	bash tools/test_wheel.sh $(BIN)/python
+
+test-slurm: $(READY)  ## Tests under a Slurm of one node (root; installs Debian's slurm-wlm and munge, where it may)
+	bash tools/setup_slurm.sh
+	OMP_NUM_THREADS=1 timeout --foreground --signal INT --kill-after 60 900 \
+	  $(BIN)/python -m pytest --durations 10 tests/slurm
+
+test-pythons:  ## All tests on Python 3.10 and 3.12, where installed, in .venv-3.10 and .venv-3.12
+	bash tools/test_pythons.sh
 
 lint: $(READY)  ## Formatter, linter, type checker
 	$(BIN)/ruff format --check .
@@ -49,4 +61,4 @@ clean-demo:  ## Forget the demo's data and results
 	rm -rf $(DEMO) data/phantom
 
 clean: clean-demo  ## Forget the environment too
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-3.10 .venv-3.12 .mypy_cache .ruff_cache .pytest_cache
