@@ -219,6 +219,7 @@ def _detections(images: ScoredImages) -> Detections:
     ]
     return Detections(
         points=located.points,
+        curve_points=located.curve_points,
         truths=located.truths,
         ignored=located.ignored,
         areas_mm2=areas if len(areas) == len(located.entries) else None,

@@ -14,7 +14,7 @@ from mitouts.errors import AnnotationError, CheckpointError, ConfigError, Traini
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
-from mitouts.functional.points import Centroid, map_to_points
+from mitouts.functional.points import Centroid, read_map
 from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
 from mitouts.structures import PointSample
 
@@ -137,10 +137,7 @@ class LocalizationEvaluator:
         image_threshold, map_threshold = self._thresholds(raw)
         records = [self._record(prediction, map_threshold) for prediction in raw]
         drift_px = self._drift(records, image_threshold, map_threshold)
-        self.records = [
-            replace(record, points=remove_drift(record.points, drift_px, record.width, record.height))
-            for record in records
-        ]
+        self.records = [_moved_back(record, drift_px) for record in records]
         self.calibration = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
@@ -200,6 +197,7 @@ class LocalizationEvaluator:
         return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
 
     def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
+        points, peaks = self._read(prediction, map_threshold)
         return ImageRecord(
             image_id=prediction.image_id,
             case_id=prediction.case_id,
@@ -209,18 +207,21 @@ class LocalizationEvaluator:
             truth=prediction.truth,
             counted=prediction.counted,
             cut=prediction.cut,
-            points=self._read(prediction, map_threshold),
+            points=points,
             width=prediction.width,
             height=prediction.height,
             mpp=prediction.mpp,
+            peaks=peaks,
         )
 
-    def _read(self, prediction: RawPrediction, map_threshold: float) -> NDArray[np.float64]:
+    def _read(
+        self, prediction: RawPrediction, map_threshold: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         if prediction.score_map is None:
             points = _points(prediction)
-            return points[points[:, 2] > self.min_score]
+            return points[points[:, 2] > self.min_score], None
         assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
-        return map_to_points(
+        return read_map(
             prediction.score_map,
             prediction.height,
             prediction.width,
@@ -230,6 +231,15 @@ class LocalizationEvaluator:
             min_area_px=self.min_area_px,
             centroid=self.centroid,
         )
+
+
+def _moved_back(record: ImageRecord, drift_px: tuple[float, float]) -> ImageRecord:
+    points, peaks = (
+        None if each is None else remove_drift(each, drift_px, record.width, record.height)
+        for each in (record.points, record.peaks)
+    )
+    assert points is not None
+    return replace(record, points=points, peaks=peaks)
 
 
 def _points(prediction: RawPrediction) -> NDArray[np.float64]:

@@ -125,7 +125,7 @@ def _mpp(record: ImageRecord) -> float:
 
 def _froc(records: Sequence[ImageRecord], radius_px: float | list[float]) -> dict[str, Any]:
     curve = froc_curve(
-        [record.points for record in records],
+        [record.curve_points for record in records],
         [record.counted_truth for record in records],
         ignored=[record.ignored for record in records],
         radius_px=radius_px,

@@ -230,7 +230,11 @@ def cell_maxima(
 
 
 def _pixels_beside(size_px: int, cells: int, geometry: FeatureGeometry) -> tuple[list[NDArray[np.float64]], bool]:
-    """The pixels beside each cell centre of an axis, one or two arrays ``(cells,)``, and whether they are the centres."""
+    """The pixels beside each cell centre of an axis.
+
+    Returns:
+        One or two arrays ``(cells,)``, and whether the pixels are the centres themselves.
+    """
     centres = geometry.on_axis(size_px, cells).cell_to_px(np.arange(cells))
     before, after = (np.clip(each, 0, size_px - 1) for each in (np.floor(centres), np.ceil(centres)))
     if (before == after).all():

@@ -131,6 +131,18 @@ def test_figures_counted_elsewhere_images_without_points_and_untested_images(tmp
     assert (images.labels.tolist(), images.has_points.tolist()) == ([1, 1, 1], [True, True, False])
 
 
+def test_curves_take_the_peaks_and_counts_the_points(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, [1])
+    merged = {'points': [[50, 50, 0.9]], 'peaks': [[20, 20, 0.9], [80, 80, 0.6]]}
+    entries = [{'image_id': 1, 'score': 0.9, **merged}, {'image_id': 2, 'score': 0.9, 'points': [], 'peaks': []}]
+    write_predictions(stage.predictions_path, entries, {'map_threshold': 0.5})
+    counter = CaseCounter(tmp_path)
+    assert counter.counts(stage).counts.tolist() == [[0, 1, 1], [0, 0, 0]]
+    # The figure is found before the false peak: at no false positive at all, and at every rate.
+    assert counter.froc_score(stage) == 1.0
+    assert counter.average_precision(stage)['ap50'] == pytest.approx(1.0)
+
+
 def test_hard_negatives_as_positives(tmp_path: Path) -> None:
     found = CaseCounter(tmp_path).counts(make_stage(tmp_path, [1, 2]))
     assert found.counts.tolist() == [[2, 0, 0], [0, 1, 0]]

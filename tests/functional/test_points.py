@@ -205,7 +205,7 @@ def test_a_figure_between_pixels_is_found_at_a_threshold_chosen_on_map_maxima() 
 def test_peaks_depend_on_no_threshold(geometry: FeatureGeometry) -> None:
     score_map = (np.random.default_rng(3).random((9, 11)) ** 2).astype(np.float32)
     read = [read_map(score_map, 140, 170, geometry, map_threshold=cut, min_score=0.05) for cut in (0.1, 0.6, 0.95, 1.0)]
-    for points, peaks in read:
+    for _, peaks in read:
         np.testing.assert_array_equal(peaks, read[0][1])
     assert len({len(points) for points, _ in read}) > 1
     np.testing.assert_array_equal(read[-1][0], read[0][1])
