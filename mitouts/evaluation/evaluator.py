@@ -17,6 +17,7 @@ from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid, read_map
 from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
 from mitouts.structures import PointSample
+from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
 
@@ -61,6 +62,8 @@ class RawPrediction:
 @EVALUATOR.register_module()
 class LocalizationEvaluator:
     """Evaluator of localizers, whether they score a map or find points.
+
+    Rank 0 evaluates the predictions of all ranks and hands them the outcome, errors included.
 
     Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score.
     The arguments on how a map is read do not concern them.
@@ -128,8 +131,13 @@ class LocalizationEvaluator:
         Returns:
             Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
         """
-        raw = gather_by_id(self._raw)
+        parts = dist.gather_object(self._raw)
         self._raw = []
+        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(merge_by_id(parts or [])))
+        return scalars(self.results)
+
+    def _judge(self, raw: list[RawPrediction]) -> tuple[list[ImageRecord], dict[str, Any], dict[str, Any]]:
+        """Records, calibration and results of all ranks' predictions."""
         need_finite_scores(raw)
         if self.thresholds == 'checkpoint':
             self.min_area_px = self.calibration.get('min_area_px', self.min_area_px)
@@ -137,23 +145,23 @@ class LocalizationEvaluator:
         image_threshold, map_threshold = self._thresholds(raw)
         records = [self._record(prediction, map_threshold) for prediction in raw]
         drift_px = self._drift(records, image_threshold, map_threshold)
-        self.records = [_moved_back(record, drift_px) for record in records]
-        self.calibration = {
+        records = [_moved_back(record, drift_px) for record in records]
+        calibration = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
             'min_area_px': self.min_area_px,
             'centroid': self.centroid,
         }
-        self.results = {
+        results: dict[str, Any] = {
             'images': len(raw),
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
         for metric in self.metrics:
-            self.results.update(metric(self.records, image_threshold=image_threshold, map_threshold=map_threshold))
-        return scalars(self.results)
+            results.update(metric(records, image_threshold=image_threshold, map_threshold=map_threshold))
+        return records, calibration, results
 
     def _thresholds(self, raw: list[RawPrediction]) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
@@ -269,7 +277,7 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
     return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
 
 
-def gather_by_id(raw: list[RawPrediction]) -> list[RawPrediction]:
-    """All ranks' predictions on every rank, one an image, by ascending image id."""
-    merged = {prediction.image_id: prediction for part in dist.all_gather_object(raw) for prediction in part}
+def merge_by_id(parts: Sequence[Sequence[RawPrediction]]) -> list[RawPrediction]:
+    """All ranks' predictions, one an image, by ascending image id."""
+    merged = {prediction.image_id: prediction for part in parts for prediction in part}
     return [merged[image_id] for image_id in sorted(merged)]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from numpy.typing import NDArray
+from map_samples import CELLS, SIDE_PX, map_sample, map_samples
+from mmengine.dataset import DefaultSampler
+from two_processes import in_two_processes
 
 from mitouts.evaluation import LocalizationEvaluator
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.large_map import large_map_to_points
 from mitouts.structures import PointSample
 
-SIDE_PX, CELLS = 128, 8
 METRICS = [
     {'type': 'ImageMetric'},
     {'type': 'CentroidMetric', 'radius_px': 12, 'num_bootstrap': 20},
@@ -27,48 +29,47 @@ GEOMETRIES = {
 }
 
 
-def _sample(image_id: int, score_map: NDArray[np.float32], truth: list[list[float]]) -> PointSample:
-    sample = PointSample(
-        metainfo={
-            'img_id': image_id,
-            'img_path': '',
-            'case_id': f'case {image_id % 3}',
-            'mpp': 0.25,
-            'ori_shape': (SIDE_PX, SIDE_PX),
-        }
-    )
-    sample.gt_label = int(bool(truth))
-    sample.gt_points = torch.tensor(truth).reshape(-1, 2)
-    sample.gt_counted = torch.ones(len(truth), dtype=torch.bool)
-    sample.gt_cut = torch.zeros(0, 2)
-    sample.pred_map = torch.from_numpy(score_map)
-    sample.pred_score = float(score_map.max())
-    return sample
+def _evaluated(samples: list[PointSample], thresholds: Any) -> dict[str, Any]:
+    """Evaluate this process's share of some samples; what came of it, and how often a metric ran here."""
+    evaluator = LocalizationEvaluator(METRICS, thresholds=thresholds)
+    if thresholds == 'checkpoint':
+        evaluator.calibration = {'image_threshold': 0.5, 'map_threshold': 0.4}
+    evaluator.geometry = GEOMETRIES['between pixels']
+    ran = []
+    evaluator.metrics = [
+        lambda *args, m=metric, **more: (ran.append(1), m(*args, **more))[1] for metric in evaluator.metrics
+    ]
+    share = list(DefaultSampler(samples, shuffle=False))
+    evaluator.process([samples[index] for index in share])
+    scalars = evaluator.evaluate(len(samples))
+    ids = [record.image_id for record in evaluator.records]
+    return {'share': share, 'ran': len(ran), 'found': (ids, scalars, json.dumps(evaluator.results))}
 
 
-def _samples(geometry: FeatureGeometry) -> list[PointSample]:
-    """Noise everywhere; a high, sometimes double top on most figures, and on some other places."""
-    rng = np.random.default_rng(5)
-    samples = []
-    for image_id in range(12):
-        score_map = (0.35 * rng.random((CELLS, CELLS))).astype(np.float32)
-        truth = []
-        for row, column in ((1, 1), (5, 5))[: image_id % 3]:
-            x, y = (geometry.on_axis(SIDE_PX, CELLS).cell_to_px(np.array(at)) for at in (column, row))
-            truth.append([float(x), float(y)])
-            score_map[row, column] = rng.uniform(0.3, 1)
-            if image_id % 2:
-                score_map[row, column + 2] = score_map[row, column + 1] = 0.9 * score_map[row, column]
-                score_map[row, column + 2] *= 1.05
-        samples.append(_sample(image_id, score_map, truth))
-    return samples
+@pytest.mark.parametrize('thresholds', ['checkpoint', 'select'])
+def test_an_odd_number_of_images_in_two_processes_is_evaluated_as_in_one(thresholds: str, tmp_path: Path) -> None:
+    samples = map_samples(GEOMETRIES['between pixels'], 7)
+    first, second = (end.value for end in in_two_processes(lambda _: _evaluated(samples, thresholds), tmp_path))
+    # The sampler repeats an image so that both have four.
+    assert sorted(first['share'] + second['share']) == [0, 0, 1, 2, 3, 4, 5, 6]
+    alone = _evaluated(samples, thresholds)
+    assert first['found'] == second['found'] == alone['found']
+    assert alone['found'][0] == list(range(7))
+    assert (first['ran'], second['ran'], alone['ran']) == (len(METRICS), 0, len(METRICS))
+
+
+def test_what_is_wrong_with_the_images_is_said_in_both_processes(tmp_path: Path) -> None:
+    samples = [sample for sample in map_samples(GEOMETRIES['on pixels'], 7) if sample.gt_label]
+    ends = in_two_processes(lambda _: _evaluated(samples, 'select'), tmp_path)
+    assert [end.error[0] for end in ends] == ['AnnotationError'] * 2
+    assert all('a threshold needs both classes' in end.error[1] for end in ends)
 
 
 def _tested(geometry: FeatureGeometry, map_threshold: float) -> LocalizationEvaluator:
     evaluator = LocalizationEvaluator(METRICS, thresholds='checkpoint')
     evaluator.calibration = {'image_threshold': 0.5, 'map_threshold': map_threshold, 'drift_px': [2.0, -1.0]}
     evaluator.geometry = geometry
-    evaluator.process(_samples(geometry))
+    evaluator.process(map_samples(geometry))
     evaluator.evaluate(12)
     return evaluator
 
@@ -103,7 +104,7 @@ def test_a_threshold_is_chosen_on_the_scores_that_points_have(geometry: FeatureG
     maps[3:] = np.array([0.7, 0.72, 0.74])[:, None, None]
     center = float(geometry.on_axis(SIDE_PX, CELLS).cell_to_px(np.array(4)))
     truths: list[Any] = [[[center, center]]] * 3 + [[]] * 3
-    samples = [_sample(number, *pair) for number, pair in enumerate(zip(maps, truths))]
+    samples = [map_sample(number, *pair) for number, pair in enumerate(zip(maps, truths))]
     evaluator = LocalizationEvaluator(METRICS)
     evaluator.geometry = geometry
     evaluator.process(samples)
