@@ -16,7 +16,7 @@ from mitouts.analysis.suite import StageResult
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import Predictions, read_predictions
-from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.exchange.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.average_precision import box_average_precision
 from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
 from mitouts.utils.files import file_sha256
@@ -157,6 +157,14 @@ class CaseCounter:
             self._counts[key] = CaseCounts(*_sum_cases(per_image, images.cases), threshold)
         return self._counts[key]
 
+    def has_figures(self, stage: StageResult) -> bool:
+        """Whether any figure is annotated on a stage's test images; otherwise nothing is known of its localization.
+
+        Raises:
+            MitoutsError: See :meth:`images`.
+        """
+        return any(map(len, self.images(stage).truths))
+
     def froc_score(self, stage: StageResult, *, radius_px: float = 30.0) -> float:
         """Average sensitivity at 0.25 to 8 false positives an image, over all thresholds."""
         key = (stage.folder, radius_px)
@@ -216,7 +224,7 @@ class CaseCounter:
             int(len(shown.points) > 0) if image.get('label') is None else int(image['label'])
             for image, shown in zip(entries, figures)
         ]
-        shows = np.array([len(shown.points) > 0 for shown in figures], dtype=bool)
+        has_points = [is_located(image, shown) for image, shown in zip(entries, figures)]
         return ScoredImages(
             entries=tuple(entries),
             cases=np.array([str(image['case_id']) for image in entries]),
@@ -226,7 +234,7 @@ class CaseCounter:
             curve_points=tuple(predictions.curve_points[image['id']] for image in entries),
             truths=tuple(annotations.truths[image['id']] for image in entries),
             ignored=tuple(annotations.ignored[image['id']] for image in entries),
-            has_points=shows | (np.array(labels) == 0),
+            has_points=np.array(has_points, dtype=bool),
             **thresholds,
         )
 

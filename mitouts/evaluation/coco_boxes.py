@@ -38,7 +38,7 @@ class CocoBoxMetric:
         Returns:
             ``coco``: ``ap`` (IoU .50 to .95), ``ap50`` (both None where nothing is annotated) and ``box_px``.
         """
-        records = [record for record in records if record.label == 0 or len(record.truth)]
+        records = [record for record in records if record.is_located]
         precision = box_average_precision(
             [record.curve_points for record in records],
             [record.counted_truth for record in records],

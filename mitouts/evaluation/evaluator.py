@@ -159,6 +159,9 @@ class LocalizationEvaluator:
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
+        unlocated = sum(not record.is_located for record in records)
+        if unlocated:
+            results['images_without_points'] = unlocated
         for metric in self.metrics:
             results.update(metric(records, image_threshold=image_threshold, map_threshold=map_threshold))
         return records, calibration, results

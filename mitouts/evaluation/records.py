@@ -50,6 +50,14 @@ class ImageRecord:
         return self.points if self.peaks is None else self.peaks
 
     @property
+    def is_located(self) -> bool:
+        """Whether it is known where the image's figures are: it has none, or annotated points.
+
+        Of a positive image that is known by its label alone nobody can tell true points from false ones.
+        """
+        return self.label == 0 or len(self.truth) > 0
+
+    @property
     def counted_truth(self) -> NDArray[np.float64]:
         """``(C, 2)`` float64, the figures that are counted in this image."""
         return self.truth[self.counted]

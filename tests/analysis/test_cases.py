@@ -11,8 +11,11 @@ from scipy.optimize import linear_sum_assignment
 from suite_runs import Group, write_suite
 
 from mitouts.analysis.cases import CaseCounter
+from mitouts.analysis.compare import Comparison, compare
+from mitouts.analysis.methods import Settings, score_method
 from mitouts.analysis.operating_point import best_threshold
-from mitouts.analysis.suite import StageResult, read_suite
+from mitouts.analysis.rows import MeanSd, Row, RowRuns
+from mitouts.analysis.suite import DONE, RunResult, StageResult, read_suite
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
 from mitouts.exchange.predictions import write_predictions
@@ -129,6 +132,23 @@ def test_figures_counted_elsewhere_images_without_points_and_untested_images(tmp
     assert (found.cases.tolist(), found.counts.tolist()) == (['a', 'b'], [[1, 1, 0], [0, 1, 0]])
     images = CaseCounter(tmp_path).images(stage)
     assert (images.labels.tolist(), images.has_points.tolist()) == ([1, 1, 1], [True, True, False])
+
+
+def test_without_annotated_points_a_method_has_image_scores_alone(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, [1])
+    document = json.loads((tmp_path / 'test.json').read_text())
+    write_json(tmp_path / 'test.json', {**document, 'annotations': []})
+    row = {**stage.row, 'image': {'auc': 0.75, 'f1': 0.5}}
+    run = RunResult(tmp_path, 'g', None, 0, DONE, stages={'model': StageResult('model', stage.folder, row)})
+    counter = CaseCounter(tmp_path)
+    assert not counter.has_figures(run.stages['model'])
+    line = RowRuns(Row('g', 'model', 'Model'), (run,), (run,))
+    scores = score_method(counter, line, Settings(num_bootstrap=10))
+    assert scores.image_auc == MeanSd(0.75, None)
+    for name in ('precision', 'recall', 'f1', 'f1_pooled', 'f1_best', 'froc', 'f1_second'):
+        assert getattr(scores, name) is None, name
+    compared = compare(counter, Comparison(line.row, line.row, 'same'), (line, line), Settings(num_bootstrap=10))
+    assert (compared.common, compared.f1_a, compared.difference) == ((), None, None)
 
 
 def test_curves_take_the_peaks_and_counts_the_points(tmp_path: Path) -> None:

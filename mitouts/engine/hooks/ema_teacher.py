@@ -87,6 +87,12 @@ class EMATeacherHook(EMAHook):
         self.num_workers = runner.cfg.train_dataloader.get('num_workers', 0)
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()
+        infos = [self.dataset.get_data_info(int(index)) for index in self.positives]
+        if getattr(self.criterion, 'compares_points', True) and not any(len(info['gt_points']) for info in infos):
+            runner.logger.warning(
+                f'EMATeacherHook: nothing can be compared, none of the {len(infos)} positive images has an annotated '
+                'point: all will be kept'
+            )
         self.images = {image['id']: image for image in read_coco(self.dataset.ann_file)['images']}
 
     def before_train_epoch(self, runner: Any) -> None:

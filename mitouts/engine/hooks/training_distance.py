@@ -99,7 +99,10 @@ class TrainingDistanceHook(Hook):
         ]
         thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
         runner.message_hub.update_scalar(DISTANCE_KEY, float(np.mean(distances)))
-        runner.message_hub.update_scalar(F1_KEY, self.metric(records, **thresholds)['one_to_one']['f1'])
+        f1 = self.metric(records, **thresholds)['one_to_one']['f1']
+        # None where all figures are counted in other patches.
+        if f1 is not None:
+            runner.message_hub.update_scalar(F1_KEY, f1)
 
     def _localize(self, model: Any, calibration: dict[str, Any]) -> list[ImageRecord]:
         """One record an image, by image id, the same on every rank."""
