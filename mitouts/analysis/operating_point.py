@@ -31,8 +31,9 @@ def best_threshold(
 ) -> float:
     """Find the threshold with the largest F1; of equals the highest.
 
-    Under ``one_to_one`` the candidates are compared by the greedy matching of
-    :func:`mitouts.functional.localization.froc_curve`, which may find slightly less than the largest matching.
+    The points are those of a run's predictions: of a score map components above the run's own threshold and peaks below
+    it, so that its own counts are among the candidates. Under ``one_to_one`` these are compared by the greedy matching
+    of :func:`mitouts.functional.localization.froc_curve`, which may find slightly less than the largest matching.
 
     Args:
         points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
