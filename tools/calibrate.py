@@ -269,7 +269,8 @@ def image_table(title: str, rows: Scores) -> Table:
         table.add_row(
             name,
             'n/a' if auc is None else f'{auc:.3f}',
-            *(f'{value:.3f}' for value in (image['f1'], points['precision'], points['recall'], points['f1'])),
+            f'{image["f1"]:.3f}',
+            *('n/a' if points[key] is None else f'{points[key]:.3f}' for key in ('precision', 'recall', 'f1')),
             'not available' if interval is None else '{:.2f} to {:.2f}'.format(*interval),
         )
     return table

@@ -12,6 +12,7 @@ from mitouts.distillation.distill import Split, distill
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.utils.cli import run
+from mitouts.visualization.tables import comparison_note
 
 
 def parse_args() -> argparse.Namespace:
@@ -49,6 +50,9 @@ def main() -> None:
     result = distill(config, args.checkpoint, out_dir, launcher=args.launcher, split=args.split)
     if is_main_process():
         print(', '.join(f'{key}: {value}' for key, value in result.summary.items()))
+        note = comparison_note(result.summary)
+        if note:
+            print(note)
         print(f'clean set: {result.distilled}\nhard samples: {result.hard_samples}')
 
 

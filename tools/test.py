@@ -14,7 +14,7 @@ from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.exchange.coco import write_json
 from mitouts.inference.adaptation import add_adapt_bn
 from mitouts.utils.cli import run
-from mitouts.visualization.tables import results_table
+from mitouts.visualization.tables import localization_note, results_table
 from mitouts.visualization.tissue_table import tissue_table
 
 
@@ -47,6 +47,9 @@ def main() -> None:
         row['test_images'] = tested.results['images']
         write_json(work_dir / 'results.json', {'stages': [row]})
         Console().print(tissue_table(row['stage'], tested.results) if 'dice' in row else results_table([row]))
+        note = localization_note([row])
+        if note:
+            Console().print(note)
 
 
 if __name__ == '__main__':

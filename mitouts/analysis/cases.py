@@ -16,7 +16,7 @@ from mitouts.analysis.suite import StageResult
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import Predictions, read_predictions
-from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.exchange.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.average_precision import box_average_precision
 from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
 from mitouts.utils.files import file_sha256
@@ -37,6 +37,7 @@ class ScoredImages:
         labels: ``(N,)`` int, 0 or 1.
         scores: ``(N,)`` float, image scores.
         points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        curve_points: ``(Q, 3)``, the same that curves over all thresholds are drawn from.
         truths: ``(G, 2)`` annotated points in pixels that count, an array for each image.
         ignored: ``(I, 2)`` places in pixels where a prediction is neither true nor false, an array for each image.
         has_points: ``(N,)`` bool; False for a positive image without any annotated point, which no localization can be
@@ -50,6 +51,7 @@ class ScoredImages:
     labels: NDArray[np.int64]
     scores: FloatArray
     points: tuple[FloatArray, ...]
+    curve_points: tuple[FloatArray, ...]
     truths: tuple[FloatArray, ...]
     ignored: tuple[FloatArray, ...]
     has_points: NDArray[np.bool_]
@@ -61,7 +63,7 @@ class ScoredImages:
         if self.has_points.all():
             return self
         keep = np.flatnonzero(self.has_points).tolist()
-        lists = ('entries', 'points', 'truths', 'ignored')
+        lists = ('entries', 'points', 'curve_points', 'truths', 'ignored')
         parts: dict[str, Any] = {name: tuple(getattr(self, name)[index] for index in keep) for name in lists}
         parts |= {name: getattr(self, name)[keep] for name in ('cases', 'labels', 'scores', 'has_points')}
         return replace(self, **parts)
@@ -155,12 +157,20 @@ class CaseCounter:
             self._counts[key] = CaseCounts(*_sum_cases(per_image, images.cases), threshold)
         return self._counts[key]
 
+    def has_figures(self, stage: StageResult) -> bool:
+        """Whether any figure is annotated on a stage's test images; otherwise nothing is known of its localization.
+
+        Raises:
+            MitoutsError: See :meth:`images`.
+        """
+        return any(map(len, self.images(stage).truths))
+
     def froc_score(self, stage: StageResult, *, radius_px: float = 30.0) -> float:
         """Average sensitivity at 0.25 to 8 false positives an image, over all thresholds."""
         key = (stage.folder, radius_px)
         if key not in self._froc:
             images = self.images(stage).located()
-            curve = froc_curve(images.points, images.truths, radius_px=radius_px, ignored=images.ignored)
+            curve = froc_curve(images.curve_points, images.truths, radius_px=radius_px, ignored=images.ignored)
             self._froc[key] = average_sensitivity(curve)
         return self._froc[key]
 
@@ -174,7 +184,9 @@ class CaseCounter:
             images = self.images(stage).located()
             # Of equal scores the first image's comes first: the order is the evaluator's.
             order = sorted(range(len(images.entries)), key=lambda index: images.entries[index]['id'])
-            parts = ([values[index] for index in order] for values in (images.points, images.truths, images.ignored))
+            parts = (
+                [values[index] for index in order] for values in (images.curve_points, images.truths, images.ignored)
+            )
             found = box_average_precision(*parts, box_px=BOX_PX)
             _check_precision_against_run(stage, found)
             self._precision[stage.folder] = found
@@ -212,16 +224,17 @@ class CaseCounter:
             int(len(shown.points) > 0) if image.get('label') is None else int(image['label'])
             for image, shown in zip(entries, figures)
         ]
-        shows = np.array([len(shown.points) > 0 for shown in figures], dtype=bool)
+        has_points = [is_located(image, shown) for image, shown in zip(entries, figures)]
         return ScoredImages(
             entries=tuple(entries),
             cases=np.array([str(image['case_id']) for image in entries]),
             labels=np.array(labels, dtype=np.int64),
             scores=np.array([predictions.scores[image['id']] for image in entries]),
             points=tuple(predictions.points[image['id']] for image in entries),
+            curve_points=tuple(predictions.curve_points[image['id']] for image in entries),
             truths=tuple(annotations.truths[image['id']] for image in entries),
             ignored=tuple(annotations.ignored[image['id']] for image in entries),
-            has_points=shows | (np.array(labels) == 0),
+            has_points=np.array(has_points, dtype=bool),
             **thresholds,
         )
 

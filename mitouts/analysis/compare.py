@@ -65,6 +65,8 @@ class Compared:
 def compare(counter: CaseCounter, comparison: Comparison, runs: tuple[RowRuns, ...], settings: Settings) -> Compared:
     """Compare two methods over the runs (fold and seed) that both have, and with an oracle where there is one.
 
+    Runs that were tested on images without annotated points are left out.
+
     Args:
         counter: Counts the stages.
         comparison: What is compared.
@@ -75,7 +77,9 @@ def compare(counter: CaseCounter, comparison: Comparison, runs: tuple[RowRuns, .
         MitoutsError: Two runs of one fold and seed were not tested on the same cases and annotations.
     """
     common = sorted(
-        set.intersection(*({run.key for run in each.done} for each in runs)),
+        set.intersection(
+            *({run.key for run in each.done if counter.has_figures(run.stage(each.row.stage))} for each in runs)
+        ),
         key=lambda key: (-1 if key[0] is None else key[0], key[1]),
     )
     if not common:

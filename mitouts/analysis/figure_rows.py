@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -101,15 +101,18 @@ class RowReader:
         runs = runs_of(self.suite, row)
         if not runs.done:
             return Setting(row.label, {LOCALIZATION_F1: None, IMAGE_F1: None})
-        counts = self._counts(runs, self._located)
-        images = self._counts(runs, lambda stage: _image_counts(self.counter.images(stage)))
-        scores = {LOCALIZATION_F1: self._score(counts), IMAGE_F1: self._score(images)}
+        counts = self._located_counts(runs)
+        images = {key: _image_counts(self.counter.images(stage)) for key, stage in _stages(runs).items()}
+        scores = {LOCALIZATION_F1: self._score(counts) if counts else None, IMAGE_F1: self._score(images)}
         return Setting(row.label, scores, _minutes(runs))
 
     def counts(self, row: Row) -> tuple[float, float, float] | None:
-        """TP, FP and FN: of each fold the mean over its seeds, summed over folds; None without a done run."""
+        """TP, FP and FN: of each fold the mean over its seeds, summed over folds.
+
+        None without a done run that was tested on annotated points.
+        """
         folds: dict[int | None, list[np.ndarray]] = {}
-        for (fold, _), counted in self._counts(runs_of(self.suite, row), self._located).items():
+        for (fold, _), counted in self._located_counts(runs_of(self.suite, row)).items():
             folds.setdefault(fold, []).append(counted.counts.sum(axis=0))
         if not folds:
             return None
@@ -120,16 +123,21 @@ class RowReader:
         """What each run of a row found."""
         return [_detections(self.counter.images(run.stage(row.stage))) for run in runs_of(self.suite, row).done]
 
-    def _located(self, stage: StageResult) -> CaseCounts:
-        return self.counter.counts(stage, radius_px=self.settings.radius_px, protocol=self.settings.protocol)
-
-    def _counts(self, runs: RowRuns, count: Callable[[StageResult], CaseCounts]) -> dict[RunKey, CaseCounts]:
-        return {run.key: count(run.stage(runs.row.stage)) for run in runs.done}
+    def _located_counts(self, runs: RowRuns) -> dict[RunKey, CaseCounts]:
+        return {
+            key: self.counter.counts(stage, radius_px=self.settings.radius_px, protocol=self.settings.protocol)
+            for key, stage in _stages(runs).items()
+            if self.counter.has_figures(stage)
+        }
 
     def _score(self, counts: dict[RunKey, CaseCounts]) -> Score:
         names, per_case = sum_over_seeds(counts)
         how = {'num_bootstrap': self.settings.num_bootstrap, 'seed': self.settings.seed}
         return Score(pooled_f1(per_case), bootstrap_f1_ci95(per_case, names, **how), list(f1_by_seed(counts).values()))
+
+
+def _stages(runs: RowRuns) -> dict[RunKey, StageResult]:
+    return {run.key: run.stage(runs.row.stage) for run in runs.done}
 
 
 def _minutes(runs: RowRuns) -> list[float]:
@@ -219,6 +227,7 @@ def _detections(images: ScoredImages) -> Detections:
     ]
     return Detections(
         points=located.points,
+        curve_points=located.curve_points,
         truths=located.truths,
         ignored=located.ignored,
         areas_mm2=areas if len(areas) == len(located.entries) else None,

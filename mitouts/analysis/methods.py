@@ -42,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class MethodScores:
-    """The scores of one method; None where no run has them.
+    """The scores of one method; None where no run has them, such as those of points on images with labels alone.
 
     Attributes:
         runs: The runs behind them.
@@ -86,6 +86,8 @@ def score_method(counter: CaseCounter, runs: RowRuns, settings: Settings) -> Met
     # Run by run, so that every file of predictions is read once.
     for run in runs.done:
         stage, radius_px, protocol = run.stage(runs.row.stage), settings.radius_px, settings.protocol
+        if not counter.has_figures(stage):
+            continue
         counts[run.key] = counter.counts(stage, radius_px=radius_px, protocol=protocol)
         best[run.key] = counter.counts(stage, radius_px=radius_px, protocol=protocol, rule='best')
         second[run.key] = counter.counts(stage, radius_px=settings.second_radius_px, protocol=protocol)

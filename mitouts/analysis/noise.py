@@ -111,10 +111,15 @@ def detect_noise(samples: Sequence[dict[str, Any]], is_noise: Sequence[bool] | N
 
 
 def _auc(samples: Sequence[dict[str, Any]], noise: np.ndarray, key: str, sign: int = 1) -> float | None:
-    # A control that looks at no prediction has no score; older files have placeholders for its distances.
-    if noise.all() or not all('score' in sample and sample.get(key) is not None for sample in samples):
+    # A control that looks at no prediction has no score; older files have placeholders for its distances. A positive
+    # image without annotated points has no distance.
+    if not all('score' in sample and key in sample for sample in samples):
         return None
-    return float(roc_auc_score(noise, sign * np.array([sample[key] for sample in samples], dtype=np.float64)))
+    known = np.array([sample[key] is not None for sample in samples], dtype=bool)
+    values = np.array([sample[key] for sample in samples if sample[key] is not None], dtype=np.float64)
+    if len(np.unique(noise[known])) < 2:
+        return None
+    return float(roc_auc_score(noise[known], sign * values))
 
 
 def _share(values: np.ndarray) -> float | None:

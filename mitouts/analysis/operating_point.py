@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.functional.localization import froc_curve, precision_recall_f1
-from mitouts.functional.matching import has_neighbour
+from mitouts.functional.matching import has_neighbour, pairs_within
 
 FloatArray = NDArray[np.float64]
 
@@ -31,8 +31,9 @@ def best_threshold(
 ) -> float:
     """Find the threshold with the largest F1; of equals the highest.
 
-    Under ``one_to_one`` the candidates are compared by the greedy matching of
-    :func:`mitouts.functional.localization.froc_curve`, which may find slightly less than the largest matching.
+    The points are those of a run's predictions: of a score map components above the run's own threshold and peaks below
+    it, so that its own counts are among the candidates. Under ``one_to_one`` these are compared by the greedy matching
+    of :func:`mitouts.functional.localization.froc_curve`, which may find slightly less than the largest matching.
 
     Args:
         points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
@@ -62,7 +63,7 @@ def _presence(
     hits = has_neighbour(predicted, truths, radius_px)
     false = ~hits & ~has_neighbour(predicted, ignored, radius_px)
     # A figure is found as long as the highest score near it is above the threshold.
-    reached = np.concatenate([np.zeros(0), *(_highest_near(*pair, radius_px) for pair in zip(points, truths))])
+    reached = _highest_near(points, truths, radius_px)
     levels = np.unique(scores)[::-1]
     thresholds = np.append(levels, np.nextafter(levels[-1], -np.inf)) if len(levels) else np.zeros(1)
     tp, fp = _above(scores[hits], thresholds), _above(scores[false], thresholds)
@@ -72,10 +73,20 @@ def _presence(
     return _Sweep(thresholds, np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0))
 
 
-def _highest_near(points: FloatArray, truths: FloatArray, radius_px: float) -> FloatArray:
-    """The highest score within the radius of each annotated point; -inf where there is none."""
-    distance_px = np.linalg.norm(points[:, None, :2] - truths[None], axis=2)
-    return np.where(distance_px <= radius_px, points[:, 2:], -np.inf).max(axis=0, initial=-np.inf)
+def _highest_near(points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float) -> FloatArray:
+    """The highest score within the radius of each annotated point, image after image; -inf where there is none."""
+    near = pairs_within([array[:, :2] for array in points], truths, radius_px)
+    scores, first_point = _stacked([array[:, 2] for array in points])
+    reached, first_truth = _stacked([np.full(len(array), -np.inf) for array in truths])
+    found = scores[first_point[near.image_index] + near.pred_index]
+    np.maximum.at(reached, first_truth[near.image_index] + near.truth_index, found)
+    return reached
+
+
+def _stacked(values: Sequence[FloatArray]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """Arrays in one, and where each begins."""
+    sizes = np.array([len(array) for array in values], dtype=np.int64)
+    return np.concatenate([np.zeros(0), *values]), np.cumsum(sizes) - sizes
 
 
 def _above(values: FloatArray, thresholds: FloatArray) -> NDArray[np.int64]:

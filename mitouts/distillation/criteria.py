@@ -37,6 +37,7 @@ class CentroidDisagreement:
     """
 
     uses_predictions = True
+    compares_points = True
 
     def __init__(
         self,
@@ -133,6 +134,7 @@ class PseudoLabel:
     """
 
     uses_predictions = True
+    compares_points = False
 
     def __init__(self, threshold_from: ThresholdSplit = 'val') -> None:
         self.threshold_from = _checked(threshold_from, 'PseudoLabel')

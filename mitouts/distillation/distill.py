@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +35,8 @@ class Distillation:
         distilled: The annotation file that the Student trains on.
         hard_samples: Verdict, reason, score, points and distance of every image.
         summary: ``kept``, ``dropped``, ``relabelled``, and where the truth is known ``noise_dropped``,
-            ``noise_total``, ``clean_kept``, ``clean_total`` (positive images).
+            ``noise_total``, ``clean_kept``, ``clean_total`` (positive images). Where a criterion compares points and
+            positive images have none: ``not_compared`` of ``positives``.
     """
 
     distilled: Path
@@ -86,6 +87,8 @@ def distill(
         labels = _labels(source)
         verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
     summary = summarize(document, verdicts, labels)
+    if getattr(criterion, 'compares_points', True):
+        summary |= _not_compared(records)
     result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
     root = image_root(ann_file, document, source.get('data_root')).resolve()
     provenance = {
@@ -166,6 +169,12 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
             'clean_total': len(clean),
         }
     return summary
+
+
+def _not_compared(records: Sequence[ImageRecord]) -> dict[str, int]:
+    """How many of the positive images have no annotated point; empty where all have one."""
+    missing = sum(not record.is_located for record in records)
+    return {'not_compared': missing, 'positives': sum(r.label == 1 for r in records)} if missing else {}
 
 
 def _on_images(config: Config, criterion: Any, split: Split) -> Config:

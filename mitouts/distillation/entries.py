@@ -32,7 +32,8 @@ def sample_entry(image: Mapping[str, Any], label: int, verdict: Verdict, seen: S
         image: Its entry in the annotation file; where that knows of noise (``is_noise``), so does this one.
         label: 0 or 1.
         verdict: What becomes of it.
-        seen: None where the criterion looked at no prediction; the entry then has neither score nor distance.
+        seen: None where the criterion looked at no prediction; the entry then has neither score nor distance. The
+            distance of a positive image without annotated points is None.
     """
     entry = {
         'image_id': image['id'],
@@ -46,7 +47,8 @@ def sample_entry(image: Mapping[str, Any], label: int, verdict: Verdict, seen: S
     if 'is_noise' in image:
         entry['is_noise'] = bool(image['is_noise'])
     if seen is not None:
-        entry['distance_px'] = float(verdict.distance_px)
+        is_located = label == 0 or len(seen.annotated) > 0
+        entry['distance_px'] = float(verdict.distance_px) if is_located else None
         entry['score'] = seen.score
         entry['predicted_points'] = np.round(seen.predicted, 4).tolist()
         entry['annotated_points'] = np.round(seen.annotated.astype(np.float64), 4).tolist()

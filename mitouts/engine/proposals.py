@@ -112,7 +112,7 @@ def proposed_document(
             known[each['image_id']].append(each['point'])
     number = max((each['id'] for each in document['annotations']), default=0)
     for image_id, record in of_image.items():
-        if record.label == 1 and not len(record.truth):
+        if not record.is_located:
             continue
         false = hard_negatives(
             record.points[record.points[:, 2] > settings.min_score],

@@ -17,7 +17,7 @@ from mitouts.exchange.predictions import read_predictions
 from mitouts.visualization.field_of_view import overlay_of, pick_examples
 from mitouts.visualization.scalars import read_scalars
 from mitouts.visualization.summary import write_summary
-from mitouts.visualization.tables import distillation_sentence, results_markdown, results_table
+from mitouts.visualization.tables import distillation_sentence, localization_note, results_markdown, results_table
 
 
 def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
@@ -27,8 +27,9 @@ def report(experiment: Experiment, results: dict[str, Any], console: Console) ->
     distillation = results.get('distillation')
     work_dir = experiment.work_dir
     console.print(results_table(results['stages'], title=f'{work_dir.name}: test images'))
-    if distillation:
-        console.print(distillation_sentence(distillation))
+    sentences = localization_note(results['stages']), distillation_sentence(distillation) if distillation else ''
+    for sentence in filter(None, sentences):
+        console.print(sentence)
     (work_dir / 'results.md').write_text(results_markdown(results['stages'], distillation), encoding='utf-8')
     picture = work_dir / 'summary.png'
     _write_picture(picture, experiment, results)

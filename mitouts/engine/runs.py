@@ -188,7 +188,9 @@ def save_predictions(
 ) -> None:
     """Write records in the package's predictions format."""
     images = [
-        {'image_id': record.image_id, 'score': record.score, 'points': record.points.tolist()} for record in records
+        {'image_id': record.image_id, 'score': record.score, 'points': record.points.tolist()}
+        | ({} if record.peaks is None else {'peaks': record.peaks.tolist()})
+        for record in records
     ]
     info = {
         'checkpoint': Path(checkpoint).name,

@@ -15,8 +15,8 @@ from mitouts.registry import METRICS
 class CocoBoxMetric:
     """Average precision of equal square boxes around the predicted points, under the key ``coco``.
 
-    Whatever made the points, boxes or score maps, each stands for a box of the annotations' size, so that the number
-    can be had for every model.
+    Whatever made the points, boxes or the peaks of score maps, each stands for a box of the annotations' size, so that
+    the number can be had for every model.
 
     Args:
         box_px: Side of the boxes in pixels, of predictions and annotations.
@@ -38,9 +38,9 @@ class CocoBoxMetric:
         Returns:
             ``coco``: ``ap`` (IoU .50 to .95), ``ap50`` (both None where nothing is annotated) and ``box_px``.
         """
-        records = [record for record in records if record.label == 0 or len(record.truth)]
+        records = [record for record in records if record.is_located]
         precision = box_average_precision(
-            [record.points for record in records],
+            [record.curve_points for record in records],
             [record.counted_truth for record in records],
             [record.ignored for record in records],
             box_px=self.box_px,

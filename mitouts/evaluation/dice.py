@@ -20,6 +20,7 @@ from mitouts.functional.segmentation import (
 )
 from mitouts.registry import EVALUATOR, METRICS
 from mitouts.structures import TissueSample
+from mitouts.utils.ranks import on_main_process
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class TissueEvaluator:
             self._gathered.append(TissueRecord(sample.img_id, sample.case_id, confusion, sample.mpp))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather over ranks and run the metrics.
+        """Gather over ranks and run the metrics, on rank 0 for all.
 
         Args:
             size: Number of images; distributed samplers may repeat some, which are merged by image id.
@@ -116,12 +117,9 @@ class TissueEvaluator:
         Returns:
             Flat scalars such as ``dice/mean``, the same on every rank.
         """
-        merged = {record.image_id: record for part in dist.all_gather_object(self._gathered) for record in part}
+        parts = dist.gather_object(self._gathered)
         self._gathered = []
-        self.records = [merged[image_id] for image_id in sorted(merged)]
-        self.results = {'images': len(self.records)}
-        for metric in self.metrics:
-            self.results.update(metric(self.records, self.dataset_meta['classes']))
+        self.records, self.results = on_main_process(lambda: self._judge(parts or []))
         return {
             f'{group}/{key}': value
             for group, values in self.results.items()
@@ -129,6 +127,15 @@ class TissueEvaluator:
             for key, value in values.items()
             if isinstance(value, float)
         }
+
+    def _judge(self, parts: Sequence[Sequence[TissueRecord]]) -> tuple[list[TissueRecord], dict[str, Any]]:
+        """All ranks' records, one an image, and the results."""
+        merged = {record.image_id: record for part in parts for record in part}
+        records = [merged[image_id] for image_id in sorted(merged)]
+        results: dict[str, Any] = {'images': len(records)}
+        for metric in self.metrics:
+            results.update(metric(records, self.dataset_meta['classes']))
+        return records, results
 
 
 def _known(value: float) -> float | None:

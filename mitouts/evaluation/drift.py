@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import broadcast_object_list, is_main_process
 from numpy.typing import NDArray
 
 from mitouts.functional.drift import estimate_drift
 from mitouts.functional.points import map_to_points
-from mitouts.utils.ranks import together
 
 MAX_IMAGES = 48
 
@@ -21,7 +19,7 @@ MAX_IMAGES = 48
 def measure_drift(
     model: Any, dataset: Any, found: Sequence[tuple[int, NDArray[np.float64]]], map_threshold: float, **reading: Any
 ) -> tuple[float, float]:
-    """Drift of a model in pixels, see :func:`mitouts.functional.drift.estimate_drift`; the same on every rank.
+    """Drift of a model in pixels, see :func:`mitouts.functional.drift.estimate_drift`.
 
     Args:
         model: Localizer in evaluation mode.
@@ -31,20 +29,9 @@ def measure_drift(
         map_threshold: Cut of the map.
         **reading: How points are read from a map: ``min_area_px`` and ``centroid``.
     """
-    drift = [(0.0, 0.0)]
-    with together():
-        if is_main_process():
-            drift = [_measured(model, dataset, found[:MAX_IMAGES], map_threshold, **reading)]
-    broadcast_object_list(drift)
-    return drift[0]
-
-
-def _measured(
-    model: Any, dataset: Any, found: Sequence[tuple[int, NDArray[np.float64]]], map_threshold: float, **reading: Any
-) -> tuple[float, float]:
     index_of = {dataset.get_data_info(index)['img_id']: index for index in range(len(dataset))}
     points, turned, sizes = [], [], []
-    for image_id, point in found:
+    for image_id, point in found[:MAX_IMAGES]:
         image = dataset[index_of[image_id]]['inputs']
         inputs = model.data_preprocessor({'inputs': [image.flip((1, 2))]})['inputs']
         height, width = image.shape[1:]

@@ -14,9 +14,10 @@ from mitouts.errors import AnnotationError, CheckpointError, ConfigError, Traini
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
-from mitouts.functional.points import Centroid, map_to_points
+from mitouts.functional.points import Centroid, read_map
 from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
 from mitouts.structures import PointSample
+from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
 
@@ -61,6 +62,8 @@ class RawPrediction:
 @EVALUATOR.register_module()
 class LocalizationEvaluator:
     """Evaluator of localizers, whether they score a map or find points.
+
+    Rank 0 evaluates the predictions of all ranks and hands them the outcome, errors included.
 
     Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score.
     The arguments on how a map is read do not concern them.
@@ -128,8 +131,13 @@ class LocalizationEvaluator:
         Returns:
             Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
         """
-        raw = gather_by_id(self._raw)
+        parts = dist.gather_object(self._raw)
         self._raw = []
+        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(merge_by_id(parts or [])))
+        return scalars(self.results)
+
+    def _judge(self, raw: list[RawPrediction]) -> tuple[list[ImageRecord], dict[str, Any], dict[str, Any]]:
+        """Records, calibration and results of all ranks' predictions."""
         need_finite_scores(raw)
         if self.thresholds == 'checkpoint':
             self.min_area_px = self.calibration.get('min_area_px', self.min_area_px)
@@ -137,26 +145,26 @@ class LocalizationEvaluator:
         image_threshold, map_threshold = self._thresholds(raw)
         records = [self._record(prediction, map_threshold) for prediction in raw]
         drift_px = self._drift(records, image_threshold, map_threshold)
-        self.records = [
-            replace(record, points=remove_drift(record.points, drift_px, record.width, record.height))
-            for record in records
-        ]
-        self.calibration = {
+        records = [_moved_back(record, drift_px) for record in records]
+        calibration = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
             'min_area_px': self.min_area_px,
             'centroid': self.centroid,
         }
-        self.results = {
+        results: dict[str, Any] = {
             'images': len(raw),
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
+        unlocated = sum(not record.is_located for record in records)
+        if unlocated:
+            results['images_without_points'] = unlocated
         for metric in self.metrics:
-            self.results.update(metric(self.records, image_threshold=image_threshold, map_threshold=map_threshold))
-        return scalars(self.results)
+            results.update(metric(records, image_threshold=image_threshold, map_threshold=map_threshold))
+        return records, calibration, results
 
     def _thresholds(self, raw: list[RawPrediction]) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
@@ -200,6 +208,7 @@ class LocalizationEvaluator:
         return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
 
     def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
+        points, peaks = self._read(prediction, map_threshold)
         return ImageRecord(
             image_id=prediction.image_id,
             case_id=prediction.case_id,
@@ -209,18 +218,21 @@ class LocalizationEvaluator:
             truth=prediction.truth,
             counted=prediction.counted,
             cut=prediction.cut,
-            points=self._read(prediction, map_threshold),
+            points=points,
             width=prediction.width,
             height=prediction.height,
             mpp=prediction.mpp,
+            peaks=peaks,
         )
 
-    def _read(self, prediction: RawPrediction, map_threshold: float) -> NDArray[np.float64]:
+    def _read(
+        self, prediction: RawPrediction, map_threshold: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
         if prediction.score_map is None:
             points = _points(prediction)
-            return points[points[:, 2] > self.min_score]
+            return points[points[:, 2] > self.min_score], None
         assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
-        return map_to_points(
+        return read_map(
             prediction.score_map,
             prediction.height,
             prediction.width,
@@ -230,6 +242,15 @@ class LocalizationEvaluator:
             min_area_px=self.min_area_px,
             centroid=self.centroid,
         )
+
+
+def _moved_back(record: ImageRecord, drift_px: tuple[float, float]) -> ImageRecord:
+    points, peaks = (
+        None if each is None else remove_drift(each, drift_px, record.width, record.height)
+        for each in (record.points, record.peaks)
+    )
+    assert points is not None
+    return replace(record, points=points, peaks=peaks)
 
 
 def _points(prediction: RawPrediction) -> NDArray[np.float64]:
@@ -259,7 +280,7 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
     return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
 
 
-def gather_by_id(raw: list[RawPrediction]) -> list[RawPrediction]:
-    """All ranks' predictions on every rank, one an image, by ascending image id."""
-    merged = {prediction.image_id: prediction for part in dist.all_gather_object(raw) for prediction in part}
+def merge_by_id(parts: Sequence[Sequence[RawPrediction]]) -> list[RawPrediction]:
+    """All ranks' predictions, one an image, by ascending image id."""
+    merged = {prediction.image_id: prediction for part in parts for prediction in part}
     return [merged[image_id] for image_id in sorted(merged)]

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Subset
 
 from mitouts.models.reading import read_points
 from mitouts.registry import DATASETS
@@ -38,7 +40,14 @@ def training_images(config: Config) -> Any:
 
 @torch.no_grad()
 def locate_figures(
-    model: Any, dataset: Any, indices: Sequence[int], *, map_threshold: float, drift_px: Sequence[float], **reading: Any
+    model: Any,
+    dataset: Any,
+    indices: Sequence[int],
+    *,
+    map_threshold: float,
+    drift_px: Sequence[float],
+    num_workers: int = 0,
+    **reading: Any,
 ) -> list[Located]:
     """Predict images as a test does.
 
@@ -48,22 +57,29 @@ def locate_figures(
         indices: Which of them.
         map_threshold: Cut of the map.
         drift_px: Taken off the points, see :mod:`mitouts.functional.drift`.
+        num_workers: Processes that read the images ahead; with 0 this one does.
         **reading: How points are read from a map: ``min_area_px`` and ``centroid``.
 
     Returns:
         One prediction an index, in their order.
     """
     calibration = {'map_threshold': map_threshold, 'drift_px': drift_px, **reading}
+    batches = DataLoader(
+        Subset(dataset, indices),
+        batch_size=BATCH_SIZE,
+        num_workers=min(num_workers, len(indices)),
+        collate_fn=pseudo_collate,
+        # Of its own: a loader draws a number, and a training that is measured goes on as one that is not.
+        generator=torch.Generator(),
+    )
     was_training = model.training
     model.eval()
-    found = []
-    for start in range(0, len(indices), BATCH_SIZE):
-        chosen = list(indices[start : start + BATCH_SIZE])
-        items = [dataset[index] for index in chosen]
-        inputs = model.data_preprocessor({'inputs': [item['inputs'] for item in items]})['inputs']
-        samples = model(inputs, [item['data_samples'] for item in items], mode='predict')
-        for index, sample in zip(chosen, samples):
+    found: list[Located] = []
+    for batch in batches:
+        inputs = model.data_preprocessor({'inputs': batch['inputs']})['inputs']
+        for sample in model(inputs, batch['data_samples'], mode='predict'):
+            info = dataset.get_data_info(indices[len(found)])
             points = read_points(sample, model.geometry, calibration, min_score=None)
-            found.append(Located(dataset.get_data_info(index), sample.pred_score, points))
+            found.append(Located(info, sample.pred_score, points))
     model.train(was_training)
     return found

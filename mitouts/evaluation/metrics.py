@@ -82,12 +82,15 @@ class CentroidMetric:
 
         Returns:
             A block for each protocol and radius, and ``froc`` over all thresholds: the average sensitivity and the
-            sensitivity at each number of false positives an image.
+            sensitivity at each number of false positives an image. Ratios, intervals and curves are None where no
+            point is annotated; where that is because positive images are labelled only, so are the counts.
 
         Raises:
             AnnotationError: The radius is in micrometres and an image has no ``mpp``.
         """
-        records = [record for record in records if record.label == 0 or len(record.truth)]
+        has_points = any(len(record.truth) for record in records)
+        is_labelled_only = not has_points and not all(record.is_located for record in records)
+        records = [record for record in records if record.is_located]
         results: dict[str, dict[str, Any]] = {}
         for radius in self.radii:
             suffix = '' if radius == self.radii[0] else f'@{radius:g}{self.unit}'
@@ -104,7 +107,8 @@ class CentroidMetric:
                     num_bootstrap=self.num_bootstrap,
                     seed=self.seed,
                 )
-                results[protocol + suffix] = {**scores.to_dict(), 'radius': f'{radius:g} {self.unit}'}
+                uncounted = dict.fromkeys(('tp', 'fp', 'fn')) if is_labelled_only else {}
+                results[protocol + suffix] = scores.to_dict() | uncounted | {'radius': f'{radius:g} {self.unit}'}
             results['froc' + suffix] = {**_froc(records, radius_px), 'radius': f'{radius:g} {self.unit}'}
         return results
 
@@ -124,8 +128,10 @@ def _mpp(record: ImageRecord) -> float:
 
 
 def _froc(records: Sequence[ImageRecord], radius_px: float | list[float]) -> dict[str, Any]:
+    if not any(len(record.counted_truth) for record in records):
+        return {'average_sensitivity': None, 'fp_per_image': list(FROC_FP_PER_IMAGE), 'sensitivity': None}
     curve = froc_curve(
-        [record.points for record in records],
+        [record.curve_points for record in records],
         [record.counted_truth for record in records],
         ignored=[record.ignored for record in records],
         radius_px=radius_px,

@@ -21,10 +21,13 @@ class ImageRecord:
         truth: ``(G, 2)`` float64, annotated points ``(x, y)`` in pixels.
         counted: ``(G,)`` bool; False where a figure is shown but counted in another patch.
         cut: ``(K, 2)`` float64, where the image's border cuts a figure whose centre is outside.
-        points: ``(P, 3)`` float64, predicted points ``(x, y, score)`` in pixels, kept down to a low score.
+        points: ``(P, 3)`` float64, predicted points ``(x, y, score)`` in pixels, kept down to a low score. Those
+            above the map threshold are the predicted figures.
         width: Width in pixels.
         height: Height in pixels.
         mpp: Micrometres per pixel, or None where unknown.
+        peaks: ``(Q, 3)`` float64, local maxima of the score map, which depend on no threshold; None of a model without
+            a map.
     """
 
     image_id: int
@@ -39,6 +42,20 @@ class ImageRecord:
     width: int
     height: int
     mpp: float | None
+    peaks: NDArray[np.float64] | None = None
+
+    @property
+    def curve_points(self) -> NDArray[np.float64]:
+        """``(Q, 3)`` float64, what curves over all thresholds are drawn from: the peaks, without a map the points."""
+        return self.points if self.peaks is None else self.peaks
+
+    @property
+    def is_located(self) -> bool:
+        """Whether it is known where the image's figures are: it has none, or annotated points.
+
+        Of a positive image that is known by its label alone nobody can tell true points from false ones.
+        """
+        return self.label == 0 or len(self.truth) > 0
 
     @property
     def counted_truth(self) -> NDArray[np.float64]:

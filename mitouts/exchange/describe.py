@@ -31,12 +31,14 @@ class Point:
         category_id: Its category.
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
+        is_cut: Whether a part of it is seen at the border and its centre is outside.
     """
 
     annotation_id: int
     category_id: int
     x: float
     y: float
+    is_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,17 @@ class Image:
     def case_id(self) -> str:
         """The patient or slide."""
         return str(self.entry['case_id'])
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether the centre of an annotated mitotic figure is inside, be it counted here or in another patch."""
+        return any(point.category_id == MITOTIC_FIGURE and not point.is_cut for point in (*self.points, *self.shown))
+
+    @property
+    def is_positive(self) -> bool:
+        """Its label, otherwise whether it shows a mitotic figure."""
+        label = self.entry.get('label')
+        return self.has_figures if label is None else label == 1
 
 
 @dataclass(frozen=True)
@@ -123,7 +136,9 @@ def summarize(dataset: Dataset) -> dict[str, Any]:
 
     Returns:
         ``{"total": row, "by_split": {name: row}, "by_case": ..., "by_scanner": ..., "by_tumor_type": ...}``; a row is
-        ``{"images", "cases", "without_annotation", "categories": {name: count}, "shown_only", "outside"}``.
+        ``{"images", "cases", "without_annotation", "categories": {name: count}, "shown_only", "outside"}``, and where
+        an image has a label (``images[].label``) ``"labels": {"positive", "negative", "without_points"}``: images by
+        their labels, given or derived from the mitotic figures, and the positive ones without an annotated figure.
     """
     groups: dict[str, Callable[[Image], Any]] = {
         'by_split': lambda image: image.split,
@@ -131,7 +146,7 @@ def summarize(dataset: Dataset) -> dict[str, Any]:
         'by_scanner': lambda image: image.entry.get('scanner'),
         'by_tumor_type': lambda image: image.entry.get('tumor_type'),
     }
-    summary: dict[str, Any] = {'total': _row(dataset.images, dataset.categories)}
+    summary: dict[str, Any] = {'total': _row(dataset.images, dataset)}
     for name, key in groups.items():
         members: dict[str, list[Image]] = {}
         for image in dataset.images:
@@ -139,7 +154,7 @@ def summarize(dataset: Dataset) -> dict[str, Any]:
             members.setdefault('unknown' if value is None else str(value), []).append(image)
         if set(members) != {'unknown'}:
             ordered = sorted(members.items(), key=lambda item: (_split_order(item[0]), item[0]))
-            summary[name] = {value: _row(images, dataset.categories) for value, images in ordered}
+            summary[name] = {value: _row(images, dataset) for value, images in ordered}
     return summary
 
 
@@ -255,19 +270,27 @@ def _point(annotation: Mapping[str, Any]) -> Point:
     else:
         left, top, width, height = annotation['bbox']
         x, y = left + width / 2, top + height / 2
-    return Point(annotation['id'], annotation['category_id'], float(x), float(y))
+    return Point(annotation['id'], annotation['category_id'], float(x), float(y), bool(annotation.get('cut')))
 
 
-def _row(images: Sequence[Image], categories: Mapping[int, str]) -> dict[str, Any]:
+def _row(images: Sequence[Image], dataset: Dataset) -> dict[str, Any]:
     counts = Counter(point.category_id for image in images for point in image.points)
-    return {
+    row = {
         'images': len(images),
         'cases': len({image.case_id for image in images}),
-        'without_annotation': sum(not image.points and not image.shown for image in images),
-        'categories': {name: counts[category_id] for category_id, name in sorted(categories.items())},
+        'without_annotation': sum(not (image.points or image.shown or image.is_positive) for image in images),
+        'categories': {name: counts[category_id] for category_id, name in sorted(dataset.categories.items())},
         'shown_only': sum(len(image.shown) for image in images),
         'outside': sum(len(image.outside) for image in images),
     }
+    if any(image.entry.get('label') is not None for image in dataset.images):
+        positive = [image for image in images if image.is_positive]
+        row['labels'] = {
+            'positive': len(positive),
+            'negative': len(images) - len(positive),
+            'without_points': sum(not image.has_figures for image in positive),
+        }
+    return row
 
 
 def _finding(kind: str, examples: Sequence[str], what: str, advice: str = '') -> Finding | None:

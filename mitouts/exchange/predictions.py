@@ -1,7 +1,8 @@
 """Predictions as one JSON: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
 
-Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score so that
-curves can be drawn from them.
+Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score. Above
+the map threshold those of a score map are its components. Its ``peaks``, in the same form, depend on no threshold:
+curves are drawn from them, and where there are none from the points.
 """
 
 from __future__ import annotations
@@ -27,11 +28,14 @@ class Predictions:
         info: Where the predictions come from.
         scores: Image id -> image score.
         points: Image id -> ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
+        curve_points: Image id -> ``(M, 3)`` float64, what curves are drawn from: the image's peaks, without any listed
+            its points.
     """
 
     info: dict[str, Any]
     scores: dict[int, float]
     points: dict[int, NDArray[np.float64]]
+    curve_points: dict[int, NDArray[np.float64]]
 
 
 def write_predictions(
@@ -41,8 +45,9 @@ def write_predictions(
 
     Args:
         path: The JSON file; its folder is made where it does not exist.
-        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels; further
-            keys, such as the ``file_name`` of an image without an annotation file, are kept.
+        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels, and of a
+            score map ``peaks``, likewise; further keys, such as the ``file_name`` of an image without an annotation
+            file, are kept.
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
@@ -75,7 +80,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
 
 
 def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:
-    predictions = Predictions(info or {}, {}, {})
+    predictions = Predictions(info or {}, {}, {}, {})
     for position, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
             raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')
@@ -93,24 +98,29 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str,
         if not is_number or not math.isfinite(score):
             raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
         predictions.scores[int(image_id)] = float(score)
-        predictions.points[int(image_id)] = _points(path, int(image_id), entry['points'])
+        points = _points(path, int(image_id), entry['points'], 'points')
+        predictions.points[int(image_id)] = points
+        peaks = entry.get('peaks')
+        predictions.curve_points[int(image_id)] = (
+            points if peaks is None else _points(path, int(image_id), peaks, 'peaks')
+        )
     return predictions
 
 
-def _points(path: str | os.PathLike[str], image_id: int, values: Any) -> NDArray[np.float64]:
+def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:
     try:
         points = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise AnnotationError(
-            f'{path}: image {image_id}: points must be a list of [x, y, score], found one that is not three numbers'
+            f'{path}: image {image_id}: {key} must be a list of [x, y, score], found one that is not three numbers'
         ) from error
     if points.ndim > 0 and points.size == 0:
         return np.zeros((0, 3))
     if points.ndim != 2 or points.shape[1] != 3:
         raise AnnotationError(
-            f'{path}: image {image_id}: points must be a list of [x, y, score], found an array of shape {points.shape}'
+            f'{path}: image {image_id}: {key} must be a list of [x, y, score], found an array of shape {points.shape}'
         )
     if not np.isfinite(points).all():
         bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
-        raise AnnotationError(f'{path}: image {image_id}: point {bad} is not finite: {points[bad].tolist()}')
+        raise AnnotationError(f'{path}: image {image_id}: {key[:-1]} {bad} is not finite: {points[bad].tolist()}')
     return points

@@ -43,6 +43,18 @@ class ShownFigures(NamedTuple):
         return np.concatenate([self.points[~self.counted], self.cut])
 
 
+def is_located(image: Mapping[str, Any], figures: ShownFigures) -> bool:
+    """Whether it is known where an image's figures are.
+
+    Of an image that is labelled positive and has no annotated point nobody can tell true predictions from false ones.
+
+    Args:
+        image: Its entry in the annotation file.
+        figures: What it shows.
+    """
+    return image.get('label') != 1 or len(figures.points) > 0
+
+
 def shown_figures(document: Mapping[str, Any], categories: Collection[int]) -> dict[int, ShownFigures]:
     """Sort the annotations of every image.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+
+# Bounds the memory beside the result.
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
@@ -83,43 +86,71 @@ class AlignCornersGeometry(FeatureGeometry):
         return CellAxis((size_px - 1) / (cells - 1)) if cells > 1 else CellAxis()
 
 
-def interpolation_matrix(size_px: int, cells: int, geometry: FeatureGeometry) -> NDArray[np.float32]:
-    """Linear interpolation from cell centres to pixel centres along one axis.
+class CellPlaces(NamedTuple):
+    """Between which two cells of an axis some pixels lie.
 
-    Pixels outside the first and last cell centre take that cell's value.
+    Attributes:
+        lower: ``(N,)`` int, the cell before each pixel.
+        upper: ``(N,)`` int, the cell after it; the same one where there is no other.
+        fraction: ``(N,)`` float32, how far the pixel is on the way from the one to the other.
+    """
+
+    lower: NDArray[np.intp]
+    upper: NDArray[np.intp]
+    fraction: NDArray[np.float32]
+
+
+def place_pixels(pixels: NDArray, size_px: int, cells: int, geometry: FeatureGeometry) -> CellPlaces:
+    """Find the cells around pixels of an axis; pixels outside the first and last cell centre lie on that cell.
 
     Args:
-        size_px: Number of pixels.
-        cells: Number of feature cells.
+        pixels: Array ``(N,)``, pixel positions.
+        size_px: Number of pixels of the axis.
+        cells: Number of feature cells of the axis.
         geometry: Where the cells lie.
-
-    Returns:
-        Array ``(size_px, cells)``, float32; each row holds at most two weights and sums to 1.
     """
-    return interpolation_weights(np.arange(size_px), cells, geometry.on_axis(size_px, cells))
+    axis = geometry.on_axis(size_px, cells)
+    position = np.clip((np.asarray(pixels) - axis.center_offset_px) / axis.stride, 0, cells - 1)
+    lower = np.floor(position).astype(np.intp)
+    return CellPlaces(lower, np.minimum(lower + 1, cells - 1), (position - lower).astype(np.float32))
 
 
-def interpolation_weights(pixels: NDArray, cells: int, axis: CellAxis) -> NDArray[np.float32]:
-    """The rows of :func:`interpolation_matrix` that belong to some pixels.
+def blend_cells(
+    score_map: NDArray[np.float32], rows: CellPlaces, columns: CellPlaces, geometry: FeatureGeometry
+) -> NDArray[np.float32]:
+    """Read the up-sampled map where some pixel rows and columns cross.
+
+    A pixel's value is the same to the last bit whichever others are read with it, so all who read a map, whole or in
+    parts, find the same scores.
 
     Args:
-        pixels: Array ``(N,)``.
-        cells: Number of feature cells.
-        axis: Where the cells lie.
+        score_map: Array ``(h, w)``, probabilities; may be memory-mapped.
+        rows: Places of ``R`` pixel rows.
+        columns: Places of ``C`` pixel columns.
+        geometry: Says whether probabilities or logits are interpolated.
 
     Returns:
-        Array ``(N, cells)``, float32.
+        Array ``(R, C)``, float32.
     """
-    position = (np.asarray(pixels) - axis.center_offset_px) / axis.stride
-    position = np.clip(position, 0, cells - 1)
-    lower = np.minimum(np.floor(position).astype(int), max(cells - 2, 0))
-    fraction = position - lower
-    matrix = np.zeros((len(position), cells), dtype=np.float32)
-    rows = np.arange(len(position))
-    matrix[rows, lower] = 1 - fraction
-    if cells > 1:
-        matrix[rows, lower + 1] += fraction.astype(np.float32)
-    return matrix
+    if not len(rows.lower):
+        return np.zeros((0, len(columns.lower)), dtype=np.float32)
+    first, end = int(rows.lower.min()), int(rows.upper.max()) + 1
+    rows = CellPlaces(rows.lower - first, rows.upper - first, rows.fraction)
+    values = np.asarray(score_map[first:end], dtype=np.float32)
+    if not isinstance(geometry, AlignCornersGeometry):
+        return _between(_between(values, columns, 1), rows, 0)
+    scores: NDArray[np.float32] = expit(_between(_between(_finite_logit(values), columns, 1), rows, 0))
+    return scores
+
+
+def _between(values: NDArray[np.float32], places: CellPlaces, axis: Literal[0, 1]) -> NDArray[np.float32]:
+    below = np.take(values, places.lower, axis=axis)
+    blended: NDArray[np.float32] = np.take(values, places.upper, axis=axis)
+    # In this form it is exact on a cell and between equal cells, and never leaves the range of the two.
+    blended -= below
+    blended *= places.fraction[:, None] if axis == 0 else places.fraction
+    blended += below
+    return blended
 
 
 def upsample_map(
@@ -140,19 +171,20 @@ def upsample_map(
     Returns:
         Array ``(height, width)``, float32.
     """
-    rows = interpolation_matrix(height, score_map.shape[0], geometry)
-    columns = interpolation_matrix(width, score_map.shape[1], geometry)
-    if not isinstance(geometry, AlignCornersGeometry):
-        return rows @ score_map.astype(np.float32) @ columns.T
-    full: NDArray[np.float32] = expit(rows @ _finite_logit(score_map.astype(np.float32)) @ columns.T)
+    columns = place_pixels(np.arange(width), width, score_map.shape[1], geometry)
+    full = np.empty((height, width), dtype=np.float32)
+    for top in range(0, height, _ROWS_AT_ONCE):
+        rows = np.arange(top, min(top + _ROWS_AT_ONCE, height))
+        places = place_pixels(rows, height, score_map.shape[0], geometry)
+        full[top : top + len(rows)] = blend_cells(score_map, places, columns, geometry)
     return full
 
 
 def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry) -> float:
-    """The score that a map is cut by: its highest cell.
+    """The highest pixel of the up-sampled map, which is the score of the image's best point.
 
-    Stretched cells fall between pixels, so with :class:`AlignCornersGeometry` it is the highest pixel of the upsampled
-    map; a threshold chosen on the cells would be too high for the pixels that it cuts.
+    Where cells are centred between pixels (stride 16 at offset 7.5, or a stretched map) all pixels are lower than the
+    highest cell; a threshold chosen on cells would be too high for the pixels that it cuts.
 
     Args:
         score_map: Array ``(h, w)``, probabilities.
@@ -160,9 +192,54 @@ def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometr
         width: Image width in pixels.
         geometry: Where the cells lie in the image.
     """
-    if isinstance(geometry, AlignCornersGeometry):
-        return float(upsample_map(score_map, height, width, geometry).max())
-    return float(score_map.max())
+    return float(upsample_map(score_map, height, width, geometry).max())
+
+
+def cell_maxima(
+    score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
+) -> NDArray[np.float32]:
+    """What each cell reaches in the up-sampled map: the highest pixel beside its centre.
+
+    There are four around a centre between pixels, one at a centre on a pixel (whose value is the cell's), and for a
+    centre outside the image those of the border. From centre to centre the interpolation rises or falls all the way,
+    so the highest pixel of the whole up-sampled map is among them.
+
+    Args:
+        score_map: Array ``(h, w)``, probabilities; may be memory-mapped.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        geometry: Where the cells lie in the image.
+
+    Returns:
+        Array ``(h, w)``, float32.
+    """
+    shape = score_map.shape
+    rows, rows_are_centres = _pixels_beside(height, shape[0], geometry)
+    columns, columns_are_centres = _pixels_beside(width, shape[1], geometry)
+    if rows_are_centres and columns_are_centres and not isinstance(geometry, AlignCornersGeometry):
+        return np.asarray(score_map, dtype=np.float32)
+    across = [place_pixels(each, width, shape[1], geometry) for each in columns]
+    highest = np.full(shape, -np.inf, dtype=np.float32)
+    for top in range(0, shape[0], _ROWS_AT_ONCE):
+        block = highest[top : top + _ROWS_AT_ONCE]
+        for each in rows:
+            down = place_pixels(each[top : top + _ROWS_AT_ONCE], height, shape[0], geometry)
+            for places in across:
+                np.maximum(block, blend_cells(score_map, down, places, geometry), out=block)
+    return highest
+
+
+def _pixels_beside(size_px: int, cells: int, geometry: FeatureGeometry) -> tuple[list[NDArray[np.float64]], bool]:
+    """The pixels beside each cell centre of an axis.
+
+    Returns:
+        One or two arrays ``(cells,)``, and whether the pixels are the centres themselves.
+    """
+    centres = geometry.on_axis(size_px, cells).cell_to_px(np.arange(cells))
+    before, after = (np.clip(each, 0, size_px - 1) for each in (np.floor(centres), np.ceil(centres)))
+    if (before == after).all():
+        return [before], bool((before == centres).all())
+    return [before, after], False
 
 
 def _finite_logit(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.functional.geometry import FeatureGeometry, interpolation_weights
+from mitouts.functional.geometry import CellPlaces, FeatureGeometry, blend_cells, place_pixels
 from mitouts.functional.points import Centroid, map_peaks, mask_components
 
 
@@ -42,57 +40,42 @@ def large_map_to_points(
     Returns:
         Points ``(N, 3)`` as ``(x, y, score)``, descending by score.
     """
-    hot = (np.asarray(score_map) > map_threshold).astype(np.uint8)
+    # In float32 the threshold may be rounded up to a score that is above it: a hair lower, no cell is passed over.
+    hot = (np.asarray(score_map) > np.nextafter(np.float32(map_threshold), np.float32(-np.inf))).astype(np.uint8)
     around = cv2.dilate(hot, np.ones((3, 3), np.uint8))
     _, groups, boxes, _ = cv2.connectedComponentsWithStats(around, connectivity=8, ltype=cv2.CV_32S)
-    peaks = np.zeros((0, 3))
-    if min_score is not None and min_score < map_threshold:
-        peaks = map_peaks(score_map, geometry, height, width, min_score)
-        peaks = peaks[peaks[:, 2] <= map_threshold]
-    group_of_peak = groups[
-        _cells(peaks[:, 1], geometry, groups.shape[0]), _cells(peaks[:, 0], geometry, groups.shape[1])
-    ]
-    order = np.argsort(group_of_peak, kind='stable')
-    first = np.searchsorted(group_of_peak[order], np.arange(len(boxes) + 1))
-    free = np.ones(len(peaks), dtype=bool)
     found = [np.zeros((0, 3))]
     for group in range(1, len(boxes)):
         column, row, columns, rows = boxes[group, :4].tolist()
         own = groups[row : row + rows, column : column + columns] == group
         cells = np.where(own, score_map[row : row + rows, column : column + columns], 0).astype(np.float32)
-        top, bottom = _pixels(row, rows, groups.shape[0], height, geometry)
-        left, right = _pixels(column, columns, groups.shape[1], width, geometry)
-        if top >= bottom or left >= right:
+        top, down = _pixels(row, rows, groups.shape[0], height, geometry)
+        left, across = _pixels(column, columns, groups.shape[1], width, geometry)
+        if not len(down.lower) or not len(across.lower):
             continue
-        by_row = _weights(top, bottom, row, rows, geometry)
-        by_column = _weights(left, right, column, columns, geometry)
-        full = (by_row @ cells @ by_column.T).astype(np.float32, copy=False)
-        points, labels = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
+        part = blend_cells(cells, down, across, geometry)
+        points, _ = mask_components(part, map_threshold, min_area_px=min_area_px, centroid=centroid)
         points[:, :2] += left, top
         found.append(points)
-        for index in order[first[group] : first[group + 1]]:
-            x, y = np.rint(peaks[index, :2]).astype(int) - (left, top)
-            inside = 0 <= x < labels.shape[1] and 0 <= y < labels.shape[0]
-            free[index] = not (inside and labels[y, x])
     components = np.concatenate(found)
-    peaks = peaks[free]
     components = components[np.argsort(-components[:, 2], kind='stable')]
-    return np.concatenate([components, peaks[np.argsort(-peaks[:, 2], kind='stable')]])
+    if min_score is None or min_score >= map_threshold:
+        return components
+    peaks = map_peaks(score_map, geometry, height, width, min_score)
+    return np.concatenate([components, peaks[peaks[:, 2] <= map_threshold]])
 
 
-def _cells(positions_px: NDArray[np.float64], geometry: FeatureGeometry, cells: int) -> NDArray[np.int64]:
-    index = np.rint((positions_px - geometry.center_offset_px) / geometry.stride)
-    return np.clip(index, 0, cells - 1).astype(np.int64)
+def _pixels(first: int, cells: int, total: int, size_px: int, geometry: FeatureGeometry) -> tuple[int, CellPlaces]:
+    """The pixels between the centres of the first and the last cell, to the border where the map ends there.
 
-
-def _weights(begin: int, end: int, first: int, cells: int, geometry: FeatureGeometry) -> NDArray[np.float32]:
-    shifted = replace(geometry, center_offset_px=geometry.center_offset_px + first * geometry.stride)
-    return interpolation_weights(np.arange(begin, end), cells, shifted)
-
-
-def _pixels(first: int, cells: int, total: int, size_px: int, geometry: FeatureGeometry) -> tuple[int, int]:
-    """The pixels between the centres of the first and the last cell; to the border where the map ends there."""
-    begin = 0 if first == 0 else int(np.ceil(geometry.cell_to_px(np.array(first))))
+    Returns:
+        The first of them, and where all lie among these cells.
+    """
+    axis = geometry.on_axis(size_px, total)
     last = first + cells - 1
-    end = size_px if last == total - 1 else int(np.floor(geometry.cell_to_px(np.array(last)))) + 1
-    return max(begin, 0), min(end, size_px)
+    begin = 0 if first == 0 else max(int(np.ceil(axis.cell_to_px(np.array(first)))), 0)
+    end = size_px if last == total - 1 else min(int(np.floor(axis.cell_to_px(np.array(last)))) + 1, size_px)
+    places = place_pixels(np.arange(begin, max(begin, end)), size_px, total, geometry)
+    # A pixel on the last centre takes nothing of the cell behind it.
+    lower, upper = (np.clip(index - first, 0, cells - 1) for index in (places.lower, places.upper))
+    return begin, CellPlaces(lower, upper, places.fraction)

@@ -1,6 +1,7 @@
 """How well predicted points localize annotated ones: counts, precision, recall, F1, and free-response curves.
 
-Wherever a division has nothing to divide by (no prediction, no annotation, neither), the result is 0.0.
+Wherever a division has nothing to divide by, the result is 0.0; where no annotated point could be found at all, the
+scores of a set of images are None.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ class LocalizationScores:
         tp: True positives. Under ``presence`` these are predictions, so ``tp + fn`` need not be the annotations.
         fp: False positives.
         fn: Missed annotations.
-        precision: ``tp / (tp + fp)``.
+        precision: ``tp / (tp + fp)``. None, as recall and F1, where nothing is annotated: there is nothing to find.
         recall: ``tp / (tp + fn)``.
         f1: Harmonic mean of precision and recall.
-        f1_ci95: 95% percentile bootstrap interval of F1 over cases; None where it is not available (one case only, or
-            cases unknown).
+        f1_ci95: 95% percentile bootstrap interval of F1 over cases; None where it is not available (one case only,
+            cases unknown, or nothing annotated).
         protocol: ``one_to_one`` or ``presence``.
     """
 
     tp: int
     fp: int
     fn: int
-    precision: float
-    recall: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    f1: float | None
     f1_ci95: tuple[float, float] | None
     protocol: str
 
@@ -153,11 +154,14 @@ def scores_from_counts(
         ValueError: There are not as many cases as images.
     """
     tp, fp, fn = counts.sum(axis=0).tolist()
+    if cases is not None and len(cases) != len(counts):
+        raise ValueError(f'expected a case for each of {len(counts)} images, found {len(cases)}')
+    # Under either protocol an annotated point is found or missed.
+    if tp + fn == 0:
+        return LocalizationScores(tp, fp, fn, None, None, None, None, protocol)
     precision, recall, f1 = (float(value) for value in precision_recall_f1(tp, fp, fn))
     interval = None
     if cases is not None:
-        if len(cases) != len(counts):
-            raise ValueError(f'expected a case for each of {len(counts)} images, found {len(cases)}')
         interval = bootstrap_f1_ci95(counts, cases, num_bootstrap=num_bootstrap, seed=seed)
     return LocalizationScores(tp, fp, fn, precision, recall, f1, interval, protocol)
 

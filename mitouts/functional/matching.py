@@ -245,6 +245,28 @@ def has_neighbour(
     return np.concatenate(near)
 
 
+def pairs_within(
+    pred_xy: Sequence[ArrayLike], truth_xy: Sequence[ArrayLike], radius_px: float | Sequence[float]
+) -> ImageMatches:
+    """Find all pairs of a prediction and an annotation within the radius (inclusive); a point may be in several.
+
+    Memory is linear in the number of pairs.
+
+    Args:
+        pred_xy: ``(P, 2)`` predicted points in pixels, an array for each image.
+        truth_xy: ``(G, 2)`` annotated points in pixels, an array for each image.
+        radius_px: One radius for all images, or one for each.
+
+    Raises:
+        ValueError: See :func:`match_images_one_to_one`.
+    """
+    parts = []
+    for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
+        pairs = _pairs_within(preds, truths, radii)
+        parts.append(_locate(first, preds, truths, pairs, np.arange(len(pairs.pred))))
+    return _concatenate(parts)
+
+
 def _batches(
     pred_xy: Sequence[ArrayLike], truth_xy: Sequence[ArrayLike], radius_px: float | Sequence[float]
 ) -> Iterator[tuple[int, _Stack, _Stack, FloatArray]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
-from mitouts.functional.geometry import FeatureGeometry, upsample_map
+from mitouts.functional.geometry import FeatureGeometry, cell_maxima, upsample_map
 
 Centroid = Literal['geometric', 'score_weighted']
 
@@ -61,19 +64,90 @@ def mask_components(
 def map_peaks(
     score_map: NDArray[np.float32], geometry: FeatureGeometry, height: int, width: int, min_score: float
 ) -> NDArray[np.float64]:
-    """Local maxima (3 x 3 cells) of a map at network resolution.
+    """Local maxima of a map: cells that reach as high as none of the eight around them.
 
-    A plateau gives one peak per cell of it; saturated maps are cut by ``mask_components`` before this matters.
+    How high a cell reaches is read in the up-sampled map (:func:`mitouts.functional.geometry.cell_maxima`), so that
+    the highest peak has the score of the image's best component. A plateau of equal cells is one peak, at their mean,
+    unless a higher cell lies beside it. Which peaks there are depends on no threshold.
+
+    Args:
+        score_map: Array ``(h, w)``, probabilities at network resolution; may be memory-mapped.
+        geometry: Where the cells of the map lie.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        min_score: A peak's score is > this.
 
     Returns:
-        Points ``(N, 3)`` as ``(x, y, score)`` in image pixels, inside the image.
+        Points ``(N, 3)`` as ``(x, y, score)`` in image pixels, inside the image, descending by score.
     """
+    reached = cell_maxima(score_map, height, width, geometry)
     # OpenCV's default border value for a dilation is -inf, so the border never hides a maximum.
-    dilated = cv2.dilate(score_map.astype(np.float32), np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero((score_map >= dilated) & (score_map > min_score))
-    x = np.clip(geometry.on_axis(width, score_map.shape[1]).cell_to_px(columns), 0, width - 1)
-    y = np.clip(geometry.on_axis(height, score_map.shape[0]).cell_to_px(rows), 0, height - 1)
-    return np.stack([x, y, score_map[rows, columns].astype(np.float64)], axis=1)
+    is_top = reached >= cv2.dilate(reached, np.ones((3, 3), np.uint8))
+    is_top &= reached > min_score
+    cells = np.argwhere(is_top)
+    plateau = _plateaus(cells)
+    is_shoulder = np.zeros(plateau.max(initial=-1) + 1, dtype=bool)
+    is_shoulder[plateau[_continues(cells, reached, is_top)]] = True
+    area = np.bincount(plateau, minlength=len(is_shoulder))
+    row, column = (np.bincount(plateau, axis, len(is_shoulder)) / area for axis in cells.T)
+    scores = np.zeros(len(is_shoulder))
+    scores[plateau] = reached[is_top]
+    x = np.clip(geometry.on_axis(width, reached.shape[1]).cell_to_px(column), 0, width - 1)
+    y = np.clip(geometry.on_axis(height, reached.shape[0]).cell_to_px(row), 0, height - 1)
+    peaks = np.stack([x, y, scores], axis=1)[~is_shoulder]
+    return peaks[np.argsort(-peaks[:, 2], kind='stable')]
+
+
+def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number the groups of cells that touch each other, ``(N,)``; local maxima that touch are equal."""
+    pairs = cKDTree(cells).query_pairs(1, p=np.inf, output_type='ndarray')
+    if not len(pairs):
+        return np.arange(len(cells))
+    links = coo_array((np.ones(len(pairs), bool), pairs.T), shape=(len(cells), len(cells)))
+    return connected_components(links, directed=False)[1].astype(np.int64)
+
+
+def _continues(cells: NDArray[np.int64], reached: NDArray[np.float32], is_top: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a cell beside these is as high and no local maximum itself, ``(N,)``: the plateau leads upwards there."""
+    found = np.zeros(len(cells), dtype=bool)
+    own = reached[tuple(cells.T)]
+    for step in np.ndindex(3, 3):
+        beside = tuple(np.clip(cells + step - np.array(1), 0, np.array(reached.shape) - 1).T)
+        found |= ~is_top[beside] & (reached[beside] == own)
+    return found
+
+
+def read_map(
+    score_map: NDArray[np.float32],
+    height: int,
+    width: int,
+    geometry: FeatureGeometry,
+    *,
+    map_threshold: float,
+    min_score: float,
+    min_area_px: int = 1,
+    centroid: Centroid = 'geometric',
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read a map in both ways: what is predicted at a threshold, and what curves over all thresholds are drawn from.
+
+    Args:
+        score_map: Array ``(h, w)``, probabilities at network resolution.
+        height: Image height in pixels.
+        width: Image width in pixels.
+        geometry: Where the cells of the map lie.
+        map_threshold: Cut of the up-sampled map; strict.
+        min_score: Weakest peak that is kept.
+        min_area_px: Smaller components are left out.
+        centroid: See :func:`mask_components`.
+
+    Returns:
+        The components at ``map_threshold``, then the peaks that are not above it; and the peaks at every score, which
+        depend on no threshold. Both are points ``(N, 3)`` as ``(x, y, score)``, descending by score.
+    """
+    full = upsample_map(score_map, height, width, geometry)
+    components, _ = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
+    peaks = map_peaks(score_map, geometry, height, width, min_score)
+    return np.concatenate([components, peaks[peaks[:, 2] <= map_threshold]]), peaks
 
 
 def map_to_points(
@@ -89,8 +163,8 @@ def map_to_points(
 ) -> NDArray[np.float64]:
     """Points of one image: components at ``map_threshold``, then weaker peaks.
 
-    The components are the prediction. The peaks below the threshold are kept so that curves over all thresholds can
-    be drawn from one file; their scores are at most ``map_threshold``.
+    The components are the prediction. The peaks, whose scores are at most ``map_threshold``, say what a lower one
+    would find.
 
     Args:
         score_map: Array ``(h, w)``, probabilities at network resolution.
@@ -105,12 +179,7 @@ def map_to_points(
     Returns:
         Points ``(N, 3)`` as ``(x, y, score)``, descending by score.
     """
-    full = upsample_map(score_map, height, width, geometry)
-    points, labels = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
+    cut: dict[str, Any] = {'min_area_px': min_area_px, 'centroid': centroid}
     if min_score is None or min_score >= map_threshold:
-        return points
-    peaks = map_peaks(score_map, geometry, height, width, min_score)
-    at = labels[np.rint(peaks[:, 1]).astype(int), np.rint(peaks[:, 0]).astype(int)]
-    peaks = peaks[(at == 0) & (peaks[:, 2] <= map_threshold)]
-    peaks = peaks[np.argsort(-peaks[:, 2], kind='stable')]
-    return np.concatenate([points, peaks])
+        return mask_components(upsample_map(score_map, height, width, geometry), map_threshold, **cut)[0]
+    return read_map(score_map, height, width, geometry, map_threshold=map_threshold, min_score=min_score, **cut)[0]

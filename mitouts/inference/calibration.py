@@ -147,7 +147,7 @@ def calibrate_images(
         settings: How.
 
     Raises:
-        AnnotationError: The images are of one class only.
+        AnnotationError: The images are of one class only, or the objective needs points and none is annotated.
         ConfigError: The objective needs a score map, and the model has none.
     """
     if settings.objective == 'localization' and model.geometry is None:
@@ -177,6 +177,11 @@ def calibrate_images(
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':
+        if not any(len(record.counted_truth) for record in records):
+            raise AnnotationError(
+                "the objective 'localization' needs annotated points, and the images at hand have labels only: use "
+                "the objective 'image'"
+            )
         maps = {sample.img_id: sample.pred_map.numpy() for sample in samples}
         curve = LocalizationCurve.of(records, maps, model, evaluator.calibration, settings)
         choices[1] = curve.choose
@@ -241,7 +246,7 @@ class LocalizationCurve:
             for found in points
         ]
         labels = np.array([record.label for record in records])
-        is_scored = np.array([record.label == 0 or len(record.truth) > 0 for record in records])
+        is_scored = np.array([record.is_located for record in records])
         return cls(thresholds, np.stack(counts), np.where(is_scored, _class_weights(labels, settings.prevalence), 0.0))
 
     def f1(self, chosen: IntArray) -> FloatArray:

@@ -83,7 +83,10 @@ def make_documents(
 
 
 def _image(plan: ImagePlan, image_id: int, x: int, y: int, patch_px: int) -> dict[str, Any]:
-    replaced = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp', 'size_known', 'label')
+    replaced = {'id', 'file_name', 'width', 'height', 'case_id', 'mpp', 'size_known'}
+    if not plan.grid.is_whole:
+        # The label of an image is not that of a part of it.
+        replaced.add('label')
     extra = {key: value for key, value in plan.entry.items() if key not in replaced}
     return coco.make_image(
         image_id,

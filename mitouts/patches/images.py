@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mitouts.errors import AnnotationError, ImageError
+from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.exchange import coco
 from mitouts.functional.tiling import Edges
 from mitouts.imaging import ScaledView, open_slide
@@ -77,10 +78,11 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
         options: What is asked for.
 
     Returns:
-        The annotations, and a plan for each image.
+        The annotations, and a plan for each image. Positive images without an annotated point that are cut into
+        several patches are left out with a warning.
 
     Raises:
-        AnnotationError: The annotations are broken, or do not fit the images.
+        AnnotationError: The annotations are broken, do not fit the images, or say of no image what its patches show.
         ImageError: An image is missing or broken, or cannot be had at the resolution.
     """
     document = coco.read_coco(ann_file, keep_outside=True)
@@ -99,7 +101,33 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
         _plan_image(image, root / image['file_name'], folder, annotations[image['id']], options)
         for image, folder in zip(document['images'], folders)
     ]
-    return document, plans
+    return document, _with_known_labels(plans, annotations, ann_file)
+
+
+def _with_known_labels(
+    plans: Sequence[ImagePlan], annotations: Mapping[int, Sequence[Mapping[str, Any]]], ann_file: Path
+) -> list[ImagePlan]:
+    """Leave out images whose patches nobody can label: positive, without a point, and cut into several."""
+
+    def is_known(plan: ImagePlan) -> bool:
+        figures = [each for each in annotations[plan.entry['id']] if each['category_id'] == coco.MITOTIC_FIGURE]
+        return plan.entry.get('label') != 1 or len(figures) > 0 or plan.grid.is_whole
+
+    known = [plan for plan in plans if is_known(plan)]
+    unknown = [plan.entry['file_name'] for plan in plans if not is_known(plan)]
+    if unknown and not known:
+        raise AnnotationError(
+            f'{ann_file}: all {len(unknown)} images are labelled positive without an annotated point, and nobody knows '
+            'in which of their patches the figures are: annotate points, or make patches that show a whole image'
+        )
+    if unknown:
+        warnings.warn(
+            f'{ann_file}: {len(unknown)} of {len(plans)} images are left out, the first is {unknown[0]}: they are '
+            'labelled positive without an annotated point, and nobody knows in which of their patches the figures are',
+            AnnotationWarning,
+            stacklevel=3,
+        )
+    return known
 
 
 def _plan_image(

@@ -42,6 +42,11 @@ class PatchGrid:
     def __len__(self) -> int:
         return len(self.columns_px) * len(self.rows_px)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether a single patch shows the whole image."""
+        return len(self) == 1 and max(self.width_px, self.height_px) <= self.patch_px
+
 
 @dataclass(frozen=True)
 class PatchFigure:

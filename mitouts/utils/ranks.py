@@ -1,15 +1,40 @@
-"""Lets all processes of a distributed run end together, with one message, when one of them fails."""
+"""Lets all processes of a distributed run share what one has found, and end together when one of them fails."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
-from mmengine.dist import all_gather_object, all_reduce, get_world_size
+from mmengine.dist import all_gather_object, all_reduce, broadcast_object_list, get_world_size, is_main_process
 
 from mitouts import errors
 from mitouts.errors import MitoutsError, TrainingError
+
+Result = TypeVar('Result')
+
+
+def on_main_process(compute: Callable[[], Result]) -> Result:
+    """Call a function in the main process alone, and hand what it returns to all processes.
+
+    Args:
+        compute: What it returns must be picklable. It must not communicate.
+
+    Returns:
+        The same in every process.
+
+    Raises:
+        MitoutsError: As for :func:`together`, where the function raises.
+    """
+    result: list[Any] = [None]
+    with together():
+        if is_main_process():
+            result[0] = compute()
+    with peers_explained():
+        broadcast_object_list(result)
+    value: Result = result[0]
+    return value
 
 
 @contextmanager

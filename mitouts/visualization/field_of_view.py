@@ -15,9 +15,13 @@ from mitouts.visualization.overlay import draw_overlay
 
 
 def overlay_of(record: ImageRecord, image_path: str | Path, *, threshold: float, radius_px: float) -> NDArray[np.uint8]:
-    """Overlay of one image: true positives, missed figures, false positives."""
+    """Overlay of one image: true positives, missed figures, false positives.
+
+    Of a positive image without annotated points it shows what is predicted, and judges nothing.
+    """
     image = read_rgb(image_path)
-    return draw_overlay(image, record.truth, record.points, threshold=threshold, radius_px=radius_px, mpp=record.mpp)
+    truth = record.truth if record.is_located else None
+    return draw_overlay(image, truth, record.points, threshold=threshold, radius_px=radius_px, mpp=record.mpp)
 
 
 def write_overlays(
@@ -40,11 +44,15 @@ def pick_examples(
 ) -> list[ImageRecord]:
     """Images that show what a model does: figures found, one missed, one false positive, and more of the first kind.
 
-    Within each kind the most certain come first; ties go by image id, so the choice is always the same.
+    Positive images without annotated points, on which nothing can be judged, come last. Within each kind the most
+    certain come first; ties go by image id, so the choice is always the same.
     """
-    found, missed, false = [], [], []
+    found, missed, false, unjudged = [], [], [], []
     for record in records:
         points = record.points[record.points[:, 2] > threshold]
+        if not record.is_located:
+            unjudged.append((-len(points), record.image_id, record))
+            continue
         predicted, matched, _ = match_one_to_one(points[:, :2], record.truth, radius_px)
         wrong = np.delete(points[:, 2], predicted)
         if len(wrong):
@@ -53,9 +61,10 @@ def pick_examples(
             missed.append((record.score, record.image_id, record))
         elif len(record.truth) and not len(wrong):
             found.append((-len(matched), record.image_id, record))
-    ordered = [[item[2] for item in sorted(kind, key=lambda item: item[:2])] for kind in (found, missed, false)]
+    kinds = (found, missed, false, unjudged)
+    right, gaps, wrongs, open_ones = ([item[2] for item in sorted(kind, key=lambda item: item[:2])] for kind in kinds)
     chosen: list[ImageRecord] = []
-    for record in [*ordered[0][: max(count - 2, 1)], *ordered[1][:1], *ordered[2][:1], *ordered[0][count - 2 :]]:
+    for record in [*right[: max(count - 2, 1)], *gaps[:1], *wrongs[:1], *right[count - 2 :], *open_ones]:
         if len(chosen) < count and all(record.image_id != other.image_id for other in chosen):
             chosen.append(record)
     return chosen

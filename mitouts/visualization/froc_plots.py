@@ -58,7 +58,9 @@ class Detections:
     """What one trained model found on its test images.
 
     Attributes:
-        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image; those above the map
+            threshold make the operating point.
+        curve_points: ``(Q, 3)``, those that the curves are drawn from, an array for each image.
         truths: ``(G, 2)`` annotated points in pixels, an array for each image.
         ignored: ``(I, 2)`` places where a prediction is neither true nor false, an array for each image.
         areas_mm2: Area of each image, or None where its resolution is not known.
@@ -69,6 +71,7 @@ class Detections:
     """
 
     points: Sequence[ArrayLike]
+    curve_points: Sequence[ArrayLike]
     truths: Sequence[ArrayLike]
     ignored: Sequence[ArrayLike]
     areas_mm2: Sequence[float] | None
@@ -96,13 +99,13 @@ class Method:
 
 
 class _Steps(NamedTuple):
-    """One run: ``hits`` of ``total`` at each ``x``, and the place of its own threshold."""
+    """One run: ``hits`` of ``total`` at each ``x``, and ``(x, hits)`` at its own threshold."""
 
     x: FloatArray
     hits: FloatArray
     total: int
     size: float
-    at: int
+    point: tuple[float, float]
 
 
 def unit_of(methods: Sequence[Sequence[Detections]]) -> Unit:
@@ -232,11 +235,16 @@ def _log_ticks(low: float, high: float) -> list[float]:
 
 
 def _froc_steps(run: Detections, radius_px: float, unit: Unit) -> _Steps:
-    froc = froc_curve(run.points, run.truths, radius_px=radius_px, ignored=run.ignored)
+    froc, own = (
+        froc_curve(points, run.truths, radius_px=radius_px, ignored=run.ignored)
+        for points in (run.curve_points, run.points)
+    )
     total = sum(len(np.asarray(truth)) for truth in run.truths)
     size = float(np.sum(run.areas_mm2)) if unit == 'mm2' and run.areas_mm2 is not None else float(len(run.points))
-    at = int(np.sum(froc.thresholds[:-1] > run.map_threshold))
-    return _Steps(froc.fp_per_image * len(run.points) / (size or 1.0), froc.sensitivity * total, total, size, at)
+    scale = len(run.points) / (size or 1.0)
+    at = int(np.sum(own.thresholds[:-1] > run.map_threshold))
+    point = float(own.fp_per_image[at] * scale), float(own.sensitivity[at] * total)
+    return _Steps(froc.fp_per_image * scale, froc.sensitivity * total, total, size, point)
 
 
 def _roc_steps(run: Detections) -> _Steps:
@@ -244,7 +252,8 @@ def _roc_steps(run: Detections) -> _Steps:
     rate, hits, thresholds = roc_curve(labels, np.asarray(run.scores, dtype=np.float64), drop_intermediate=False)
     total = int(labels.sum())
     at = int(np.sum(thresholds[1:] > run.image_threshold))
-    return _Steps(rate, hits * total, total, float(len(labels) - total), at)
+    point = float(rate[at]), float(hits[at] * total)
+    return _Steps(rate, hits * total, total, float(len(labels) - total), point)
 
 
 def _averaged(runs: Sequence[_Steps]) -> Curve | None:
@@ -253,7 +262,7 @@ def _averaged(runs: Sequence[_Steps]) -> Curve | None:
         return None
     total = sum(run.total for run in runs)
     size = sum(run.size for run in runs)
-    point = sum(run.x[run.at] * run.size for run in runs) / size, sum(run.hits[run.at] for run in runs) / total
+    point = sum(run.point[0] * run.size for run in runs) / size, sum(run.point[1] for run in runs) / total
     if len(runs) == 1:
         x, hits = runs[0].x, runs[0].hits
     else:

@@ -162,13 +162,13 @@ def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
 
 
 def compare_tiles(
-    image: np.ndarray, truth: NDArray[np.float64], models: Sequence[ModelPoints], radius_px: float, caption: str
+    image: np.ndarray, truth: NDArray[np.float64] | None, models: Sequence[ModelPoints], radius_px: float, caption: str
 ) -> list[Tile]:
     """One overlay a model on the same image, each with its counts below; the caption stands under the first.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        truth: ``(G, 2)`` annotated points in pixels.
+        truth: ``(G, 2)`` annotated points in pixels; None where it is not known where the image's figures are.
         models: What each predicts.
         radius_px: The largest distance of a hit in pixels, inclusive.
         caption: What the image is.
@@ -181,6 +181,8 @@ def compare_tiles(
         )  # fmt: skip
         outcome = sort_points(truth, model.points, threshold=model.threshold, radius_px=radius_px)
         counts = [f'{len(outcome.hits)} found, {len(outcome.missed)} missed', f'{len(outcome.false)} false']
+        if truth is None:
+            counts = [f'{len(outcome.unjudged)} predicted', 'no annotated point']
         tiles.append(Tile(picture, [*counts, caption if index == 0 else '']))
     return tiles
 

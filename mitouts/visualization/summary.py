@@ -16,7 +16,14 @@ from mitouts.visualization.contact_sheet import fit_image
 from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER
 from mitouts.visualization.plots import draw_losses, draw_score_histogram, draw_validation
 from mitouts.visualization.scalars import Entry
-from mitouts.visualization.tables import COLUMNS, TEXT_COLUMNS, of_total, result_rows
+from mitouts.visualization.tables import (
+    TEXT_COLUMNS,
+    comparison_note,
+    localization_note,
+    of_total,
+    result_columns,
+    result_rows,
+)
 from mitouts.visualization.text import draw_text, fit_text, text_size
 
 WIDTH_PX = 1600
@@ -61,6 +68,7 @@ def write_summary(
             parts += [_heading(f'{name}: training and test'), _stage_plots(curves.get(name), histograms.get(name))]
     if distillation:
         parts += [_heading('distillation: what the model kept and dropped'), _distillation_bars(distillation)]
+        parts += _distillation_note(distillation)
     if len(overlays):
         parts += [_heading(overlay_title), _overlay_rows(overlays)]
     parts.append(_blank(_MARGIN_PX // 2))
@@ -85,23 +93,25 @@ def _heading(text: str) -> np.ndarray:
 
 
 def _table(stages: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    rows = result_rows(stages)
-    strip = _blank(_LINE_PX * (len(rows) + 1) + 18)
+    rows, columns, note = result_rows(stages), result_columns(stages), localization_note(stages)
+    strip = _blank(_LINE_PX * (len(rows) + 1 + bool(note)) + 18)
     if not rows:
         draw_text(strip, 'no stage was tested', _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
         return strip
-    lines = [list(COLUMNS), *rows]
-    widths = [max(text_size(line[i], _TEXT_PX, bold=True)[0] for line in lines) for i in range(len(COLUMNS))]
-    gap = max(8, (WIDTH_PX - 2 * _MARGIN_PX - sum(widths)) // (len(COLUMNS) - 1))
+    lines = [list(columns), *rows]
+    widths = [max(text_size(line[i], _TEXT_PX, bold=True)[0] for line in lines) for i in range(len(columns))]
+    gap = max(8, (WIDTH_PX - 2 * _MARGIN_PX - sum(widths)) // (len(columns) - 1))
     for number, line in enumerate(lines):
         left, top = _MARGIN_PX, 4 + number * _LINE_PX
         if number and line[0]:
             strip[top - 2 : top - 1, _MARGIN_PX : WIDTH_PX - _MARGIN_PX] = INK if number == 1 else 214
-        for column, cell, width in zip(COLUMNS, line, widths):
+        for column, cell, width in zip(columns, line, widths):
             bold = number == 0 or column in ('Stage', 'F1')
             indent = 0 if column in TEXT_COLUMNS else width - text_size(cell, _TEXT_PX, bold)[0]
             draw_text(strip, cell, left + indent, top + 2, _TEXT_PX, INK, bold=bold)
             left += width + gap
+    if note:
+        draw_text(strip, note, _MARGIN_PX, 6 + len(lines) * _LINE_PX, _TEXT_PX, FAINT_INK)
     return strip
 
 
@@ -143,6 +153,15 @@ def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure_to_array(figure)
+
+
+def _distillation_note(distillation: Mapping[str, Any]) -> list[np.ndarray]:
+    note = comparison_note(distillation)
+    if not note:
+        return []
+    strip = _blank(_LINE_PX)
+    draw_text(strip, fit_text(note, _TEXT_PX, WIDTH_PX - 2 * _MARGIN_PX), _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
+    return [strip]
 
 
 def _bar(axes: Axes, place: int, kept: int, total: int) -> None:

@@ -26,6 +26,7 @@ COLUMNS = (
     'FN',
     'Minutes',
 )
+LOCALIZATION_COLUMNS = COLUMNS[4:-1]
 TEXT_COLUMNS = frozenset({'Stage', 'Protocol'})
 PROTOCOLS = {'one_to_one': 'one-to-one', 'presence': 'presence'}
 _NARROW_HEADINGS = {'Image AUC': 'Image\nAUC', 'Image F1': 'Image\nF1', _INTERVAL: '95% CI\nof F1', 'Minutes': 'Min'}
@@ -33,8 +34,19 @@ MISSING = 'n/a'
 MISSING_INTERVAL = 'not available'
 
 
+def result_columns(stages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those of :data:`COLUMNS` that the stages have anything for.
+
+    Where all that were tested were tested on images without annotated points, nothing is said about localization.
+    """
+    blocks = [block for stage in stages for block in _blocks(stage).values()]
+    if blocks and not any(map(_is_scored, blocks)):
+        return tuple(column for column in COLUMNS if column not in LOCALIZATION_COLUMNS)
+    return COLUMNS
+
+
 def result_rows(stages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The cells under :data:`COLUMNS`: one line for each stage and protocol; a stage's own cells are not repeated.
+    """The cells under :func:`result_columns`: a line for each stage and protocol; a stage's own are not repeated.
 
     Args:
         stages: As in ``results.json``: ``{"stage", "images", "minutes", "image": {"auc", "f1"}, "one_to_one": {"tp",
@@ -42,24 +54,45 @@ def result_rows(stages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
             undefined shows as "n/a", an interval as "not available".
     """
     rows = []
+    is_located = result_columns(stages) == COLUMNS
     for stage in stages:
-        for index, (name, result) in enumerate(_protocols(stage)):
+        for index, (name, result) in enumerate(_protocols(stage) if is_located else [('', {})]):
             own, minutes = _own_cells(stage) if index == 0 else ([''] * 4, '')
-            rows.append([*own, name, *_protocol_cells(result), minutes])
+            rows.append([*own, *([name, *_protocol_cells(result)] if is_located else []), minutes])
     return rows
+
+
+def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
+    """What the table cannot say because positive test images have no annotated point; empty where all have."""
+    for stage in stages:
+        count, total = stage.get('images_without_points'), stage.get('test_images')
+        if not count:
+            continue
+        if not any(map(_is_scored, _blocks(stage).values())):
+            return (
+                'Nothing is said about localization: no test image has an annotated point, positive ones are known by '
+                'their labels alone.'
+            )
+        of_all = f' of {total}' if is_number(total) else ''
+        return (
+            f'Localization is not judged on {count}{of_all} test images, which are labelled positive without an '
+            'annotated point.'
+        )
+    return ''
 
 
 def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
     """The same table for the terminal: the protocols stand under their stage, so that 80 characters hold it."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
-    for column in COLUMNS:
+    columns = result_columns(stages)
+    for column in columns:
         if column != 'Protocol':
             heading = _NARROW_HEADINGS.get(column, column)
             table.add_column(heading, justify='left' if column == 'Stage' else 'right', no_wrap=column != _INTERVAL)
     for stage in stages:
         own, minutes = _own_cells(stage)
-        table.add_row(*own, *[''] * 7, minutes)
-        for name, result in _protocols(stage):
+        table.add_row(*own, *[''] * (len(columns) - len(own) - 1 - ('Protocol' in columns)), minutes)
+        for name, result in _protocols(stage) if columns == COLUMNS else ():
             table.add_row(f' {name}', '', '', '', *_protocol_cells(result), '')
         table.add_section()
     return table
@@ -71,9 +104,13 @@ def results_markdown(stages: Sequence[Mapping[str, Any]], distillation: Mapping[
     Returns:
         Lines of GitHub Markdown, ended by a newline.
     """
-    rule = [':--' if column in TEXT_COLUMNS else '--:' for column in COLUMNS]
+    columns = result_columns(stages)
+    rule = [':--' if column in TEXT_COLUMNS else '--:' for column in columns]
     rows = [[cell.replace('|', r'\|') for cell in row] for row in result_rows(stages)]
-    lines = ['| ' + ' | '.join(cells) + ' |' for cells in (list(COLUMNS), rule, *rows)]
+    lines = ['| ' + ' | '.join(cells) + ' |' for cells in (list(columns), rule, *rows)]
+    note = localization_note(stages)
+    if note:
+        lines += ['', note]
     if distillation:
         lines += ['', distillation_sentence(distillation)]
     return '\n'.join(lines) + '\n'
@@ -85,7 +122,8 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
     Args:
         distillation: ``{"kept", "dropped"}`` and, where the truth is known, ``"noise_dropped", "noise_total",
             "clean_kept", "clean_total"`` (counted over
-            positive images), and ``"relabelled"``.
+            positive images), ``"relabelled"``, and ``"not_compared"``, ``"positives"``: how many positive images have
+            no annotated point that the Teacher's could be compared with.
     """
     kept, dropped = distillation['kept'], distillation['dropped']
     text = f'Distillation kept {kept} of {kept + dropped} training images'
@@ -99,7 +137,25 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
     ]
     if distillation.get('relabelled'):
         known.append(f'relabelled {distillation["relabelled"]} images')
-    return text + (f': it {" and ".join(known)}.' if known else '.')
+    missing = comparison_note(distillation)
+    return text + (f': it {" and ".join(known)}.' if known else '.') + (f' {missing}' if missing else '')
+
+
+def comparison_note(distillation: Mapping[str, Any]) -> str:
+    """Which positive images a distillation could not compare; empty where it could compare all, or compares none.
+
+    Args:
+        distillation: See :func:`distillation_sentence`.
+    """
+    missing, positives = distillation.get('not_compared'), distillation.get('positives')
+    if not missing:
+        return ''
+    if missing == positives:
+        return (
+            f'Nothing could be compared: none of the {positives} positive images has an annotated point. A criterion '
+            'that goes by labels, such as PseudoLabel, needs none.'
+        )
+    return f'{missing} of {positives} positive images have no annotated point and were not compared.'
 
 
 def of_total(count: int, total: int) -> str:
@@ -123,14 +179,24 @@ def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
     A second radius stands in the results as ``one_to_one@15px``.
     """
-    found = [
-        (f'{name} {key.partition("@")[2]}'.strip(), result)
+    found = [(name, block) for name, block in _blocks(stage).items() if _is_scored(block)]
+    return found or [(PROTOCOLS['one_to_one'], {})]
+
+
+def _blocks(stage: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The blocks of a stage by protocol and radius, the first radius' before the others."""
+    return {
+        f'{name} {key.partition("@")[2]}'.strip(): result
         for suffix in (False, True)
         for protocol, name in PROTOCOLS.items()
         for key, result in stage.items()
         if key.partition('@')[0] == protocol and ('@' in key) == suffix and result
-    ]
-    return found or [(PROTOCOLS['one_to_one'], {})]
+    }
+
+
+def _is_scored(block: Mapping[str, Any]) -> bool:
+    """Whether points were counted; not on images that have labels alone."""
+    return any(value is not None for key, value in block.items() if key not in ('protocol', 'radius'))
 
 
 def _protocol_cells(result: Mapping[str, Any]) -> list[str]:

@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 from suite_runs import Group, write_suite
+from tiny_experiment import tiny_config
 
 from mitouts.analysis.cases import CaseCounter
+from mitouts.analysis.compare import Comparison, compare
+from mitouts.analysis.methods import Settings, score_method
 from mitouts.analysis.operating_point import best_threshold
-from mitouts.analysis.suite import StageResult, read_suite
+from mitouts.analysis.rows import MeanSd, Row, RowRuns
+from mitouts.analysis.suite import DONE, RunResult, StageResult, read_suite
+from mitouts.engine import runs
+from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
 from mitouts.exchange.predictions import write_predictions
@@ -129,6 +135,58 @@ def test_figures_counted_elsewhere_images_without_points_and_untested_images(tmp
     assert (found.cases.tolist(), found.counts.tolist()) == (['a', 'b'], [[1, 1, 0], [0, 1, 0]])
     images = CaseCounter(tmp_path).images(stage)
     assert (images.labels.tolist(), images.has_points.tolist()) == ([1, 1, 1], [True, True, False])
+
+
+def test_curves_from_the_files_of_a_run_are_its_own_under_any_map_threshold(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1)
+    checkpoint = runs.train(config, tmp_path / 'train').checkpoint
+    config.test_evaluator.metrics.append(dict(type='CocoBoxMetric'))
+    calibration = read_checkpoint(checkpoint)
+    rows = []
+    for name, map_threshold in (('low', 0.2), ('high', 0.6)):
+        calibration['meta']['mitouts']['map_threshold'] = map_threshold
+        write_checkpoint(tmp_path / f'{name}.pth', calibration)
+        folder = tmp_path / name
+        tested = runs.evaluate(config, tmp_path / f'{name}.pth', folder, out=folder / 'predictions.json')
+        row = {**tested.results, 'test_images': 8, 'test_ann_file': config.test_dataloader.dataset.ann_file}
+        rows.append(row)
+        counter, stage = CaseCounter(), StageResult('model', folder, row)
+        assert counter.froc_score(stage, radius_px=12) == pytest.approx(row['froc']['average_sensitivity'])
+        # It compares with the run's own, too.
+        assert counter.average_precision(stage)['ap50'] == row['coco']['ap50']
+        assert counter.counts(stage, radius_px=12).counts.sum() > 0
+    assert rows[0]['froc'] == rows[1]['froc']
+    assert rows[0]['coco'] == rows[1]['coco']
+    assert rows[0]['one_to_one'] != rows[1]['one_to_one']
+
+
+def test_without_annotated_points_a_method_has_image_scores_alone(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, [1])
+    document = json.loads((tmp_path / 'test.json').read_text())
+    write_json(tmp_path / 'test.json', {**document, 'annotations': []})
+    row = {**stage.row, 'image': {'auc': 0.75, 'f1': 0.5}}
+    run = RunResult(tmp_path, 'g', None, 0, DONE, stages={'model': StageResult('model', stage.folder, row)})
+    counter = CaseCounter(tmp_path)
+    assert not counter.has_figures(run.stages['model'])
+    line = RowRuns(Row('g', 'model', 'Model'), (run,), (run,))
+    scores = score_method(counter, line, Settings(num_bootstrap=10))
+    assert scores.image_auc == MeanSd(0.75, None)
+    for name in ('precision', 'recall', 'f1', 'f1_pooled', 'f1_best', 'froc', 'f1_second'):
+        assert getattr(scores, name) is None, name
+    compared = compare(counter, Comparison(line.row, line.row, 'same'), (line, line), Settings(num_bootstrap=10))
+    assert (compared.common, compared.f1_a, compared.difference) == ((), None, None)
+
+
+def test_curves_take_the_peaks_and_counts_the_points(tmp_path: Path) -> None:
+    stage = make_stage(tmp_path, [1])
+    merged = {'points': [[50, 50, 0.9]], 'peaks': [[20, 20, 0.9], [80, 80, 0.6]]}
+    entries = [{'image_id': 1, 'score': 0.9, **merged}, {'image_id': 2, 'score': 0.9, 'points': [], 'peaks': []}]
+    write_predictions(stage.predictions_path, entries, {'map_threshold': 0.5})
+    counter = CaseCounter(tmp_path)
+    assert counter.counts(stage).counts.tolist() == [[0, 1, 1], [0, 0, 0]]
+    # The figure is found before the false peak: at no false positive at all, and at every rate.
+    assert counter.froc_score(stage) == 1.0
+    assert counter.average_precision(stage)['ap50'] == pytest.approx(1.0)
 
 
 def test_hard_negatives_as_positives(tmp_path: Path) -> None:

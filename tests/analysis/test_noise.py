@@ -39,6 +39,15 @@ def test_areas_against_sklearns_curve() -> None:
     assert found.auc_score == pytest.approx(1 - area(noise, scores))
 
 
+def test_images_that_were_not_compared_have_no_distance() -> None:
+    samples = [sample('drop', 9.0, score=0.5), sample('keep', 2.0, score=0.9), sample('keep', 0.0, score=0.6)]
+    samples[2]['distance_px'] = None
+    found = detect_noise(samples, [True, False, True])
+    assert (found.auc_distance, found.auc_score) == (1.0, 1.0)
+    samples[0]['distance_px'] = None
+    assert detect_noise(samples, [True, False, True]).auc_distance is None
+
+
 def test_shares_by_hand() -> None:
     verdicts = [('drop', True), ('drop', True), ('keep', True), ('drop', False), ('keep', False), ('keep', False)]
     found = detect_noise([sample(verdict, 1.0) for verdict, _ in verdicts], [noise for _, noise in verdicts])

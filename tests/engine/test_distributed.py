@@ -66,6 +66,28 @@ def test_two_processes_run_the_stages_of_one_epoch_each(tmp_path: Path) -> None:
     assert (tmp_path / 'run' / 'summary.png').is_file()
 
 
+@pytest.mark.slow
+def test_an_odd_number_of_images_in_two_processes_is_tested_as_in_one(tmp_path: Path) -> None:
+    path = write_tiny(tmp_path)
+    config = load_config(path, ['train_cfg.max_epochs=1'])
+    trained = runs.train(config, tmp_path / 'run')
+    ann_file = tmp_path / 'data' / 'test.json'
+    document = json.loads(ann_file.read_text())
+    document['images'] = document['images'][:7]
+    document['annotations'] = [each for each in document['annotations'] if each['image_id'] <= 7]
+    ann_file.write_text(json.dumps(document))
+    runs.evaluate(load_config(path), trained.checkpoint, tmp_path / 'one', out=tmp_path / 'one.json')
+    more = ('--work-dir', tmp_path / 'two', '--out', tmp_path / 'two.json')
+    torchrun('test.py', path, trained.checkpoint, *more)
+    alone, together = (json.loads((tmp_path / name).read_text()) for name in ('one.json', 'two.json'))
+    assert [image['image_id'] for image in together['images']] == list(range(1, 8))
+    for one, other in zip(alone['images'], together['images'], strict=True):
+        assert other['score'] == pytest.approx(one['score'], abs=1e-5)
+        assert len(other['peaks']) == len(one['peaks'])
+    (row,) = json.loads((tmp_path / 'two' / 'results.json').read_text())['stages']
+    assert row['test_images'] == 7
+
+
 def test_an_odd_number_of_images_is_tested_once_each(tmp_path: Path) -> None:
     config = load_config(write_tiny(tmp_path), ['train_cfg.max_epochs=1'])
     trained = runs.train(config, tmp_path / 'run')

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from labels_only import keep_labels_only
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
@@ -65,6 +66,18 @@ def test_what_the_average_rejects_is_not_drawn(tmp_path) -> None:
 def test_a_teacher_that_rejects_too_much_is_not_heard(tmp_path) -> None:
     _, _, epochs = train(tmp_path, judge_from=1, min_kept=1.0)
     assert [epoch['weights'].min() for epoch in epochs] == [1.0, 1.0, 1.0]
+
+
+def test_without_annotated_points_it_says_that_nothing_can_be_compared(tmp_path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=2)
+    for split in ('train', 'val'):
+        keep_labels_only(tmp_path / 'data' / f'{split}.json')
+    config.custom_hooks = [*config.custom_hooks, dict(type='_Spy', judge_from=1, gamma=2)]
+    _Spy.seen = []
+    runs.train(config, tmp_path / 'run')
+    assert [epoch['weights'].min() for epoch in _Spy.seen] == [1.0, 1.0]
+    log = ''.join(path.read_text() for path in (tmp_path / 'run').rglob('*.log'))
+    assert 'nothing can be compared, none of the 8 positive images has an annotated point' in log
 
 
 def test_soft_weights_reach_the_data_set(tmp_path) -> None:

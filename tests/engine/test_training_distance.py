@@ -20,6 +20,7 @@ from mitouts.engine import runs
 from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import TrainingDistanceHook
 from mitouts.errors import ConfigError
+from mitouts.evaluation.located import locate_figures
 from mitouts.registry import EVALUATOR
 from mitouts.visualization.scalars import is_training, read_scalars
 
@@ -66,6 +67,25 @@ def test_values_are_those_of_a_test_on_the_training_images_in_every_second_valid
     assert len({entry['train/distance_px'] for entry in logged if 'train/distance_px' in entry}) > 1
     expected = _reference(config, tmp_path / 'run' / 'epoch_5.pth', tmp_path / 'test')
     assert [logged[-1][key] for key in KEYS] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    'hook', [dict(type='TrainingDistanceHook'), dict(type='EMATeacherHook', judge_from=1, min_kept=0)]
+)
+def test_images_are_read_by_the_workers_of_the_training(
+    hook: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def locate(*args: Any, num_workers: int = 0, **kwargs: Any) -> Any:
+        given.append(num_workers)
+        return locate_figures(*args, num_workers=num_workers, **kwargs)
+
+    for module in ('training_distance', 'ema_teacher'):
+        monkeypatch.setattr(f'mitouts.engine.hooks.{module}.locate_figures', locate)
+    config = _config(tmp_path, [hook], train_cfg__max_epochs=2, train_dataloader__num_workers=1)
+    runs.train(config, tmp_path / 'run')
+    assert set(given) == {1}
 
 
 def test_where_there_is_a_moving_average_it_is_measured(tmp_path: Path) -> None:

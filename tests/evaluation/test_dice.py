@@ -65,7 +65,7 @@ def test_ranks_are_gathered(monkeypatch) -> None:
     data, other, score = samples(), evaluator(), evaluator()
     other.process(data[2:])
     elsewhere = list(other._gathered)
-    monkeypatch.setattr(dist, 'all_gather_object', lambda mine: [mine, elsewhere])
+    monkeypatch.setattr(dist, 'gather_object', lambda mine: [mine, elsewhere])
     score.process(data[:2])
     score.evaluate(4)
     assert len(score.records) == 4

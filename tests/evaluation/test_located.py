@@ -78,6 +78,21 @@ def test_points_and_scores_are_those_of_a_test(
     assert len(set(counts)) > 1
 
 
+def test_workers_find_the_same_and_no_random_number_is_drawn(at_hand: tuple[Config, Any]) -> None:
+    config, model = at_hand
+    dataset, indices = training_images(config), [7, 2, 11, 5]
+    state = torch.get_rng_state()
+    alone, helped = (
+        locate_figures(model, dataset, indices, map_threshold=0.5, drift_px=DRIFT_PX, num_workers=workers)
+        for workers in (0, 2)
+    )
+    assert torch.equal(torch.get_rng_state(), state)
+    for one, other, index in zip(alone, helped, indices, strict=True):
+        assert one.info['img_id'] == other.info['img_id'] == index + 1
+        assert one.score == other.score
+        np.testing.assert_array_equal(one.points, other.points)
+
+
 def test_points_of_a_model_without_a_map_are_those_above_the_threshold(at_hand: tuple[Config, Any]) -> None:
     config, _ = at_hand
     model = MODELS.build(POINT_MODEL)

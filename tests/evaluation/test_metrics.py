@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mitouts.errors import AnnotationError, ConfigError
+from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.localization import froc_curve, score_localization
@@ -190,3 +191,24 @@ def test_threshold_selectors_refuse():
 def test_positive_images_without_points_are_not_scored():
     unlocated = record(9, [], [[30, 30, 0.9]], label=1)
     assert CentroidMetric()([*RECORDS, unlocated], **THRESHOLDS) == CentroidMetric()(RECORDS, **THRESHOLDS)
+
+
+UNLOCATED = [record(20 + number, [], [[30, 30, 0.9]], label=1) for number in range(3)]
+NEGATIVE = [record(30 + number, [], [[30, 30, 0.8], [90, 90, 0.2]]) for number in range(2)]
+
+
+def test_where_positive_images_have_labels_alone_no_number_of_points_is_given():
+    for records in (UNLOCATED, [*UNLOCATED, *NEGATIVE]):
+        results = CentroidMetric(radius_px=[30, 15])(records, **THRESHOLDS)
+        assert len(results) == 6
+        for key, block in results.items():
+            given = {'protocol', 'radius', 'fp_per_image'} & block.keys()
+            assert {name for name, value in block.items() if value is not None} == given, key
+        assert CocoBoxMetric()(records, **THRESHOLDS)['coco'] == {'ap': None, 'ap50': None, 'box_px': 50.0}
+
+
+def test_on_negative_images_false_positives_are_counted_and_no_ratio_is_given():
+    block = CentroidMetric()(NEGATIVE, **THRESHOLDS)
+    assert [block['one_to_one'][key] for key in ('tp', 'fp', 'fn')] == [0, 2, 0]
+    assert [block['one_to_one'][key] for key in ('precision', 'recall', 'f1', 'f1_ci95')] == [None] * 4
+    assert (block['froc']['average_sensitivity'], block['froc']['sensitivity']) == (None, None)

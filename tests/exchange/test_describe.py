@@ -50,6 +50,20 @@ def row(images: int, cases: int, empty: int, figures: int, look_alikes: int) -> 
     return {**counts, 'shown_only': 0, 'outside': 0}
 
 
+def test_labels_are_counted_where_there_are_any():
+    def image(label: int | None, *points: Point, shown: tuple[Point, ...] = ()) -> Image:
+        entry = {'id': 1, 'case_id': 'a', 'width': 9, 'height': 9} | ({} if label is None else {'label': label})
+        return Image(Path('a'), 'train', entry, points, shown)
+
+    figure, cut = Point(1, 1, 4.0, 4.0), Point(2, 1, 0.0, 4.0, is_cut=True)
+    images = [image(1), image(1, figure), image(0), image(None, figure), image(None, shown=(figure,))]
+    found = Dataset({1: 'mitotic figure'}, [*images, image(1, shown=(cut,)), image(None)])
+    total = summarize(found)['total']
+    assert total['labels'] == {'positive': 5, 'negative': 2, 'without_points': 2}
+    assert total['without_annotation'] == 2
+    assert 'labels' not in summarize(Dataset({1: 'mitotic figure'}, [image(None, figure)]))['total']
+
+
 def test_counts(dataset):
     summary = summarize(dataset)
     assert summary['total'] == row(4, 3, 1, 2, 2)

@@ -23,6 +23,21 @@ def test_what_is_written_is_read_again(tmp_path):
     assert read.points[7].tolist() == points.tolist()
     assert read.points[2].shape == (0, 3)
     assert json.loads(path.read_text())['images'][1] == {'image_id': 2, 'score': 0.0, 'points': []}
+    assert read.curve_points[7].tolist() == points.tolist()
+
+
+def test_curves_are_drawn_from_peaks_where_there_are_any(tmp_path):
+    path = tmp_path / 'predictions.json'
+    peaks = np.array([[1.5, 2.5, 0.9], [6.0, 2.0, 0.8]])
+    entries = [
+        {'image_id': 1, 'score': 0.9, 'points': [[3.5, 2.25, 0.9]], 'peaks': peaks},
+        {'image_id': 2, 'score': 0.1, 'points': [], 'peaks': []},
+    ]
+    write_predictions(path, entries, {})
+    read = read_predictions(path)
+    assert read.points[1].tolist() == [[3.5, 2.25, 0.9]]
+    assert read.curve_points[1].tolist() == peaks.tolist()
+    assert read.curve_points[2].shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +53,7 @@ def test_what_is_written_is_read_again(tmp_path):
         ({'image_id': 2, 'score': 0.5, 'points': [[1, 2, 0.5], [3]]}, 'image 2: points .* not three numbers'),
         ({'image_id': 2, 'score': 0.5, 'points': [[1, 2, None]]}, r'image 2: point 0 is not finite: \[1.0, 2.0, nan\]'),
         ({'image_id': 2, 'score': 0.5, 'points': None}, 'image 2: points must be a list'),
+        ({'image_id': 2, 'score': 0.5, 'points': [], 'peaks': [[1, 2]]}, r'image 2: peaks .* shape \(1, 2\)'),
     ],
 )
 def test_refuses_broken_entries(tmp_path, entry, message):

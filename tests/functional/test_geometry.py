@@ -16,8 +16,10 @@ from scipy import ndimage
 from mitouts.functional.geometry import (
     AlignCornersGeometry,
     FeatureGeometry,
-    interpolation_matrix,
+    blend_cells,
+    cell_maxima,
     map_maximum,
+    place_pixels,
     upsample_map,
 )
 
@@ -59,22 +61,56 @@ def test_geometry_survives_a_dict() -> None:
 @given(
     geometry=GEOMETRIES, size_px=st.integers(1, 80), values=st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=9)
 )
-def test_interpolation_matrix_is_numpy_interp(geometry: FeatureGeometry, size_px: int, values: list[float]) -> None:
-    matrix = interpolation_matrix(size_px, len(values), geometry)
+def test_a_row_of_cells_is_interpolated_as_numpy_does(
+    geometry: FeatureGeometry, size_px: int, values: list[float]
+) -> None:
+    row = np.array([values], dtype=np.float32)
     centers = np.arange(len(values)) * geometry.stride + geometry.center_offset_px
-    np.testing.assert_allclose(matrix @ np.array(values), np.interp(np.arange(size_px), centers, values), atol=1e-5)
+    expected = np.interp(np.arange(size_px), centers, values)
+    np.testing.assert_allclose(upsample_map(row, 1, size_px, geometry)[0], expected, atol=1e-5)
 
 
 @given(geometry=GEOMETRIES, size_px=st.integers(1, 80), cells=st.integers(1, 9))
-def test_interpolation_weights_are_two_at_most_and_sum_to_one(
-    geometry: FeatureGeometry, size_px: int, cells: int
+def test_pixels_between_equal_cells_have_their_very_value(geometry: FeatureGeometry, size_px: int, cells: int) -> None:
+    full = upsample_map(np.full((cells, 2), 0.7, np.float32), size_px, 3, geometry)
+    assert (full == np.float32(0.7)).all()
+
+
+@settings(max_examples=60)
+@given(geometry=GEOMETRIES, seed=st.integers(0, 999), is_stretched=st.booleans())
+def test_part_of_a_map_is_read_to_the_last_bit_as_the_whole(
+    geometry: FeatureGeometry, seed: int, is_stretched: bool
 ) -> None:
-    matrix = interpolation_matrix(size_px, cells, geometry)
-    assert matrix.shape == (size_px, cells)
-    assert matrix.dtype == np.float32
-    assert (matrix >= 0).all()
-    assert (np.count_nonzero(matrix, axis=1) <= 2).all()
-    np.testing.assert_allclose(matrix.sum(axis=1), 1, atol=1e-6)
+    if is_stretched:
+        geometry = AlignCornersGeometry(geometry.stride, geometry.center_offset_px)
+    rng = np.random.default_rng(seed)
+    score_map = rng.random((5, 7)).astype(np.float32)
+    full = upsample_map(score_map, 60, 83, geometry)
+    rows, columns = np.sort(rng.integers(0, 60, 9)), np.sort(rng.integers(0, 83, 4))
+    part = blend_cells(score_map, place_pixels(rows, 60, 5, geometry), place_pixels(columns, 83, 7, geometry), geometry)
+    np.testing.assert_array_equal(part, full[np.ix_(rows, columns)])
+
+
+@settings(max_examples=60)
+@given(geometry=GEOMETRIES, seed=st.integers(0, 999), is_stretched=st.booleans())
+def test_a_cell_reaches_as_high_as_the_pixels_beside_its_centre(
+    geometry: FeatureGeometry, seed: int, is_stretched: bool
+) -> None:
+    if is_stretched:
+        geometry = AlignCornersGeometry(geometry.stride, geometry.center_offset_px)
+    height, width = np.random.default_rng(seed).integers(2, 90, 2).tolist()
+    score_map = np.random.default_rng(seed).random((5, 4)).astype(np.float32)
+    full = upsample_map(score_map, height, width, geometry)
+    expected = np.zeros_like(score_map)
+    for row, column in np.ndindex(score_map.shape):
+        y = geometry.on_axis(height, 5).cell_to_px(np.array(row))
+        x = geometry.on_axis(width, 4).cell_to_px(np.array(column))
+        lines = np.clip([np.floor(y), np.ceil(y)], 0, height - 1).astype(int)
+        pillars = np.clip([np.floor(x), np.ceil(x)], 0, width - 1).astype(int)
+        expected[row, column] = full[np.ix_(lines, pillars)].max()
+    found = cell_maxima(score_map, height, width, geometry)
+    np.testing.assert_array_equal(found, expected)
+    assert found.max() == pytest.approx(full.max(), rel=3e-7)
 
 
 @settings(max_examples=30)
@@ -169,11 +205,25 @@ def test_a_stretched_map_of_certainties_is_finite() -> None:
     np.testing.assert_allclose(full[0, [0, -1]], [0, 1], atol=1e-6)
 
 
-def test_a_map_is_cut_by_its_highest_cell_and_a_stretched_one_by_its_highest_pixel() -> None:
+@pytest.mark.parametrize(
+    ('geometry', 'width', 'highest'),
+    [
+        (FeatureGeometry(3, 0.0), 10, 0.8),  # the cell lies on pixel 3
+        (FeatureGeometry(16, 7.5), 64, 0.8 * 31 / 32),  # half a pixel beside pixels 23 and 24
+        (FeatureGeometry(16, 15.0), 9, 0.0),  # 22 pixels beyond the border
+        (FeatureGeometry(16, 15.0), 24, 0.8 * 8 / 16),  # 8 pixels beyond the border
+        (AlignCornersGeometry(16, 0.0), 10, 0.8),
+    ],
+)
+def test_a_maps_maximum_is_its_highest_pixel(geometry: FeatureGeometry, width: int, highest: float) -> None:
+    score_map = np.zeros((1, 4), dtype=np.float32)
+    score_map[0, 1] = 0.8
+    assert map_maximum(score_map, 1, width, geometry) == pytest.approx(highest)
+
+
+def test_a_stretched_maps_maximum_is_its_highest_pixel() -> None:
     score_map = np.full((1, 4), 0.01, dtype=np.float32)
     score_map[0, 1] = 0.99
-    # The cell lies on pixel 3 of ten; in nine at 8 / 3, an eighth of a cell from pixel 3.
-    assert map_maximum(score_map, 1, 9, LITE_STRIDE_16) == np.float32(0.99)
-    assert map_maximum(score_map, 1, 10, STRETCHED) == pytest.approx(0.99)
+    # In nine pixels the cell lies at 8 / 3, an eighth of a cell from pixel 3.
     odds = 99 ** (1 - 2 / 8)
     assert map_maximum(score_map, 1, 9, STRETCHED) == pytest.approx(odds / (1 + odds))

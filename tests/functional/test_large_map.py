@@ -7,11 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitouts.functional.geometry import FeatureGeometry
+from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.large_map import large_map_to_points
 from mitouts.functional.points import map_to_points
 
-GEOMETRIES = [FeatureGeometry(16, 15.0, 73.0), FeatureGeometry(16, 0.0, 105.0), FeatureGeometry(4, 1.5, 9.0)]
+GEOMETRIES = [
+    FeatureGeometry(16, 15.0, 73.0),
+    FeatureGeometry(16, 0.0, 105.0),
+    FeatureGeometry(4, 1.5, 9.0),
+    FeatureGeometry(16, 7.5, 60.0),
+    FeatureGeometry(12, 5.5, 60.0),
+    AlignCornersGeometry(16, 15.0),
+]
 
 
 def _sorted(points: np.ndarray) -> np.ndarray:
@@ -29,12 +36,13 @@ def test_equals_the_points_of_the_whole_map(seed, shape, share, geometry, centro
     rng = np.random.default_rng(seed)
     score_map = rng.uniform(0, 0.55, shape).astype(np.float32)
     score_map[rng.random(shape) < share] = rng.uniform(0.5, 1)
-    height, width = (np.array(shape) * geometry.stride + rng.integers(-geometry.stride + 1, 9)).clip(1).tolist()
+    height, width = (np.array(shape) * geometry.stride + rng.integers(-geometry.stride + 1, 9)).clip(2).tolist()
     options = dict(map_threshold=0.5, min_score=0.2, min_area_px=int(rng.integers(1, 9)), centroid=centroid)
     expected = map_to_points(score_map, height, width, geometry, **options)
     found = large_map_to_points(score_map, height, width, geometry, **options)
     assert found.shape == expected.shape
     np.testing.assert_allclose(_sorted(found.round(3)), _sorted(expected.round(3)), atol=0.002)
+    np.testing.assert_array_equal(np.sort(found[:, 2]), np.sort(expected[:, 2]))
     assert (np.diff(found[found[:, 2] > 0.5][:, 2]) <= 0).all()
 
 
@@ -59,3 +67,14 @@ def test_nothing_above_the_threshold_leaves_the_peaks():
 @pytest.mark.parametrize('geometry', GEOMETRIES)
 def test_empty_map_has_no_points(geometry):
     assert large_map_to_points(np.zeros((3, 5), np.float32), 40, 70, geometry, map_threshold=0.5).shape == (0, 3)
+
+
+def test_a_threshold_between_neighbouring_floats_cuts_between_them():
+    low = np.float32(0.7)
+    high = np.nextafter(low, np.float32(1))
+    score_map = np.zeros((1, 9), dtype=np.float32)
+    score_map[0, 2], score_map[0, 6] = low, high
+    threshold = float(low) + 0.75 * (float(high) - float(low))
+    for read in (map_to_points, large_map_to_points):
+        points = read(score_map, 16, 144, GEOMETRIES[1], map_threshold=threshold)
+        assert points[points[:, 2] > threshold].tolist() == [[96.0, 7.5, float(high)]]

@@ -44,8 +44,16 @@ def test_threshold_is_strict():
     assert (below.tp, below.fp, below.fn) == (1, 0, 1)
 
 
-def test_nothing_at_all_scores_zero():
+def test_where_nothing_is_annotated_nothing_is_scored():
     scores = score_localization([[]], [[]], radius_px=30, threshold=0.5)
+    assert (scores.precision, scores.recall, scores.f1) == (None, None, None)
+    false = score_localization([[[3.0, 4.0, 0.9]]] * 2, [[], []], radius_px=30, threshold=0.5, cases=['a', 'b'])
+    assert (false.tp, false.fp, false.fn) == (0, 2, 0)
+    assert (false.precision, false.recall, false.f1, false.f1_ci95) == (None, None, None, None)
+
+
+def test_a_figure_that_is_missed_scores_zero():
+    scores = score_localization([[]], [[[5.0, 5.0]]], radius_px=30, threshold=0.5)
     assert (scores.precision, scores.recall, scores.f1) == (0.0, 0.0, 0.0)
 
 

@@ -17,6 +17,7 @@ from mitouts.functional.matching import (
     match_images_by_score,
     match_images_one_to_one,
     match_one_to_one,
+    pairs_within,
     presence_counts,
 )
 
@@ -262,3 +263,15 @@ def test_ignored_points_excuse_unmatched_predictions_only(protocol):
 def test_has_neighbour_stays_within_the_image():
     found = has_neighbour([[[0, 0], [50, 0]], [[0, 0]], []], [[[30, 0]], [[0, 31]], [[0, 0]]], 30)
     np.testing.assert_array_equal(found, [True, True, False])
+
+
+@given(images=st.lists(st.tuples(lattice_points(6), lattice_points(6)), min_size=1, max_size=4))
+def test_pairs_within_are_those_of_the_table_of_distances(images: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    found = pairs_within([pred for pred, _ in images], [truth for _, truth in images], RADIUS_PX)
+    expected = [
+        (number, *pair)
+        for number, (pred, truth) in enumerate(images)
+        if len(pred) and len(truth)
+        for pair in np.argwhere(cdist(pred, truth) <= RADIUS_PX).tolist()
+    ]
+    assert list(zip(*(each.tolist() for each in found[:3]))) == expected

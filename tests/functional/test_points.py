@@ -12,8 +12,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry, upsample_map
-from mitouts.functional.points import Centroid, map_peaks, map_to_points, mask_components
+from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry, map_maximum, upsample_map
+from mitouts.functional.large_map import large_map_to_points
+from mitouts.functional.points import Centroid, map_peaks, map_to_points, mask_components, read_map
+from mitouts.functional.thresholds import select_threshold
 
 LITE_STRIDE_16 = FeatureGeometry(stride=16, center_offset_px=15.0)
 MAPS = arrays(
@@ -91,16 +93,34 @@ def test_a_map_below_the_cut_gives_no_points() -> None:
     assert not labels.any()
 
 
+def _regional_maxima(score_map: NDArray[np.float32], min_score: float) -> NDArray[np.float64]:
+    """Value by value: groups of equal cells that touch nothing higher, as ``(column, row, value)`` of their mean."""
+    found = []
+    for value in np.unique(score_map[score_map > min_score]):
+        labels, count = ndimage.label(score_map == value, structure=np.ones((3, 3)))
+        for label in range(1, count + 1):
+            group = labels == label
+            if score_map[ndimage.binary_dilation(group, np.ones((3, 3)))].max() <= value:
+                row, column = np.argwhere(group).mean(axis=0)
+                found.append([column, row, value])
+    return np.array(found, dtype=np.float64).reshape(-1, 3)
+
+
 @given(score_map=MAPS, min_score=st.sampled_from([-1.0, 0.0, 0.3, 0.95]))
-def test_peaks_are_cells_that_no_neighbour_exceeds(score_map: NDArray[np.float32], min_score: float) -> None:
-    expected = []
-    for row, column in np.ndindex(score_map.shape):
-        around = score_map[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-        if score_map[row, column] >= around.max() and score_map[row, column] > min_score:
-            expected.append([column * 16 + 15, row * 16 + 15, score_map[row, column]])
-    size_px = [16 * cells for cells in score_map.shape]
-    peaks = map_peaks(score_map, LITE_STRIDE_16, size_px[0], size_px[1], min_score)
-    np.testing.assert_array_equal(_sorted(peaks), _sorted(np.array(expected, dtype=float).reshape(-1, 3)))
+def test_peaks_are_the_maps_regional_maxima(score_map: NDArray[np.float32], min_score: float) -> None:
+    expected = _regional_maxima(score_map, min_score) * [16, 16, 1] + [15, 15, 0]
+    height, width = (16 * cells for cells in score_map.shape)
+    peaks = map_peaks(score_map, LITE_STRIDE_16, height, width, min_score)
+    np.testing.assert_allclose(_sorted(peaks.round(6)), _sorted(expected.round(6)), atol=1e-6)
+    assert (np.diff(peaks[:, 2]) <= 0).all()
+
+
+def test_a_plateau_is_one_peak_and_a_shoulder_none() -> None:
+    score_map = np.zeros((7, 9), dtype=np.float32)
+    score_map[1:3, 1:4] = 1.0
+    score_map[5, 2:6], score_map[5, 6] = 0.4, 0.7
+    peaks = map_peaks(score_map, FeatureGeometry(16, 7.5), 112, 144, 0.01)
+    np.testing.assert_allclose(peaks[:, :2], [[2 * 16 + 7.5, 1.5 * 16 + 7.5], [6 * 16 + 7.5, 5 * 16 + 7.5]])
 
 
 def test_peaks_stay_inside_the_image() -> None:
@@ -134,13 +154,61 @@ def test_points_are_the_components_then_weaker_peaks_outside_them(
     assert not labels[weak[:, 1].astype(int), weak[:, 0].astype(int)].any()
 
 
-@given(score_map=MAPS)
-def test_the_best_point_has_the_score_of_the_maps_maximum(score_map: NDArray[np.float32]) -> None:
-    points = map_to_points(
-        score_map, 16 * score_map.shape[0], 16 * score_map.shape[1], LITE_STRIDE_16, map_threshold=0.2
-    )
-    top = float(score_map.max())
-    assert (points[0, 2] if len(points) else 0.0) == pytest.approx(top, abs=1e-6)
+GEOMETRIES = {
+    'on a pixel': FeatureGeometry(16, 15.0),
+    'between pixels': FeatureGeometry(16, 7.5),
+    'between pixels, patch of 14': FeatureGeometry(14, 6.5),
+    'uneven stride': FeatureGeometry(12, 5.5),
+    'stretched': AlignCornersGeometry(16, 7.5),
+}
+
+
+@pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    cells=st.tuples(st.integers(2, 9), st.integers(2, 9)),
+    cut_px=st.integers(0, 20),
+    map_threshold=st.sampled_from([0.2, 0.5, 0.8]),
+)
+def test_best_point_best_peak_and_map_maximum_are_one_number(
+    geometry: FeatureGeometry, seed: int, cells: tuple[int, int], cut_px: int, map_threshold: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    score_map = (rng.random(cells) ** 4).astype(np.float32)
+    height, width = (max(4, geometry.stride * count - cut_px) for count in cells)
+    highest = map_maximum(score_map, height, width, geometry)
+    options: dict[str, Any] = {'map_threshold': map_threshold, 'min_score': 0.0}
+    for read in (map_to_points, large_map_to_points):
+        points = read(score_map, height, width, geometry, **options)
+        assert points[0, 2] == pytest.approx(highest, rel=3e-7)
+        if highest > map_threshold:
+            assert points[0, 2] == highest
+    assert map_peaks(score_map, geometry, height, width, 0.0)[0, 2] == pytest.approx(highest, rel=3e-7)
+
+
+def test_a_figure_between_pixels_is_found_at_a_threshold_chosen_on_map_maxima() -> None:
+    geometry = FeatureGeometry(16, 7.5)
+    maps = np.zeros((2, 8, 8), dtype=np.float32)
+    maps[0, 3, 4], maps[1] = 0.8, 0.7
+    maxima = [map_maximum(each, 128, 128, geometry) for each in maps]
+    # The centre lies half a pixel from its four pixels, along both axes.
+    assert maxima == pytest.approx([0.8 * (31 / 32) ** 2, 0.7])
+    threshold = select_threshold(maxima, [1, 0], 'max_f1')
+    for read in (map_to_points, large_map_to_points):
+        points = read(maps[0], 128, 128, geometry, map_threshold=threshold)
+        np.testing.assert_allclose(points, [[4 * 16 + 7.5, 3 * 16 + 7.5, maxima[0]]], atol=1e-4)
+        assert not (read(maps[1], 128, 128, geometry, map_threshold=threshold)[:, 2] > threshold).any()
+
+
+@pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
+def test_peaks_depend_on_no_threshold(geometry: FeatureGeometry) -> None:
+    score_map = (np.random.default_rng(3).random((9, 11)) ** 2).astype(np.float32)
+    read = [read_map(score_map, 140, 170, geometry, map_threshold=cut, min_score=0.05) for cut in (0.1, 0.6, 0.95, 1.0)]
+    for _, peaks in read:
+        np.testing.assert_array_equal(peaks, read[0][1])
+    assert len({len(points) for points, _ in read}) > 1
+    np.testing.assert_array_equal(read[-1][0], read[0][1])
 
 
 def test_no_peaks_when_the_weakest_is_not_below_the_threshold() -> None:

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 
 from mitouts.datasets import PointDataset
-from mitouts.errors import AnnotationError, ImageError, MitoutsError
+from mitouts.errors import AnnotationError, AnnotationWarning, ImageError, MitoutsError
 from mitouts.exchange.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
@@ -113,6 +113,37 @@ def test_each_figure_is_counted_in_one_patch_and_marked_in_the_others(source: Pa
     # Every patch shows a mitotic figure or a part of one; only those with a part alone are left out.
     assert [dataset[index]['img_id'] for index in range(len(dataset))] == [1, 3, 4, 6]
     assert dataset.labels().tolist() == [1, 1, 1, 1]
+
+
+def _label_only(document: dict[str, Any]) -> None:
+    document['annotations'] = []
+    document['images'][0]['label'], document['images'][1]['label'] = 0, 1
+
+
+def test_a_label_is_that_of_the_whole_image_and_of_the_parts_of_a_negative_one(source: Path, tmp_path: Path) -> None:
+    _edit(source, _label_only)
+    _run(source, tmp_path / 'out')
+    parts, whole = (read_coco(tmp_path / 'out' / f'{split}.json')['images'] for split in ('train', 'test'))
+    assert [image['label'] for image in whole] == [1]
+    assert len(parts) == 6
+    assert not any('label' in image for image in parts)
+    assert set(PointDataset(str(tmp_path / 'out' / 'train.json')).labels().tolist()) == {0}
+
+
+def test_parts_of_a_positive_image_without_points_are_not_called_negative(source: Path, tmp_path: Path) -> None:
+    def both_positive(document: dict[str, Any]) -> None:
+        _label_only(document)
+        document['images'][0]['label'] = 1
+        for image in document['images']:
+            del image['split']
+
+    _edit(source, both_positive)
+    with pytest.warns(AnnotationWarning, match=r'1 of 2 images are left out, the first is a/1\.tif'):
+        _run(source, tmp_path / 'out')
+    (image,) = read_coco(tmp_path / 'out' / 'all.json')['images']
+    assert (image['source_image'], image['label']) == ('2.tif', 1)
+    with pytest.raises(AnnotationError, match='all 2 images are labelled positive without an annotated point'):
+        _run(source, tmp_path / 'small', replace(SMALL, patch_px=50, stride_px=50))
 
 
 def test_splits_go_to_files_of_their_own_and_images_without_a_split_to_one(source: Path, tmp_path: Path) -> None:

@@ -109,6 +109,19 @@ def test_groups_and_output_file(monkeypatch, capsys, files, tmp_path):
     assert result['groups']['B']['f1_ci95'] is not None
 
 
+def test_an_image_that_is_positive_by_its_label_alone_is_left_out(monkeypatch, capsys, files):
+    document = json.loads(files[0].read_text())
+    document['images'].append({**document['images'][0], 'id': 4, 'file_name': '4.png', 'label': 1})
+    files[0].write_text(json.dumps(document))
+    predictions = json.loads(files[1].read_text())
+    predictions['images'].append({'image_id': 4, 'score': 0.9, 'points': [[9, 9, 0.9]]})
+    files[1].write_text(json.dumps(predictions))
+    with pytest.warns(AnnotationWarning, match='1 of 4 images are labelled positive without an annotated point'):
+        result = call(monkeypatch, capsys, files, '--radius-px', '30', '--score-thr', '0.5')
+    assert counts(result) == (2, 2, 1)
+    assert (result['images'], result['images_without_points']) == (3, 1)
+
+
 def test_images_without_predictions_are_missed(monkeypatch, capsys, files):
     document = json.loads(files[1].read_text())
     files[1].write_text(json.dumps({**document, 'images': document['images'][:1]}))

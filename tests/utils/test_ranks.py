@@ -11,7 +11,7 @@ from two_processes import End, in_two_processes
 from mitouts.engine.hooks import NonFiniteLossHook
 from mitouts.errors import AnnotationError
 from mitouts.registry import UnknownComponentError
-from mitouts.utils.ranks import peers_explained, together
+from mitouts.utils.ranks import on_main_process, peers_explained, together
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,27 @@ def test_a_loss_that_is_not_finite_in_one_process_ends_both(tmp_path) -> None:
     assert first.error[0] == second.error[0] == 'TrainingError'
     assert first.error[1].startswith(f'process 2 of 2 failed: {words}')
     assert second.error[1].startswith(words)
+
+
+def test_what_the_main_process_finds_both_have(tmp_path) -> None:
+    def work(rank: int) -> list[object]:
+        called: list[int] = []
+
+        def compute() -> dict[str, list[int]]:
+            called.append(rank)
+            return {'a': [1, 2]}
+
+        return [on_main_process(compute), called]
+
+    assert in_two_processes(work, tmp_path) == [End([{'a': [1, 2]}, [0]]), End([{'a': [1, 2]}, []])]
+
+
+def test_what_the_main_process_raises_both_raise(tmp_path) -> None:
+    def work(rank: int) -> None:
+        def fail() -> None:
+            raise AnnotationError('a.json: no figure')
+
+        on_main_process(fail)
+
+    own, others = 'a.json: no figure', 'process 1 of 2 failed: a.json: no figure'
+    assert in_two_processes(work, tmp_path) == [End(error=('AnnotationError', text)) for text in (own, others)]

@@ -43,6 +43,7 @@ def _detections(seed: int, images: int = 30) -> Detections:
         points.append(np.column_stack([xy, scores]))
     return Detections(
         points=points,
+        curve_points=points,
         truths=truths,
         ignored=[np.zeros((0, 2))] * images,
         areas_mm2=[AREA_MM2] * images,
@@ -106,6 +107,21 @@ def test_runs_are_averaged_at_an_equal_rate_of_false_positives():
     assert same.pr is not None
     assert once.pr is not None
     assert same.pr.point == pytest.approx(once.pr.point)
+
+
+def test_a_map_draws_its_peaks_and_works_at_its_components():
+    peaks = _detections(0)
+    # One component where there are two peaks: the operating point has fewer false positives, the curve is the peaks'.
+    merged = [points[points[:, 2] > 0.5][:1] for points in peaks.points]
+    run = replace(peaks, points=merged)
+    drawn, expected = (curves_of('a', [each], radius_px=30, unit='image').froc for each in (run, peaks))
+    assert drawn is not None
+    assert expected is not None
+    assert_allclose(drawn.x, expected.x)
+    assert_allclose(drawn.y, expected.y)
+    tp, fp, fn = _counted(run, 0.5)
+    assert drawn.point == pytest.approx((fp / 30, tp / (tp + fn)))
+    assert drawn.point != pytest.approx(expected.point)
 
 
 def test_without_areas_the_unit_is_the_image():

@@ -5,7 +5,15 @@ from typing import Any
 
 from rich.console import Console
 
-from mitouts.visualization.tables import COLUMNS, distillation_sentence, result_rows, results_markdown, results_table
+from mitouts.visualization.tables import (
+    COLUMNS,
+    distillation_sentence,
+    localization_note,
+    result_columns,
+    result_rows,
+    results_markdown,
+    results_table,
+)
 
 TEACHER: dict[str, Any] = {
     'stage': 'teacher',
@@ -124,3 +132,52 @@ def test_terminal_table_fits_80_characters_uncut():
 def test_empty_tables_do_not_fail():
     assert results_markdown([]).count('\n') == 2
     assert 'Stage' in rendered([])
+
+
+UNSCORED = dict.fromkeys(('tp', 'fp', 'fn', 'precision', 'recall', 'f1', 'f1_ci95'))
+BY_LABEL: dict[str, Any] = {
+    'stage': 'teacher',
+    'images': 16,
+    'test_images': 8,
+    'images_without_points': 4,
+    'minutes': 0.5,
+    'image': {'auc': 0.875, 'f1': 0.75},
+    'one_to_one': {'protocol': 'one_to_one', **UNSCORED, 'radius': '30 px'},
+    'presence': {'protocol': 'presence', **UNSCORED, 'radius': '30 px'},
+}
+
+
+def test_without_annotated_points_the_table_has_no_columns_for_them():
+    text = results_markdown([BY_LABEL])
+    assert text.splitlines()[0] == '| Stage | Images | Image AUC | Image F1 | Minutes |'
+    assert text.splitlines()[2] == '| teacher | 16 | 0.875 | 0.750 | 0.5 |'
+    assert 'Nothing is said about localization' in text
+    assert 'one-to-one' not in rendered([BY_LABEL])
+    assert len(result_rows([BY_LABEL])[0]) == len(result_columns([BY_LABEL])) == 5
+
+
+def test_a_stage_without_annotated_points_beside_one_with_them():
+    rows = result_rows([TEACHER, BY_LABEL])
+    assert [row[COLUMNS.index('F1')] for row in rows] == ['0.803', '0.813', 'n/a']
+    assert 'one-to-one' in rendered([TEACHER, BY_LABEL])
+
+
+def test_the_images_that_are_not_judged_are_counted():
+    scored = {**TEACHER, 'test_images': 40, 'images_without_points': 3}
+    assert localization_note([scored]) == (
+        'Localization is not judged on 3 of 40 test images, which are labelled positive without an annotated point.'
+    )
+    assert localization_note([TEACHER]) == ''
+
+
+def test_counts_without_a_figure_are_shown_without_ratios():
+    block = {**UNSCORED, 'tp': 0, 'fp': 7, 'fn': 0}
+    (row,) = result_rows([{'stage': 'teacher', 'one_to_one': block}])
+    assert row[4:] == ['one-to-one', 'n/a', 'n/a', 'n/a', 'not available', '0', '7', '0', 'n/a']
+
+
+def test_a_distillation_says_what_it_could_not_compare():
+    nothing = distillation_sentence({'kept': 9, 'dropped': 0, 'not_compared': 4, 'positives': 4})
+    assert 'Nothing could be compared: none of the 4 positive images has an annotated point.' in nothing
+    some = distillation_sentence({'kept': 8, 'dropped': 1, 'not_compared': 2, 'positives': 4})
+    assert some.endswith('2 of 4 positive images have no annotated point and were not compared.')

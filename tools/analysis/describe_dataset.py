@@ -108,8 +108,12 @@ def print_tables(summary: Mapping[str, Any]) -> None:
 
 def _cells(row: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str, str]:
     """Heading -> cell; what is nowhere but in bad or overlapping data has a column only where there is some."""
-    counts = {'Images': row['images'], 'Cases': row['cases'], 'Empty images': row['without_annotation']}
-    counts |= row['categories']
+    counts = {'Images': row['images'], 'Cases': row['cases']}
+    if 'labels' in row:
+        counts |= {'Positive': row['labels']['positive'], 'Negative': row['labels']['negative']}
+        if total['labels']['without_points']:
+            counts['By label alone'] = row['labels']['without_points']
+    counts |= {'Empty images': row['without_annotation'], **row['categories']}
     rare = {'Shown only': 'shown_only', 'Outside': 'outside'}
     counts |= {heading: row[key] for heading, key in rare.items() if total[key]}
     return {heading: f'{count:,}' for heading, count in counts.items()}

@@ -25,7 +25,7 @@ from rich.table import Table
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.exchange.predictions import Predictions, read_predictions
-from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.exchange.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
 from mitouts.utils.arguments import positive
 from mitouts.utils.cli import run
@@ -40,7 +40,15 @@ def main() -> int:
         truth, predictions = read_coco(args.ground_truth), read_predictions(args.predictions)
     figures = _figures(args, truth)
     # A patch that shows only parts of figures is neither positive nor negative; the data set leaves it out as well.
-    images = [image for image in truth['images'] if not figures[image['id']].is_ambiguous]
+    clear = [image for image in truth['images'] if not figures[image['id']].is_ambiguous]
+    images = [image for image in clear if is_located(image, figures[image['id']])]
+    if len(images) < len(clear):
+        warnings.warn(
+            f'{args.ground_truth}: {len(clear) - len(images)} of {len(clear)} images are labelled positive without an '
+            'annotated point, so nothing can be said about where their figures are; they are left out',
+            AnnotationWarning,
+            stacklevel=1,
+        )
     num_missing = _check_images(args, truth['images'], images, predictions)
     counts = count_points(
         [predictions.points.get(image['id'], NO_POINTS) for image in images],
@@ -51,6 +59,9 @@ def main() -> int:
         protocol=args.matching,
     )
     cases = np.array([image['case_id'] for image in images])
+    # With labels alone the negative images are left, and their counts are no result.
+    is_labelled_only = len(images) < len(clear) and not any(len(figures[image['id']].points) for image in images)
+    uncounted = dict.fromkeys(('tp', 'fp', 'fn')) if is_labelled_only else {}
     overall = _score(args, counts, cases)
     groups: dict[str, dict[str, Any]] = {}
     tables = [('all', len(images), overall)]
@@ -60,7 +71,7 @@ def main() -> int:
             members = group == name
             scores = _score(args, counts[members], cases[members])
             tables.append((name, int(members.sum()), scores))
-            groups[name] = {'images': int(members.sum()), **_plain(scores)}
+            groups[name] = {'images': int(members.sum()), **_plain(scores), **uncounted}
     result = {
         'ground_truth': args.ground_truth.name,
         'predictions': args.predictions.name,
@@ -71,12 +82,15 @@ def main() -> int:
         'categories': args.category,
         'images': len(images),
         'images_left_out': len(truth['images']) - len(images),
+        'images_without_points': len(clear) - len(images),
         'images_without_predictions': num_missing,
         **_plain(overall),
+        **uncounted,
     }
     if args.by:
         result |= {'by': args.by, 'groups': groups}
-    Console(stderr=True).print(_table(args, tables))
+    if not is_labelled_only:
+        Console(stderr=True).print(_table(args, tables))
     Console(soft_wrap=True).print_json(data=result)
     if args.out:
         write_json(args.out, result)
@@ -199,7 +213,7 @@ def _table(args: argparse.Namespace, rows: list[tuple[str, int, LocalizationScor
         table.add_column(column, justify='right')
     for name, num_images, scores in rows:
         low_high = 'not available' if scores.f1_ci95 is None else '{:.3f} - {:.3f}'.format(*scores.f1_ci95)
-        ratios = (f'{value:.3f}' for value in (scores.precision, scores.recall, scores.f1))
+        ratios = ('n/a' if each is None else f'{each:.3f}' for each in (scores.precision, scores.recall, scores.f1))
         table.add_row(name, str(num_images), str(scores.tp), str(scores.fp), str(scores.fn), *ratios, low_high)
     return table
 

@@ -35,7 +35,9 @@ def main() -> None:
     settings = [reader.setting(row) for row, _ in rows]
     write_figure(args.out, draw(args, rows, settings))
     for (row, _), setting in zip(rows, settings):
-        values = (f'{name} {in_words(e, " ") if e else "no run"}' for name, e in setting.scores.items())
+        # An image F1 alone is that of images that have labels and no points.
+        missing = 'n/a' if any(setting.scores.values()) else 'no run'
+        values = (f'{name} {in_words(e, " ") if e else missing}' for name, e in setting.scores.items())
         print(f'{setting.label} ({row.source}): {", ".join(values)}')
     print(args.out)
 
@@ -53,14 +55,25 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--x-label', help='lines: words for the horizontal axis (default: that of --x)')
     parser.add_argument(
-        '--scores', nargs='+', choices=tuple(SCORES), help='panels (default: both; cost: localization alone)'
+        '--scores',
+        nargs='+',
+        choices=tuple(SCORES),
+        help='panels (default: all that are known; cost: localization alone)',
     )
     return parser.parse_args()
 
 
+def default_scores(kind: str, settings: list[Setting]) -> list[str]:
+    """Both, without the localization where no run was tested on annotated points."""
+    if kind == 'cost':
+        return ['localization']
+    known = [score for score, name in SCORES.items() if any(setting.scores.get(name) for setting in settings)]
+    return known or list(SCORES)
+
+
 def draw(args: argparse.Namespace, rows: list[FigureRow], settings: list[Setting]) -> Figure:
     """The figure in the form that was asked for."""
-    names = [SCORES[score] for score in args.scores or (('localization',) if args.kind == 'cost' else SCORES)]
+    names = [SCORES[score] for score in args.scores or default_scores(args.kind, settings)]
     note = (COST_NOTE if args.kind == 'cost' else NOTE).format(radius_px=args.radius_px)
     if args.kind == 'bars':
         return plot_bars(settings, names, title=args.title, note=note)

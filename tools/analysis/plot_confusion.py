@@ -31,7 +31,7 @@ def main() -> None:
         print(f'{method.label}: TP {method.tp:g}, FP {method.fp:g}, FN {method.fn:g}')
     for row, counts in counted:
         if counts is None:
-            print(f'{row.label}: no run')
+            print(f'{row.label}: no run that was tested on annotated points')
     print(args.out)
 
 

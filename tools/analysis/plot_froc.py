@@ -25,7 +25,7 @@ def main() -> None:
     """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_suite_arguments(parser)
-    parser.add_argument('--panels', nargs='+', choices=PANELS, default=list(PANELS), help='which curves (default: all)')
+    parser.add_argument('--panels', nargs='+', choices=PANELS, help='which curves (default: all that are defined)')
     args = parser.parse_args()
     reader, rows = open_rows(args)
     detections = [reader.detections(row) for row, _ in rows]
@@ -37,7 +37,8 @@ def main() -> None:
     ]
     note = NOTE + MEAN_NOTE * any(len(runs) > 1 for runs in detections) + f' Radius {args.radius_px:g} px.'
     note += f' {UNKNOWN}' * (unit == 'image')
-    write_figure(args.out, plot_methods(methods, unit, args.panels, title=args.title, note=note))
+    panels = args.panels or [name for name in PANELS if any(getattr(method, name) for method in methods)]
+    write_figure(args.out, plot_methods(methods, unit, panels or PANELS, title=args.title, note=note))
     for method in methods:
         print(describe(method, unit))
     for (row, _), runs in zip(rows, detections):

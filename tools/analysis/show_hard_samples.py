@@ -23,7 +23,7 @@ import numpy as np
 from mitouts.errors import AnnotationError, MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
 from mitouts.exchange.predictions import Predictions, read_predictions
-from mitouts.exchange.visibility import shown_figures
+from mitouts.exchange.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
@@ -189,7 +189,8 @@ def compare(args: argparse.Namespace) -> None:
         image = images[image_id]
         picture = read_rgb(root / image['file_name'], (image['width'], image['height']))
         name = f'case {image["case_id"]}, image {image_id}'
-        tiles += compare_tiles(picture, truths[image_id].points, pairs[image_id], args.radius_px, name)
+        truth = truths[image_id].points if is_located(image, truths[image_id]) else None
+        tiles += compare_tiles(picture, truth, pairs[image_id], args.radius_px, name)
     labels = args.labels or [str(path) for path in args.compare]
     columns = 2 * min(args.columns or 2, len(order))
     key = outcome_key(args.radius_px)

@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 
 from mitouts.registry import HOOKS
 from mitouts.utils.ranks import together
+from mitouts.visualization.tables import comparison_note
 
 
 @HOOKS.register_module()
@@ -33,4 +34,5 @@ class DistillationHook(Hook):
         with together():
             checkpoint = checkpoint_of(runner.work_dir)
         result = distill(runner.cfg, checkpoint, out_dir, launcher=runner.launcher)
-        runner.logger.info(f'distillation: {result.summary}, written to {result.distilled}')
+        note = comparison_note(result.summary)
+        runner.logger.info(f'distillation: {result.summary}, written to {result.distilled}' + f'. {note}' * bool(note))

@@ -84,8 +84,15 @@ class EMATeacherHook(EMAHook):
         # The folder of a new training may hold the verdicts of an older one.
         self.resumed = runner.epoch > 0
         self.dataset = training_images(runner.cfg)
+        self.num_workers = runner.cfg.train_dataloader.get('num_workers', 0)
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()
+        infos = [self.dataset.get_data_info(int(index)) for index in self.positives]
+        if getattr(self.criterion, 'compares_points', True) and not any(len(info['gt_points']) for info in infos):
+            runner.logger.warning(
+                f'EMATeacherHook: nothing can be compared, none of the {len(infos)} positive images has an annotated '
+                'point: all will be kept'
+            )
         self.images = {image['id']: image for image in read_coco(self.dataset.ann_file)['images']}
 
     def before_train_epoch(self, runner: Any) -> None:
@@ -134,6 +141,7 @@ class EMATeacherHook(EMAHook):
             self.positives[rank::world_size].tolist(),
             map_threshold=calibration['map_threshold'],
             drift_px=calibration.get('drift_px', (0.0, 0.0)),
+            num_workers=self.num_workers,
             **{key: calibration[key] for key in READING_KEYS if key in calibration},
         )
         own = []

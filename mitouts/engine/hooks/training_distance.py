@@ -78,6 +78,7 @@ class TrainingDistanceHook(Hook):
         if self.max_images is not None:
             draw = np.random.default_rng(self.seed).permutation(annotated)[: self.max_images]
             self.indices = sorted(draw.tolist())
+        self.num_workers = runner.cfg.train_dataloader.get('num_workers', 0)
         self.metric = _hit_metric(runner.val_evaluator, self.radius_px)
 
     def before_val_epoch(self, runner: Any) -> None:
@@ -98,7 +99,10 @@ class TrainingDistanceHook(Hook):
         ]
         thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
         runner.message_hub.update_scalar(DISTANCE_KEY, float(np.mean(distances)))
-        runner.message_hub.update_scalar(F1_KEY, self.metric(records, **thresholds)['one_to_one']['f1'])
+        f1 = self.metric(records, **thresholds)['one_to_one']['f1']
+        # None where all figures are counted in other patches.
+        if f1 is not None:
+            runner.message_hub.update_scalar(F1_KEY, f1)
 
     def _localize(self, model: Any, calibration: dict[str, Any]) -> list[ImageRecord]:
         """One record an image, by image id, the same on every rank."""
@@ -106,7 +110,11 @@ class TrainingDistanceHook(Hook):
         keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
         with together():
             found = locate_figures(
-                model, self.dataset, self.indices[rank::world_size], **{key: calibration[key] for key in keys}
+                model,
+                self.dataset,
+                self.indices[rank::world_size],
+                num_workers=self.num_workers,
+                **{key: calibration[key] for key in keys},
             )
         records = [record for part in all_gather_object([_record(each) for each in found]) for record in part]
         return sorted(records, key=lambda record: record.image_id)
