@@ -131,8 +131,21 @@ def max_image_px() -> int:
     return min(2 * PIL.Image.MAX_IMAGE_PIXELS, _DECODER_LIMIT_PX)
 
 
-def check_size(width: int, height: int, path: str | Path, what: str = 'image') -> None:
+def check_size(
+    width: int,
+    height: int,
+    path: str | Path,
+    what: str = 'image',
+    instead: str = 'Convert it to a tiled TIFF, which is read in parts',
+) -> None:
     """Refuse what must be decoded in one piece and is too large for that.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        path: Named in the error.
+        what: What is too large.
+        instead: What else can be done than to raise the limit.
 
     Raises:
         ImageError: It has more than :func:`max_image_px` pixels.
@@ -140,9 +153,8 @@ def check_size(width: int, height: int, path: str | Path, what: str = 'image') -
     limit = max_image_px()
     if width * height > limit:
         raise ImageError(
-            f'{what} {path} is {width} x {height} px and would be decoded whole; the limit is {limit:,} px. Convert it '
-            f'to a tiled TIFF, which is read in parts, or raise the limit: {LIMIT_VARIABLE}={width * height} (at most '
-            f'{_DECODER_LIMIT_PX})'
+            f'{what} {path} is {width} x {height} px and would be decoded whole; the limit is {limit:,} px. {instead}, '
+            f'or raise the limit: {LIMIT_VARIABLE}={width * height} (at most {_DECODER_LIMIT_PX})'
         )
 
 

@@ -84,7 +84,9 @@ def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tiff
         pages = [
             page
             for page in levels
-            if (page.dtype, page.samplesperpixel, page.photometric)
+            # A label may happen to have half the slide's sides; a level of a pyramid says that it is one.
+            if (page is finest or page.is_subifd or page.is_reduced)
+            and (page.dtype, page.samplesperpixel, page.photometric)
             == (finest.dtype, finest.samplesperpixel, finest.photometric)
         ]
         for page in pages:

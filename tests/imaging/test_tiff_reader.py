@@ -237,6 +237,13 @@ def test_openslide_does_not_take_a_label_for_the_slide(noise, tmp_path):
     assert open_slide(tmp_path / 'a.tif').dimensions == (WIDTH, HEIGHT)
 
 
+def test_label_of_half_the_slide_s_size_is_no_level(noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=False) as tiff:
+        for image in (noise, 255 - noise[::2, ::2]):
+            tiff.write(image, photometric='rgb', tile=(64, 64), compression='zlib')
+    assert open_slide(tmp_path / 'a.tif').level_dimensions == ((WIDTH, HEIGHT),)
+
+
 def test_mask_of_the_slide_s_size_is_no_second_slide(noise, tmp_path):
     with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=False) as tiff:
         tiff.write(noise, photometric='rgb', tile=(64, 64))
