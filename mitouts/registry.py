@@ -197,7 +197,7 @@ TASK_UTILS = Registry(
     'task util',
     parent=roots.TASK_UTILS,
     scope=SCOPE,
-    locations=['mitouts.evaluation', 'mitouts.distillation', 'mitouts.stain', 'mitouts.imaging'],
+    locations=['mitouts.evaluation', 'mitouts.distillation', 'mitouts.stain', 'mitouts.imaging.opening'],
 )
 
 # Without a child of its own under every root, mmengine warns each time it builds one of its own parts in our scope.

@@ -17,7 +17,9 @@ from rich.progress import track
 
 from mitouts.errors import ImageError, MitoutsError
 from mitouts.exchange.predictions import write_predictions
-from mitouts.imaging.image import SUFFIXES, write_rgb
+from mitouts.functional.he_colours import colour_doubt
+from mitouts.imaging.image import write_rgb
+from mitouts.imaging.walk import find_images, slide_file
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_to_images, add_adapt_bn
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations
@@ -25,26 +27,25 @@ from mitouts.utils.cli import run
 from mitouts.visualization.overlay import draw_overlay
 
 
-def find_images(sources: list[str]) -> list[Path]:
-    """The files named, and all images below the folders named, in order and once each."""
-    found: list[Path] = []
-    for source in map(Path, sources):
-        if source.is_dir():
-            found += sorted(path for path in source.rglob('*') if path.suffix.lower() in SUFFIXES)
-        elif source.is_file():
-            found.append(source)
-        else:
+def list_images(source: Path, leave_out: list[str]) -> list[Path]:
+    """The file named, or all images of the folder named and below it; folders in ``leave_out`` are not searched."""
+    if not source.is_dir():
+        if not source.exists():
             raise ImageError(f'{source} does not exist')
+        return [slide_file(source)]
+    found, notes = find_images(source, leave_out=leave_out)
+    for note in notes:
+        print(f'note: {note}', file=sys.stderr)
     if not found:
-        raise ImageError(f'no image ({", ".join(SUFFIXES)}) in {" ".join(sources)}')
-    return list(dict.fromkeys(found))
+        raise ImageError(f'no image in {source}')
+    return found
 
 
-def find_sources(path: Path, mpp: float | None) -> list[ImageSource]:
+def find_sources(path: Path, mpp: float | None, leave_out: list[str]) -> list[ImageSource]:
     """The images that one argument stands for."""
     if path.suffix.lower() == '.json':
         return sources_of_annotations(path, mpp)
-    return [ImageSource(each, mpp) for each in find_images([str(path)])]
+    return [ImageSource(each, mpp) for each in list_images(path, leave_out)]
 
 
 def tell_colours(predictor: ImagePredictor) -> None:
@@ -84,8 +85,9 @@ def main() -> int:
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     args = parser.parse_args()
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
-    sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp)]
-    sources = list({source.path: source for source in sources}.values())
+    leave_out = [args.show_dir] if args.show_dir else []
+    sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp, leave_out)]
+    sources = list({source.path.resolve(): source for source in sources}.values())
     if localizer.mpp is not None and any(source.mpp is None for source in sources):
         print(f'images are taken to have {localizer.mpp} um/px, as the model; --mpp says otherwise', file=sys.stderr)
     threshold = localizer.model.calibration['map_threshold']
@@ -104,6 +106,9 @@ def main() -> int:
             print(f'skipped: {error}', file=sys.stderr)
             failed += 1
             continue
+        doubt = colour_doubt(image)
+        if doubt is not None:
+            print(f'warning: {path}: {doubt}', file=sys.stderr)
         figures += len(prediction.figures)
         entries.append(
             {

@@ -14,7 +14,8 @@ from mitouts.datasets.seeded import SeededDataset
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.exchange.splits import assign_splits
 from mitouts.functional.segmentation import IGNORE_INDEX, UNKNOWN_INDEX
-from mitouts.imaging.image import SUFFIXES, probe
+from mitouts.imaging.image import probe
+from mitouts.imaging.walk import find_images
 from mitouts.registry import DATASETS
 
 TCGA_CASE = r'TCGA-[A-Z0-9]{2}-[A-Z0-9]{4}'
@@ -120,9 +121,9 @@ class TissueDataset(SeededDataset):
             raise AnnotationError(
                 f'{self.image_folder} is no folder: set data_root to the folder that holds the images'
             )
-        paths = sorted(path for path in self.image_folder.iterdir() if path.suffix.lower() in SUFFIXES)
+        paths, _ = find_images(self.image_folder, max_depth=0)
         if not paths:
-            raise AnnotationError(f'{self.image_folder} holds no image ({", ".join(SUFFIXES)})')
+            raise AnnotationError(f'{self.image_folder} holds no image')
         return paths
 
     def _mask_of(self, path: Path) -> Path:

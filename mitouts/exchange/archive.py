@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.conversion import SUFFIXES, check_coordinate, check_file_name
+from mitouts.exchange.conversion import check_coordinate, check_file_name
+from mitouts.imaging.walk import SUFFIXES, is_junk, walk_files
 
 MAX_DEPTH = 6
 MAX_ENTRIES = 200_000
@@ -93,18 +94,13 @@ def walk(root: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
     Raises:
         AnnotationError: The folder holds too much to be a data set's, or a file name that is not text.
     """
-    entries = 0
-    for folder, folders, files in os.walk(root, followlinks=True):
-        relative = Path(folder).relative_to(root)
-        entries += len(folders) + len(files)
-        if entries > MAX_ENTRIES:
+    for number, path in enumerate(walk_files(root, max_depth=MAX_DEPTH)):
+        if number >= MAX_ENTRIES:
             raise AnnotationError(
-                f'{root}: holds more than {MAX_ENTRIES:,} files and folders; give the folder of the data set itself'
+                f'{root}: holds more than {MAX_ENTRIES:,} files; give the folder of the data set itself'
             )
-        folders[:] = sorted(name for name in folders if _is_visible(name)) if len(relative.parts) < MAX_DEPTH else []
-        for name in sorted(files):
-            if name.lower().endswith(tuple(suffixes)) and _is_visible(name):
-                yield check_file_name((relative / name).as_posix(), str(root))
+        if path.name.lower().endswith(tuple(suffixes)):
+            yield check_file_name(path.relative_to(root).as_posix(), str(root))
 
 
 def _read_file(path: Path) -> bytes:
@@ -185,12 +181,8 @@ class _Bounded:
         return self._stream.read(size)
 
 
-def _is_visible(name: str) -> bool:
-    return not name.startswith('.') and name != '__MACOSX'
-
-
 def _is_wanted(name: str, suffix: str) -> bool:
-    return name.lower().endswith(suffix) and all(_is_visible(part) for part in name.split('/'))
+    return name.lower().endswith(suffix) and not any(is_junk(part) for part in name.split('/'))
 
 
 def _check_size(data: bytes, where: str) -> bytes:

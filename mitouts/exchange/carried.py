@@ -15,7 +15,8 @@ from typing import Any, TypeGuard
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, to_plain
-from mitouts.exchange.conversion import SUFFIXES, SourceFigure, SourceImage, check_file_name
+from mitouts.exchange.conversion import SourceFigure, SourceImage, check_file_name
+from mitouts.imaging.walk import SUFFIXES, walk_files
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
 SAME_POINT_PX = 1e-6
@@ -261,9 +262,7 @@ def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]
         AnnotationError: There is none, or a name leads out of the folder.
     """
     if src.is_dir():
-        paths = sorted(
-            path for path in src.rglob('*') if path.name.lower().endswith(tuple(suffixes)) and path.is_file()
-        )
+        paths = list(walk_files(src, suffixes))
         if not paths:
             raise AnnotationError(f'{src}: holds no {" or ".join(suffixes)} file')
         root = src

@@ -19,8 +19,8 @@ from mitouts.errors import AnnotationError
 from mitouts.exchange import coco
 from mitouts.exchange.splits import IGNORE, NO_SPLIT, assign_splits, default_partition
 from mitouts.imaging.image_header import probe
+from mitouts.imaging.walk import SUFFIXES, slide_file, slide_in_folder
 
-SUFFIXES = ('.tif', '.tiff', '.svs', '.ndpi', '.mrxs', '.scn', '.dcm', '.png', '.jpg', '.jpeg', '.bmp')
 MAX_COORDINATE_PX = 10_000_000
 
 
@@ -279,15 +279,22 @@ def _check_files(source: SourceSet, located: Sequence[_Located]) -> None:
 
 
 def find_file(root: Path, name: str) -> Path | None:
-    """Find an image that a label file names, also under another suffix than it says, or where it says none."""
+    """Find an image that a label file names, also under another suffix than it says, or where it says none.
+
+    A DICOM slide is found by any of its files, or by the name of the folder that holds nothing but it.
+
+    Raises:
+        ImageError: It is a DICOM file without a slide.
+    """
     if (root / name).is_file():
-        return root / name
+        return slide_file(root / name)
     # Label files do not always say the suffix, and data sets are repacked with another.
     stem = (
         PurePosixPath(name).with_suffix('') if PurePosixPath(name).suffix.lower() in SUFFIXES else PurePosixPath(name)
     )
     candidates = [root / f'{stem}{suffix}' for lower in SUFFIXES for suffix in (lower, lower.upper())]
-    return next((path for path in candidates if path.is_file()), None)
+    found = next((path for path in candidates if path.is_file()), None)
+    return slide_in_folder(root / stem) if found is None else slide_file(found)
 
 
 def _with_suffix(name: str) -> str:

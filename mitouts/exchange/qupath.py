@@ -52,6 +52,7 @@ from mitouts.exchange.geojson import (
     from_qupath,
     point_feature,
 )
+from mitouts.imaging import open_slide
 
 SUFFIXES = ('.geojson', '.json', '.geojson.gz', '.json.gz')
 MAX_FILE_BYTES = 1 << 30
@@ -181,16 +182,13 @@ def read_qupath(
 
 
 def read_bounds(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """``openslide.bounds-x`` and ``-y`` of a slide, None for an image that has none."""
-    import openslide
+    """Left top corner of the scanned part of a slide in level-0 pixels, None where the whole slide was scanned.
 
-    if openslide.OpenSlide.detect_format(str(path)) is None:
-        return None
-    with openslide.OpenSlide(str(path)) as slide:
-        x, y = (
-            slide.properties.get(key) for key in (openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y)
-        )
-    return None if x is None or y is None else (int(x), int(y))
+    Raises:
+        ImageError: The slide cannot be opened.
+    """
+    with open_slide(Path(path)) as reader:
+        return None if reader.bounds_xy_px == (0, 0) else reader.bounds_xy_px
 
 
 def _notes(found: _Found, images: int) -> list[str]:

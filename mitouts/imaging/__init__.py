@@ -1,12 +1,18 @@
 """Slides and images behind one interface: regions of any level, and views at a wanted resolution."""
 
-from mitouts.imaging.base import SlideHeader, SlideReader
-from mitouts.imaging.image_reader import ImageReader
-from mitouts.imaging.opening import open_slide
-from mitouts.imaging.openslide_reader import OpenSlideReader
-from mitouts.imaging.sampling import tissue_tiles
-from mitouts.imaging.tiff_reader import TiffReader
-from mitouts.imaging.view import MAX_UPSAMPLING, ScaledView, level_for_mpp
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mitouts.imaging.base import SlideHeader, SlideReader
+    from mitouts.imaging.image_reader import ImageReader
+    from mitouts.imaging.opening import open_slide
+    from mitouts.imaging.openslide_reader import OpenSlideReader
+    from mitouts.imaging.sampling import tissue_tiles
+    from mitouts.imaging.tiff_reader import TiffReader
+    from mitouts.imaging.view import MAX_UPSAMPLING, ScaledView, level_for_mpp
 
 __all__ = [
     'MAX_UPSAMPLING',
@@ -20,3 +26,23 @@ __all__ = [
     'open_slide',
     'tissue_tiles',
 ]
+
+_MODULES = {
+    'MAX_UPSAMPLING': 'view',
+    'ImageReader': 'image_reader',
+    'OpenSlideReader': 'openslide_reader',
+    'ScaledView': 'view',
+    'SlideHeader': 'base',
+    'SlideReader': 'base',
+    'TiffReader': 'tiff_reader',
+    'level_for_mpp': 'view',
+    'open_slide': 'opening',
+    'tissue_tiles': 'sampling',
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Who reads a PNG loads neither the registries nor a TIFF library, which take seconds and megabytes.
+    if name in _MODULES:
+        return getattr(importlib.import_module(f'{__name__}.{_MODULES[name]}'), name)
+    raise AttributeError(f'module {__name__} has no attribute {name}')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import PLAUSIBLE_MPP, square_mpp
+from mitouts.imaging.image_header import mpp_doubt, scanner_mpp
 from mitouts.imaging.resample import read_resampled
 
 WHITE = 255
@@ -50,15 +51,13 @@ class SlideReader(ABC):
         mpp: Micrometres per pixel at level 0; it replaces what the file says.
 
     Raises:
-        ImageError: The file cannot be read, or ``mpp`` is not within 0.05 to 20.
+        ImageError: The file cannot be read, or ``mpp`` is not positive.
     """
 
     def __init__(self, path: str | Path, mpp: float | None = None) -> None:
         self._opened: dict[int, Any] = {}
-        if mpp is not None and not PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]:
-            raise ImageError(
-                f'{mpp:g} um per pixel makes no sense for {path}: expected {PLAUSIBLE_MPP[0]} to {PLAUSIBLE_MPP[1]:g}'
-            )
+        if mpp is not None and not 0 < mpp < math.inf:
+            raise ImageError(f'{mpp:g} um per pixel makes no sense for {path}: expected a positive number')
         self.path = Path(path)
         self._given_mpp = mpp
         self._header = self._describe(self._handle)
@@ -85,10 +84,27 @@ class SlideReader(ABC):
     def mpp(self) -> float | None:
         """Micrometres per pixel at level 0: as given, else from the file, else None; never guessed.
 
+        What the file states counts only from 0.1 to 2; what is given is taken as it is.
+
         Raises:
             ImageError: The file says that its pixels are not square (more than 1% apart).
         """
-        return self._given_mpp or square_mpp(self._header.mpp_xy, self.path)
+        return self._given_mpp or scanner_mpp(self._header.mpp_xy, self.path)
+
+    def known_mpp(self) -> float:
+        """:attr:`mpp` where something depends on it.
+
+        Raises:
+            ImageError: The file does not state it, or states one that no scanner has; or its pixels are not square.
+        """
+        if self.mpp is not None:
+            return self.mpp
+        doubt = mpp_doubt(self._header.mpp_xy)
+        said = 'does not say how many um a pixel has' if doubt is None else f'{doubt}; it is probably wrong'
+        raise ImageError(
+            f'{self.path} {said}: give its true resolution with --mpp, in a column mpp of a list of slides, or as '
+            'images[].mpp of an annotation file'
+        )
 
     @property
     def bounds_xy_px(self) -> tuple[int, int]:

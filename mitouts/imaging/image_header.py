@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import warnings
@@ -9,20 +10,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import PIL
 import PIL.Image
 
-from mitouts.errors import ImageError
+from mitouts.errors import AnnotationWarning, ImageError
+from mitouts.imaging.dicom import dicom_slide, is_dicom
+
+if TYPE_CHECKING:
+    import openslide
 
 Kind = Literal['openslide', 'tiff', 'image']
 
 EXPECTED = 'a slide (SVS, NDPI, MRXS, DICOM, tiled or plain TIFF, OME-TIFF) or an image (PNG, JPEG, BMP)'
 LIMIT_VARIABLE = 'MITOUTS_MAX_IMAGE_PX'
-PLAUSIBLE_MPP = (0.05, 20.0)
+# What scanners of tissue have, from 100x with oil to overviews.
+SCANNER_MPP = (0.1, 2.0)
 SQUARE_TOLERANCE = 0.01
+# Coarser than any microscope: the print density that a writer of TIFF files sets by default.
+_PRINT_MPP = 20.0
 TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
+_RASTER_MAGIC = (b'\x89PNG\r\n\x1a\n', b'\xff\xd8', b'BM')
 # OpenCV's own bound, fixed when it is imported.
 _DECODER_LIMIT_PX = 1 << 30
 _HEADER_BYTES = 1 << 20
@@ -49,8 +58,8 @@ def probe(path: str | Path) -> ImageInfo:
     """Read only the header of an image or slide.
 
     The resolution is that of the slide's own metadata, of OME-XML, of ImageJ's, or of TIFF resolution tags in inches or
-    centimetres; one outside 0.05 to 20 um/px is somebody's default and counts as unknown. The print density of PNG and
-    JPEG is no resolution.
+    centimetres; one outside 0.1 to 2 um/px, which no scanner has, counts as unknown. The print density of PNG and JPEG
+    is no resolution.
 
     Raises:
         ImageError: Missing, empty, broken, of another kind, or with pixels that are not square.
@@ -60,11 +69,11 @@ def probe(path: str | Path) -> ImageInfo:
     if kind == 'openslide':
         return _probe_openslide(path)
     if kind == 'tiff':
-        from mitouts.imaging.tiff import open_tiff, rgb_pages, tiff_mpp
+        from mitouts.imaging.tiff import open_tiff, slide_pages, tiff_mpp
 
         with open_tiff(path) as tiff:
-            page = rgb_pages(tiff, path)[0]
-            return ImageInfo(page.imagewidth, page.imagelength, square_mpp(tiff_mpp(tiff), path))
+            page = slide_pages(tiff, path)[0]
+            return ImageInfo(page.imagewidth, page.imagelength, _believed_mpp(tiff_mpp(tiff, page), path))
     with path.open('rb') as file:
         size = encoded_size(file.read(_HEADER_BYTES)) or _size_by_pillow(path)
     if size is None:
@@ -86,16 +95,20 @@ def file_kind(path: Path) -> Kind:
     if not path.is_file():
         raise ImageError(f'image {path} is a folder: expected {EXPECTED}')
     with path.open('rb') as file:
-        head = file.read(32)
+        head = file.read(132)
     if not head:
         raise ImageError(f'image {path} is empty (0 bytes): expected {EXPECTED}; get the file again')
-    if _openslide_vendor(path) not in (None, 'generic-tiff'):
+    if head.startswith(_RASTER_MAGIC) and path.suffix.lower() != '.mrxs':
+        # No scanner's file begins so, but a Mirax slide's, which is a JPEG.
+        return 'image'
+    if head[128:] == b'DICM' or _openslide_vendor(path) not in (None, 'generic-tiff'):
         return 'openslide'
     if head.startswith(TIFF_MAGIC):
         return 'tiff'
-    if head.startswith((b'\x89PNG\r\n\x1a\n', b'\xff\xd8', b'BM')) or _size_by_pillow(path) is not None:
+    if _size_by_pillow(path) is not None:
         return 'image'
-    raise ImageError(f'image {path}: expected {EXPECTED}, found {_describe(head)}; convert it, or get the file again')
+    shown = _describe(head[:32])
+    raise ImageError(f'image {path}: expected {EXPECTED}, found {shown}; convert it, or get the file again')
 
 
 def max_image_px() -> int:
@@ -118,8 +131,21 @@ def max_image_px() -> int:
     return min(2 * PIL.Image.MAX_IMAGE_PIXELS, _DECODER_LIMIT_PX)
 
 
-def check_size(width: int, height: int, path: str | Path, what: str = 'image') -> None:
+def check_size(
+    width: int,
+    height: int,
+    path: str | Path,
+    what: str = 'image',
+    instead: str = 'Convert it to a tiled TIFF, which is read in parts',
+) -> None:
     """Refuse what must be decoded in one piece and is too large for that.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        path: Named in the error.
+        what: What is too large.
+        instead: What else can be done than to raise the limit.
 
     Raises:
         ImageError: It has more than :func:`max_image_px` pixels.
@@ -127,14 +153,13 @@ def check_size(width: int, height: int, path: str | Path, what: str = 'image') -
     limit = max_image_px()
     if width * height > limit:
         raise ImageError(
-            f'{what} {path} is {width} x {height} px and would be decoded whole; the limit is {limit:,} px. Convert it '
-            f'to a tiled TIFF, which is read in parts, or raise the limit: {LIMIT_VARIABLE}={width * height} (at most '
-            f'{_DECODER_LIMIT_PX})'
+            f'{what} {path} is {width} x {height} px and would be decoded whole; the limit is {limit:,} px. {instead}, '
+            f'or raise the limit: {LIMIT_VARIABLE}={width * height} (at most {_DECODER_LIMIT_PX})'
         )
 
 
 def encoded_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that an encoded image's header states, or None where there is no such header.
+    """Width and height that the header of an encoded image states, but a TIFF's; None where there is no such header.
 
     Args:
         data: The file's bytes, or as many as hold the header.
@@ -143,20 +168,26 @@ def encoded_size(data: bytes) -> tuple[int, int] | None:
     if head.startswith(b'\x89PNG\r\n\x1a\n'):
         return struct.unpack_from('>II', head, 16) if head[12:16] == b'IHDR' and len(head) >= 24 else None
     if head.startswith(b'\xff\xd8'):
-        return _jpeg_size(data)
+        frame = _jpeg_frame(data)
+        return None if frame is None else frame[:2]
     if head.startswith(b'BM') and len(head) >= 26:
         core = struct.unpack_from('<I', head, 14)[0] == 12
         width, height = struct.unpack_from('<HH' if core else '<ii', head, 18)
         return abs(width), abs(height)
     if head.startswith(TIFF_MAGIC):
-        from mitouts.imaging.tiff import first_page_size
-
-        return first_page_size(data)
+        # It may hold several images (:func:`mitouts.imaging.tiff.slide_pages`).
+        return None
     return _size_by_pillow(BytesIO(data))
 
 
-def square_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | None:
-    """The mean of the two resolutions, None where they are unknown or implausible.
+def jpeg_components(data: bytes) -> int | None:
+    """Number of components of an encoded JPEG (3 for YCbCr, 4 for CMYK); None for what is no JPEG."""
+    frame = _jpeg_frame(data) if data.startswith(b'\xff\xd8') else None
+    return None if frame is None else frame[2]
+
+
+def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | None:
+    """The mean of the two resolutions that a file states, None where it states none or one that no scanner has.
 
     Args:
         mpp_xy: Micrometres per pixel along x and y.
@@ -165,7 +196,8 @@ def square_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | 
     Raises:
         ImageError: They differ by more than 1%.
     """
-    if mpp_xy is None or not all(PLAUSIBLE_MPP[0] <= value <= PLAUSIBLE_MPP[1] for value in mpp_xy):
+    low, high = SCANNER_MPP[0] / (1 + SQUARE_TOLERANCE), SCANNER_MPP[1] * (1 + SQUARE_TOLERANCE)
+    if mpp_xy is None or not all(low <= value <= high for value in mpp_xy):
         return None
     if max(mpp_xy) > min(mpp_xy) * (1 + SQUARE_TOLERANCE):
         raise ImageError(
@@ -173,6 +205,18 @@ def square_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | 
             'the image, or give the um per pixel yourself if its metadata are wrong'
         )
     return sum(mpp_xy) / 2
+
+
+def mpp_doubt(mpp_xy: tuple[float, float] | None) -> str | None:
+    """What is wrong with a resolution that a file states and no scanner has, in words; None where it states none.
+
+    Args:
+        mpp_xy: Micrometres per pixel along x and y, one of them outside 0.1 to 2.
+    """
+    if mpp_xy is None or not all(0 < value < math.inf for value in mpp_xy):
+        return None
+    low, high = SCANNER_MPP
+    return f'states {sum(mpp_xy) / 2:.4g} um per pixel, which no scanner has ({low:g} to {high:g})'
 
 
 def openslide_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
@@ -183,14 +227,34 @@ def openslide_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
         return None
 
 
-def _probe_openslide(path: Path) -> ImageInfo:
+def open_with_openslide(path: Path) -> openslide.OpenSlide:
+    """Open a scanner's file.
+
+    Raises:
+        ImageError: It is broken, or a DICOM file without a slide.
+    """
     import openslide
 
     try:
-        with openslide.OpenSlide(path) as slide:
-            return ImageInfo(*slide.dimensions, square_mpp(openslide_mpp(slide.properties), path))
-    except openslide.OpenSlideError as error:
-        raise ImageError(f'slide {path} cannot be read: {error}; get the file again') from error
+        return openslide.OpenSlide(path)
+    except (openslide.OpenSlideError, OSError) as error:
+        if is_dicom(path):
+            # A label, an overview or another object alone: this says so.
+            dicom_slide(path)
+        raise ImageError(f'slide {path} cannot be opened: {error}; get the file again') from error
+
+
+def _probe_openslide(path: Path) -> ImageInfo:
+    with open_with_openslide(path) as slide:
+        return ImageInfo(*slide.dimensions, _believed_mpp(openslide_mpp(slide.properties), path))
+
+
+def _believed_mpp(mpp_xy: tuple[float, float] | None, path: Path) -> float | None:
+    mpp = scanner_mpp(mpp_xy, path)
+    doubt = mpp_doubt(mpp_xy)
+    if mpp is None and doubt is not None and mpp_xy is not None and max(mpp_xy) < _PRINT_MPP:
+        warnings.warn(f'{path} {doubt}; it counts as unknown', AnnotationWarning, stacklevel=4)
+    return mpp
 
 
 def _openslide_vendor(path: Path) -> str | None:
@@ -202,9 +266,10 @@ def _openslide_vendor(path: Path) -> str | None:
         return None
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _jpeg_frame(data: bytes) -> tuple[int, int, int] | None:
+    """Width, height and number of components."""
     position = 2
-    while position + 9 <= len(data):
+    while position + 10 <= len(data):
         if data[position] != 0xFF:
             return None
         marker = data[position + 1]
@@ -214,7 +279,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
             position += 2
         elif marker in _JPEG_SIZE_MARKERS:
             height, width = struct.unpack_from('>HH', data, position + 5)
-            return width, height
+            return width, height, data[position + 9]
         else:
             position += 2 + struct.unpack_from('>H', data, position + 2)[0]
     return None

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.imaging.base import SlideHeader, SlideReader
-from mitouts.imaging.image import read_rgb
 from mitouts.imaging.image_header import check_size, probe
+from mitouts.imaging.raster import read_raster
 from mitouts.registry import TASK_UTILS
 
 
@@ -36,7 +36,7 @@ class ImageReader(SlideReader):
 
     def _read(self, handle: None, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         if self._pixels is None:
-            self._pixels = read_rgb(self.path, self.dimensions)
+            self._pixels = read_raster(self.path)
         return self._pixels[y : y + height, x : x + width].copy()
 
     def close(self) -> None:

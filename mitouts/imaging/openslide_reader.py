@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
 from mitouts.imaging.base import SlideHeader, SlideReader
-from mitouts.imaging.image import samples_to_rgb
-from mitouts.imaging.image_header import openslide_mpp
+from mitouts.imaging.image_header import open_with_openslide, openslide_mpp
+from mitouts.imaging.samples import samples_to_rgb
+from mitouts.imaging.tiff import open_tiff, slide_pages
 from mitouts.registry import TASK_UTILS
 
 _CACHE_BYTES = 64 << 20
@@ -24,18 +25,33 @@ _SHIFT_TOLERANCE_PX = 0.01
 class OpenSlideReader(SlideReader):
     """SVS, NDPI, MRXS, SCN, DICOM and what else OpenSlide opens, generic tiled TIFF included.
 
+    A DICOM slide opens by any of its files. A generic TIFF is refused where OpenSlide takes another image than the
+    largest for the slide.
+
     Args:
         path: File.
         mpp: Micrometres per pixel at level 0; it replaces what the file says.
     """
 
     def _open(self) -> openslide.OpenSlide:
-        try:
-            slide = openslide.OpenSlide(self.path)
-            slide.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
-            return slide
-        except (openslide.OpenSlideError, OSError) as error:
-            raise ImageError(f'slide {self.path} cannot be opened: {error}; get the file again') from error
+        slide = open_with_openslide(self.path)
+        slide.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))
+        if slide.properties.get(openslide.PROPERTY_NAME_VENDOR) == 'generic-tiff':
+            try:
+                self._check_is_largest(slide)
+            except ImageError:
+                slide.close()
+                raise
+        return slide
+
+    def _check_is_largest(self, slide: openslide.OpenSlide) -> None:
+        with open_tiff(self.path) as tiff:
+            largest = slide_pages(tiff, self.path)[0]
+        if slide.dimensions != (largest.imagewidth, largest.imagelength):
+            raise ImageError(
+                f'slide {self.path}: OpenSlide reads {slide.dimensions[0]} x {slide.dimensions[1]} px of it, but its '
+                f'largest image has {largest.imagewidth} x {largest.imagelength}: open it without naming this reader'
+            )
 
     def _describe(self, handle: openslide.OpenSlide) -> SlideHeader:
         properties = handle.properties

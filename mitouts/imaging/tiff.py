@@ -9,7 +9,6 @@ import xml.etree.ElementTree as ElementTree
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 
 import tifffile
@@ -19,7 +18,10 @@ from mitouts.imaging.image_header import check_size
 
 _UM_PER_UNIT = {'nm': 1e-3, 'µm': 1.0, 'μm': 1.0, 'um': 1.0, 'micron': 1.0, 'microns': 1.0, 'mm': 1e3, 'cm': 1e4}
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}
-_UNREADABLE_PHOTOMETRICS = {4: 'a mask', 5: 'CMYK', 8: 'CIELAB', 9: 'ICCLAB', 10: 'ITULAB', 32803: 'a colour filter'}
+_MASK = 4
+_UNREADABLE = {_MASK: 'a mask', 5: 'CMYK', 8: 'CIELAB', 9: 'ICCLAB', 10: 'ITULAB', 32803: 'a colour filter'}
+# Photometric interpretation -> numbers of channels: white or black is zero, RGB, palette, YCbCr; alpha may come on top.
+_COLOUR_SAMPLES = {0: (1, 2), 1: (1, 2), 2: (3, 4), 3: (1,), 6: (3,)}
 # A parser that trusts a broken file's numbers can fail in any of these ways.
 _BROKEN = (
     tifffile.TiffFileError,
@@ -66,30 +68,25 @@ def open_tiff(path: str | Path) -> tifffile.TiffFile:
         return tifffile.TiffFile(path)
 
 
-def first_page_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height of the first image in an encoded TIFF, None where its header is broken."""
-    try:
-        with tifffile.TiffFile(BytesIO(data)) as tiff:
-            page = tiff.pages.first
-            return page.imagewidth, page.imagelength
-    except _BROKEN:
-        return None
+def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPage]:
+    """The pages of the largest image's pyramid, finest first; one page for an image without a pyramid.
 
-
-def rgb_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPage]:
-    """The pages of the first image's pyramid, finest first; only the first for an image without a pyramid.
+    A TIFF or OME-TIFF may hold a label, a macro or a thumbnail beside the slide, and before it.
 
     Raises:
-        ImageError: It is no grey, palette or RGB(A) image of 8 or 16 bits (or 1), or a page ends outside the file.
+        ImageError: It is no grey, palette, RGB(A) or YCbCr image of up to 16 bits, a page ends outside the file, or
+            several images are the largest.
     """
     with reading_tiff(path):
-        levels = [_only_page(level, path) for level in tiff.series[0].levels]
+        levels = [_only_page(level, tiff, path) for level in _largest(tiff, path).levels]
         size = tiff.filehandle.size
         finest = levels[0]
         pages = [
             page
             for page in levels
-            if (page.dtype, page.samplesperpixel, page.photometric)
+            # A label may happen to have half the slide's sides; a level of a pyramid says that it is one.
+            if (page is finest or page.is_subifd or page.is_reduced)
+            and (page.dtype, page.samplesperpixel, page.photometric)
             == (finest.dtype, finest.samplesperpixel, finest.photometric)
         ]
         for page in pages:
@@ -98,15 +95,24 @@ def rgb_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPa
         return pages
 
 
-def tiff_mpp(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
+def is_mappable(page: tifffile.TiffPage) -> bool:
+    """Whether the pixels lie in the file as they are, in one piece."""
+    return page.is_memmappable and page.photometric != tifffile.PHOTOMETRIC.YCBCR
+
+
+def tiff_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
     """Micrometres per pixel along x and y from OME-XML, ImageJ's unit, or the resolution tags; None where unknown.
 
     Resolution tags count only with a stated unit of inches or centimetres.
+
+    Args:
+        tiff: The file.
+        page: The image that is meant (:func:`slide_pages`): each has a resolution of its own.
     """
     try:
         if tiff.is_ome:
-            return _ome_mpp(tiff.ome_metadata or '')
-        tags = tiff.pages.first.tags
+            return _ome_mpp(tiff.ome_metadata or '', (page.imagewidth, page.imagelength))
+        tags = page.tags
         unit = tags.valueof('ResolutionUnit')
         if tiff.is_imagej:
             named = str((tiff.imagej_metadata or {}).get('unit', '')).replace('\\u00B5', 'µ')
@@ -121,11 +127,12 @@ def tiff_mpp(tiff: tifffile.TiffFile) -> tuple[float, float] | None:
         return None
 
 
-def _ome_mpp(text: str) -> tuple[float, float] | None:
+def _ome_mpp(text: str, size: tuple[int, int]) -> tuple[float, float] | None:
     try:
-        pixels = ElementTree.fromstring(text).find('.//{*}Pixels')
+        images = ElementTree.fromstring(text).findall('.//{*}Pixels')
     except ElementTree.ParseError:
         return None
+    pixels = next((each for each in images if (int(each.get('SizeX', 0)), int(each.get('SizeY', 0))) == size), None)
     if pixels is None:
         return None
     x, y = (
@@ -135,7 +142,27 @@ def _ome_mpp(text: str) -> tuple[float, float] | None:
     return (x, y) if x == x and y == y else None
 
 
-def _only_page(level: tifffile.TiffPageSeries, path: str | Path) -> tifffile.TiffPage:
+def _largest(tiff: tifffile.TiffFile, path: str | Path) -> tifffile.TiffPageSeries:
+    images = [each for each in tiff.series if not each.keyframe.is_mask and int(each.keyframe.photometric) != _MASK]
+    if not images:
+        raise ImageError(f'image {path} cannot be read: it holds no image; get the file again')
+    sizes = [each.keyframe.imagewidth * each.keyframe.imagelength for each in images]
+    largest = [each for each, size in zip(images, sizes) if size == max(sizes)]
+    if len(largest) > 1:
+        shown = f'{largest[0].keyframe.imagewidth} x {largest[0].keyframe.imagelength} px'
+        raise ImageError(
+            f'image {path} holds {len(largest)} images of the largest size, {shown}: which of them is the slide cannot '
+            'be told; write the one that you mean as a TIFF of its own'
+        )
+    return largest[0]
+
+
+def _only_page(level: tifffile.TiffPageSeries, tiff: tifffile.TiffFile, path: str | Path) -> tifffile.TiffPage:
+    if level.keyframe.parent is not tiff:
+        raise ImageError(
+            f'image {path} only describes pixels that lie in {level.keyframe.parent.filename}: expected them in the '
+            'file itself; open that one, or write the image as one file'
+        )
     if level.axes not in ('YX', 'YXS', 'SYX') or len(level.pages) != 1:
         shape = ' x '.join(map(str, level.shape))
         raise ImageError(
@@ -147,15 +174,19 @@ def _only_page(level: tifffile.TiffPageSeries, path: str | Path) -> tifffile.Tif
 
 def _check_page(page: tifffile.TiffPage, path: str | Path) -> None:
     photometric = int(page.photometric)
-    if photometric in _UNREADABLE_PHOTOMETRICS:
-        raise ImageError(f'image {path} is {_UNREADABLE_PHOTOMETRICS[photometric]}: expected grey or RGB; convert it')
-    if page.dtype is None or page.dtype.name not in ('bool', 'uint8', 'uint16'):
+    if photometric not in _COLOUR_SAMPLES:
+        what = _UNREADABLE.get(photometric, f'of a kind that is not known here ({photometric})')
+        raise ImageError(f'image {path} is {what}: expected grey or RGB; convert it')
+    known = page.dtype is not None and page.dtype.name in ('bool', 'uint8', 'uint16')
+    if not known or isinstance(page.bitspersample, tuple):
         raise ImageError(f'image {path} holds {page.dtype}, expected 8 or 16 bits a channel: convert it first')
-    if page.samplesperpixel not in (1, 3, 4):
-        raise ImageError(f'image {path} has {page.samplesperpixel} channels, expected 1, 3 or 4')
+    wanted = _COLOUR_SAMPLES[photometric]
+    if page.samplesperpixel not in wanted:
+        shown = ' or '.join(map(str, wanted))
+        raise ImageError(f'image {path} has {page.samplesperpixel} channels, expected {shown}')
     if page.imagedepth != 1 or page.imagewidth < 1 or page.imagelength < 1:
         raise ImageError(f'image {path} is {page.imagewidth} x {page.imagelength} x {page.imagedepth} px: not an image')
-    if not page.is_memmappable:
+    if not is_mappable(page):
         width = page.tilewidth if page.is_tiled else page.imagewidth
         height = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
         check_size(width, height, path, 'one tile or strip of')
@@ -169,7 +200,7 @@ def _check_whole(page: tifffile.TiffPage, size: int, path: str | Path) -> None:
             f'tiles or strips, and lists {len(page.dataoffsets)}; get the file again'
         )
     ends = [offset + count for offset, count in zip(page.dataoffsets, page.databytecounts)]
-    if page.is_memmappable:
+    if is_mappable(page):
         ends.append(page.dataoffsets[0] + page.nbytes)
     beyond = sum(end > size for end in ends)
     if beyond or not ends:

@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
 from mitouts.imaging.base import WHITE, SlideHeader, SlideReader
-from mitouts.imaging.image import samples_to_rgb, warn_of_16_bits
-from mitouts.imaging.tiff import open_tiff, reading_tiff, rgb_pages, tiff_mpp
+from mitouts.imaging.samples import warn_of_16_bits, warn_of_orientation
+from mitouts.imaging.tiff import is_mappable, open_tiff, reading_tiff, slide_pages, tiff_mpp
+from mitouts.imaging.tiff_segments import decode_segment, to_rgb
 from mitouts.registry import TASK_UTILS
 
 _CACHE_BYTES = 64 << 20
-_ZERO_IS_BLANK = (tifffile.PHOTOMETRIC.MINISWHITE, tifffile.PHOTOMETRIC.PALETTE)
+_SEPARATE = 2
 
 
 @TASK_UTILS.register_module()
 class TiffReader(SlideReader):
     """OME-TIFF and plain TIFF: tiled, striped or in one piece, with or without a pyramid, of any compression.
+
+    The largest image of the file is read, wherever in it a label or a macro lies. An orientation tag is ignored with a
+    warning, and all channels become RGB as :func:`mitouts.imaging.tiff_segments.to_rgb` says.
 
     Only the tiles or strips that a region touches are decoded, and an uncompressed image in one piece is mapped into
     memory, so a region costs what its own rows cost. The last decoded ones are kept, because neighbouring regions share
@@ -33,7 +37,8 @@ class TiffReader(SlideReader):
         mpp: Micrometres per pixel at level 0; it replaces what the file says.
 
     Raises:
-        ImageError: Broken, truncated, or neither grey, palette nor RGB(A) of 8 or 16 bits.
+        ImageError: Broken, truncated, neither grey, palette, RGB(A) nor YCbCr of up to 16 bits, or with several images
+            of the largest size.
     """
 
     def _open(self) -> _Pyramid:
@@ -46,50 +51,48 @@ class TiffReader(SlideReader):
 
     def _describe(self, handle: _Pyramid) -> SlideHeader:
         first = handle.pages[0]
-        if first.dtype == np.uint16:
+        if first.bitspersample == 16:
             warn_of_16_bits(self.path, stacklevel=5)
+        warn_of_orientation(self.path, int(first.tags.valueof('Orientation', 1)), stacklevel=5)
         compression = first.compression
         return SlideHeader(
             level_dimensions=tuple((page.imagewidth, page.imagelength) for page in handle.pages),
-            mpp_xy=tiff_mpp(handle.tiff),
+            mpp_xy=tiff_mpp(handle.tiff, first),
             properties={'format': 'tiff', 'compression': getattr(compression, 'name', str(compression)).lower()},
         )
 
     def _read(self, handle: _Pyramid, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         with reading_tiff(self.path, f'the part at x={x}, y={y} of level {level} ({width} x {height} px)'):
-            return _to_rgb(handle.read(level, x, y, width, height), handle.pages[level], str(self.path))
+            return handle.read(level, x, y, width, height)
 
     def _close(self, handle: _Pyramid) -> None:
         handle.tiff.close()
 
 
 class _Pyramid:
-    """The open file: one page a level, and the segments (tiles or strips) that were decoded last."""
+    """The open file: one page a level, and the tiles or strips that were decoded last."""
 
     def __init__(self, tiff: tifffile.TiffFile, path: str) -> None:
         self.tiff = tiff
-        self.pages = rgb_pages(tiff, path)
+        self.pages = slide_pages(tiff, path)
         self._path = path
         self._maps: dict[int, NDArray] = {}
         self._cache = _Cache(_CACHE_BYTES)
 
-    def read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray:
-        """Samples ``(height, width, channels)`` as they are stored."""
+    def read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
+        """RGB ``(height, width, 3)``."""
         page = self.pages[level]
-        if page.is_memmappable:
-            return np.array(self._mapped(level)[y : y + height, x : x + width])
-        dtype = np.dtype(page.dtype)
-        blank = 0 if page.photometric in _ZERO_IS_BLANK else WHITE if dtype.itemsize == 1 else 0xFFFF
-        region = np.full((height, width, page.samplesperpixel), blank, dtype)
+        if is_mappable(page):
+            return to_rgb(np.array(self._mapped(level)[y : y + height, x : x + width]), page, self._path)
+        region = np.full((height, width, 3), WHITE, np.uint8)
         for index in _touched(page, x, y, width, height):
-            segment, (plane, _, top, left, _) = self._segment(level, index)
-            if segment is None:
+            tile, (top, left) = self._tile(level, index)
+            if tile is None:
                 continue
-            rows = slice(max(top, y), min(top + segment.shape[0], y + height))
-            columns = slice(max(left, x), min(left + segment.shape[1], x + width))
-            part = segment[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-            channels = slice(None) if page.planarconfig == 1 else slice(plane, plane + 1)
-            region[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x, channels] = part
+            rows = slice(max(top, y), min(top + tile.shape[0], y + height))
+            columns = slice(max(left, x), min(left + tile.shape[1], x + width))
+            part = tile[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+            region[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = part
         return region
 
     def _mapped(self, level: int) -> NDArray:
@@ -105,20 +108,26 @@ class _Pyramid:
             self._maps[level] = np.moveaxis(stored[..., 0], 0, 2) if len(stored) > 1 else stored[0]
         return self._maps[level]
 
-    def _segment(self, level: int, index: int) -> tuple[NDArray | None, tuple[int, ...]]:
+    def _tile(self, level: int, index: int) -> tuple[NDArray[np.uint8] | None, tuple[int, int]]:
+        """One tile or strip, RGB, and its row and column; None where the file stores nothing of it."""
         found = self._cache.get((level, index))
         if found is None:
             page = self.pages[level]
-            data = None
-            if page.databytecounts[index]:
-                data = os.pread(self.tiff.filehandle.fileno(), page.databytecounts[index], page.dataoffsets[index])
-            tables = {'jpegtables': page.jpegtables}
-            if page.jpegheader is not None:
-                tables['jpegheader'] = page.jpegheader
-            segment, place, _ = page.decode(data, index, **tables)
-            found = (None if segment is None else segment[0], place)
-            self._cache.put((level, index), found, 0 if segment is None else segment.nbytes)
+            planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
+            apart = len(page.dataoffsets) // planes
+            parts = [self._decoded(page, index + plane * apart) for plane in range(planes)]
+            samples = [part for part, _ in parts if part is not None]
+            if samples and len(samples) < planes:
+                raise ValueError('some of its channels are missing')
+            tile = to_rgb(np.concatenate(samples, axis=2), page, self._path) if samples else None
+            found = tile, parts[0][1]
+            self._cache.put((level, index), found, 0 if tile is None else tile.nbytes)
         return found
+
+    def _decoded(self, page: tifffile.TiffPage, index: int) -> tuple[NDArray | None, tuple[int, int]]:
+        count = page.databytecounts[index]
+        data = os.pread(self.tiff.filehandle.fileno(), count, page.dataoffsets[index]) if count else None
+        return decode_segment(page, data, index)
 
 
 class _Cache:
@@ -130,14 +139,16 @@ class _Cache:
         self._entries: OrderedDict = OrderedDict()
         self._lock = Lock()
 
-    def get(self, key: tuple[int, int]) -> tuple[NDArray | None, tuple[int, ...]] | None:
+    def get(self, key: tuple[int, int]) -> tuple[NDArray[np.uint8] | None, tuple[int, int]] | None:
         with self._lock:
             if key not in self._entries:
                 return None
             self._entries.move_to_end(key)
             return self._entries[key][0]
 
-    def put(self, key: tuple[int, int], value: tuple[NDArray | None, tuple[int, ...]], num_bytes: int) -> None:
+    def put(
+        self, key: tuple[int, int], value: tuple[NDArray[np.uint8] | None, tuple[int, int]], num_bytes: int
+    ) -> None:
         with self._lock:
             self._bytes += num_bytes - self._entries.pop(key, (None, 0))[1]
             self._entries[key] = (value, num_bytes)
@@ -146,25 +157,12 @@ class _Cache:
 
 
 def _touched(page: tifffile.TiffPage, x: int, y: int, width: int, height: int) -> list[int]:
-    """Indices of the tiles or strips that a rectangle touches, row by row."""
+    """Indices of the tiles or strips that a rectangle touches, row by row, of the first channel where stored apart."""
     tile_width = page.tilewidth if page.is_tiled else page.imagewidth
     tile_height = page.tilelength if page.is_tiled else page.rowsperstrip
-    across, down = -(-page.imagewidth // tile_width), -(-page.imagelength // tile_height)
-    planes = page.samplesperpixel if page.planarconfig == 2 else 1
+    across = -(-page.imagewidth // tile_width)
     return [
-        (plane * down + row) * across + column
+        row * across + column
         for row in range(y // tile_height, -(-(y + height) // tile_height))
-        for plane in range(planes)
         for column in range(x // tile_width, -(-(x + width) // tile_width))
     ]
-
-
-def _to_rgb(samples: NDArray, page: tifffile.TiffPage, path: str) -> NDArray[np.uint8]:
-    if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
-        colours = np.round(np.transpose(np.asarray(page.colormap)) / 257).astype(np.uint8)
-        return np.asarray(colours[samples[..., 0]], dtype=np.uint8)
-    if samples.dtype == bool:
-        samples = samples.astype(np.uint8) * np.uint8(255)
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
-        samples = np.iinfo(samples.dtype).max - samples
-    return samples_to_rgb(samples.astype(samples.dtype.newbyteorder('='), copy=False), path)

@@ -31,12 +31,8 @@ def level_for_mpp(reader: SlideReader, mpp: float, max_upsampling: float = MAX_U
     """
     if not mpp > 0:
         raise ImageError(f'a resolution must be positive, found {mpp:g} um per pixel')
-    if reader.mpp is None:
-        raise ImageError(
-            f'{reader.path} does not say how many um a pixel has, so {mpp:g} um per pixel cannot be had: give its '
-            'resolution (mpp), or read a level as it is'
-        )
-    mpps = [reader.mpp * downsample for downsample in reader.level_downsamples]
+    slide_mpp = reader.known_mpp()
+    mpps = [slide_mpp * downsample for downsample in reader.level_downsamples]
     level = max(
         (index for index, value in enumerate(mpps) if value <= mpp * (1 + MPP_TOLERANCE)),
         key=lambda index: mpps[index],
@@ -45,8 +41,10 @@ def level_for_mpp(reader: SlideReader, mpp: float, max_upsampling: float = MAX_U
     scale = mpp / mpps[level]
     if scale * max_upsampling < 1 - 1e-9:
         raise ImageError(
-            f'{reader.path} has {reader.mpp:g} um per pixel: {mpp:g} would enlarge it {1 / scale:.2f} times, more than '
-            f'{max_upsampling:g}; ask for at least {reader.mpp / max_upsampling:.3g} um per pixel'
+            f'{reader.path} has {slide_mpp:g} um per pixel, {mpp:g} are wanted: it would have to be enlarged '
+            f'{1 / scale:.2f} times (at most {max_upsampling:g}), and what was not scanned would still be missing. Use '
+            'a scan of a higher magnification, a model of a coarser resolution, or coarser patches; if the file is '
+            'wrong about its resolution, give the true one with --mpp'
         )
     return level, scale
 

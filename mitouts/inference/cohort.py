@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mitouts.errors import AnnotationError, MitoutsError
+from mitouts.errors import AnnotationError, ImageError, MitoutsError
 from mitouts.exchange.coco import read_json, write_json
-from mitouts.exchange.conversion import SUFFIXES
 from mitouts.exchange.slide_csv import write_table
 from mitouts.exchange.tables import Table, read_table
+from mitouts.imaging.walk import SUFFIXES, find_images, slide_file
 from mitouts.inference.slide_counts import RESEARCH_USE
 
 REPORT_NAME = 'report.json'
@@ -70,8 +70,9 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
     """Find the slides that a user names.
 
     Args:
-        source: A slide; a folder of slides; a text file with a path on each line; or a CSV with a column ``slide`` and,
-            if wanted, ``mpp`` and ``roi`` (GeoJSON). Paths in a list are relative to the list.
+        source: A slide; a folder with slides in it or below it; a text file with a path on each line; or a CSV with a
+            column ``slide`` and, if wanted, ``mpp`` and ``roi`` (GeoJSON). Paths in a list are relative to the list.
+            A DICOM slide is named by any of its files. What an earlier count left in the folder is no slide.
 
     Returns:
         The slides by their order, each once, and notes on what was passed over.
@@ -80,10 +81,12 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
         AnnotationError: There is no slide, or a list that cannot be read.
     """
     entries: list[tuple[Path, dict[str, str]]]
+    notes: list[str] = []
     if not source.exists():
         raise AnnotationError(f'{source}: no such file or folder; expected a slide, a folder, or a list of slides')
     if source.is_dir():
-        entries = [(path, {}) for path in sorted(source.iterdir()) if _is_slide(path)]
+        paths, notes = find_images(source)
+        entries = [(path, {}) for path in paths if not (path.parent / STAMP_NAME).exists()]
         if not entries:
             raise AnnotationError(f'{source} holds no slide; expected files that end in {", ".join(SUFFIXES)}')
     elif source.suffix.lower() == '.csv':
@@ -100,7 +103,8 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
             raise AnnotationError(f'{source} names no slide')
     else:
         entries = [(source, {})]
-    return _named(entries)
+    slides, further = _named(entries)
+    return slides, notes + further
 
 
 def share_out(slides: Sequence[CohortSlide], rank: int, ranks: int) -> list[CohortSlide]:
@@ -244,12 +248,13 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
     notes: list[str] = []
     seen: dict[Path, Path] = {}
     names = {f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'}
-    for path, cells in entries:
+    for named, cells in entries:
+        path, fault = _slide_file(named)
         resolved = path.resolve()
         if resolved in seen:
-            notes.append(f'{path} is the same slide as {seen[resolved]} and is counted once')
+            notes.append(f'{named} is the same slide as {seen[resolved]} and is counted once')
             continue
-        seen[resolved] = path
+        seen[resolved] = named
         # '...tif' would have its results in the folder above.
         stem = name = path.stem.lstrip('.') or 'slide'
         number = 2
@@ -260,7 +265,8 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
         cells.pop('slide', None)
         text, roi = cells.pop('mpp', ''), cells.pop('roi', '')
         mpp = _positive(text)
-        fault = f'{source}: mpp of {path.name}: expected micrometres per pixel, found {text!r}'
+        if text and mpp is None:
+            fault = f'{source}: mpp of {path.name}: expected micrometres per pixel, found {text!r}'
         slides.append(
             CohortSlide(
                 path,
@@ -268,7 +274,7 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
                 mpp=mpp,
                 roi=Path(source).parent / roi if roi else None,
                 columns=cells,
-                fault=fault if text and mpp is None else None,
+                fault=fault,
             )
         )
     return slides, notes
@@ -281,9 +287,12 @@ def _positive(text: str) -> float | None:
     return None
 
 
-def _is_slide(path: Path) -> bool:
-    # macOS leaves a '._name' beside each file on a foreign disk.
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not path.name.startswith('._')
+def _slide_file(path: Path) -> tuple[Path, str | None]:
+    """The file that stands for a slide (:func:`mitouts.imaging.walk.slide_file`), or why there is none."""
+    try:
+        return slide_file(path), None
+    except ImageError as error:
+        return path, str(error)
 
 
 def _reason(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from mitouts.evaluation.slide_threshold import slide_threshold_of
 from mitouts.exchange.regions import Region
 from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_tiles, tile_side_px
 from mitouts.functional.drift import remove_drift
+from mitouts.functional.he_colours import colour_doubt
 from mitouts.functional.large_map import large_map_to_points
 from mitouts.functional.tissue import find_tissue
 from mitouts.imaging import ScaledView, SlideReader, open_slide, tissue_tiles
@@ -73,6 +74,7 @@ class SlideFindings:
         stain_note: Why the colours are as they were; None where they were normalized.
         megapixels: Pixels that the network saw in this run, at its resolution, margins left out, in millions.
         seconds: Time by step.
+        colour_doubt: Why the slide cannot be H&E; None where it can.
     """
 
     path: Path
@@ -92,6 +94,7 @@ class SlideFindings:
     stain_note: str | None
     megapixels: float
     seconds: Mapping[str, float]
+    colour_doubt: str | None = None
 
     @property
     def figures(self) -> NDArray[np.float64]:
@@ -212,6 +215,7 @@ class SlideLocalizer:
                 unreadable=unreadable,
                 stain_fit=None if fit is None else fit.to_dict(),
                 stain_note=note,
+                colour_doubt=colour_doubt(thumbnail),
                 megapixels=found.megapixels,
                 seconds=clock.seconds,
             )

@@ -116,6 +116,7 @@ class SlideReport:
                 'height_px': findings.dimensions[1],
                 'mpp': findings.mpp,
                 'bounds_xy_px': list(findings.bounds_xy_px),
+                'colour_doubt': findings.colour_doubt,
             },
             'counted_area': {'from': findings.tumour_from, 'in_words': self.counted_area},
             'counts': self.counts.to_dict(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -14,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError, ReviewError
-from mitouts.imaging.image import SUFFIXES, probe, read_rgb
-from mitouts.imaging.image_header import PLAUSIBLE_MPP
+from mitouts.imaging.image import probe, read_rgb
 from mitouts.review.cache import ByteCache
 from mitouts.review.items import Item
 
@@ -41,6 +39,8 @@ _CROP_BYTES = 32 << 20
 # A reader keeps up to 64 MiB of decoded tiles.
 _OPEN_SLIDES = 2
 _LOCKS = 16
+_PLAUSIBLE_MPP = (0.05, 20.0)
+_DECODED_WHOLE = ('.png', '.jpg', '.jpeg', '.bmp')
 _WHOLE_TIFF_PX = 4_000_000
 _LARGE_PX = 1_000_000
 _NAMED = 3
@@ -137,7 +137,7 @@ class CropSource:
 
     def _reading(self, item: Item) -> Read:
         suffix, size_px = PurePosixPath(item.file_name).suffix.lower(), item.width_px * item.height_px
-        if suffix in SUFFIXES and (not suffix.startswith('.tif') or size_px <= _WHOLE_TIFF_PX):
+        if suffix in _DECODED_WHOLE or size_px <= _WHOLE_TIFF_PX:
             image = self._image(item)
             return lambda x, y, width, height: image[y : y + height, x : x + width]
         reader = self._slides.get(self._root / item.file_name)
@@ -243,10 +243,10 @@ def _stays_inside(name: str) -> bool:
 
 def _check_resolutions(items: Sequence[Item]) -> None:
     for item in items:
-        if item.mpp is not None and not (math.isfinite(item.mpp) and PLAUSIBLE_MPP[0] <= item.mpp <= PLAUSIBLE_MPP[1]):
+        if item.mpp is not None and not _PLAUSIBLE_MPP[0] <= item.mpp <= _PLAUSIBLE_MPP[1]:
             raise ReviewError(
-                f'image {item.image_id}, {item.file_name}: expected an mpp of {PLAUSIBLE_MPP[0]} to '
-                f'{PLAUSIBLE_MPP[1]:g} um per pixel, found {item.mpp:g}; correct images[].mpp, or set it to null'
+                f'image {item.image_id}, {item.file_name}: expected an mpp of {_PLAUSIBLE_MPP[0]} to '
+                f'{_PLAUSIBLE_MPP[1]:g} um per pixel, found {item.mpp:g}; correct images[].mpp, or set it to null'
             )
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from mitouts.errors import ConfigError
-from mitouts.imaging.image import SUFFIXES
+from mitouts.imaging.walk import find_images
 
 
 def check_share(name: str, value: float) -> float:
@@ -29,7 +29,7 @@ def list_references(name: str, folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f'{name}: {folder} is not a folder; expected one with reference images')
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    found, _ = find_images(folder, max_depth=0)
     if not found:
-        raise ConfigError(f'{name}: {folder} holds no image ({", ".join(SUFFIXES)}); put reference images there')
+        raise ConfigError(f'{name}: {folder} holds no image; put reference images there')
     return found

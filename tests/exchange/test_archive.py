@@ -117,9 +117,9 @@ def test_walk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     _folder(tmp_path, {'1/2/3/4/5/6/a.tif': '', '1/2/3/4/5/6/7/b.tif': '', 'c.TIF': '', 'd.txt': '', '.e/f.tif': ''})
     assert sorted(walk(tmp_path)) == ['1/2/3/4/5/6/a.tif', 'c.TIF']
     (tmp_path / '1' / 'loop').symlink_to(tmp_path)
-    assert len(list(walk(tmp_path))) < 20
-    monkeypatch.setattr(archive, 'MAX_ENTRIES', 5)
-    with pytest.raises(AnnotationError, match='more than 5 files and folders'):
+    assert sorted(walk(tmp_path)) == ['1/2/3/4/5/6/a.tif', 'c.TIF']
+    monkeypatch.setattr(archive, 'MAX_ENTRIES', 2)
+    with pytest.raises(AnnotationError, match='more than 2 files'):
         list(walk(tmp_path))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import tifffile
+from dicom_files import write_dicom
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ from mitouts.exchange.conversion import (
     check_coordinate,
     check_file_name,
     count_by_split,
+    find_file,
     to_document,
 )
 
@@ -308,3 +310,20 @@ def test_no_figure_is_lost_or_moved(figures: list[tuple[int, float, float, int]]
     found = sorted((number[a['image_id']], *a['point'], a['category_id']) for a in document['annotations'])
     assert found == sorted((f.file_name, f.x, f.y, f.category_id) for f in source.figures)
     assert len({a['id'] for a in document['annotations']}) == len(figures)
+
+
+def test_dicom_slide_is_found_by_any_of_its_files_and_by_its_folder(tmp_path):
+    level = write_dicom(tmp_path / 'c1/slide 1/a.dcm', columns=2000)
+    write_dicom(tmp_path / 'c1/slide 1/b.dcm', flavor='LABEL')
+    for name in ('c1/slide 1/b.dcm', 'c1/slide 1/a.dcm', 'c1/slide 1', 'c1/slide 1.svs', 'c1/slide 1/b.svs'):
+        assert find_file(tmp_path, name) == level
+    assert find_file(tmp_path, 'c1') is None
+    write_dicom(tmp_path / 'c1/slide 1/other.dcm', '9.9')
+    assert find_file(tmp_path, 'c1/slide 1') is None
+    assert find_file(tmp_path, 'c1/slide 1/other') == tmp_path / 'c1/slide 1/other.dcm'
+
+
+@pytest.mark.parametrize('suffix', ['.bif', '.svslide', '.vms', '.NDPI', '.mrxs'])
+def test_slide_of_any_scanner_is_found_without_its_suffix(suffix, tmp_path):
+    (tmp_path / f'007{suffix}').touch()
+    assert find_file(tmp_path, '007') == tmp_path / f'007{suffix}'

@@ -8,12 +8,13 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from foreign_files import error_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.errors import AnnotationError
+from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange import qupath
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
 from mitouts.exchange.conversion import to_document
@@ -27,6 +28,7 @@ from mitouts.exchange.geojson import (
     write_geojson,
 )
 from mitouts.exchange.qupath import export_geojson, read_qupath
+from mitouts.imaging.image import write_rgb
 
 
 def _feature(geometry: Any, class_name: Any = 'Mitosis', **properties: Any) -> dict[str, Any]:
@@ -214,8 +216,15 @@ def test_a_cropped_slide(tmp_path: Path, document: dict[str, Any], monkeypatch: 
 
 def test_an_image_that_is_no_slide_has_no_bounds(tmp_path: Path) -> None:
     path = tmp_path / 'a.png'
-    path.write_bytes(b'\x89PNG\r\n\x1a\n')
+    write_rgb(path, np.zeros((4, 5, 3), np.uint8))
     assert qupath.read_bounds(path) is None
+
+
+@pytest.mark.parametrize('content', [b'\x89PNG\r\n\x1a\n', b'II*\0', b'nothing'])
+def test_a_broken_image_is_a_clear_error_where_its_bounds_are_needed(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / 'a.tif').write_bytes(content)
+    with pytest.raises(ImageError, match=r'image .*a\.tif'):
+        qupath.read_bounds(tmp_path / 'a.tif')
 
 
 def _stripped(content: dict[str, Any]) -> dict[str, Any]:

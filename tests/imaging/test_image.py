@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.imaging.image import read_rgb, to_rgb_uint8, write_rgb
+from mitouts.imaging.image import read_rgb, write_rgb
+from mitouts.imaging.samples import samples_to_rgb
 
 WIDTH, HEIGHT = 30, 20
 
@@ -93,19 +94,18 @@ def test_floating_point_image_is_refused(rgb: NDArray[np.uint8], tmp_path: Path)
         read_rgb(tmp_path / 'float.tif')
 
 
-@pytest.mark.parametrize('channels', [2, 5])
-def test_number_of_channels_that_means_nothing_is_refused(channels: int) -> None:
-    with pytest.raises(ImageError, match=rf'scan\.tif has {channels} channels, expected 1, 3 or 4'):
-        to_rgb_uint8(np.zeros((4, 4, channels), np.uint8), 'scan.tif')
+def test_number_of_channels_that_means_nothing_is_refused() -> None:
+    with pytest.raises(ImageError, match=r'scan\.tif has 5 channels, expected 1, 3 or 4'):
+        samples_to_rgb(np.zeros((4, 4, 5), np.uint8), 'scan.tif')
 
 
 @pytest.mark.parametrize(
     ('spoil', 'message'),
     [
         (lambda path: path.unlink(), r'image .*spoilt\.png does not exist'),
-        (lambda path: path.write_bytes(b''), r'cannot be read \(0 bytes\): it is broken'),
+        (lambda path: path.write_bytes(b''), r'is empty \(0 bytes\)'),
         (lambda path: path.write_bytes(path.read_bytes()[:700]), r'cannot be read \(700 bytes\): it is broken'),
-        (lambda path: path.write_text('slide 7'), r'cannot be read \(7 bytes\): .* or not one of \.png'),
+        (lambda path: path.write_text('slide 7'), "expected a slide .* found text that begins with 'slide 7'"),
     ],
     ids=['missing', 'zero bytes', 'truncated', 'text'],
 )
@@ -128,7 +128,7 @@ def test_truncated_jpeg_is_refused(rgb: NDArray[np.uint8], tmp_path: Path) -> No
 
 
 def test_folder_is_no_image(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match='does not exist'):
+    with pytest.raises(ImageError, match='is a folder'):
         read_rgb(tmp_path)
 
 

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mitouts.errors import ImageError
+from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.imaging.image import read_rgb, write_rgb
-from mitouts.imaging.image_header import ImageInfo, encoded_size, max_image_px, probe, square_mpp
+from mitouts.imaging.image_header import ImageInfo, encoded_size, max_image_px, probe, scanner_mpp
 
 WIDTH, HEIGHT = 30, 20
 
@@ -128,16 +128,34 @@ def test_header_of_any_bytes_is_a_size_or_nothing(tail, magic):
 
 @pytest.mark.parametrize(
     ('mpp_xy', 'mpp'),
-    [(None, None), ((0.25, 0.252), 0.251), ((0.04, 0.04), None), ((21.0, 21.0), None), ((float('nan'), 0.25), None)],
+    [
+        (None, None),
+        ((0.25, 0.252), 0.251),
+        ((0.1, 0.1), 0.1),
+        ((2.0, 2.0), 2.0),
+        ((0.09, 0.09), None),
+        ((2.1, 2.1), None),
+        ((float('nan'), 0.25), None),
+        ((float('inf'), float('inf')), None),
+    ],
 )
-def test_square_mpp(mpp_xy, mpp):
-    found = square_mpp(mpp_xy, 'a.tif')
+def test_resolution_counts_where_a_scanner_can_have_it(mpp_xy, mpp):
+    found = scanner_mpp(mpp_xy, 'a.tif')
     assert found == (None if mpp is None else pytest.approx(mpp))
+
+
+def test_resolution_that_no_scanner_has_is_unknown_with_a_warning_unless_it_is_a_print_density(tmp_path):
+    image = np.zeros((8, 9, 3), np.uint8)
+    tifffile.imwrite(tmp_path / 'fine.tif', image, photometric='rgb', resolution=(2e6, 2e6), resolutionunit=3)
+    with pytest.warns(AnnotationWarning, match=r'fine\.tif states 0\.005 um per pixel, which no scanner has'):
+        assert probe(tmp_path / 'fine.tif').mpp is None
+    tifffile.imwrite(tmp_path / 'print.tif', image, photometric='rgb', resolution=(300, 300), resolutionunit=2)
+    assert probe(tmp_path / 'print.tif').mpp is None
 
 
 def test_pixels_that_are_not_square_are_refused():
     with pytest.raises(ImageError, match=r'a\.tif has pixels of 0\.25 x 0\.26 um: expected square ones'):
-        square_mpp((0.25, 0.26), 'a.tif')
+        scanner_mpp((0.25, 0.26), 'a.tif')
 
 
 @pytest.mark.parametrize('level', [None, 0, 1, 9])

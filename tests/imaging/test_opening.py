@@ -124,10 +124,22 @@ def test_given_resolution_replaces_the_file_s(svs, tmp_path, tissue):
     assert open_slide(tmp_path / 'a.png', mpp=0.25).mpp == 0.25
 
 
-@pytest.mark.parametrize('mpp', [0.0, -1.0, 40.0, float('nan')])
-def test_absurd_resolution_is_refused(mpp, svs):
-    with pytest.raises(ImageError, match=r'um per pixel makes no sense for .*: expected 0\.05 to 20'):
+@pytest.mark.parametrize('mpp', [0.0, -1.0, float('inf'), float('nan')])
+def test_resolution_that_is_no_length_is_refused(mpp, svs):
+    with pytest.raises(ImageError, match=r'um per pixel makes no sense for .*: expected a positive number'):
         open_slide(svs, mpp=mpp)
+
+
+@pytest.mark.parametrize('mpp', [0.00499, 28.97])
+def test_resolution_that_no_scanner_has_is_asked_for_unless_it_is_given(mpp, noise, write_pyramid):
+    path = write_pyramid(noise, 'odd.svs', description=SVS.replace('0.2525', str(mpp)), compression='jpeg')
+    reader = open_slide(path)
+    assert reader.mpp is None
+    message = rf'odd\.svs states {mpp} um per pixel, which no scanner has \(0\.1 to 2\); .* true resolution with --mpp'
+    with pytest.raises(ImageError, match=message):
+        reader.known_mpp()
+    assert open_slide(path, mpp=mpp).known_mpp() == mpp
+    assert open_slide(path, mpp=0.25).known_mpp() == 0.25
 
 
 def test_regions_that_mean_nothing_are_errors(slide):

@@ -14,6 +14,8 @@ import tifffile
 
 from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.imaging import TiffReader, open_slide
+from mitouts.imaging.image import read_rgb
+from mitouts.imaging.image_header import ImageInfo, probe
 
 WIDTH, HEIGHT = 500, 360
 TILED: dict[str, Any] = {'tile': (64, 48)}
@@ -170,7 +172,7 @@ def test_ome_tiff_with_pyramid(noise, tmp_path):
         ((5, 40, 30), {'photometric': 'minisblack'}, r'a stack of 5 x 40 x 30 \(axes QYX\): expected one grey or RGB'),
         ((2, 40, 30, 3), {'photometric': 'rgb'}, 'a stack of 2 x 40 x 30 x 3'),
         ((40, 30, 4), {'photometric': 'separated'}, 'is CMYK: expected grey or RGB'),
-        ((40, 30, 5), {'photometric': 'minisblack', 'planarconfig': 'contig'}, 'has 5 channels, expected 1, 3 or 4'),
+        ((40, 30, 5), {'photometric': 'minisblack', 'planarconfig': 'contig'}, 'has 5 channels, expected 1 or 2'),
     ],
 )
 def test_what_is_no_image_is_refused(shape, options, message, tmp_path):
@@ -185,12 +187,68 @@ def test_floating_point_is_refused(tmp_path):
         TiffReader(tmp_path / 'a.tif')
 
 
-def test_first_image_of_several_sizes_is_read(noise, tmp_path):
-    with tifffile.TiffWriter(tmp_path / 'a.tif') as tiff:
+@pytest.mark.parametrize('first', ['slide', 'label'])
+@pytest.mark.parametrize('shaped', [False, True], ids=['plain', 'shaped'])
+def test_largest_image_is_the_slide_with_its_own_levels_and_resolution(first, shaped, noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=shaped) as tiff:
+        options = {'photometric': 'rgb', 'resolutionunit': 'CENTIMETER'}
+        label = {'data': noise[:50, :77], 'resolution': (300, 300), **options}
+        if first == 'label':
+            tiff.write(**label)
+        tiff.write(noise, tile=(64, 64), resolution=(40_000, 40_000), subifds=1, **options)
+        tiff.write(noise[::2, ::2], tile=(64, 64), resolution=(20_000, 20_000), subfiletype=1, **options)
+        if first == 'slide':
+            tiff.write(**label)
+    reader = open_slide(tmp_path / 'a.tif')
+    assert reader.level_dimensions == ((WIDTH, HEIGHT), (WIDTH // 2, HEIGHT // 2))
+    assert reader.mpp == pytest.approx(0.25)
+    np.testing.assert_array_equal(reader.read_region((0, 0), 0, (WIDTH, HEIGHT)), noise)
+    assert probe(tmp_path / 'a.tif') == ImageInfo(WIDTH, HEIGHT, pytest.approx(0.25))
+    np.testing.assert_array_equal(read_rgb(tmp_path / 'a.tif'), noise)
+
+
+def test_largest_image_of_an_ome_tiff_is_the_slide_with_its_own_resolution(noise, tmp_path):
+    path = tmp_path / 'a.ome.tif'
+    with tifffile.TiffWriter(path, ome=True) as tiff:
+        for image, mpp in ((noise[:40, :60], 9.0), (noise, 0.23), (noise[:90, :90], 3.0)):
+            size = {'PhysicalSizeX': mpp, 'PhysicalSizeY': mpp}
+            tiff.write(image, photometric='rgb', tile=(64, 64), metadata={'axes': 'YXS', **size})
+    reader = open_slide(path)
+    assert (reader.dimensions, reader.mpp) == ((WIDTH, HEIGHT), pytest.approx(0.23))
+    np.testing.assert_array_equal(reader.read_region((7, 9), 0, (100, 50)), noise[9:59, 7:107])
+
+
+def test_several_largest_images_are_refused(noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.ome.tif', ome=True) as tiff:
+        for image in (noise[:50, :60], noise, noise[::-1]):
+            tiff.write(image, photometric='rgb', tile=(64, 64), metadata={'axes': 'YXS'})
+    with pytest.raises(ImageError, match='holds 2 images of the largest size, 500 x 360 px: which of them is'):
+        open_slide(tmp_path / 'a.ome.tif')
+
+
+def test_openslide_does_not_take_a_label_for_the_slide(noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=False) as tiff:
+        tiff.write(noise[:96, :128], photometric='rgb', tile=(64, 64), compression='jpeg')
+        tiff.write(noise, photometric='rgb', tile=(64, 64), compression='jpeg')
+    with openslide.OpenSlide(tmp_path / 'a.tif') as slide:
+        assert slide.dimensions == (128, 96)
+    with pytest.raises(ImageError, match='OpenSlide reads 128 x 96 px of it, but its largest image has 500 x 360'):
+        open_slide(tmp_path / 'a.tif', reader='OpenSlideReader')
+    assert open_slide(tmp_path / 'a.tif').dimensions == (WIDTH, HEIGHT)
+
+
+def test_label_of_half_the_slide_s_size_is_no_level(noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=False) as tiff:
+        for image in (noise, 255 - noise[::2, ::2]):
+            tiff.write(image, photometric='rgb', tile=(64, 64), compression='zlib')
+    assert open_slide(tmp_path / 'a.tif').level_dimensions == ((WIDTH, HEIGHT),)
+
+
+def test_mask_of_the_slide_s_size_is_no_second_slide(noise, tmp_path):
+    with tifffile.TiffWriter(tmp_path / 'a.tif', shaped=False) as tiff:
         tiff.write(noise, photometric='rgb', tile=(64, 64))
-        tiff.write(noise[:50, :77], photometric='rgb')
-    reader = TiffReader(tmp_path / 'a.tif')
-    assert reader.level_dimensions == ((WIDTH, HEIGHT),)
+        tiff.write(noise[..., 0] > 127, photometric='mask', subfiletype=4)
+    np.testing.assert_array_equal(read_rgb(tmp_path / 'a.tif'), noise)
 
 
 @pytest.mark.parametrize('options', [{}, {**TILED, 'compression': 'zlib'}, {'rowsperstrip': 7}])

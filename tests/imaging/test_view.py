@@ -61,7 +61,9 @@ def test_level_for_mpp(mpp, level, scale, pyramid):
 
 def test_enlarging_too_much_is_refused(pyramid):
     with pytest.raises(
-        ImageError, match=r'has 0\.25 um per pixel: 0\.125 would enlarge it 2\.00 times, more than 1\.5'
+        ImageError,
+        match=r'has 0\.25 um per pixel, 0\.125 are wanted: it would have to be enlarged 2\.00 times \(at most 1\.5\), '
+        r'.* scan of a higher magnification, .* give the true one with --mpp',
     ):
         level_for_mpp(pyramid, 0.125)
     assert level_for_mpp(pyramid, 0.125, max_upsampling=2) == (0, 0.5)
@@ -69,7 +71,7 @@ def test_enlarging_too_much_is_refused(pyramid):
 
 def test_unknown_resolution_is_an_error_that_says_how_to_give_one(noise, write_pyramid):
     reader = open_slide(write_pyramid(noise))
-    with pytest.raises(ImageError, match=r'does not say how many um a pixel has, .* give its resolution \(mpp\)'):
+    with pytest.raises(ImageError, match=r'does not say how many um a pixel has: give its true resolution with --mpp'):
         ScaledView(reader, mpp=0.5)
     assert ScaledView(reader, level=1).mpp is None
 
@@ -207,6 +209,9 @@ class _Array:
     level_downsamples = (1.0, 2.0, 4.0)
     mpp = 0.25
     path = 'array'
+
+    def known_mpp(self) -> float:
+        return self.mpp
 
     def __init__(self) -> None:
         self._level0 = np.random.default_rng(1).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)

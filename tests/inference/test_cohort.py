@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dicom_files import write_dicom
 
 from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange.coco import write_json
 from mitouts.exchange.tables import read_table
 from mitouts.inference.cohort import (
     REPORT_NAME,
+    STAMP_NAME,
     WORK_NAME,
     CohortSlide,
     count_cohort,
@@ -55,6 +57,34 @@ def test_folder_gives_its_slides_in_order(tmp_path: Path) -> None:
     slides, notes = find_slides(tmp_path)
     assert [(slide.path.name, slide.name) for slide in slides] == [('a ü.SVS', 'a ü'), ('b.tif', 'b')]
     assert notes == []
+
+
+def test_folder_is_searched_below_and_what_a_count_left_in_it_is_no_slide(tmp_path: Path) -> None:
+    for name in ('case 1/a.tif', 'case 2/b.svs', 'counts/a/overview.png'):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / 'counts/a' / STAMP_NAME).touch()
+    slides, _ = find_slides(tmp_path)
+    assert [slide.path for slide in slides] == [tmp_path / 'case 1/a.tif', tmp_path / 'case 2/b.svs']
+
+
+@pytest.mark.parametrize('names', [('level 1.dcm',), ('label.dcm', 'level 0.dcm', 'level 1.dcm')])
+def test_dicom_slide_is_one_slide_by_any_of_its_files(names: tuple[str, ...], tmp_path: Path) -> None:
+    write_dicom(tmp_path / 'level 0.dcm', columns=2000)
+    write_dicom(tmp_path / 'level 1.dcm', columns=500)
+    write_dicom(tmp_path / 'label.dcm', flavor='LABEL')
+    (tmp_path / 'list.txt').write_text('\n'.join(names))
+    slides, notes = find_slides(tmp_path / 'list.txt')
+    assert [(slide.path, slide.fault) for slide in slides] == [(tmp_path / 'level 0.dcm', None)]
+    assert len(notes) == len(names) - 1
+    assert [slide.path for slide in find_slides(tmp_path / names[0])[0]] == [tmp_path / 'level 0.dcm']
+    assert [slide.path for slide in find_slides(tmp_path)[0]] == [tmp_path / 'level 0.dcm']
+
+
+def test_label_without_its_slide_fails_with_the_reason(tmp_path: Path) -> None:
+    (slide,), _ = find_slides(write_dicom(tmp_path / 'label.dcm', flavor='LABEL'))
+    assert slide.fault is not None
+    assert 'is the label of a slide' in slide.fault
 
 
 def test_list_says_resolutions_regions_and_more(tmp_path: Path) -> None:

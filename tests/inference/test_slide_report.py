@@ -143,6 +143,7 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
         'height_px': HEIGHT,
         'mpp': MPP,
         'bounds_xy_px': [40, 8],
+        'colour_doubt': None,
     }
     with pytest.raises(AnnotationError, match='must name the checkpoint'):
         make_report(findings, provenance={})

@@ -100,7 +100,7 @@ def test_predict_skips_what_it_cannot_read_and_says_so(call, trained, tmp_path) 
     )
     assert code == 1
     assert '1 images skipped' in out
-    assert 'broken.png cannot be read' in err
+    assert 'broken.png: expected a slide' in err
     assert [image['file_name'] for image in json.loads((tmp_path / 'p.json').read_text())['images']] == [
         str(images / 'a.png')
     ]

@@ -59,7 +59,7 @@ def test_first_run_writes_and_second_has_nothing_to_do(prepare: Call, ann_file: 
     [
         (['--stain', 'macenk'], "found 'macenk'"),
         (['--stride-px', '600'], 'leaves gaps between patches of 500 px'),
-        (['--mpp', '0.1'], 'would enlarge it 2.50 times'),
+        (['--mpp', '0.1'], 'would have to be enlarged 2.50 times'),
         (['--level', '1'], 'has no level 1'),
         (['--level', '1', '--mpp', '0.5'], 'not allowed with argument'),
         (['--min-tissue', '2'], 'must be from 0 to 1'),

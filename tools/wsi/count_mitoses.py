@@ -29,12 +29,11 @@ from rich.table import Table
 
 import mitouts
 from mitouts.engine.memory import keep_freed_memory
-from mitouts.errors import ConfigError, ImageError, MitoutsError
+from mitouts.errors import ConfigError, MitoutsError
 from mitouts.evaluation.slide_threshold import SlideThreshold
 from mitouts.exchange.regions import read_regions
 from mitouts.functional.counting import FIELD_DIAMETER_MM
 from mitouts.imaging import open_slide
-from mitouts.imaging.image_header import PLAUSIBLE_MPP
 from mitouts.inference import Localizer
 from mitouts.inference.cohort import (
     REPORT_NAME,
@@ -160,10 +159,7 @@ class Counter:
         roi = slide.roi or self.args.roi
         mpp = slide.mpp or self.args.mpp
         with open_slide(slide.path, mpp=mpp) as reader:
-            if reader.mpp is None:
-                raise ImageError(
-                    f'{slide.path} does not say how many um a pixel has: give --mpp, or a column mpp in a list'
-                )
+            reader.known_mpp()
             regions = None if roi is None else read_regions(roi, reader.bounds_xy_px, classes=self.args.roi_class)
         is_shown = self.console.is_terminal
         with Progress(*columns(), console=self.console, transient=True, disable=not is_shown) as bar:
@@ -178,6 +174,8 @@ class Counter:
                 stamp={'checkpoint': self.provenance['checkpoint_sha256'], 'version': mitouts.__version__},
                 progress=show,
             )
+        if findings.colour_doubt is not None:
+            self.console.print(f'{slide.path.name}: warning: {findings.colour_doubt}', markup=False)
         report = make_report(
             findings,
             provenance=self.provenance,
@@ -265,11 +263,11 @@ def summary(found: Sequence[Outcome]) -> list[Table]:
         if outcome.report is None:
             failed.add_row(name, escape(outcome.reason or 'not counted yet'))
         else:
-            counted.add_row(name, *cells(outcome.report['counts']))
+            counted.add_row(name, *cells(outcome.report['counts'], outcome.report['slide'].get('colour_doubt')))
     return [table for table in (counted, failed) if table.row_count]
 
 
-def cells(counts: Mapping[str, Any]) -> tuple[str, ...]:
+def cells(counts: Mapping[str, Any], colour_doubt: str | None) -> tuple[str, ...]:
     """What the table says of a counted slide."""
     density = (
         ''
@@ -279,18 +277,10 @@ def cells(counts: Mapping[str, Any]) -> tuple[str, ...]:
     remarks = [counts['excluded_because'] or '']
     if counts['unreadable_mm2']:
         remarks.append(f'{counts["unreadable_mm2"]:.2f} mm2 could not be read')
+    remarks.append(colour_doubt or '')
     mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
     remark = '; '.join(remark for remark in remarks if remark)
     return str(counts['count']), mai, density, f'{counts["tumour_mm2"]:.2f}', remark
-
-
-def plausible_mpp(text: str) -> float:
-    """Micrometres per pixel that a slide can have."""
-    value = float(text)
-    low, high = PLAUSIBLE_MPP
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f'must be from {low:g} to {high:g} um per pixel, found {text}')
-    return value
 
 
 def parse_args() -> argparse.Namespace:
@@ -300,7 +290,7 @@ def parse_args() -> argparse.Namespace:
         'slides',
         type=Path,
         metavar='SLIDE_OR_DIR_OR_LIST',
-        help='a slide, a folder of slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
+        help='a slide, a folder that holds slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
     )
     parser.add_argument('--checkpoint', type=Path, required=True, help='model that finds the figures')
     where = parser.add_mutually_exclusive_group()
@@ -309,7 +299,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--roi-class', nargs='+', metavar='CLASS', help='only polygons of these classes, such as tumour (default: all)'
     )
-    parser.add_argument('--mpp', type=plausible_mpp, help='um per pixel of level 0, where a slide does not say it')
+    parser.add_argument('--mpp', type=positive, help='um per pixel of level 0, where a slide is silent or wrong')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/wsi'), help='results (default: work_dirs/wsi)')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
     parser.add_argument('--threshold', type=share, help="cut of the score map instead of the checkpoint's own")

@@ -1,0 +1,161 @@
+"""Walks folders: which files below one are images or slides, and which only lie beside them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mitouts.errors import ImageError
+from mitouts.imaging.dicom import dicom_slide, dicom_slides, is_dicom, read_dicom_header
+
+SUFFIXES = (
+    '.tif', '.tiff', '.svs', '.ndpi', '.mrxs', '.scn', '.bif', '.svslide', '.vms', '.vmu', '.dcm', '.dicom', '.btf',
+    '.tf8', '.qptiff', '.png', '.jpg', '.jpeg', '.bmp', '.webp', '.jp2',
+)  # fmt: skip
+# Slides in formats that nothing here opens: they are found, so that opening them says so.
+UNSUPPORTED_SUFFIXES = (
+    '.czi', '.vsi', '.isyntax', '.i2syntax', '.kfb', '.sdpc', '.tmap', '.mds', '.mdsx', '.lif', '.nd2', '.zvi', '.zarr',
+)  # fmt: skip
+_JUNK = frozenset(
+    [
+        'thumbs.db',
+        'ehthumbs.db',
+        'desktop.ini',
+        '__macosx',
+        '$recycle.bin',
+        'system volume information',
+        '@eadir',
+        'dicomdir',
+    ]
+)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder is hidden or left by an operating system: ``._1.tif``, ``Thumbs.db``, ``__MACOSX``."""
+    return name.startswith('.') or name.lower() in _JUNK
+
+
+def walk_files(
+    root: str | os.PathLike[str],
+    suffixes: Sequence[str] | None = None,
+    *,
+    max_depth: int | None = None,
+    leave_out: Iterable[str | os.PathLike[str]] = (),
+) -> Iterator[Path]:
+    """Walk through a folder and everything below it, by name; hidden files and an operating system's are passed over.
+
+    Linked folders are followed, except back into a folder that the link lies in.
+
+    Args:
+        root: The folder.
+        suffixes: Endings of the wanted files, lower case; None for every file.
+        max_depth: How many folders deep; 0 for the folder alone.
+        leave_out: Folders that are not entered, such as that of the results.
+
+    Returns:
+        Paths that begin with ``root``.
+    """
+    closed = frozenset(os.path.realpath(folder) for folder in leave_out)
+    wanted = None if suffixes is None else tuple(suffixes)
+    for path in _walk(Path(root), max_depth, closed):
+        if wanted is None or path.name.lower().endswith(wanted):
+            yield path
+
+
+def find_images(
+    root: str | os.PathLike[str],
+    *,
+    max_depth: int | None = None,
+    leave_out: Iterable[str | os.PathLike[str]] = (),
+) -> tuple[list[Path], list[str]]:
+    """Find the images and slides of a folder.
+
+    A DICOM slide is one file, that of its largest level; its label and overview are none, nor are the files that a
+    Hamamatsu slide (``.vms``, ``.vmu``) consists of. What looks like a slide and is broken, or of a format that cannot
+    be opened, is among them: opening it says what is wrong.
+
+    Args:
+        root: The folder.
+        max_depth: How many folders deep; 0 for the folder alone.
+        leave_out: Folders that are not entered, such as that of the results.
+
+    Returns:
+        Paths that begin with ``root``, each file once, and notes on DICOM files that belong to no slide.
+    """
+    found: dict[str, Path] = {}
+    parts: set[Path] = set()
+    notes: list[str] = []
+    for path in walk_files(root, max_depth=max_depth, leave_out=leave_out):
+        suffix = path.suffix.lower()
+        slide = path if suffix in SUFFIXES + UNSUPPORTED_SUFFIXES else None
+        if _may_be_dicom(suffix) and is_dicom(path):
+            slide, note = _slide_of_dicom(path)
+            notes += [] if note is None else [note]
+        elif suffix in ('.vms', '.vmu'):
+            parts.update(_parts_of_hamamatsu(path))
+        if slide is not None:
+            found.setdefault(os.path.realpath(slide), slide)
+    return [path for path in found.values() if path not in parts], notes
+
+
+def slide_file(path: Path) -> Path:
+    """The file that stands for the slide which a file belongs to: itself, but its largest level for a DICOM slide.
+
+    Args:
+        path: Any file of the slide, or the folder that holds nothing but one DICOM slide.
+
+    Raises:
+        ImageError: It is a DICOM file without a slide, or another folder.
+    """
+    if path.is_dir():
+        slide = slide_in_folder(path)
+        if slide is None:
+            raise ImageError(f'{path} is a folder: expected a slide, or the folder of one DICOM slide')
+        return slide
+    return dicom_slide(path) if is_dicom(path) else path
+
+
+def slide_in_folder(folder: Path) -> Path | None:
+    """The DICOM slide whose files a folder holds; None where it holds none, or several."""
+    slides = dicom_slides(folder) if folder.is_dir() else []
+    return slides[0] if len(slides) == 1 else None
+
+
+def _walk(folder: Path, depth: int | None, closed: frozenset[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in closed:
+        return
+    with os.scandir(folder) as listed:
+        entries = sorted((entry for entry in listed if not is_junk(entry.name)), key=lambda entry: entry.name)
+    for entry in entries:
+        # An OME-Zarr is one image, though it is a folder.
+        if not entry.is_dir() or entry.name.lower().endswith('.zarr'):
+            yield folder / entry.name
+        elif depth is None or depth > 0:
+            yield from _walk(folder / entry.name, None if depth is None else depth - 1, closed | {real})
+
+
+def _may_be_dicom(suffix: str) -> bool:
+    """Archives name DICOM files by numbers, often without a suffix."""
+    return suffix in ('', '.dcm', '.dicom') or suffix[1:].isdecimal()
+
+
+def _slide_of_dicom(path: Path) -> tuple[Path | None, str | None]:
+    try:
+        header = read_dicom_header(path)
+    except ImageError:
+        return path, None
+    try:
+        return dicom_slide(path), None
+    except ImageError:
+        return None, f'{path} is passed over: it is {header.kind}, and there is no slide of its DICOM series beside it'
+
+
+def _parts_of_hamamatsu(path: Path) -> list[Path]:
+    """The files that a ``.vms`` or ``.vmu`` file names: the slide's pixels, its map and its macro image."""
+    try:
+        lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    except OSError:
+        return []
+    return [path.parent / value.strip() for _, sign, value in (line.partition('=') for line in lines) if sign]
