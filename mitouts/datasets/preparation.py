@@ -81,7 +81,7 @@ def stain_of(dataset: Any) -> dict[str, Any] | None:
 
 def resolution_of(dataset: Any) -> float | None:
     """Micrometres per pixel of a data set's images; None where they differ by more than 1% or none says it."""
-    spacings = sorted({info.get('mpp') for info in _infos(dataset)} - {None})
+    spacings = _spacings(dataset)
     if not spacings or spacings[-1] / spacings[0] - 1 > MPP_TOLERANCE:
         return None
     return float(np.median(spacings))
@@ -139,13 +139,16 @@ def prepare_dataset(dataset: Any, calibration: Mapping[str, Any], name: str = 't
 def _check_resolution(dataset: Any, mpp: float | None, name: str) -> None:
     if mpp is None:
         return
-    spacings = sorted({info.get('mpp') for info in _infos(dataset)} - {None})
-    wrong = [each for each in spacings if abs(each / mpp - 1) > MPP_TOLERANCE]
+    wrong = [each for each in _spacings(dataset) if abs(each / mpp - 1) > MPP_TOLERANCE]
     if wrong:
         raise AnnotationError(
             f'{name} has images of {wrong[0]:g} um/px and the model needs {mpp:g}: cut them at that resolution first, '
             f'with tools/prepare_patches.py --mpp {mpp:g}'
         )
+
+
+def _spacings(dataset: Any) -> list[float]:
+    return sorted({float(info['mpp']) for info in _infos(dataset) if info.get('mpp') is not None})
 
 
 def _infos(dataset: Any) -> list[dict[str, Any]]:

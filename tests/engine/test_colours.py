@@ -5,19 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from stained_patches import STAINS, draw_patch
 from tiny_experiment import SIZE_PX, tiny_config
 
 from mitouts.engine import runs
+from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import read_json, write_json
 from mitouts.imaging.image import read_rgb, write_rgb
+from mitouts.registry import HOOKS
 from mitouts.stain import build_normalizer
 
 MACENKO = {**build_normalizer('macenko').describe(), 'fit': 'image'}
 NORMALIZER = build_normalizer('macenko')
+
+
+@HOOKS.register_module(force=True)
+class _Keep(Hook):
+    """Keeps the Teacher's hook."""
+
+    hook: Any = None
+
+    def after_train(self, runner: Any) -> None:
+        type(self).hook = next(hook for hook in runner.hooks if isinstance(hook, EMATeacherHook))
 
 
 def stained(folder: Path, **splits: Any) -> Any:
@@ -57,6 +71,18 @@ def test_the_checkpoint_keeps_the_colours_of_training_and_scanned_images_are_bro
     normalize_files(tmp_path, 'test')
     prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared')
     assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
+
+
+def test_a_teacher_that_judges_sees_its_training_images_in_the_colours_that_it_learns_from(tmp_path: Path) -> None:
+    config = stained(tmp_path)
+    steps = config.train_dataloader.dataset.pipeline
+    config.train_dataloader.dataset.pipeline = [steps[0], dict(type='StainNormalize', method='macenko'), *steps[1:]]
+    config.custom_hooks = [*config.custom_hooks, dict(type='_Keep', priority='LOWEST'), dict(type='EMATeacherHook')]
+    runs.train(config, tmp_path / 'run')
+    judged = _Keep.hook.dataset
+    pixels = judged[0]['inputs'].numpy().transpose(1, 2, 0)
+    raw = read_rgb(judged.get_data_info(0)['img_path'])
+    np.testing.assert_array_equal(pixels, NORMALIZER.normalize(raw)[0])
 
 
 def test_scores_of_adapted_models_are_those_of_normalized_images(tmp_path: Path) -> None:

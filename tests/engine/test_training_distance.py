@@ -21,7 +21,7 @@ from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import TrainingDistanceHook
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures
-from mitouts.registry import EVALUATOR
+from mitouts.registry import DATASETS, EVALUATOR
 from mitouts.visualization.scalars import is_training, read_scalars
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -114,7 +114,8 @@ def _begun(config: Config, **arguments: Any) -> TrainingDistanceHook:
     """The hook when a training begins."""
     evaluator = EVALUATOR.build(config.val_evaluator) if config.get('val_evaluator') else None
     hook = TrainingDistanceHook(**arguments)
-    hook.before_train(SimpleNamespace(cfg=config, val_loop=evaluator, val_evaluator=evaluator))
+    loader = SimpleNamespace(dataset=DATASETS.build(config.train_dataloader.dataset))
+    hook.before_train(SimpleNamespace(cfg=config, val_loop=evaluator, val_evaluator=evaluator, train_dataloader=loader))
     return hook
 
 

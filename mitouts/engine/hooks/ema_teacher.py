@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import EMAHook
 
+from mitouts.datasets.preparation import prepare_dataset, stain_of
 from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures, training_images
@@ -84,6 +85,7 @@ class EMATeacherHook(EMAHook):
         # The folder of a new training may hold the verdicts of an older one.
         self.resumed = runner.epoch > 0
         self.dataset = training_images(runner.cfg)
+        prepare_dataset(self.dataset, {'stain_reference': stain_of(runner.train_dataloader.dataset)})
         self.num_workers = runner.cfg.train_dataloader.get('num_workers', 0)
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()

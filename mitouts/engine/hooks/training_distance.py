@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 
+from mitouts.datasets.preparation import prepare_dataset, stain_of
 from mitouts.errors import ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.located import Located, locate_figures, training_images
@@ -67,6 +68,7 @@ class TrainingDistanceHook(Hook):
                 'set val_dataloader, val_cfg and val_evaluator, or remove the hook'
             )
         self.dataset = training_images(runner.cfg)
+        prepare_dataset(self.dataset, {'stain_reference': stain_of(runner.train_dataloader.dataset)})
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
         annotated = [index for index, info in enumerate(infos) if info['gt_label'] == 1 and len(info['gt_points'])]
         if not annotated:
