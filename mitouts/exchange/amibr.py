@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 import warnings
@@ -23,6 +24,7 @@ from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.exchange.coco import MITOTIC_FIGURE
 from mitouts.exchange.conversion import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
 from mitouts.exchange.midog import BREAST_SCANNERS, MIDOG21_IDS, SCANNER_MPP
+from mitouts.utils.text_files import read_text
 
 CSV_NAME = 'AMI-BR.csv'
 CROP_PX = 128
@@ -129,16 +131,13 @@ def read_figures(root: str | os.PathLike[str]) -> list[Figure]:
             f'found {found or "an empty folder"}'
         )
     try:
-        with csv_path.open(newline='', encoding='utf-8') as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise AnnotationError(
-                    f'{csv_path}: lacks the column(s) {", ".join(missing)}; found {", ".join(reader.fieldnames or ())}'
-                )
-            figures = [_parse_row(root, csv_path, number, row) for number, row in enumerate(reader, start=2)]
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{csv_path}: not a text file (byte {error.start} is not UTF-8)') from error
+        reader = csv.DictReader(io.StringIO(read_text(csv_path)))
+        missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise AnnotationError(
+                f'{csv_path}: lacks the column(s) {", ".join(missing)}; found {", ".join(reader.fieldnames or ())}'
+            )
+        figures = [_parse_row(root, csv_path, number, row) for number, row in enumerate(reader, start=2)]
     except csv.Error as error:
         raise AnnotationError(f'{csv_path}: not a table: {error}') from error
     if not figures:

@@ -17,6 +17,7 @@ from typing import IO
 from mitouts.errors import AnnotationError
 from mitouts.exchange.conversion import check_coordinate, check_file_name
 from mitouts.imaging.walk import SUFFIXES, is_junk, walk_files
+from mitouts.utils.text_files import decode_text
 
 MAX_DEPTH = 6
 MAX_ENTRIES = 200_000
@@ -62,7 +63,7 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
         found = dict(_read_archive(src, suffix))
     else:
         raise AnnotationError(f'{src}: no such folder or archive')
-    return {name: _decode(found[name], f'{src}: {name}') for name in sorted(found)}
+    return {name: decode_text(found[name], f'{src}: {name}') for name in sorted(found)}
 
 
 def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[int, list[float]]]:
@@ -193,10 +194,3 @@ def _check_size(data: bytes, where: str) -> bytes:
 
 def _too_large(where: str) -> AnnotationError:
     return AnnotationError(f'{where} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for a label file')
-
-
-def _decode(data: bytes, where: str) -> str:
-    try:
-        return data.decode('utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{where}: not a text file (byte {error.start} is not UTF-8)') from error

@@ -8,19 +8,24 @@ of level 0 from the *corner* of the top-left pixel, half a pixel more than every
 
 from __future__ import annotations
 
+import gzip
 import os
 import uuid
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange.carried import is_number
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
 from mitouts.exchange.conversion import check_coordinate
+from mitouts.utils.text_files import parse_json
 
 ObjectType = Literal['annotation', 'detection']
 
 FOREIGN_MEMBER = 'mitouts'
+MAX_FILE_BYTES = 1 << 30
 SCORE = 'probability'
 HALF_PIXEL = 0.5
 # Far below what matters, and few enough digits that adding and subtracting half a pixel leaves no trace.
@@ -146,6 +151,27 @@ def feature_collection(
     """
     collection: dict[str, Any] = {'type': 'FeatureCollection', 'features': [dict(feature) for feature in features]}
     return collection if carried is None else {**collection, FOREIGN_MEMBER: dict(carried)}
+
+
+def read_geojson(path: str | os.PathLike[str]) -> Any:
+    """Read the content of a GeoJSON file; one that is gzipped is unpacked.
+
+    Raises:
+        AnnotationError: It cannot be read, is damaged, too large, or no JSON.
+    """
+    path = Path(path)
+    try:
+        with path.open('rb') as raw:
+            is_gzip = raw.read(2) == b'\x1f\x8b'
+        with gzip.open(path) if is_gzip else path.open('rb') as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise AnnotationError(f'{path}: the gzip file is damaged ({error})') from error
+    except OSError as error:
+        raise AnnotationError(f'{path}: cannot be read ({error.strerror or error})') from error
+    if len(data) > MAX_FILE_BYTES:
+        raise AnnotationError(f'{path}: unpacks to more than {MAX_FILE_BYTES >> 20:,} MiB')
+    return parse_json(data, path)
 
 
 def write_geojson(path: str | os.PathLike[str], collection: Mapping[str, Any]) -> None:

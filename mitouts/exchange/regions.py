@@ -6,11 +6,8 @@ centre of the first one; QuPath has 0 at that pixel's corner (:func:`mitouts.exc
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
 import warnings
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.carried import listed
 from mitouts.exchange.conversion import check_coordinate
-from mitouts.exchange.geojson import DECIMALS, HALF_PIXEL, class_name_of
-from mitouts.exchange.qupath import MAX_FILE_BYTES
+from mitouts.exchange.geojson import DECIMALS, HALF_PIXEL, class_name_of, read_geojson
 
 Region = list[NDArray[np.float64]]
 """Rings, the outline first, each ``(N, 2)`` of ``(x, y)``; the first corner is not repeated at the end."""
@@ -69,7 +65,7 @@ def read_regions(
     regions: list[Region] = []
     left_out: Counter[str] = Counter()
     others: Counter[str] = Counter()
-    for geometry in _geometries(_read(path), str(path)):
+    for geometry in _geometries(read_geojson(path), str(path)):
         kind = geometry.content.get('type')
         if kind not in _CLOSED_TYPES:
             left_out[str(kind)[:40]] += 1
@@ -201,24 +197,6 @@ def _corners(ring: NDArray[np.int64]) -> NDArray[np.float64]:
 def _doubled_area(ring: NDArray[np.float64]) -> float:
     x, y = ring.T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
-
-
-def _read(path: Path) -> Any:
-    try:
-        with path.open('rb') as raw:
-            is_gzip = raw.read(2) == b'\x1f\x8b'
-        with gzip.open(path) if is_gzip else path.open('rb') as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise AnnotationError(f'{path}: the gzip file is damaged ({error})') from error
-    except OSError as error:
-        raise AnnotationError(f'{path}: cannot be read ({error.strerror or error})') from error
-    if len(data) > MAX_FILE_BYTES:
-        raise AnnotationError(f'{path}: unpacks to more than {MAX_FILE_BYTES >> 20:,} MiB')
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError(f'{path}: not JSON ({str(error)[:80]})') from error
 
 
 def _geometries(content: Any, where: str) -> Iterator[_Geometry]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mitouts.errors import AnnotationError
+from mitouts.utils.text_files import read_text
 
 SEPARATORS = {',': 'commas', ';': 'semicolons', '\t': 'tabs'}
 
@@ -50,21 +51,20 @@ class Table:
         )
 
 
-def read_table(path: str | os.PathLike[str]) -> Table:
+def read_table(path: str | os.PathLike[str], expected: str = 'the columns') -> Table:
     """Read a table; empty lines, and lines with ``#`` above the header, are passed over, short rows are filled up.
+
+    Args:
+        path: The file.
+        expected: What its header should name, for the message where there is none.
 
     Raises:
         AnnotationError: Not UTF-8 text, no header, a row that is longer than it, or broken quotes.
     """
     path = Path(path)
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(
-            f'{path} is not UTF-8 text ({error.reason} at byte {error.start}); save the table as CSV in UTF-8'
-        ) from error
+    text = read_text(path, 'a table as CSV in UTF-8')
     comments = 0
-    while text.startswith('#'):
+    while text and (text.startswith('#') or not text.partition('\n')[0].strip()):
         text = text.partition('\n')[2]
         comments += 1
     header, _, _ = text.partition('\n')
@@ -75,7 +75,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     try:
         names = [name.strip() for name in next(reader, [])]
         if not any(names):
-            raise AnnotationError(f'{path} has no header; the first line must name the columns')
+            raise AnnotationError(f'{path} has no header: expected a header with {expected} in the first line')
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue

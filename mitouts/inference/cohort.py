@@ -17,6 +17,7 @@ from mitouts.exchange.slide_csv import write_table
 from mitouts.exchange.tables import Table, read_table
 from mitouts.imaging.walk import SUFFIXES, find_images, slide_file
 from mitouts.inference.slide_counts import RESEARCH_USE
+from mitouts.utils.text_files import read_text
 
 REPORT_NAME = 'report.json'
 FAILURE_NAME = 'failed.json'
@@ -92,12 +93,7 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
     elif source.suffix.lower() == '.csv':
         entries = _listed(read_table(source))
     elif source.suffix.lower() == '.txt':
-        try:
-            lines = [line.strip() for line in source.read_text(encoding='utf-8-sig').splitlines()]
-        except UnicodeDecodeError as error:
-            raise AnnotationError(
-                f'{source} is not UTF-8 text ({error.reason} at byte {error.start}); save the list as text in UTF-8'
-            ) from error
+        lines = [line.strip() for line in read_text(source, 'a list of slides').splitlines()]
         entries = [(source.parent / line, {}) for line in lines if line and not line.startswith('#')]
         if not entries:
             raise AnnotationError(f'{source} names no slide')

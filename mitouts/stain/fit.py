@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.errors import ConfigError
-from mitouts.exchange.coco import write_json
+from mitouts.errors import AnnotationError, ConfigError
 from mitouts.functional.stain import LabMoments, StainFit, is_usable
 from mitouts.functional.stain.reinhard import MIN_STD
 from mitouts.stain.methods import METHODS, Numbers
+from mitouts.utils.text_files import read_json, write_json
 
 _SHAPES = {'stains': (2, 3), 'maxima': (2,), 'mean': (3,), 'std': (3,), 'quantiles': (3, 256)}
 
@@ -82,8 +81,8 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f'{path} does not exist; expected the JSON file of a stain fit or reference')
     try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (ValueError, RecursionError) as error:
+        data = read_json(path)
+    except AnnotationError as error:
         raise ConfigError(f'{path}: is not a JSON file: {error}') from error
     if not isinstance(data, dict):
         raise ConfigError(f'{path}: expected a JSON object of a stain fit, found {type(data).__name__}')

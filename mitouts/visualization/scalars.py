@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import MitoutsError
+from mitouts.utils.text_files import read_text
 
 Entry = dict[str, Any]
 
@@ -62,7 +63,7 @@ def is_number(value: Any) -> bool:
 
 
 def _read_lines(path: Path) -> list[Entry]:
-    lines = path.read_text(encoding='utf-8').splitlines()
+    lines = read_text(path).splitlines()
     entries = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():

@@ -8,7 +8,6 @@ replaces what stands between ``<!-- results: uts_lite0_amibr-fields -->`` and ``
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from mitouts.analysis.markdown import replace_block
 from mitouts.analysis.provenance import machine_of, versions_of
 from mitouts.errors import MitoutsError
 from mitouts.utils.cli import run
+from mitouts.utils.text_files import read_json
 from mitouts.visualization.tables import results_markdown
 
 
@@ -28,13 +28,13 @@ def block(work_dir: Path) -> str:
     path = work_dir / 'results.json'
     if not path.is_file():
         raise MitoutsError(f'{path} does not exist: run tools/train.py with a staged config first')
-    results = json.loads(path.read_text())
+    results = read_json(path)
     machine = _machine(work_dir, results)
     return results_markdown(results['stages'], results.get('distillation')) + f'\n{machine}\n'
 
 
 def _machine(work_dir: Path, results: dict[str, Any]) -> str:
-    started = json.loads((work_dir / results['stages'][0]['stage'] / 'started.json').read_text())
+    started = read_json(work_dir / results['stages'][0]['stage'] / 'started.json')
     environment = started['environment']
     return f'Made by `tools/train.py` on {machine_of(environment)}; seed {started["seed"]}; {versions_of(environment)}.'
 

@@ -1,0 +1,119 @@
+"""Reads text and JSON whatever its encoding, and writes JSON so that nobody ever sees half a file."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mitouts.errors import AnnotationError
+
+# The marks that editors on Windows put before a text; the longer one first, because UTF-32's begins with UTF-16's.
+_MARKS = (
+    (codecs.BOM_UTF8, 'utf-8-sig'),
+    (codecs.BOM_UTF32_LE, 'utf-32'),
+    (codecs.BOM_UTF32_BE, 'utf-32'),
+    (codecs.BOM_UTF16_LE, 'utf-16'),
+    (codecs.BOM_UTF16_BE, 'utf-16'),
+)
+
+
+def decode_text(data: bytes, where: str | os.PathLike[str], what: str = 'a text file') -> str:
+    """Decode UTF-8, or UTF-8, UTF-16 or UTF-32 behind a byte order mark; the mark is dropped, lines end in ``\\n``.
+
+    Args:
+        data: Content of a file.
+        where: Named in the error.
+        what: What was expected, for the error.
+
+    Raises:
+        AnnotationError: It is none of them.
+    """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
+    try:
+        return data.decode(encoding).replace('\r\n', '\n').replace('\r', '\n')
+    except UnicodeDecodeError as error:
+        name = encoding.removesuffix('-sig').upper()
+        raise AnnotationError(
+            f'{where}: not {what} (byte {error.start} is not {name}); save the file in UTF-8'
+        ) from error
+
+
+def read_text(path: str | os.PathLike[str], what: str = 'a text file') -> str:
+    """Read a text file; see :func:`decode_text`.
+
+    Raises:
+        AnnotationError: There is no such file, or it is no text.
+    """
+    path = Path(path)
+    try:
+        return decode_text(path.read_bytes(), path, what)
+    except FileNotFoundError as error:
+        raise AnnotationError(f'{path}: no such file') from error
+
+
+def parse_json(content: str | bytes, where: str | os.PathLike[str]) -> Any:
+    """Parse JSON out of text, or out of a file's bytes; see :func:`decode_text`.
+
+    Args:
+        content: The text.
+        where: Named in the error.
+
+    Raises:
+        AnnotationError: It is not JSON; the message says where it breaks.
+    """
+    text = decode_text(content, where, 'JSON') if isinstance(content, bytes) else content
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise AnnotationError(f'{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})') from error
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or brackets nested thousands deep.
+        raise AnnotationError(f'{where}: not JSON that any tool would write ({str(error)[:80]})') from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file; see :func:`parse_json`.
+
+    Raises:
+        AnnotationError: The file is missing or is not JSON; the message says where it breaks.
+    """
+    return parse_json(read_text(path, 'JSON'), path)
+
+
+def write_json(path: str | os.PathLike[str], document: Any) -> None:
+    """Write a JSON file beside its final place and rename it, so that a reader never sees half of one.
+
+    Keys keep the order in which they were put in. NumPy scalars and arrays become plain numbers and lists.
+
+    Raises:
+        AnnotationError: The document holds something that JSON cannot say (NaN, or an object).
+        OSError: The file cannot be written; nothing is left behind then, and an older file stays as it was.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with aside.open('w', encoding='utf-8') as file:
+            json.dump(document, file, allow_nan=False, default=to_plain)
+            file.write('\n')
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except (ValueError, TypeError) as error:
+        raise AnnotationError(f'{path}: cannot be written as JSON: {error}') from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()
+
+
+def to_plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays into what JSON knows; the ``default`` of ``json.dump``."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    raise TypeError(f'{value!r} ({type(value).__name__})')
