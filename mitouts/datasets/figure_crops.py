@@ -136,6 +136,7 @@ class FigureCropDataset(SeededDataset):
             'source_image': image.get('source_image'),
             'center_xy': tuple(point.tolist()),
             'case_id': str(image['case_id']),
+            'case_known': image.get('case_known', True),
             'height': self.crop_px,
             'width': self.crop_px,
             'mpp': image.get('mpp'),

@@ -102,24 +102,17 @@ class PointDataset(SeededDataset):
             'img_id': image['id'],
             'source_image': image.get('source_image'),
             'case_id': str(image['case_id']),
+            'case_known': image.get('case_known', True),
             'height': image['height'],
             'width': image['width'],
             'mpp': image.get('mpp'),
             'gt_points': figures.points.astype(np.float32),
             'gt_counted': figures.counted,
             'gt_cut': figures.cut.astype(np.float32),
-            'gt_weight': self._weight(image),
+            'gt_weight': float(image.get('weight', 1.0)),
             'label_given': given is not None,
             'gt_label': int(len(figures.points) > 0) if given is None else int(given),
         }
-
-    def _weight(self, image: dict[str, Any]) -> float:
-        weight = image.get('weight', 1.0)
-        if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
-            raise AnnotationError(
-                f'{self.ann_file}: the weight of image {image["id"]} must be a number from 0 to 1, found {weight!r}'
-            )
-        return float(weight)
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
         info = super().get_data_info(idx)

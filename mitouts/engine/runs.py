@@ -166,7 +166,14 @@ def check_data(config: Config) -> None:
         if split == 'train':
             _need_a_batch(config, len(dataset))
         infos = map(dataset.get_data_info, range(len(dataset)))
-        splits[split] = [{'file_name': str(Path(i['img_path']).resolve()), 'case_id': i['case_id']} for i in infos]
+        splits[split] = [
+            {
+                'file_name': str(Path(info['img_path']).resolve()),
+                'case_id': info['case_id'],
+                'case_known': info.get('case_known', True),
+            }
+            for info in infos
+        ]
     check_splits({split: {'images': images} for split, images in splits.items()})
 
 

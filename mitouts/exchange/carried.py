@@ -8,79 +8,22 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, to_plain
 from mitouts.exchange.conversion import SourceFigure, SourceImage, check_file_name
 from mitouts.imaging.walk import SUFFIXES, walk_files
+from mitouts.utils.text_files import parse_json, to_plain
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
 SAME_POINT_PX = 1e-6
-MITOTIC_NAMES = frozenset(
-    {'mitotic figure', 'mitotic figures', 'mitosis', 'mitoses', 'mitose', 'mitosen', 'mitotic', 'mitotic cell'}
-)
-HARD_NEGATIVE_NAMES = frozenset(
-    {
-        'hard negative',
-        'hard negatives',
-        'hard negative look alike',
-        'not mitotic figure',
-        'not mitotic',
-        'non mitotic figure',
-        'non mitotic',
-        'non mitotic cell',
-        'nonmitotic',
-        'nonmitotic cell',
-        'imposter',
-        'impostor',
-        'look alike',
-        'lookalike',
-        'look alikes',
-        'lookalikes',
-        'mitotic like',
-        'mitosis like',
-        'mitosislike',
-        'mitotic like figure',
-        'mitotic figure look alike',
-        'mitotic figure lookalike',
-        'mitotic figure look alikes',
-        'mitotic figure lookalikes',
-    }
-)
 _POSITION_KEYS = ('id', 'image_id', 'category_id', 'point')
 _DERIVED_KEYS = ('bbox', 'area')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
 _MAX_ID = 2**63 - 1
 _MAX_NUMBER = 1e15
-
-
-def known_category(name: str) -> int | None:
-    """Category of a class that is called as such classes usually are, None for any other name."""
-    plain = ' '.join(re.sub(r'[\s_-]+', ' ', name).split()).casefold()
-    if plain in MITOTIC_NAMES:
-        return MITOTIC_FIGURE
-    return HARD_NEGATIVE if plain in HARD_NEGATIVE_NAMES else None
-
-
-def named_category(name: str, mitotic: str | None, hard_negative: str | None) -> int | None:
-    """Category of a class name: the one the user gives it, else the usual one, else None.
-
-    Args:
-        name: Of the class.
-        mitotic: The class of mitotic figures; None for those that are usually called so.
-        hard_negative: The class of look-alikes, or None.
-    """
-    usual = known_category(name)
-    for wanted, category in ((mitotic, MITOTIC_FIGURE), (hard_negative, HARD_NEGATIVE)):
-        if wanted is None and usual == category:
-            return category
-        if wanted is not None and name.casefold() == wanted.casefold():
-            return category
-    return None
 
 
 def to_json(value: Any, where: str) -> str:
@@ -101,10 +44,9 @@ def from_json(text: Any, where: str) -> Any:
     Raises:
         AnnotationError: It is not JSON.
     """
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise AnnotationError(f'{where}: the entry is damaged ({str(error)[:80]})') from error
+    if not isinstance(text, (str, bytes)):
+        raise AnnotationError(f'{where}: the entry is damaged: expected JSON, found {text!r:.60}')
+    return parse_json(text, f'{where}: the entry is damaged')
 
 
 def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
@@ -169,7 +111,7 @@ def carried_image(entry: Any, where: str) -> SourceImage:
     check_file_name(entry.get('file_name'), where)
     return SourceImage(
         file_name=entry['file_name'],
-        case_id=str(entry.get('case_id')),
+        case_id=case_of(entry['file_name']) if entry.get('case_id') is None else str(entry['case_id']),
         width=entry['width'],
         height=entry['height'],
         mpp=mpp,
@@ -238,9 +180,12 @@ def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigu
 
 
 def case_of(file_name: str) -> str:
-    """Case of an image that nothing else is known of: its name, without folders and an image's suffix."""
+    """Case of an image that nothing else is known of: its path without an image's suffix.
+
+    The folders stay: ``clinic_a/001.png`` and ``clinic_b/001.png`` are two cases.
+    """
     path = PurePosixPath(file_name)
-    return path.stem if path.suffix.lower() in SUFFIXES else path.name
+    return str(path.with_suffix('') if path.suffix.lower() in SUFFIXES else path)
 
 
 def listed(values: Sequence[Any], most: int = 5) -> str:

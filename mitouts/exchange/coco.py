@@ -7,27 +7,28 @@ and no half pixel is added anywhere. ``file_name`` is relative to the folder tha
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mitouts.errors import AnnotationError, AnnotationWarning
+from mitouts.exchange.class_names import HARD_NEGATIVE, MITOTIC_FIGURE, check_category_names
+
+# An annotation file is JSON: who reads or writes one finds these here.
+from mitouts.utils.text_files import read_json as read_json
+from mitouts.utils.text_files import write_json as write_json
 
 SCHEMA_VERSION = 1
-MITOTIC_FIGURE = 1
-HARD_NEGATIVE = 2
 CATEGORIES = (
     {'id': MITOTIC_FIGURE, 'name': 'mitotic figure'},
     {'id': HARD_NEGATIVE, 'name': 'hard negative'},
 )
 BOX_PX = 50
+IMAGE_FLAGS = ('size_known', 'case_known', 'is_noise')
+ANNOTATION_FLAGS = ('iscrowd', 'cut', 'is_noise')
 
 
 def make_image(
@@ -125,18 +126,20 @@ def make_document(
 def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> dict[str, Any]:
     """Read an annotation file and check all of it.
 
-    A missing ``point`` is derived from the box's centre, a missing ``bbox`` from the point, a missing ``case_id`` from
-    the file name's stem; a missing ``mpp`` becomes None. An annotation whose point lies outside its image is left out
-    with an :class:`AnnotationWarning`. A point is inside from ``-0.5`` to ``width - 0.5`` (and ``height - 0.5``), both
-    included: the outer edges of the outermost pixels.
+    A missing ``point`` is derived from the box's centre, a missing ``bbox`` from the point. An image without a
+    ``case_id`` is a case of its own: the case is called as its file, and ``case_known`` is False. A missing ``mpp``
+    becomes None. Flags (:data:`IMAGE_FLAGS`, :data:`ANNOTATION_FLAGS`) may be written as 0, 1, true or false, also as
+    text. An ``info`` that is mere text becomes its description. An annotation whose point lies outside its image is
+    left out with an :class:`AnnotationWarning`. A point is inside from ``-0.5`` to ``width - 0.5`` (and ``height -
+    0.5``), both included: the outer edges of the outermost pixels.
 
     Args:
         path: The file.
         keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
-        AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
-            file and the entry.
+        AnnotationError: The file is missing, is not JSON, or says something that makes no sense, such as a category 1
+            that is called as look-alikes are; the message names the file and the entry.
     """
     path = Path(path)
     document = read_json(path)
@@ -147,7 +150,7 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     for key in ('images', 'annotations', 'categories'):
         if key not in document:
             raise AnnotationError(
-                f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}'
+                f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}{_hint(document)}'
             )
         if not isinstance(document[key], list):
             raise AnnotationError(f'{path}: {key!r} must be a list, found a {type(document[key]).__name__}')
@@ -158,7 +161,7 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     annotations = _check_annotations(path, document['annotations'], images, categories, keep_outside)
     return {
         **document,
-        'info': document.get('info') or {},
+        'info': _check_info(path, document.get('info')),
         'images': list(images.values()),
         'annotations': annotations,
     }
@@ -178,57 +181,12 @@ def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], da
     return Path(ann_file).parent / document.get('info', {}).get('mitouts', {}).get('image_root', '')
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        AnnotationError: The file is missing or is not JSON; the message says where it breaks.
-    """
-    path = Path(path)
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))
-    except FileNotFoundError as error:
-        raise AnnotationError(f'{path}: no such file') from error
-    except json.JSONDecodeError as error:
-        raise AnnotationError(f'{path}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})') from error
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not JSON (byte {error.start} is not UTF-8)') from error
-    except (ValueError, RecursionError) as error:
-        # A number of thousands of digits, or brackets nested thousands deep.
-        raise AnnotationError(f'{path}: not JSON that any tool would write ({str(error)[:80]})') from error
-
-
-def write_json(path: str | os.PathLike[str], document: Any) -> None:
-    """Write a JSON file beside its final place and rename it, so that a reader never sees half of one.
-
-    Keys keep the order in which they were put in. NumPy scalars and arrays become plain numbers and lists.
-
-    Raises:
-        AnnotationError: The document holds something that JSON cannot say (NaN, or an object).
-        OSError: The file cannot be written; nothing is left behind then, and an older file stays as it was.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with aside.open('w', encoding='utf-8') as file:
-            json.dump(document, file, allow_nan=False, default=to_plain)
-            file.write('\n')
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except (ValueError, TypeError) as error:
-        raise AnnotationError(f'{path}: cannot be written as JSON: {error}') from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
-
-
 def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
     """Check that splits of one data set share neither an image nor a case.
 
     Args:
         documents: Split name -> document as :func:`read_coco` returns it. All file names are relative to one root.
+            An image whose case nobody named (``case_known`` is False) shares none with another.
 
     Raises:
         AnnotationError: One image stands in two splits. A case that does so only warns (:class:`AnnotationWarning`).
@@ -254,9 +212,34 @@ def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
 def _shared(documents: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, list[str]]:
     splits: dict[str, list[str]] = {}
     for split, document in documents.items():
-        for value in dict.fromkeys(image[key] for image in document['images']):
+        named = (image for image in document['images'] if key != 'case_id' or image.get('case_known', True))
+        for value in dict.fromkeys(image[key] for image in named):
             splits.setdefault(value, []).append(split)
     return {value: names for value, names in splits.items() if len(names) > 1}
+
+
+def _hint(document: Mapping[str, Any]) -> str:
+    images = document.get('images')
+    is_of_predictions = isinstance(images, list) and any(
+        isinstance(entry, dict) and {'image_id', 'points'} <= entry.keys() for entry in images
+    )
+    return '; these are predictions, not annotations' if is_of_predictions else ''
+
+
+def _check_info(path: Path, info: Any) -> dict[str, Any]:
+    if isinstance(info, str):
+        return {'description': info}
+    if info is not None and not isinstance(info, dict):
+        _warn(f'{path}: info must be an object, found a {type(info).__name__}; it is left out')
+    found = dict(info) if isinstance(info, dict) else {}
+    ours = found.get('mitouts')
+    if 'mitouts' in found and not isinstance(ours, dict):
+        if ours is not None:
+            _warn(f'{path}: info.mitouts must be an object, found a {type(ours).__name__}; it is left out')
+        del found['mitouts']
+    elif ours and not isinstance(ours.get('image_root', ''), str):
+        raise AnnotationError(f'{path}: info.mitouts.image_root must be text, found {ours["image_root"]!r:.60}')
+    return found
 
 
 def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
@@ -275,12 +258,16 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
             raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {entry["file_name"]!r}')
         if 'label' in entry and (isinstance(entry['label'], bool) or entry['label'] not in (0, 1)):
             raise AnnotationError(f'{path}: image {image_id}: label must be 0 or 1, found {entry["label"]!r}')
+        weight = entry.get('weight', 1.0)
+        if not (isinstance(weight, (int, float)) and 0 <= weight <= 1):
+            raise AnnotationError(
+                f'{path}: the weight of image {image_id} must be a number from 0 to 1, found {weight!r:.40}'
+            )
         mpp = entry.get('mpp')
         if mpp is not None and not _number(path, mpp, f'image {image_id}: mpp') > 0:
             raise AnnotationError(f'{path}: image {image_id}: mpp must be positive (or null if unknown), found {mpp}')
-        case_id = entry.get('case_id')
-        case_id = PurePosixPath(entry['file_name']).stem if case_id is None else str(case_id)
-        images[image_id] = {**entry, 'case_id': case_id, 'mpp': mpp}
+        flagged = _with_flags(path, entry, f'image {image_id}', IMAGE_FLAGS)
+        images[image_id] = {**flagged, **_case_of(path, entry, image_id), 'mpp': mpp}
     without = sum(entry.get('case_id') is None for entry in entries)
     if without:
         warnings.warn(
@@ -299,7 +286,10 @@ def _check_categories(path: Path, entries: list[Any]) -> dict[int, str]:
         category_id = _integer(path, entry['id'], f'categories[{position}]: id')
         if category_id in categories:
             raise AnnotationError(f'{path}: the category id {category_id} stands twice')
+        if not isinstance(entry['name'], str):
+            raise AnnotationError(f'{path}: category {category_id}: name must be text, found {entry["name"]!r:.40}')
         categories[category_id] = entry['name']
+    check_category_names(path, categories)
     return categories
 
 
@@ -328,7 +318,8 @@ def _check_annotations(
             raise AnnotationError(
                 f'{path}: annotation {annotation_id} has the unknown category {entry["category_id"]}; known are {known}'
             )
-        annotation = _with_point(path, entry, annotation_id)
+        flagged = _with_flags(path, entry, f'annotation {annotation_id}', ANNOTATION_FLAGS)
+        annotation = _with_point(path, flagged, annotation_id)
         if keep_outside or _is_inside(path, annotation, image):
             annotations.append(annotation)
     return annotations
@@ -347,8 +338,8 @@ def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dic
     else:
         raise AnnotationError(f'{path}: {where} has neither a point nor a bbox')
     bbox = bbox or [x - BOX_PX / 2, y - BOX_PX / 2, BOX_PX, BOX_PX]
-    area = entry.get('area', bbox[2] * bbox[3])
-    return {**entry, 'point': [x, y], 'bbox': bbox, 'area': area, 'iscrowd': entry.get('iscrowd', 0)}
+    area = bbox[2] * bbox[3] if entry.get('area') is None else _number(path, entry['area'], f'{where}: area')
+    return {**entry, 'point': [x, y], 'bbox': bbox, 'area': area, 'iscrowd': int(entry.get('iscrowd', 0))}
 
 
 def _is_inside(path: Path, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
@@ -363,6 +354,39 @@ def _is_inside(path: Path, annotation: Mapping[str, Any], image: Mapping[str, An
         stacklevel=4,
     )
     return False
+
+
+def _with_flags(path: Path, entry: Mapping[str, Any], where: str, flags: Iterable[str]) -> dict[str, Any]:
+    """Return an entry with its flags as truth values; one that is null is as good as missing."""
+    flagged = dict(entry)
+    for key in flags:
+        if flagged.get(key) is not None:
+            flagged[key] = _flag(path, flagged[key], f'{where}: {key}')
+        else:
+            flagged.pop(key, None)
+    return flagged
+
+
+def _flag(path: Path, value: Any, where: str) -> bool:
+    plain = value.strip().casefold() if isinstance(value, str) else value
+    # Of numbers 1.0 equals 1 and True, and of text nothing else is a truth value: bool('false') is true.
+    if not isinstance(plain, (str, bool, int, float)) or plain not in (0, 1, '0', '1', 'false', 'true'):
+        raise AnnotationError(f'{path}: {where} must be 0, 1, true or false, found {value!r:.40}')
+    return plain in (1, '1', 'true')
+
+
+def _case_of(path: Path, image: Mapping[str, Any], image_id: int) -> dict[str, Any]:
+    """The keys that say which case an image is of."""
+    case_id = image.get('case_id')
+    if case_id is None:
+        return {'case_id': image['file_name'], 'case_known': False}
+    if isinstance(case_id, bool) or not isinstance(case_id, (str, int, float)) or case_id != case_id:
+        raise AnnotationError(f'{path}: image {image_id}: case_id must be text or a number, found {case_id!r:.40}')
+    return {'case_id': str(case_id)}
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AnnotationWarning, stacklevel=4)
 
 
 def _require(path: Path, entry: Any, where: str, keys: Iterable[str]) -> None:
@@ -390,10 +414,3 @@ def _numbers(path: Path, values: Any, where: str, count: int) -> list[float]:
     if not isinstance(values, list) or len(values) != count:
         raise AnnotationError(f'{path}: {where} must be a list of {count} numbers, found {values!r}')
     return [_number(path, value, where) for value in values]
-
-
-def to_plain(value: Any) -> Any:
-    """Turn NumPy scalars and arrays into what JSON knows; the ``default`` of ``json.dump``."""
-    if isinstance(value, (np.generic, np.ndarray)):
-        return value.tolist()
-    raise TypeError(f'{value!r} ({type(value).__name__})')

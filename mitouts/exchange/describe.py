@@ -63,8 +63,8 @@ class Image:
 
     @property
     def case_id(self) -> str:
-        """The patient or slide."""
-        return str(self.entry['case_id'])
+        """The patient or slide; the image's path where nobody named it, which tells folders apart."""
+        return str(self.entry['case_id'] if self.entry.get('case_known', True) else self.path)
 
     @property
     def has_figures(self) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import case_of, check_exportable, is_number, known_category, label_files, listed
+from mitouts.exchange.carried import case_of, check_exportable, is_number, label_files, listed
+from mitouts.exchange.class_names import known_category
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json, write_json
 from mitouts.exchange.conversion import (
     SourceFigure,

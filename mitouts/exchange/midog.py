@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import known_category
+from mitouts.exchange.class_names import known_category
 from mitouts.exchange.coco import BOX_PX, MITOTIC_FIGURE, read_json
 from mitouts.exchange.conversion import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
 

@@ -7,10 +7,7 @@ the file again: points, classes and probabilities survive, ids, sizes, cases, vo
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +27,8 @@ from mitouts.exchange.carried import (
     is_number,
     label_files,
     listed,
-    named_category,
 )
+from mitouts.exchange.class_names import named_category
 from mitouts.exchange.conversion import (
     SourceFigure,
     SourceImage,
@@ -51,11 +48,11 @@ from mitouts.exchange.geojson import (
     feature_id,
     from_qupath,
     point_feature,
+    read_geojson,
 )
 from mitouts.imaging import open_slide
 
 SUFFIXES = ('.geojson', '.json', '.geojson.gz', '.json.gz')
-MAX_FILE_BYTES = 1 << 30
 _MAX_FILES = 1 << 62
 Bounds = Mapping[str, Sequence[float]]
 
@@ -214,19 +211,7 @@ def _notes(found: _Found, images: int) -> list[str]:
 
 def _read_file(path: Path) -> tuple[list[Any], dict[str, Any]]:
     """Return a file's features, and what was carried in it."""
-    with path.open('rb') as raw:
-        is_gzip = raw.read(2) == b'\x1f\x8b'
-    try:
-        with gzip.open(path) if is_gzip else path.open('rb') as file:
-            data = file.read(MAX_FILE_BYTES + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise AnnotationError(f'{path}: the gzip file is damaged ({error})') from error
-    if len(data) > MAX_FILE_BYTES:
-        raise AnnotationError(f'{path}: unpacks to more than {MAX_FILE_BYTES >> 20:,} MiB')
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise AnnotationError(f'{path}: not JSON ({str(error)[:80]})') from error
+    content = read_geojson(path)
     if isinstance(content, list):
         return content, {}
     if isinstance(content, dict) and content.get('type') == 'Feature':

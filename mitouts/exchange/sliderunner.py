@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import known_category
+from mitouts.exchange.class_names import known_category
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.exchange.conversion import SourceFigure, SourceImage, SourceSet
 from mitouts.exchange.midog import BREAST_SCANNERS, SCANNER_MPP

@@ -13,8 +13,8 @@ from mitouts.exchange.carried import (
     check_base,
     check_unique_ids,
     is_id,
-    named_category,
 )
+from mitouts.exchange.class_names import named_category
 from mitouts.exchange.conversion import SourceFigure, SourceImage, SourceSet
 from mitouts.exchange.sliderunner_figures import (
     case_id_of,

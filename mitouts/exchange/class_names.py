@@ -1,0 +1,90 @@
+"""Which class names mean mitotic figures and which look-alikes, as people really spell them.
+
+Ids count everywhere in this package: category 1 are mitotic figures and 2 look-alikes. Names decide only where a
+foreign file is converted, and show here when the ids of an annotation file mean something else.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from mitouts.errors import AnnotationError, AnnotationWarning
+
+MITOTIC_FIGURE = 1
+HARD_NEGATIVE = 2
+MEANINGS: Mapping[int, str] = {MITOTIC_FIGURE: 'mitotic figures', HARD_NEGATIVE: 'look-alikes'}
+
+# Letters and digits alone: "Non-mitosis", "Nonmitosis" and "non_mitosis" are one name.
+_FIGURE = r'(?:mitotic(?:figures?|cells?)?|mitos[ei]s|mitosen?|mitosefigur(?:en)?|mfs?)'
+_IMPOSTER = r'(?:impost[eo]rs?|lookalikes?|mimic(?:s|kers?)?)'
+_IS_MITOTIC = re.compile(_FIGURE)
+_IS_LOOK_ALIKE = re.compile(
+    rf'(?:non?|not|nicht|keine?|false|pseudo)a?{_FIGURE}'
+    rf'|hardnegatives?{_IMPOSTER}?'
+    rf'|(?:hard)?{_IMPOSTER}'
+    rf'|{_FIGURE}(?:{_IMPOSTER}|(?:hard)?negatives?|like(?:figures?|cells?)?)'
+)
+
+
+def known_category(name: str) -> int | None:
+    """Category of a class that is called as such classes usually are, None for any other name."""
+    plain = ''.join(filter(str.isalnum, unicodedata.normalize('NFKC', name).casefold()))
+    if _IS_MITOTIC.fullmatch(plain):
+        return MITOTIC_FIGURE
+    return HARD_NEGATIVE if _IS_LOOK_ALIKE.fullmatch(plain) else None
+
+
+def named_category(name: str, mitotic: str | None, hard_negative: str | None) -> int | None:
+    """Category of a class name: the one the user gives it, else the usual one, else None.
+
+    Args:
+        name: Of the class.
+        mitotic: The class of mitotic figures; None for those that are usually called so.
+        hard_negative: The class of look-alikes, or None.
+    """
+    usual = known_category(name)
+    for wanted, category in ((mitotic, MITOTIC_FIGURE), (hard_negative, HARD_NEGATIVE)):
+        if wanted is None and usual == category:
+            return category
+        if wanted is not None and name.casefold() == wanted.casefold():
+            return category
+    return None
+
+
+def check_category_names(path: Path, names: Mapping[int, str]) -> None:
+    """Check that the categories of an annotation file are called as what their ids mean.
+
+    Args:
+        path: The file, for messages.
+        names: Category id -> name.
+
+    Raises:
+        AnnotationError: Category 1 is called as look-alikes are, or category 2 as mitotic figures. Other names of
+            these two, and such a name under another id, only warn (:class:`AnnotationWarning`).
+    """
+    for number, name in names.items():
+        said = known_category(name)
+        if number in MEANINGS and said is not None and said != number:
+            raise AnnotationError(
+                f'{path}: category {number} is called {name!r}, a name of {MEANINGS[said]}, but the id decides, and '
+                f'{number} is that of {MEANINGS[number]}: give mitotic figures the id 1 and look-alikes 2, in '
+                "'categories' and in the category_id of every annotation, or correct the name if only it is wrong"
+            )
+        if number in MEANINGS and said is None:
+            _warn(
+                f'{path}: category {number} is called {name!r}; the id decides, so its annotations are taken for '
+                f'{MEANINGS[number]} (1 are mitotic figures, 2 look-alikes)'
+            )
+        elif number not in MEANINGS and said is not None:
+            _warn(
+                f'{path}: category {number} is called {name!r}; the id decides, and that of {MEANINGS[said]} is '
+                f'{said}, so its annotations are not taken for them (1 are mitotic figures, 2 look-alikes)'
+            )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, AnnotationWarning, stacklevel=4)
