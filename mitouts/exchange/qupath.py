@@ -50,6 +50,7 @@ from mitouts.exchange.geojson import (
     point_feature,
     read_geojson,
 )
+from mitouts.functional.outline import interior_point
 from mitouts.imaging import open_slide
 
 SUFFIXES = ('.geojson', '.json', '.geojson.gz', '.json.gz')
@@ -132,7 +133,8 @@ def read_qupath(
 ) -> SourceSet:
     """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
 
-    Points and multi-points are figures; a polygon is one at its centroid. Objects of other classes are left out.
+    Points and multi-points are figures; a polygon is one at its centroid, or at a point inside where that lies outside
+    (:func:`mitouts.functional.outline.interior_point`; holes do not count). Objects of other classes are left out.
 
     Args:
         src: The file or folder; ``.gz`` is unpacked.
@@ -194,7 +196,7 @@ def _notes(found: _Found, images: int) -> list[str]:
         counted = ', '.join(f'{name} ({count})' for name, count in sorted(found.left_out.items()))
         notes.append(f'left out {sum(found.left_out.values())} objects that are no figures: {counted}')
     if found.polygons:
-        notes.append(f'{found.polygons} polygons are taken at their centroid')
+        notes.append(f'{found.polygons} polygons are taken at their centroid, or at a point inside where that is outside')
     if found.stripped:
         notes.append(
             f'{len(found.stripped)} of {images} files come from QuPath, which keeps points, classes and probabilities, '
@@ -326,27 +328,13 @@ def _points(geometry: Mapping[str, Any], where: str) -> list[tuple[float, float]
         return [_pair(pair, where) for pair in coordinates]
     if not coordinates or not isinstance(coordinates[0], list):
         raise AnnotationError(f'{where}: expected a polygon with an outline')
-    return [_centroid([_pair(pair, where) for pair in coordinates[0]], where)]
+    outline = [_pair(pair, where) for pair in coordinates[0]]
+    if len(outline) < 3:
+        raise AnnotationError(f'{where}: a polygon needs three corners, found {len(outline)}')
+    return [interior_point(outline)]
 
 
 def _pair(pair: Any, where: str) -> tuple[float, float]:
     if not isinstance(pair, list) or len(pair) not in (2, 3):
         raise AnnotationError(f'{where}: expected [x, y], found {str(pair)[:60]!r}')
     return check_coordinate(pair[0], where), check_coordinate(pair[1], where)
-
-
-def _centroid(outline: Sequence[tuple[float, float]], where: str) -> tuple[float, float]:
-    """Centroid of the area inside a closed outline, by the shoelace formula; of its corners where it has no area."""
-    if len(outline) < 3:
-        raise AnnotationError(f'{where}: a polygon needs three corners, found {len(outline)}')
-    # Relative to a corner, so that little digits are lost far from the origin.
-    left, top = outline[0]
-    corners = [(x - left, y - top) for x, y in outline]
-    following = [*corners[1:], corners[0]]
-    crosses = [x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(corners, following)]
-    doubled = sum(crosses)
-    if abs(doubled) < 1e-9:
-        return left + sum(x for x, _ in corners) / len(corners), top + sum(y for _, y in corners) / len(corners)
-    column = sum((x + next_x) * cross for (x, _), (next_x, _), cross in zip(corners, following, crosses))
-    row = sum((y + next_y) * cross for (_, y), (_, next_y), cross in zip(corners, following, crosses))
-    return left + column / (3 * doubled), top + row / (3 * doubled)

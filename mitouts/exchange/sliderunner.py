@@ -1,7 +1,7 @@
 """SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
 
 A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
-SlideRunner itself has their centre. The class is the stored ``agreedClass``: 0 where the persons disagree.
+SlideRunner itself has their centre, and polygons around which that lies outside at a point inside. The class is the stored ``agreedClass``: 0 where the persons disagree.
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from mitouts.exchange.carried import listed
 from mitouts.exchange.conversion import check_file_name
 from mitouts.exchange.midog import UNLABELLED
 from mitouts.exchange.sliderunner_tables import Annotation, Database, Slide
+from mitouts.functional.outline import interior_point
 
 KINDS = {1: 'spot', 2: 'area', 3: 'polygon', 4: 'special spot', 5: 'circle'}
+POLYGON = 3
 _LEAST_POINTS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2}
 
 
@@ -90,7 +92,8 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
     if least == 1:
         return annotation.points[0]
     columns, rows = zip(*annotation.points)
-    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    middle = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    return interior_point(annotation.points, middle) if kind == POLYGON else middle
 
 
 def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
@@ -98,7 +101,7 @@ def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
     kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
     if kinds:
         counted = ', '.join(f'{count} {kind}(s)' for kind, count in sorted(kinds.items()))
-        notes.append(f'{counted}: the point is the middle of the bounding box')
+        notes.append(f'{counted}: the point is the middle of the bounding box, or one inside a polygon that it misses')
 
 
 def unique_names(persons: Mapping[int, str]) -> dict[int, str]:
