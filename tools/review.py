@@ -21,9 +21,9 @@ from rich.console import Console
 
 from mitouts.errors import ReviewError
 from mitouts.exchange.coco import image_root, read_coco, write_json
-from mitouts.exchange.conversion import find_file
 from mitouts.exchange.geojson import write_geojson
 from mitouts.exchange.qupath import export_geojson, read_bounds
+from mitouts.exchange.source_files import find_file
 from mitouts.functional.consensus import RULES
 from mitouts.functional.kappa import NUM_BOOTSTRAP
 from mitouts.review import report as reporting

@@ -124,6 +124,13 @@ class TissueDataset(SeededDataset):
         paths, _ = find_images(self.image_folder, max_depth=0)
         if not paths:
             raise AnnotationError(f'{self.image_folder} holds no image')
+        first: dict[str, Path] = {}
+        for path in paths:
+            if first.setdefault(path.stem, path) != path:
+                raise AnnotationError(
+                    f'{self.image_folder}: {first[path.stem].name} and {path.name} have one label image, '
+                    f'{path.stem}.png; leave one of them there'
+                )
         return paths
 
     def _mask_of(self, path: Path) -> Path:

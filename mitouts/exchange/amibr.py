@@ -111,7 +111,9 @@ def read_source(root: str | os.PathLike[str], label: str = 'atypical') -> Source
             # Crops are cut at their slide's own resolution.
             extra['scanner'] = scanner
             mpp = SCANNER_MPP.get(scanner, CROP_MPP)
-        images.append(SourceImage(name, figure.case_id, CROP_PX, CROP_PX, mpp, extra=extra))
+        images.append(
+            SourceImage(name, figure.case_id, CROP_PX, CROP_PX, mpp, extra=extra, size_from='crops of AMi-Br have')
+        )
         marks.append(SourceFigure(name, CROP_CENTER_PX, CROP_CENTER_PX, MITOTIC_FIGURE, _figure_extra(figure)))
     return SourceSet('AMi-Br', 'amibr', images, marks, _remarks(figures, label))
 

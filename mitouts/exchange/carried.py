@@ -19,6 +19,7 @@ from mitouts.utils.text_files import parse_json, to_plain
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
 SAME_POINT_PX = 1e-6
+CASE_UNKNOWN: Mapping[str, bool] = {'case_known': False}
 _POSITION_KEYS = ('id', 'image_id', 'category_id', 'point')
 _DERIVED_KEYS = ('bbox', 'area')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
@@ -109,14 +110,16 @@ def carried_image(entry: Any, where: str) -> SourceImage:
     if mpp is not None and not (is_number(mpp) and mpp > 0):
         raise AnnotationError(f'{where}: mpp must be positive or null, found {mpp!r:.40}')
     check_file_name(entry.get('file_name'), where)
+    is_named = entry.get('case_id') is not None
+    extra = {key: value for key, value in entry.items() if key not in _IMAGE_KEYS}
     return SourceImage(
         file_name=entry['file_name'],
-        case_id=case_of(entry['file_name']) if entry.get('case_id') is None else str(entry['case_id']),
+        case_id=str(entry['case_id']) if is_named else case_of(entry['file_name']),
         width=entry['width'],
         height=entry['height'],
         mpp=mpp,
         image_id=entry['id'],
-        extra={key: value for key, value in entry.items() if key not in _IMAGE_KEYS},
+        extra=extra if is_named else {**extra, **CASE_UNKNOWN},
         exact_name=True,
     )
 

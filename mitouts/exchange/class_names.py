@@ -19,7 +19,7 @@ HARD_NEGATIVE = 2
 MEANINGS: Mapping[int, str] = {MITOTIC_FIGURE: 'mitotic figures', HARD_NEGATIVE: 'look-alikes'}
 
 # Letters and digits alone: "Non-mitosis", "Nonmitosis" and "non_mitosis" are one name.
-_FIGURE = r'(?:mitotic(?:figures?|cells?)?|mitos[ei]s|mitosen?|mitosefigur(?:en)?|mfs?)'
+_FIGURE = r'(?:mitotic(?:figures?|cells?)?|mitos[ei]s|mitosen?|mitosefigur(?:en)?)'
 _IMPOSTER = r'(?:impost[eo]rs?|lookalikes?|mimic(?:s|kers?)?)'
 _IS_MITOTIC = re.compile(_FIGURE)
 _IS_LOOK_ALIKE = re.compile(

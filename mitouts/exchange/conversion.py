@@ -17,9 +17,18 @@ from typing import Any
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange import coco
-from mitouts.exchange.splits import IGNORE, NO_SPLIT, assign_splits, default_partition
+from mitouts.exchange.source_files import find_file, with_suffix
+from mitouts.exchange.splits import (
+    IGNORE,
+    NO_SPLIT,
+    PARTITIONS,
+    assign_splits,
+    cases_of,
+    check_cases,
+    default_partition,
+    has_cases,
+)
 from mitouts.imaging.image_header import probe
-from mitouts.imaging.walk import SUFFIXES, slide_file, slide_in_folder
 
 MAX_COORDINATE_PX = 10_000_000
 
@@ -38,6 +47,8 @@ class SourceImage:
         image_id: The number that the label file gives it, or None.
         extra: Further keys of the image's entry, such as ``scanner``.
         exact_name: Whether the file name is certain, and is never completed by a suffix.
+        size_from: What states the size, with a verb, for the message where the image has another.
+        size_tolerance_px: By how much an image may differ from it; it is the image's size that counts then.
     """
 
     file_name: str
@@ -48,6 +59,8 @@ class SourceImage:
     image_id: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     exact_name: bool = False
+    size_from: str = 'the label file says'
+    size_tolerance_px: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class SourceSet:
         notes: What was found out, repaired or left out; shown to the user and kept in ``info.mitouts.notes``.
         base: The document that the file was exported from, without images and annotations: its categories, ``info``
             and further keys are taken over.
+        edge_px: Points at most so far beyond the centres of an image's outermost pixels are moved onto them.
     """
 
     name: str
@@ -91,6 +105,7 @@ class SourceSet:
     figures: list[SourceFigure]
     notes: list[str] = field(default_factory=list)
     base: Mapping[str, Any] | None = None
+    edge_px: float = 0.0
 
 
 def check_file_name(name: Any, where: str) -> str:
@@ -135,6 +150,7 @@ def to_document(
     out: str | os.PathLike[str] | None = None,
     mpp: float | None = None,
     split: str | os.PathLike[str] | None = None,
+    cases: str | os.PathLike[str] | None = None,
     skip_missing: bool = False,
 ) -> dict[str, Any]:
     """Make the annotation document of a foreign data set.
@@ -148,7 +164,9 @@ def to_document(
             false then).
         out: Where the document will be written; ``info.mitouts.image_root`` leads from there to the images.
         mpp: Micrometres per pixel of all images; it comes before what the images say.
-        split: A partition's name, ``none`` or a split file; default the data set's first partition.
+        split: A partition's name, ``none`` or a split file; default the data set's first partition. A split file with
+            both ``file_name`` and ``case_id`` says the cases as well.
+        cases: A table with ``file_name`` and ``case_id``; it comes before what anything else says of cases.
         skip_missing: Leave images out that ``image_root`` does not hold, instead of raising.
 
     Raises:
@@ -159,7 +177,7 @@ def to_document(
     located = _locate(source.images, None if image_root is None else Path(image_root), skip_missing, notes)
     _check_files(source, located)
     chosen = default_partition(source.dataset) if split is None else split
-    splits, origin = assign_splits(source.dataset, [(each.image.case_id, each.file_name) for each in located], chosen)
+    located, splits, origin = _divide(source.dataset, located, chosen, cases, notes)
     kept = [(each, part) for each, part in zip(located, splits) if part != IGNORE]
     if not kept:
         raise AnnotationError(f'{source.name}: no image is left of {len(source.images)}')
@@ -170,7 +188,7 @@ def to_document(
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for (each, part), image_id in zip(kept, image_ids):
-        inside = figures[each.image.file_name]
+        inside = _onto_edges(figures[each.image.file_name], each, source.edge_px, notes)
         images.append(_image_entry(each, image_id, inside, part, mpp))
         annotations += [
             {**coco.make_annotation(number, image_id, figure.category_id, figure.x, figure.y), **figure.extra}
@@ -240,7 +258,7 @@ def _locate(images: Sequence[SourceImage], root: Path | None, skip_missing: bool
         return [
             _Located(
                 image,
-                image.file_name if image.exact_name else _with_suffix(image.file_name),
+                image.file_name if image.exact_name else with_suffix(image.file_name),
                 image.width,
                 image.height,
                 image.mpp,
@@ -278,29 +296,6 @@ def _check_files(source: SourceSet, located: Sequence[_Located]) -> None:
             )
 
 
-def find_file(root: Path, name: str) -> Path | None:
-    """Find an image that a label file names, also under another suffix than it says, or where it says none.
-
-    A DICOM slide is found by any of its files, or by the name of the folder that holds nothing but it.
-
-    Raises:
-        ImageError: It is a DICOM file without a slide.
-    """
-    if (root / name).is_file():
-        return slide_file(root / name)
-    # Label files do not always say the suffix, and data sets are repacked with another.
-    stem = (
-        PurePosixPath(name).with_suffix('') if PurePosixPath(name).suffix.lower() in SUFFIXES else PurePosixPath(name)
-    )
-    candidates = [root / f'{stem}{suffix}' for lower in SUFFIXES for suffix in (lower, lower.upper())]
-    found = next((path for path in candidates if path.is_file()), None)
-    return slide_in_folder(root / stem) if found is None else slide_file(found)
-
-
-def _with_suffix(name: str) -> str:
-    return name if PurePosixPath(name).suffix.lower() in SUFFIXES else f'{name}.tif'
-
-
 def _open(root: Path, image: SourceImage, path: Path) -> _Located:
     header = probe(path)
     if image.extra.get('size_known') is False:
@@ -308,13 +303,66 @@ def _open(root: Path, image: SourceImage, path: Path) -> _Located:
         extra = {key: value for key, value in image.extra.items() if key != 'size_known'}
         image = replace(image, width=None, height=None, extra=extra)
     stated = (image.width or header.width, image.height or header.height)
-    if stated != (header.width, header.height):
+    if max(abs(stated[0] - header.width), abs(stated[1] - header.height)) > image.size_tolerance_px:
         raise AnnotationError(
-            f'{path}: is {header.width} x {header.height} px, the label file says {stated[0]} x {stated[1]}: points '
+            f'{path}: is {header.width} x {header.height} px, {image.size_from} {stated[0]} x {stated[1]}: points '
             'would be in the wrong place; it is another image, or was resized'
         )
     mpp = header.mpp if header.mpp is not None else image.mpp
     return _Located(image, path.relative_to(root).as_posix(), header.width, header.height, mpp)
+
+
+def _divide(
+    dataset: str,
+    located: list[_Located],
+    chosen: str | os.PathLike[str],
+    cases: str | os.PathLike[str] | None,
+    notes: list[str],
+) -> tuple[list[_Located], list[str | None], str]:
+    """Give images their cases and splits, and say where the splits come from."""
+    is_file = str(chosen) not in (NO_SPLIT, *PARTITIONS.get(dataset, {})) and Path(chosen).is_file()
+    table = cases if cases is not None or not is_file or not has_cases(chosen) else chosen
+    named = located if table is None else _with_cases(located, table, notes)
+    # The published partitions know the data set's own cases.
+    known = [(each.image.case_id, each.file_name) for each in (named if is_file else located)]
+    splits, origin = assign_splits(dataset, known, chosen)
+    check_cases(chosen, [(each.image.case_id, each.file_name) for each in named], splits)
+    return named, splits, origin
+
+
+def _with_cases(located: Sequence[_Located], table: str | os.PathLike[str], notes: list[str]) -> list[_Located]:
+    found = cases_of(table, [each.file_name for each in located])
+    notes.append(f'{len(set(found))} cases of {len(found)} images, as {Path(table).name} says')
+    return [
+        replace(
+            each,
+            image=replace(
+                each.image,
+                case_id=case_id,
+                extra={key: value for key, value in each.image.extra.items() if key != 'case_known'},
+            ),
+        )
+        for each, case_id in zip(located, found)
+    ]
+
+
+def _onto_edges(figures: list[SourceFigure], each: _Located, edge_px: float, notes: list[str]) -> list[SourceFigure]:
+    """Move points that lie just outside of an image whose size is known onto its outermost pixels."""
+    if not edge_px or each.width is None or each.height is None:
+        return figures
+    size = {'width': each.width, 'height': each.height}
+    kept = []
+    for figure in figures:
+        x, y = min(max(figure.x, 0), each.width - 1), min(max(figure.y, 0), each.height - 1)
+        is_near = max(abs(figure.x - x), abs(figure.y - y)) <= edge_px
+        if is_near and not _inside((figure.x, figure.y), size):
+            notes.append(
+                f'{each.file_name}: the point x={figure.x:g}, y={figure.y:g} lies just outside the {each.width} x '
+                f'{each.height} px and is moved to x={x:g}, y={y:g}'
+            )
+            figure = replace(figure, x=x, y=y)
+        kept.append(figure)
+    return kept
 
 
 def _image_ids(images: Sequence[SourceImage]) -> list[int]:
@@ -382,6 +430,12 @@ def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str,
         notes.append(
             f'{unknown} of {len(images)} images have no size in the label file and are taken as large as their points '
             'need: give --image-root once the images are there'
+        )
+    own = sum(image.get('case_known', True) is False for image in images)
+    if own:
+        notes.append(
+            f'{own} of {len(images)} images are taken for a case each, because the labels name none: where one patient '
+            'gave several, say so with --cases TABLE (file_name, case_id), or intervals over cases are too narrow'
         )
     without_mpp = sum(image['mpp'] is None for image in images)
     if without_mpp:

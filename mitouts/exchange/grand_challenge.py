@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import case_of, check_exportable, is_number, label_files, listed
+from mitouts.exchange.carried import CASE_UNKNOWN, case_of, check_exportable, is_number, label_files, listed
 from mitouts.exchange.class_names import known_category
 from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json, write_json
 from mitouts.exchange.conversion import (
@@ -26,8 +26,8 @@ from mitouts.exchange.conversion import (
     SourceSet,
     check_coordinate,
     check_file_name,
-    find_file,
 )
+from mitouts.exchange.source_files import find_file
 from mitouts.imaging.image_header import probe
 
 TYPE = 'Multiple points'
@@ -89,7 +89,7 @@ def read_grand_challenge(
         spacing = None if in_pixels else mpp if mpp is not None else _mpp_of(Path(image_root or ''), name)
         if spacing is None:
             without_mpp.append(name)
-        images.append(SourceImage(name, case_of(name), mpp=spacing))
+        images.append(SourceImage(name, case_of(name), mpp=spacing, extra=CASE_UNKNOWN))
         for number, point in enumerate(read_points(path), start=1):
             category = MITOTIC_FIGURE if point.name is None else known_category(point.name)
             if point.name is None:

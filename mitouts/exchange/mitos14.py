@@ -43,6 +43,11 @@ SCANNERS = {
 }
 
 
+# Some Hamamatsu frames are a pixel narrower than the others, and a few points lie a pixel outside of their frame.
+SIZE_TOLERANCE_PX = 2
+EDGE_PX = 1.0
+
+
 @dataclass
 class _Frame:
     """The csv files of a frame, and the figures in them."""
@@ -72,11 +77,23 @@ def read_mitos14(src: str | os.PathLike[str], image_root: str | os.PathLike[str]
     figures = [figure for frame in sorted(frames) for figure in _unique(frames[frame], names[frame], notes)]
     notes += _remarks(src, frames, names, figures)
     images = []
+    # The csv state no size, and not all frames of a scanner have the same.
+    size = {'size_known': False} if image_root is None else {}
     for frame, name in sorted(names.items()):
         scanner = SCANNERS[frame[0]]
-        extra = {'scanner': scanner.name}
-        images.append(SourceImage(name, frame[1:3], scanner.width, scanner.height, scanner.mpp, extra=extra))
-    return SourceSet('MITOS14', 'mitos14', images, figures, notes)
+        images.append(
+            SourceImage(
+                name,
+                frame[1:3],
+                scanner.width,
+                scanner.height,
+                scanner.mpp,
+                extra={'scanner': scanner.name, **size},
+                size_from=f'frames of the {scanner.name} scanner have',
+                size_tolerance_px=SIZE_TOLERANCE_PX,
+            )
+        )
+    return SourceSet('MITOS14', 'mitos14', images, figures, notes, edge_px=EDGE_PX)
 
 
 def _read_labels(src: Path, notes: list[str]) -> dict[str, _Frame]:

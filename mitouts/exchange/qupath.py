@@ -16,6 +16,7 @@ from typing import Any
 
 from mitouts.errors import AnnotationError
 from mitouts.exchange.carried import (
+    CASE_UNKNOWN,
     base_of,
     carried_figure,
     carried_image,
@@ -35,7 +36,6 @@ from mitouts.exchange.conversion import (
     SourceSet,
     check_coordinate,
     check_file_name,
-    find_file,
 )
 from mitouts.exchange.geojson import (
     COLORS,
@@ -50,6 +50,7 @@ from mitouts.exchange.geojson import (
     point_feature,
     read_geojson,
 )
+from mitouts.exchange.source_files import find_file
 from mitouts.functional.outline import interior_point
 from mitouts.imaging import open_slide
 
@@ -194,9 +195,14 @@ def _notes(found: _Found, images: int) -> list[str]:
     notes = []
     if found.left_out:
         counted = ', '.join(f'{name} ({count})' for name, count in sorted(found.left_out.items()))
-        notes.append(f'left out {sum(found.left_out.values())} objects that are no figures: {counted}')
+        notes.append(
+            f'left out {sum(found.left_out.values())} objects that are no figures: {counted} (--mitotic CLASS and '
+            '--hard-negative CLASS name the classes that are)'
+        )
     if found.polygons:
-        notes.append(f'{found.polygons} polygons are taken at their centroid, or at a point inside where that is outside')
+        notes.append(
+            f'{found.polygons} polygons are taken at their centroid, or at a point inside where that is outside'
+        )
     if found.stripped:
         notes.append(
             f'{len(found.stripped)} of {images} files come from QuPath, which keeps points, classes and probabilities, '
@@ -229,7 +235,7 @@ def _read_file(path: Path) -> tuple[list[Any], dict[str, Any]]:
 
 def _image(path: Path, name: str, carried: Mapping[str, Any]) -> tuple[SourceImage, dict[str, Any] | None]:
     if 'image' not in carried:
-        return SourceImage(name, case_of(name)), None
+        return SourceImage(name, case_of(name), extra=CASE_UNKNOWN), None
     return carried_image(carried['image'], str(path)), check_base(carried.get('document'), str(path))
 
 

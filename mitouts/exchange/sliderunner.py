@@ -1,7 +1,8 @@
 """SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
 
 A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
-SlideRunner itself has their centre, and polygons around which that lies outside at a point inside. The class is the stored ``agreedClass``: 0 where the persons disagree.
+SlideRunner itself has their centre, and polygons that this misses at a point inside. The class is the stored
+``agreedClass``: 0 where the persons disagree.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def from_database(
     images = [
         SourceImage(
             names[slide.uid],
-            case_id_of(slide, dataset),
+            case_id_of(names[slide.uid], dataset),
             slide.width,
             slide.height,
             image_id=slide.uid,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import listed
+from mitouts.exchange.carried import case_of, listed
 from mitouts.exchange.conversion import check_file_name
 from mitouts.exchange.midog import UNLABELLED
 from mitouts.exchange.sliderunner_tables import Annotation, Database, Slide
@@ -20,23 +20,46 @@ _LEAST_POINTS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2}
 
 
 def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None, str]:
-    """File name of each slide, by ``uid``.
+    """File name of each slide, by ``uid``; slides of one name are told apart by the ends of their directories.
+
+    ``25.tif`` of ``D:\\part1\\images`` and of ``D:\\part2\\images`` are ``part1/images/25.tif`` and
+    ``part2/images/25.tif``.
 
     Raises:
-        AnnotationError: A name stands twice, or leads out of the images' folder.
+        AnnotationError: A name stands twice in one directory, or leads out of the images' folder.
     """
-    names: dict[int | None, str] = {}
-    first: dict[str, int] = {}
+    alike: dict[str, list[Slide]] = {}
     for slide in slides:
         name = check_file_name(slide.filename, f'{database.path}: slide {slide.uid}')
-        if name in first:
+        alike.setdefault(name, []).append(slide)
+    names: dict[int | None, str] = {}
+    for name, group in alike.items():
+        for slide, folder in zip(group, _distinct_ends([slide.directory for slide in group])):
+            names[slide.uid] = f'{folder}/{name}' if folder else name
+    first: dict[str, int | None] = {}
+    for uid, name in names.items():
+        if first.setdefault(name, uid) != uid:
             raise AnnotationError(
-                f'{database.path}: the slides {first[name]} and {slide.uid} are both called {name}; remove one of them '
-                'in SlideRunner, or rename it'
+                f'{database.path}: the slides {first[name]} and {uid} are both called {name}, in one directory; remove '
+                'one of them in SlideRunner, or rename it'
             )
-        first[name] = slide.uid
-        names[slide.uid] = name
     return names
+
+
+def _distinct_ends(directories: Sequence[str]) -> list[str]:
+    """The last folders of each of several directories, as many as it takes to tell them apart; none for one."""
+    folders = [_folders(directory) for directory in directories]
+    for depth in range(max(map(len, folders)) + 1):
+        ends = ['/'.join(each[len(each) - depth :] if depth < len(each) else each) for each in folders]
+        if len({end.casefold() for end in ends}) == len(ends):
+            return ends
+    return [''] * len(folders)
+
+
+def _folders(directory: str) -> list[str]:
+    """Folders of a Windows or POSIX path, without the drive."""
+    parts = directory.replace('\\', '/').split('/')
+    return [part for part in parts if part not in ('', '.', '..') and not part.endswith(':')]
 
 
 def located(database: Database, slides: Mapping[int, Slide], notes: list[str]) -> list[Annotation]:
@@ -119,11 +142,15 @@ def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotat
     return {'votes': votes} if votes else {}
 
 
-def case_id_of(slide: Slide, dataset: str) -> str:
-    """The case of a slide: its stem, and TUPAC16's two digits."""
-    stem = PurePosixPath(slide.filename.replace('\\', '/')).stem
-    number = re.match(r'\d+', stem)
-    return number.group().zfill(2) if dataset == 'tupac16' and number else stem
+def case_id_of(file_name: str, dataset: str) -> str:
+    """The case of a slide: the slide itself, by its number in TUPAC16.
+
+    Args:
+        file_name: One of :func:`slide_names`.
+        dataset: Key of :data:`mitouts.exchange.sliderunner.DATASETS`.
+    """
+    number = re.match(r'\d+', PurePosixPath(file_name).stem)
+    return number.group().zfill(2) if dataset == 'tupac16' and number else case_of(file_name)
 
 
 def labelled_slides(

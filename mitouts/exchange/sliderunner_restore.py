@@ -111,7 +111,7 @@ def _restored_images(
     for slide in new:
         if slide.uid in new_names:
             name = names[slide.uid] = new_names[slide.uid]
-            images.append(SourceImage(name, case_id_of(slide, 'other'), slide.width, slide.height))
+            images.append(SourceImage(name, case_id_of(name, 'other'), slide.width, slide.height))
     gone = len(exported) - (len(images) - len(new_names))
     if new_names or gone:
         notes.append(f'since the export {len(new_names)} slides are new, {gone} gone')

@@ -30,12 +30,16 @@ CARRIED_TABLE = 'mitouts'
 
 @dataclass(frozen=True)
 class Slide:
-    """A row of ``Slides``; width and height in pixels are None until SlideRunner has opened the slide."""
+    """A row of ``Slides``; width and height in pixels are None until SlideRunner has opened the slide.
+
+    ``directory`` is the folder on the annotator's machine, in the words of its system; empty in old databases.
+    """
 
     uid: int
     filename: str
     width: int | None
     height: int | None
+    directory: str = ''
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,12 @@ def read_tables(path: str | os.PathLike[str]) -> Database:
             votes, changed = _votes(path, connection)
             return Database(
                 path=path,
-                slides=[_slide(path, row) for row in _rows(path, connection, 'Slides')],
+                slides=[
+                    _slide(path, row)
+                    for row in _rows(
+                        path, connection, 'Slides', extra=', "directory"' if 'directory' in found['Slides'] else ", ''"
+                    )
+                ],
                 annotations=_annotations(path, connection, 'deleted' in found['Annotations']),
                 classes=_names(path, connection, 'Classes'),
                 persons=_names(path, connection, 'Persons'),
@@ -172,14 +181,16 @@ def _rows(
 
 
 def _slide(path: Path, row: tuple[Any, ...]) -> Slide:
-    uid, filename, width, height = row
+    uid, filename, width, height, directory = row
     where = f'{path}: slide {uid}'
     if not isinstance(filename, str) or not filename.strip():
         raise AnnotationError(f'{where}: expected a file name, found {filename!r:.60}')
     for name, value in (('width', width), ('height', height)):
         if value is not None and not (isinstance(value, int) and value >= 0):
             raise AnnotationError(f'{where} ({filename}): expected {name} as pixels, found {value!r:.60}')
-    return Slide(uid, filename, width or None, height or None)
+    if directory is not None and not isinstance(directory, str):
+        raise AnnotationError(f'{where} ({filename}): expected text as directory, found {directory!r:.60}')
+    return Slide(uid, filename, width or None, height or None, directory or '')
 
 
 def _names(path: Path, connection: sqlite3.Connection, table: str) -> dict[int, str]:

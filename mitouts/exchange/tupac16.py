@@ -70,7 +70,14 @@ def read_tupac16(
         'TUPAC16',
         'tupac16',
         [
-            SourceImage(region.file_name, f'{case:02d}', region.side_px, region.side_px, MPP)
+            SourceImage(
+                region.file_name,
+                f'{case:02d}',
+                region.side_px,
+                region.side_px,
+                MPP,
+                size_from=f'a region of case {case:02d} of TUPAC16 has',
+            )
             for (case, _), region in sorted(regions.items())
         ],
         [

@@ -162,6 +162,7 @@ def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -
     """The counts of each image, or the reason why there are none."""
     names = [PurePath(image['file_name']).name for image in images]
     occurrences = Counter(name.casefold() for name in names)
+    stems = Counter(PurePath(name).stem.casefold() for name in names)
     found: list[_Counted | str] = []
     for name in names:
         same = [each for each in folders if each.file_name.casefold() == name.casefold()]
@@ -173,6 +174,8 @@ def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -
             found.append(f'several counts are of such a file: {", ".join(each.folder.name for each in same)}')
         elif occurrences[name.casefold()] > 1:
             found.append(f'{occurrences[name.casefold()]} annotated slides have this file name')
+        elif same[0].file_name.casefold() != name.casefold() and stems[stem] > 1:
+            found.append(f'{stems[stem]} annotated slides can be {same[0].file_name}')
         else:
             found.append(same[0])
     return found

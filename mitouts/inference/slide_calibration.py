@@ -105,12 +105,11 @@ def read_slides(
     """
     is_table = reference.suffix.lower() == '.csv'
     known: Mapping[str, Any] = _numbers(reference, column) if is_table else _places(reference)
-    by_stem = {PurePath(name).stem.casefold(): value for name, value in known.items()}
     slides, unknown = [], []
     for folder in sorted(path.parent for path in counts.glob(f'*/{REPORT_NAME}')):
         report = _report(folder, checkpoint_sha256)
         name = report['slide']['file_name']
-        value = known.get(name, by_stem.get(PurePath(name).stem.casefold()))
+        value = _known_of(known, name, reference)
         if value is None:
             unknown.append(name)
             continue
@@ -128,6 +127,16 @@ def read_slides(
             f'({", ".join(f"{each:.4g}" for each in sorted(thresholds))}): count them all with one'
         )
     return slides, [f'{reference} does not know {", ".join(unknown)}'] if unknown else []
+
+
+def _known_of(known: Mapping[str, Any], name: str, reference: Path) -> Any:
+    """What is known of a slide, by its file name or by its stem where the suffix differs; None for nothing."""
+    if name in known:
+        return known[name]
+    same = [other for other in known if PurePath(other).stem.casefold() == PurePath(name).stem.casefold()]
+    if len(same) > 1:
+        raise AnnotationError(f'{reference}: {name} can be {" or ".join(same)}; name the slides there as their files')
+    return known[same[0]] if same else None
 
 
 def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideCalibration:

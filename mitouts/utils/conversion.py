@@ -44,7 +44,14 @@ def make_parser(description: str | None, dataset: str | Sequence[str], src: str)
     parser.add_argument(
         '--split',
         metavar='NAME_OR_FILE',
-        help=f'{", ".join(names)}, or a CSV or JSON that names cases or files (default: {" or ".join(defaults)})',
+        help=f'{", ".join(names)}, or a CSV or JSON that names cases or files, a CSV of files perhaps with their '
+        f'case_id (default: {" or ".join(defaults)})',
+    )
+    parser.add_argument(
+        '--cases',
+        type=Path,
+        metavar='TABLE',
+        help='CSV with file_name and case_id: which patient or slide each image is of (default: as the labels say)',
     )
     parser.add_argument('--skip-missing', action='store_true', help='leave out images that --image-root lacks')
     return parser
@@ -69,11 +76,18 @@ def write_converted(
     document = to_document(
         source,
         tool=tool,
-        arguments={'src': args.src.name, 'split': args.split, 'mpp': args.mpp, **(arguments or {})},
+        arguments={
+            'src': args.src.name,
+            'split': args.split,
+            'cases': None if args.cases is None else args.cases.name,
+            'mpp': args.mpp,
+            **(arguments or {}),
+        },
         image_root=args.image_root,
         out=args.out,
         mpp=args.mpp,
         split=args.split,
+        cases=args.cases,
         skip_missing=args.skip_missing,
     )
     coco.write_json(args.out, document)

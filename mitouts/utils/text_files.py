@@ -34,7 +34,7 @@ def decode_text(data: bytes, where: str | os.PathLike[str], what: str = 'a text 
     Raises:
         AnnotationError: It is none of them.
     """
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
+    encoding = _encoding_of(data)
     try:
         return data.decode(encoding).replace('\r\n', '\n').replace('\r', '\n')
     except UnicodeDecodeError as error:
@@ -42,6 +42,10 @@ def decode_text(data: bytes, where: str | os.PathLike[str], what: str = 'a text 
         raise AnnotationError(
             f'{where}: not {what} (byte {error.start} is not {name}); save the file in UTF-8'
         ) from error
+
+
+def _encoding_of(data: bytes) -> str:
+    return next((name for mark, name in _MARKS if data.startswith(mark)), 'utf-8')
 
 
 def read_text(path: str | os.PathLike[str], what: str = 'a text file') -> str:
@@ -71,7 +75,11 @@ def parse_json(content: str | bytes, where: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise AnnotationError(f'{where}: not JSON (line {error.lineno}, column {error.colno}: {error.msg})') from error
+        reason = f'line {error.lineno}, column {error.colno}: {error.msg}'
+        if isinstance(content, bytes) and not _encoding_of(content).startswith('utf-8'):
+            # Any two bytes are a letter of UTF-16, so this may be no text at all.
+            reason = f'byte 0 is not UTF-8); read as {_encoding_of(content).upper()} it breaks at ({reason}'
+        raise AnnotationError(f'{where}: not JSON ({reason})') from error
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, or brackets nested thousands deep.
         raise AnnotationError(f'{where}: not JSON that any tool would write ({str(error)[:80]})') from error
@@ -83,7 +91,11 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises:
         AnnotationError: The file is missing or is not JSON; the message says where it breaks.
     """
-    return parse_json(read_text(path, 'JSON'), path)
+    path = Path(path)
+    try:
+        return parse_json(path.read_bytes(), path)
+    except FileNotFoundError as error:
+        raise AnnotationError(f'{path}: no such file') from error
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:

@@ -10,14 +10,14 @@ from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.class_names import HARD_NEGATIVE, MITOTIC_FIGURE, check_category_names, known_category
 from mitouts.exchange.coco import make_document, make_image, read_coco, write_json
 
-MITOTIC = ['mitotic figure', 'Mitotic_Figures', 'MitoticFigure', 'mitosis', ' Mitoses', 'Mitose', 'Mitosen', 'MF']
+MITOTIC = ['mitotic figure', 'Mitotic_Figures', 'MitoticFigure', 'mitosis', ' Mitoses', 'Mitose', 'Mitosen']
 LOOK_ALIKES = [
     'hard negative', 'HardNegative', 'Hard negatives', 'hard negative look-alike', 'hard imposter', 'imposter',
     'Impostors', 'Nonmitosis', 'Non-mitosis', 'non mitotic', 'nonmitotic cell', 'non-mitotic figure',
     'Non‑mitotic figure', 'not mitotic figure', 'No mitosis', 'keine Mitose', 'pseudomitosis', 'mitosis-like',
     'mitotic-like figure', 'mitotic figure look alike', 'lookalikes', 'mimicker',
 ]  # fmt: skip
-OTHERS = ['', 'tumour', 'NMF', 'atypical mitotic figure', 'mitotic hotspot', 'nucleus', 'negative', 'apoptosis']
+OTHERS = ['', 'MF', 'tumour', 'NMF', 'atypical mitotic figure', 'mitotic hotspot', 'nucleus', 'negative', 'apoptosis']
 
 
 @pytest.mark.parametrize('name', MITOTIC)

@@ -100,7 +100,7 @@ def test_image_of_the_other_scanner_is_refused(tmp_path: Path) -> None:
     _frame(tmp_path / 'images', 'H03_00Aa.tiff')
     (tmp_path / 'images' / 'H03_00Aa.tiff').rename(tmp_path / 'images' / 'A03_00Aa.tiff')
     source = read_mitos14(labels, tmp_path / 'images')
-    with pytest.raises(AnnotationError, match='is 1663 x 1485 px, the label file says 1539 x 1376'):
+    with pytest.raises(AnnotationError, match='is 1663 x 1485 px, frames of the Aperio scanner have 1539 x 1376'):
         to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
 
 

@@ -162,7 +162,7 @@ def test_training_and_test_images_at_once_are_refused(tmp_path: Path) -> None:
 def test_an_image_of_another_size_is_refused(tmp_path: Path) -> None:
     _image(tmp_path / 'images/01/01.tif', width=1000)
     source = read_tupac16(_labels(tmp_path / 'labels', {'01/01.csv': '1,2'}), tmp_path / 'images', origin=0)
-    with pytest.raises(AnnotationError, match='is 1000 x 2000 px, the label file says 2000 x 2000'):
+    with pytest.raises(AnnotationError, match='is 1000 x 2000 px, a region of case 01 of TUPAC16 has 2000 x 2000'):
         to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
 
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.exchange.coco import read_coco
-from mitouts.exchange.conversion import find_file
 from mitouts.exchange.geojson import write_geojson
 from mitouts.exchange.qupath import export_geojson, read_bounds, read_qupath
+from mitouts.exchange.source_files import find_file
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import make_parser, write_converted, write_folder
 
