@@ -11,8 +11,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from mitouts.analysis.rows import MeanSd, RowRuns, mean_sd
-from mitouts.errors import MitoutsError
-from mitouts.exchange.coco import read_json
+from mitouts.exchange.coco import read_coco
+from mitouts.exchange.hard_samples import read_hard_samples
 from mitouts.utils.files import file_sha256
 
 HARD_SAMPLES_NAME = 'hard_samples.json'
@@ -75,13 +75,11 @@ def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]
         distilled from (if it is still there, unchanged) know.
     """
     path = folder / HARD_SAMPLES_NAME
-    document = read_json(path)
-    if not isinstance(document, dict) or not isinstance(document.get('images'), list):
-        raise MitoutsError(f"{path}: expected a JSON object with a list 'images', as a distillation writes it")
+    document = read_hard_samples(path, ('image_id', 'label', 'verdict'))
     samples = [sample for sample in document['images'] if sample.get('label') == 1]
     if any('is_noise' in sample for sample in document['images']):
         return samples, [bool(sample.get('is_noise')) for sample in samples]
-    marked = _marked_in_source(folder, document.get('info', {}))
+    marked = _marked_in_source(folder, document['info'])
     return samples, None if marked is None else [sample['image_id'] in marked for sample in samples]
 
 
@@ -133,7 +131,7 @@ def _marked_in_source(folder: Path, info: dict[str, Any]) -> set[int] | None:
     source = folder / info.get('image_root', '') / info['distilled_from']
     if not source.is_file() or info.get('source_sha256') not in (None, file_sha256(source)):
         return None
-    images = read_json(source)['images']
+    images = read_coco(source, keep_outside=True)['images']
     if not any('is_noise' in image for image in images):
         return None
     return {image['id'] for image in images if image.get('is_noise')}

@@ -66,23 +66,25 @@ def check_category_names(path: Path, names: Mapping[int, str]) -> None:
         AnnotationError: Category 1 is called as look-alikes are, or category 2 as mitotic figures. Other names of
             these two, and such a name under another id, only warn (:class:`AnnotationWarning`).
     """
-    for number, name in names.items():
-        said = known_category(name)
-        if number in MEANINGS and said is not None and said != number:
+    said = {number: known_category(name) for number, name in names.items()}
+    for number, meaning in said.items():
+        if number in MEANINGS and meaning not in (None, number):
             raise AnnotationError(
-                f'{path}: category {number} is called {name!r}, a name of {MEANINGS[said]}, but the id decides, and '
-                f'{number} is that of {MEANINGS[number]}: give mitotic figures the id 1 and look-alikes 2, in '
-                "'categories' and in the category_id of every annotation, or correct the name if only it is wrong"
+                f'{path}: category {number} is called {names[number]!r}, a name of {MEANINGS[meaning]}, but the id '
+                f'decides, and {number} is that of {MEANINGS[number]}: give mitotic figures the id 1 and look-alikes '
+                "2, in 'categories' and in the category_id of every annotation, or correct the name if only it is wrong"
             )
-        if number in MEANINGS and said is None:
+    for number, meaning in said.items():
+        if number in MEANINGS and meaning is None:
             _warn(
-                f'{path}: category {number} is called {name!r}; the id decides, so its annotations are taken for '
-                f'{MEANINGS[number]} (1 are mitotic figures, 2 look-alikes)'
+                f'{path}: category {number} is called {names[number]!r}; the id decides, so its annotations are taken '
+                f'for {MEANINGS[number]} (1 are mitotic figures, 2 look-alikes)'
             )
-        elif number not in MEANINGS and said is not None:
+        elif number not in MEANINGS and meaning is not None:
             _warn(
-                f'{path}: category {number} is called {name!r}; the id decides, and that of {MEANINGS[said]} is '
-                f'{said}, so its annotations are not taken for them (1 are mitotic figures, 2 look-alikes)'
+                f'{path}: category {number} is called {names[number]!r}; the id decides, and that of '
+                f'{MEANINGS[meaning]} is {meaning}, so its annotations are not taken for them (1 are mitotic figures, '
+                '2 look-alikes)'
             )
 
 

@@ -149,8 +149,11 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
         )
     for key in ('images', 'annotations', 'categories'):
         if key not in document:
+            hint = (
+                '; these are predictions (qupath_geojson.py --export takes them)' if is_of_predictions(document) else ''
+            )
             raise AnnotationError(
-                f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}{_hint(document)}'
+                f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}{hint}'
             )
         if not isinstance(document[key], list):
             raise AnnotationError(f'{path}: {key!r} must be a list, found a {type(document[key]).__name__}')
@@ -218,12 +221,12 @@ def _shared(documents: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, l
     return {value: names for value, names in splits.items() if len(names) > 1}
 
 
-def _hint(document: Mapping[str, Any]) -> str:
-    images = document.get('images')
-    is_of_predictions = isinstance(images, list) and any(
+def is_of_predictions(document: Any) -> bool:
+    """Whether JSON content is that of a predictions file and no annotation file."""
+    images = document.get('images') if isinstance(document, dict) and 'annotations' not in document else None
+    return isinstance(images, list) and any(
         isinstance(entry, dict) and {'image_id', 'points'} <= entry.keys() for entry in images
     )
-    return '; these are predictions, not annotations' if is_of_predictions else ''
 
 
 def _check_info(path: Path, info: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,12 +30,14 @@ class Predictions:
         points: Image id -> ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
         curve_points: Image id -> ``(M, 3)`` float64, what curves are drawn from: the image's peaks, without any listed
             its points.
+        file_names: Image id -> file, of images that no annotation file names.
     """
 
     info: dict[str, Any]
     scores: dict[int, float]
     points: dict[int, NDArray[np.float64]]
     curve_points: dict[int, NDArray[np.float64]]
+    file_names: dict[int, str] = field(default_factory=dict)
 
 
 def write_predictions(
@@ -104,6 +106,11 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str,
         predictions.curve_points[int(image_id)] = (
             points if peaks is None else _points(path, int(image_id), peaks, 'peaks')
         )
+        name = entry.get('file_name')
+        if name is not None and not isinstance(name, str):
+            raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
+        if name:
+            predictions.file_names[int(image_id)] = name
     return predictions
 
 

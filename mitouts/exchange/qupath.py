@@ -225,9 +225,10 @@ def _read_file(path: Path) -> tuple[list[Any], dict[str, Any]]:
     if isinstance(content, dict) and content.get('type') == 'Feature':
         return [content], {}
     if not isinstance(content, dict) or not isinstance(content.get('features'), list):
+        is_ours = isinstance(content, dict) and 'images' in content
         raise AnnotationError(
             f'{path}: expected a FeatureCollection or a list of features, as QuPath exports them, found '
-            f'{str(content)[:60]!r}'
+            f'{str(content)[:60]!r}' + ('; --export makes GeoJSON of it' if is_ours else '')
         )
     carried = content.get(FOREIGN_MEMBER)
     return content['features'], carried if isinstance(carried, dict) else {}

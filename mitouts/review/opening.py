@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import read_coco, read_json
+from mitouts.exchange.coco import read_coco
+from mitouts.exchange.hard_samples import read_hard_samples
 from mitouts.review.items import Include, build_items
 from mitouts.review.provenance import review_provenance
 from mitouts.review.store import ReviewStore
@@ -50,7 +51,7 @@ def open_or_create(
     include, num_controls, seed = include or 'dropped', num_controls or 0, seed or 0
     provenance = review_provenance(hard_samples, annotations, include=include, num_controls=num_controls, seed=seed)
     items = build_items(
-        read_json(hard_samples), read_coco(annotations), include=include, num_controls=num_controls, seed=seed
+        read_hard_samples(hard_samples), read_coco(annotations), include=include, num_controls=num_controls, seed=seed
     )
     return ReviewStore.create(database, items, provenance)
 

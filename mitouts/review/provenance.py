@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import read_json
+from mitouts.exchange.hard_samples import read_hard_samples
 from mitouts.review.items import Include, radius_px
 from mitouts.utils.files import file_sha256
 from mitouts.utils.version import code_version
@@ -30,8 +30,8 @@ def review_provenance(
     Raises:
         ReviewError: The hard samples say that they were made from another annotation file.
     """
-    content = read_json(hard_samples)
-    info = content.get('info') or {}
+    content = read_hard_samples(hard_samples)
+    info = content['info']
     annotations_sha256 = file_sha256(annotations)
     if info.get('source_sha256') not in (None, annotations_sha256):
         raise ReviewError(

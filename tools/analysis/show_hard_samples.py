@@ -20,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from mitouts.errors import AnnotationError, MitoutsError
-from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
+from mitouts.errors import MitoutsError
+from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
+from mitouts.exchange.hard_samples import read_hard_samples
 from mitouts.exchange.predictions import Predictions, read_predictions
 from mitouts.exchange.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
@@ -39,8 +40,6 @@ from mitouts.visualization.hard_sample_sheet import (
     sheet,
 )
 from mitouts.visualization.print_figure import check_suffix
-
-NEEDED = ('image_id', 'file_name', 'case_id', 'verdict', 'reason')
 
 
 def main() -> None:
@@ -111,17 +110,8 @@ def read_samples(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     Raises:
         AnnotationError: It is none.
     """
-    document = read_json(path)
-    samples = document.get('images') if isinstance(document, dict) else None
-    if not isinstance(samples, list) or not all(isinstance(sample, dict) for sample in samples):
-        raise AnnotationError(f"{path}: expected hard samples as a JSON object with a list 'images'")
-    for position, sample in enumerate(samples):
-        missing = [key for key in NEEDED if key not in sample]
-        if missing:
-            raise AnnotationError(
-                f'{path}: images[{position}] lacks {", ".join(missing)}: expected hard_samples.json of a distillation'
-            )
-    return document.get('info') or {}, samples
+    document = read_hard_samples(path)
+    return document['info'], document['images']
 
 
 def choose(path: Path, samples: list[dict[str, Any]], verdict: str, reason: str | None) -> list[dict[str, Any]]:
@@ -159,7 +149,11 @@ def caption(sample: dict[str, Any], noisy: set[int] | None) -> list[str]:
     numbers = [f'score {score:.2f}' if score is not None else 'no score']
     if sample.get('predicted_points') and sample.get('annotated_points') and distance is not None:
         numbers.append(f'{distance:.0f} px')
-    return [f'case {sample["case_id"]}{truth}', str(sample['reason']).replace('_', ' '), ', '.join(numbers)]
+    return [
+        f'case {sample.get("case_id", "unknown")}{truth}',
+        str(sample['reason']).replace('_', ' '),
+        ', '.join(numbers),
+    ]
 
 
 def compare(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
     python tools/dataset_converters/qupath_geojson.py DIR --image-root images --out data/mine.json
     python tools/dataset_converters/qupath_geojson.py DIR --mitotic Mitosis --hard-negative "Look-alike" --out mine.json
     python tools/dataset_converters/qupath_geojson.py data/mine.json --export --out DIR
+    python tools/dataset_converters/qupath_geojson.py predictions.json --export --out DIR
 
     DIR/<image>.geojson        one file an image, such as 007.tiff.geojson; .json and .gz are read as well
 
@@ -15,12 +16,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mitouts.exchange.coco import read_coco
+from mitouts.errors import AnnotationError
+from mitouts.exchange.carried import is_number
+from mitouts.exchange.coco import is_of_predictions, read_coco, read_json
 from mitouts.exchange.geojson import write_geojson
+from mitouts.exchange.predictions import read_predictions
 from mitouts.exchange.qupath import export_geojson, read_bounds, read_qupath
+from mitouts.exchange.qupath_predictions import export_predictions, names_of
 from mitouts.exchange.source_files import find_file
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import make_parser, write_converted, write_folder
@@ -32,11 +38,10 @@ def main() -> int:
     """Run the tool."""
     args = parse_args()
     if args.export:
-        document = read_coco(args.src, keep_outside=True)
-        bounds = _bounds(document, args.image_root)
-        files = export_geojson(document, object_type=args.object_type, bounds_xy_px=bounds)
+        files = _predicted(args) if is_of_predictions(read_json(args.src)) else _annotated(args)
         write_folder(args.out, files, write_geojson, overwrite=args.overwrite)
-        print(f'{len(files)} files with {len(document["annotations"])} figures written to {args.out}', file=sys.stderr)
+        figures = sum(len(content['features']) for content in files.values())
+        print(f'{len(files)} files with {figures} figures written to {args.out}', file=sys.stderr)
         return 0
     options = {'mitotic': args.mitotic, 'hard_negative': args.hard_negative}
     write_converted(read_qupath(args.src, image_root=args.image_root, **options), args, TOOL, options)
@@ -45,10 +50,23 @@ def main() -> int:
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
-    parser = make_parser(__doc__, 'qupath', 'a GeoJSON file, or a folder of them; with --export an annotation file')
+    parser = make_parser(
+        __doc__, 'qupath', 'a GeoJSON file, or a folder of them; with --export an annotation file or predictions'
+    )
     parser.add_argument('--mitotic', metavar='CLASS', help='the class of mitotic figures')
     parser.add_argument('--hard-negative', metavar='CLASS', help='the class of look-alikes')
-    parser.add_argument('--export', action='store_true', help='write GeoJSON files from an annotation file')
+    parser.add_argument(
+        '--export', action='store_true', help='write GeoJSON files from an annotation file or predictions'
+    )
+    parser.add_argument(
+        '--ann-file', type=Path, metavar='ANN.json', help='with --export of predictions that do not name their images'
+    )
+    parser.add_argument(
+        '--score-thr',
+        type=float,
+        metavar='T',
+        help='with --export of predictions: a point with a score > T is a figure (default: their map_threshold)',
+    )
     parser.add_argument(
         '--object-type',
         choices=('annotation', 'detection'),
@@ -59,10 +77,30 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _bounds(document: dict[str, Any], image_root: Path | None) -> dict[str, tuple[int, int]]:
+def _annotated(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    document = read_coco(args.src, keep_outside=True)
+    bounds = _bounds([image['file_name'] for image in document['images']], args.image_root)
+    return export_geojson(document, object_type=args.object_type, bounds_xy_px=bounds)
+
+
+def _predicted(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    predictions = read_predictions(args.src)
+    threshold = predictions.info.get('map_threshold') if args.score_thr is None else args.score_thr
+    if not is_number(threshold):
+        raise AnnotationError(f'{args.src}: info has no map_threshold: give --score-thr')
+    names = None
+    if args.ann_file is not None:
+        names = {image['id']: image['file_name'] for image in read_coco(args.ann_file, keep_outside=True)['images']}
+    bounds = _bounds(list(names_of(predictions, names).values()), args.image_root)
+    return export_predictions(
+        predictions, threshold=threshold, file_names=names, object_type=args.object_type, bounds_xy_px=bounds
+    )
+
+
+def _bounds(file_names: Sequence[str], image_root: Path | None) -> dict[str, tuple[int, int]]:
     if image_root is None:
         return {}
-    paths = {image['file_name']: find_file(image_root, image['file_name']) for image in document['images']}
+    paths = {name: find_file(image_root, name) for name in file_names}
     found = {name: read_bounds(path) for name, path in paths.items() if path is not None}
     return {name: bounds for name, bounds in found.items() if bounds is not None}
 
