@@ -11,7 +11,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from mitouts.analysis.rows import MeanSd, RowRuns, mean_sd
-from mitouts.exchange.coco import read_coco
+from mitouts.errors import AnnotationError
+from mitouts.exchange.coco import read_flag, read_json
 from mitouts.exchange.hard_samples import read_hard_samples
 from mitouts.utils.files import file_sha256
 
@@ -131,7 +132,10 @@ def _marked_in_source(folder: Path, info: dict[str, Any]) -> set[int] | None:
     source = folder / info.get('image_root', '') / info['distilled_from']
     if not source.is_file() or info.get('source_sha256') not in (None, file_sha256(source)):
         return None
-    images = read_coco(source, keep_outside=True)['images']
+    content = read_json(source)
+    images = content.get('images') if isinstance(content, dict) else None
+    if not isinstance(images, list) or not all(isinstance(image, dict) for image in images):
+        raise AnnotationError(f"{source}: expected an annotation file with a list 'images'")
     if not any('is_noise' in image for image in images):
         return None
-    return {image['id'] for image in images if image.get('is_noise')}
+    return {image['id'] for image in images if read_flag(image.get('is_noise') or 0, f'{source}: is_noise')}

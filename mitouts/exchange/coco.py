@@ -364,17 +364,22 @@ def _with_flags(path: Path, entry: Mapping[str, Any], where: str, flags: Iterabl
     flagged = dict(entry)
     for key in flags:
         if flagged.get(key) is not None:
-            flagged[key] = _flag(path, flagged[key], f'{where}: {key}')
+            flagged[key] = read_flag(flagged[key], f'{path}: {where}: {key}')
         else:
             flagged.pop(key, None)
     return flagged
 
 
-def _flag(path: Path, value: Any, where: str) -> bool:
+def read_flag(value: Any, where: str) -> bool:
+    """Read a truth value in any of its usual spellings.
+
+    Raises:
+        AnnotationError: It is none of 0, 1, true and false, as such or as text.
+    """
     plain = value.strip().casefold() if isinstance(value, str) else value
     # Of numbers 1.0 equals 1 and True, and of text nothing else is a truth value: bool('false') is true.
     if not isinstance(plain, (str, bool, int, float)) or plain not in (0, 1, '0', '1', 'false', 'true'):
-        raise AnnotationError(f'{path}: {where} must be 0, 1, true or false, found {value!r:.40}')
+        raise AnnotationError(f'{where} must be 0, 1, true or false, found {value!r:.40}')
     return plain in (1, '1', 'true')
 
 

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 import mitouts
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import MITOTIC_FIGURE, read_json
+from mitouts.exchange.coco import MITOTIC_FIGURE
 from mitouts.exchange.predictions import read_predictions
-from mitouts.exchange.tables import read_table
+from mitouts.exchange.tables import Table, read_table
 from mitouts.functional.hotspot import ROI_AREA_MM2, ReferenceHotspot, Roi, reference_hotspot
-from mitouts.inference.cohort import FAILURE_NAME, REPORT_NAME
+from mitouts.inference.cohort import FAILURE_NAME, REPORT_NAME, read_failure, read_report
 from mitouts.inference.slide_counts import RESEARCH_USE
 
 COMPARED = 'compared'
@@ -43,7 +43,7 @@ COLUMNS = (
     'mpp',
     'remark',
 )
-_REPORT_KEYS = ('slide', 'provenance', 'counts', 'counted_area', 'unreadable')
+_IN_REPORT = ('provenance.map_threshold', 'counts.figures', 'counted_area.from', 'unreadable.rectangles_px')
 _MODEL_KEYS = ('checkpoint_sha256', 'map_threshold', 'tissue_checkpoint_sha256')
 # A file may say 0.2533 where its data set is known to have 0.25; more is another scan.
 _MPP_TOLERANCE = 0.05
@@ -145,14 +145,11 @@ def _read_folders(counts: Path) -> list[_Counted]:
     folders = []
     for folder in sorted(path for path in counts.iterdir() if path.is_dir()):
         if (folder / REPORT_NAME).is_file():
-            report = read_json(folder / REPORT_NAME)
-            missing = [key for key in _REPORT_KEYS if not isinstance(report, dict) or key not in report]
-            if missing:
-                raise AnnotationError(f'{folder / REPORT_NAME} is no report of count_mitoses.py: it lacks {missing[0]}')
+            report = read_report(folder, _IN_REPORT)
             folders.append(_Counted(folder, report['slide']['file_name'], report))
         elif (folder / FAILURE_NAME).is_file():
-            failure = read_json(folder / FAILURE_NAME)
-            folders.append(_Counted(folder, PurePath(failure['slide']).name, None, failure['reason']))
+            slide, reason = read_failure(folder)
+            folders.append(_Counted(folder, PurePath(slide).name, None, reason))
     if not folders:
         raise AnnotationError(f'{counts} holds no counts (*/{REPORT_NAME}); run tools/wsi/count_mitoses.py first')
     return folders
@@ -277,7 +274,10 @@ def _count_inside(counted: _Counted, report: Mapping[str, Any], roi: Roi) -> Row
     figures = points[points[:, 2] > report['provenance']['map_threshold']]
     table = read_table(counted.folder / 'figures.csv')
     columns = [table.index(name) for name in ('x_px', 'y_px', 'in_counted_tile')]
-    listed = np.array([[float(cells[column]) for column in columns] for cells in table.rows]).reshape(-1, 3)
+    rows = list(zip(table.lines, table.rows))
+    listed = np.array([[_cell(table, line, cells, column) for column in columns] for line, cells in rows]).reshape(
+        -1, 3
+    )
     for name, number in (('predictions.json', len(figures)), ('figures.csv', len(listed))):
         if number != report['counts']['figures']:
             raise AnnotationError(
@@ -291,6 +291,15 @@ def _count_inside(counted: _Counted, report: Mapping[str, Any], roi: Roi) -> Row
         'predicted_in_counted_tiles': int(np.count_nonzero(roi.contains(listed) & (listed[:, 2] == 1))),
         'roi_unreadable_mm2': unreadable_px * mm_per_px**2,
     }
+
+
+def _cell(table: Table, line: int, cells: Sequence[str], column: int) -> float:
+    try:
+        return float(cells[column])
+    except ValueError as error:
+        raise AnnotationError(
+            f'{table.path}: line {line}: {table.names[column]} must be a number, found {cells[column]!r:.40}'
+        ) from error
 
 
 def _overlap_px(rectangle: Sequence[float], roi: Roi) -> float:

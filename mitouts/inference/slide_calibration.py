@@ -19,7 +19,7 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, read_json
+from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import read_predictions
 from mitouts.exchange.regions import Region, read_regions
 from mitouts.exchange.tables import read_table
@@ -33,7 +33,7 @@ from mitouts.inference.calibration import (
     bootstrap_interval,
     candidate_thresholds,
 )
-from mitouts.inference.cohort import REPORT_NAME
+from mitouts.inference.cohort import REPORT_NAME, read_report
 from mitouts.inference.drawing import FEW
 
 FloatArray = NDArray[np.float64]
@@ -214,18 +214,14 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
 
 
 def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
-    report = read_json(folder / REPORT_NAME)
-    try:
-        found = report['provenance']['checkpoint_sha256']
-        bool(report['slide']['file_name'] and report['slide']['mpp'] and report['counts']['num_tiles'] >= 0)
-    except (KeyError, TypeError) as error:
-        raise AnnotationError(f'{folder / REPORT_NAME} is no report of count_mitoses.py: it lacks {error}') from error
+    report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
+    found = report['provenance'].get('checkpoint_sha256')
     if found != checkpoint_sha256:
         raise AnnotationError(
             f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(found)[:12]}..., '
             f'expected {checkpoint_sha256[:12]}...): count it with the one that shall be calibrated'
         )
-    return dict(report)
+    return report
 
 
 def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px: float, reference: Path) -> KnownSlide:
