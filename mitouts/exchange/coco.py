@@ -27,6 +27,7 @@ CATEGORIES = (
     {'id': HARD_NEGATIVE, 'name': 'hard negative'},
 )
 BOX_PX = 50
+_MAX_INTEGER = 2**63 - 1
 IMAGE_FLAGS = ('size_known', 'case_known', 'is_noise')
 ANNOTATION_FLAGS = ('iscrowd', 'cut', 'is_noise')
 
@@ -407,7 +408,9 @@ def _require(path: Path, entry: Any, where: str, keys: Iterable[str]) -> None:
 
 def _integer(path: Path, value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise AnnotationError(f'{path}: {where} must be an integer, found {value!r}')
+        raise AnnotationError(f'{path}: {where} must be an integer, found {value!r:.40}')
+    if abs(value) > _MAX_INTEGER:
+        raise AnnotationError(f'{path}: {where} is too large: {value!r:.40}')
     return value
 
 

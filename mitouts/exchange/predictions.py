@@ -7,8 +7,8 @@ curves are drawn from them, and where there are none from the points.
 
 from __future__ import annotations
 
-import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +78,9 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     info = document.get('info') or {}
     if not isinstance(info, dict):
         raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")
+    for key in ('map_threshold', 'image_threshold'):
+        if info.get(key) is not None and not _is_finite(info[key]):
+            raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
     return _check(path, document['images'], info)
 
 
@@ -96,8 +99,7 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str,
             raise AnnotationError(
                 f'{path}: image {image_id} stands twice; each image has one entry with all its points'
             )
-        is_number = isinstance(score, (int, float, np.number)) and not isinstance(score, bool)
-        if not is_number or not math.isfinite(score):
+        if not _is_finite(score):
             raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
         predictions.scores[int(image_id)] = float(score)
         points = _points(path, int(image_id), entry['points'], 'points')
@@ -114,10 +116,16 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str,
     return predictions
 
 
+def _is_finite(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    # The largest integers of JSON are beyond every float.
+    return is_number and bool(abs(value) <= sys.float_info.max)
+
+
 def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:
     try:
         points = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise AnnotationError(
             f'{path}: image {image_id}: {key} must be a list of [x, y, score], found one that is not three numbers'
         ) from error

@@ -15,7 +15,6 @@ from mitouts.errors import AnnotationError, ImageError, MitoutsError
 from mitouts.exchange.carried import is_id, is_number
 from mitouts.exchange.coco import read_json, write_json
 from mitouts.exchange.slide_csv import write_table
-from mitouts.exchange.source_files import SUFFIXES
 from mitouts.exchange.tables import Table, read_table
 from mitouts.imaging.walk import SUFFIXES, find_images, slide_file
 from mitouts.inference.slide_counts import RESEARCH_USE

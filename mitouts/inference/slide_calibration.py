@@ -19,6 +19,7 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, AnnotationWarning
+from mitouts.exchange.carried import is_number
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import read_predictions
 from mitouts.exchange.regions import Region, read_regions
@@ -215,7 +216,9 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
 
 def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
     report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
-    found = report['provenance'].get('checkpoint_sha256')
+    found, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
+    if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
+        raise AnnotationError(f'{folder / REPORT_NAME}: provenance.model_mpp cannot be {model_mpp!r:.40}')
     if found != checkpoint_sha256:
         raise AnnotationError(
             f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(found)[:12]}..., '

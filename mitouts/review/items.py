@@ -170,7 +170,7 @@ def _checked_samples(hard_samples: Mapping[str, Any]) -> list[Mapping[str, Any]]
         if missing:
             raise ReviewError(f'no hard_samples.json: images[{index}] lacks {", ".join(sorted(missing))}')
         for key in ('annotated_points', 'predicted_points'):
-            if key not in sample:
+            if sample.get(key) is None:
                 raise ReviewError(
                     f'images[{index}] of the hard samples has no {key}: its criterion looked at no prediction, so '
                     'there is no disagreement to review; distil with CentroidDisagreement'
