@@ -7,8 +7,8 @@ curves are drawn from them, and where there are none from the points.
 
 from __future__ import annotations
 
+import math
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,9 +117,13 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str,
 
 
 def _is_finite(value: Any) -> bool:
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    # The largest integers of JSON are beyond every float.
-    return is_number and bool(abs(value) <= sys.float_info.max)
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # The largest integers of JSON are beyond every float.
+        return False
 
 
 def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:

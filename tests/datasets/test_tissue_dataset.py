@@ -142,3 +142,10 @@ def test_a_resolution_is_never_guessed(root) -> None:
     with pytest.raises(AnnotationError, match='neither given nor part of the name'):
         dataset(root)
     assert dataset(root, mpp=0.5).get_data_info(0)['mpp'] == 0.5
+
+
+def test_two_images_of_one_label_image_are_refused(root) -> None:
+    path = next((root / 'images').iterdir())
+    path.with_suffix('.tif').write_bytes(path.read_bytes())
+    with pytest.raises(AnnotationError, match=f'have one label image, {path.stem}.png'):
+        dataset(root)

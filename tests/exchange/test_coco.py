@@ -243,7 +243,7 @@ def test_broken_file_is_refused(tmp_path: Path, document: dict[str, Any], name: 
         (None, 'no such file'),
         (b'{"images": [', r'not JSON \(line 1, column 13'),
         (b'', r'not JSON \(line 1, column 1'),
-        (b"\xff\xfe{}", r"not JSON \(byte 0 is not UTF-8\)"),
+        (b'\xff\xfe{}', r'not JSON \(byte 0 is not UTF-8\)'),
         (b'[1]', 'expected a JSON object .* found a list'),
     ],
 )

@@ -327,3 +327,67 @@ def test_dicom_slide_is_found_by_any_of_its_files_and_by_its_folder(tmp_path):
 def test_slide_of_any_scanner_is_found_without_its_suffix(suffix, tmp_path):
     (tmp_path / f'007{suffix}').touch()
     assert find_file(tmp_path, '007') == tmp_path / f'007{suffix}'
+
+
+def _cases(document: dict[str, Any]) -> dict[str, str]:
+    return {image['file_name']: image['case_id'] for image in document['images']}
+
+
+def test_a_table_says_which_case_an_image_is_of(tmp_path: Path) -> None:
+    table = tmp_path / 'cases.csv'
+    table.write_text('file_name,case_id\na/001.tiff,P1\na/041.tiff,P2\na/046.tiff,P1\n')
+    images = [dataclasses.replace(image, extra={'case_known': False}) for image in IMAGES]
+    document = _document(_source(images=images), cases=table, split='none')
+    assert _cases(document) == {'a/001.tiff': 'P1', 'a/041.tiff': 'P2', 'a/046.tiff': 'P1'}
+    assert not any('case_known' in image for image in document['images'])
+    assert '2 cases of 3 images, as cases.csv says' in _notes(document)
+    assert count_by_split(document)['all']['cases'] == 2
+
+
+def test_cases_that_nobody_named_are_said() -> None:
+    images = [dataclasses.replace(image, extra={'case_known': False}) for image in IMAGES]
+    (note,) = [note for note in _notes(_document(_source(images=images))) if '--cases TABLE' in note]
+    assert note.startswith('3 of 3 images are taken for a case each')
+
+
+def test_a_split_table_of_files_sets_their_cases(tmp_path: Path) -> None:
+    table = tmp_path / 'split.csv'
+    table.write_text('file_name,case_id,split\n001.tiff,P1,train\n041.tiff,P2,val\n046.tiff,P1,train\n')
+    document = _document(split=table)
+    assert _cases(document) == {'a/001.tiff': 'P1', 'a/041.tiff': 'P2', 'a/046.tiff': 'P1'}
+    assert [image['split'] for image in document['images']] == ['train', 'val', 'train']
+    table.write_text('file_name,case_id,split\n001.tiff,P1,train\n041.tiff,P2,val\n046.tiff,P1,test\n')
+    with pytest.raises(AnnotationError, match=r'case P1 stands in train \(a/001.tiff\) and in test \(a/046.tiff\)'):
+        _document(split=table)
+
+
+def test_a_published_partition_goes_by_its_own_cases_and_divides_none_of_yours(tmp_path: Path) -> None:
+    table = tmp_path / 'cases.csv'
+    table.write_text('file_name,case_id\n001.tiff,P1\n041.tiff,P2\n046.tiff,P3\n')
+    document = _document(cases=table)
+    assert [image['split'] for image in document['images']] == ['train', 'val', 'test']
+    table.write_text('file_name,case_id\n001.tiff,P1\n041.tiff,P2\n046.tiff,P1\n')
+    with pytest.raises(AnnotationError, match='paper: case P1 stands in train'):
+        _document(cases=table)
+
+
+def test_an_image_may_differ_a_little_where_its_labels_state_no_size(tmp_path: Path) -> None:
+    _write_images(tmp_path, 'a.tif', width=59)
+    image = SourceImage('a.tif', 'A', 60, 90, size_from='frames have', size_tolerance_px=2)
+    document = _document(SourceSet('S', 'other', [image], []), image_root=tmp_path)
+    assert (document['images'][0]['width'], document['images'][0]['height']) == (59, 90)
+    _write_images(tmp_path, 'a.tif', width=57)
+    with pytest.raises(AnnotationError, match=r'a\.tif: is 57 x 90 px, frames have 60 x 90'):
+        _document(SourceSet('S', 'other', [image], []), image_root=tmp_path)
+
+
+def test_points_just_outside_are_moved_onto_the_edge_where_a_set_has_such(tmp_path: Path) -> None:
+    image = SourceImage('a.tif', 'A', 60, 90)
+    figures = [SourceFigure('a.tif', *xy, 1) for xy in [(60, 5), (5, -1), (59.4, 5), (61.5, 5), (62, 5)]]
+    document = _document(SourceSet('S', 'other', [image], figures, edge_px=1.0))
+    found = [annotation['point'] for annotation in document['annotations']]
+    assert found == [[59, 5], [5, 0], [59.4, 5], [61.5, 5], [62, 5]]
+    assert document['annotations'][0]['bbox'] == [34, -20, 50, 50]
+    assert sum('lies just outside' in note for note in _notes(document)) == 2
+    plain = _document(SourceSet('S', 'other', [image], figures))
+    assert [annotation['point'][0] for annotation in plain['annotations']] == [60, 5, 59.4, 61.5, 62]

@@ -162,3 +162,38 @@ def test_damaged_csv_never_ends_in_a_traceback(tmp_path: Path, text: bytes) -> N
         assert 'A03_00Aa_mitosis.csv' in outcome
     else:
         assert all(0 <= figure.extra['confidence'] <= 1 for figure in outcome.figures)
+
+
+def test_a_frame_one_pixel_narrower_has_its_own_size_and_points_beside_it_stay(tmp_path: Path) -> None:
+    files = {'H03_00Aa_mitosis.csv': '1662,5,0.65\n', 'H03_00Ab_mitosis.csv': '1662,5,1.0\n'}
+    labels = _write(tmp_path / 'labels', files)
+    for name, width in (('H03_00Aa', 1662), ('H03_00Ab', 1663)):
+        (tmp_path / 'images').mkdir(exist_ok=True)
+        tifffile.memmap(tmp_path / 'images' / f'{name}.tif', shape=(1485, width, 3), dtype='uint8', photometric='rgb')
+    source = read_mitos14(labels, tmp_path / 'images')
+    document = to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
+    assert [image['width'] for image in document['images']] == [1662, 1663]
+    assert [(each['point'], each['confidence']) for each in document['annotations']] == [
+        ([1661, 5], 0.65),
+        ([1662, 5], 1),
+    ]
+
+
+def test_without_images_no_size_is_claimed(tmp_path: Path) -> None:
+    document = to_document(read_mitos14(_write(tmp_path, LABELS)), tool='t', arguments={})
+    assert {image['size_known'] for image in document['images']} == {False}
+
+
+REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'MITOS14'
+
+
+def test_the_real_frames_come_whole(tmp_path: Path) -> None:
+    if not REAL.is_dir():
+        pytest.skip('MITOS14 is not at hand in ../shared/data')
+    for path in REAL.rglob('*.csv'):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    document = to_document(read_mitos14(tmp_path), tool='t', arguments={})
+    counts = [each['category_id'] for each in document['annotations']]
+    assert (len(document['images']), counts.count(MITOTIC_FIGURE), counts.count(HARD_NEGATIVE)) == (393, 743, 1057)
+    confidences = [each['confidence'] for each in document['annotations'] if each['category_id'] == MITOTIC_FIGURE]
+    assert [confidences.count(value) for value in (1, 0.8, 0.65)] == [315, 156, 272]

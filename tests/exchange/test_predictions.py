@@ -86,3 +86,20 @@ def test_refuses_other_files(tmp_path, text, message):
 def test_refuses_a_missing_file(tmp_path):
     with pytest.raises(AnnotationError, match='no such file'):
         read_predictions(tmp_path / 'absent.json')
+
+
+@pytest.mark.parametrize('key', ['map_threshold', 'image_threshold'])
+@pytest.mark.parametrize('value', ['0.5', [], True, float('nan'), 10**400])
+def test_thresholds_are_numbers(tmp_path, key, value) -> None:
+    path = tmp_path / 'p.json'
+    path.write_text(json.dumps({'info': {key: value}, 'images': []}))
+    with pytest.raises(AnnotationError, match=rf'info\.{key} must be a finite number'):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize('entry', [{'score': 10**400}, {'points': [[1, 2, 10**400]]}])
+def test_integers_beyond_every_float_are_refused(tmp_path, entry) -> None:
+    path = tmp_path / 'p.json'
+    path.write_text(json.dumps({'images': [{'image_id': 1, 'score': 0, 'points': [], **entry}]}))
+    with pytest.raises(AnnotationError, match='image 1: '):
+        read_predictions(path)

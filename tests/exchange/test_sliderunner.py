@@ -281,3 +281,62 @@ def test_any_value_in_any_cell(small: Path, column: tuple[str, str], value: Any)
         connection.commit()
     message = error_of(lambda: to_document(read_sliderunner(small), tool='test', arguments={}))
     assert not message or 'small.sqlite' in message or 'no image is left' in message or 'holds no image' in message
+
+
+def _in_directories(path: Path, *directories: str | None) -> Path:
+    slides = [(uid, '25.tif', 50, 50) for uid in range(1, len(directories) + 1)]
+    annotations = [{'slide': uid, 'points': [(uid, 2)]} for uid, *_ in slides]
+    write_sliderunner(path, slides, annotations, {1: 'Mitosis', 2: 'Nonmitosis'})
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for uid, directory in enumerate(directories, start=1):
+            connection.execute('UPDATE Slides SET directory = ? WHERE uid = ?', (directory, uid))
+    return path
+
+
+@pytest.mark.parametrize(
+    ('directories', 'names'),
+    [
+        (('D:\\data\\part1\\tif', 'D:\\data\\part2\\tif'), ['part1/tif/25.tif', 'part2/tif/25.tif']),
+        (('/data/part1/', '/data/part2'), ['part1/25.tif', 'part2/25.tif']),
+        (('C:\\a', '/b/a', None), ['a/25.tif', 'b/a/25.tif', '25.tif']),
+        (('', 'x'), ['25.tif', 'x/25.tif']),
+    ],
+)
+def test_slides_of_one_name_are_told_apart_by_their_directories(
+    tmp_path: Path, directories: tuple[str | None, ...], names: list[str]
+) -> None:
+    source = read_sliderunner(_in_directories(tmp_path / 'a.sqlite', *directories))
+    assert [image.file_name for image in source.images] == names
+    assert len({image.case_id for image in source.images}) == len(names)
+    assert [(figure.file_name, figure.x) for figure in source.figures] == list(zip(names, range(1, 9)))
+
+
+def test_a_slide_of_its_own_name_needs_no_directory(tmp_path: Path) -> None:
+    source = read_sliderunner(_in_directories(tmp_path / 'a.sqlite', 'D:\\data'))
+    assert [(image.file_name, image.case_id) for image in source.images] == [('25.tif', '25')]
+
+
+@pytest.mark.parametrize('directories', [('D:\\a', 'd:/A/'), ('/a', '/a'), (None, '')])
+def test_slides_of_one_name_in_one_directory_are_refused(tmp_path: Path, directories: tuple[Any, ...]) -> None:
+    path = _in_directories(tmp_path / 'a.sqlite', *directories)
+    with pytest.raises(AnnotationError, match=r'the slides 1 and 2 are both called 25\.tif, in one directory'):
+        read_sliderunner(path)
+
+
+def test_polygons_that_the_middle_of_their_box_misses_give_a_point_inside(tmp_path: Path) -> None:
+    # A U, a bow tie, and a triangle that holds the middle of its box.
+    shapes = [
+        [(0, 0), (6, 0), (6, 30), (24, 30), (24, 0), (30, 0), (30, 36), (0, 36)],
+        [(0, 0), (30, 10), (30, 0), (0, 20)],
+        [(0, 0), (20, 0), (10, 20)],
+    ]
+    path = write_sliderunner(
+        tmp_path / 'a.sqlite',
+        [(1, 'a.svs', 50, 50)],
+        [{'slide': 1, 'points': shape, 'type': 3} for shape in shapes],
+        {1: 'Mitosis', 2: 'Nonmitosis'},
+    )
+    u, tie, triangle = [(figure.x, figure.y) for figure in read_sliderunner(path).figures]
+    assert (0 < u[0] < 6) or (24 < u[0] < 30) or (30 < u[1] < 36)
+    assert min(10 / 30 * tie[0], 20 - 20 / 30 * tie[0]) < tie[1] < max(10 / 30 * tie[0], 20 - 20 / 30 * tie[0])
+    assert triangle == (10, 10)

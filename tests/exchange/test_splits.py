@@ -12,7 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.splits import PARTITIONS, assign_splits, default_partition, read_split_file
+from mitouts.exchange.splits import (
+    PARTITIONS,
+    assign_splits,
+    cases_of,
+    default_partition,
+    read_cases,
+    read_split_file,
+)
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 IMAGES = [('001', '001.tiff'), ('002', '002.tiff'), ('010', 'deep/010.tiff')]
@@ -195,3 +202,54 @@ def test_damaged_files_never_end_in_a_traceback(tmp_path: Path, name: str, start
         if isinstance(outcome, str)
         else set(outcome.values()) <= {'train', 'val', 'test', 'ignore'}
     )
+
+
+def test_a_table_of_files_may_say_their_cases(tmp_path: Path) -> None:
+    text = 'file_name,case_id,split\ns1.svs,P7,train\ns2.svs,P7,train\nsub\\s3.svs,P8,test\n'
+    path = _write(tmp_path, text)
+    assert read_split_file(path) == {'s1.svs': 'train', 's2.svs': 'train', 'sub/s3.svs': 'test'}
+    assert read_cases(path) == {'s1.svs': 'P7', 's2.svs': 'P7', 'sub/s3.svs': 'P8'}
+    # The images' own cases do not stand in the table: files are looked up.
+    images = [('s1', 's1.svs'), ('s2', 's2.svs'), ('s3', 'sub/s3.svs')]
+    assert assign_splits('other', images, path)[0] == ['train', 'train', 'test']
+
+
+def test_one_ignored_image_does_not_divide_its_case(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'file_name,split\na.tif,train\nb.tif,ignore\n')
+    assert assign_splits('other', [('5', 'a.tif'), ('5', 'b.tif')], path)[0] == ['train', 'ignore']
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'file_name,case_id\na/1.png,X\na/2.png,X\nb/1.png,Y\n',
+        'case_id;slide\nX;a/1\nX;a/2\nY;b/1\n',
+        '\ufefffile_name\tremark\tcase_id\na\\1.png\t\tX\na\\2.png\t\tX\nb\\1.png\t\tY\n',
+    ],
+)
+def test_cases_are_found_by_path(tmp_path: Path, text: str) -> None:
+    assert cases_of(_write(tmp_path, text), ['a/1.png', 'a/2.png', 'b/1.png']) == ['X', 'X', 'Y']
+
+
+def test_cases_are_found_by_name_where_it_is_one_files(tmp_path: Path) -> None:
+    path = _write(tmp_path, 'file_name,case_id\n1.png,X\n2,Y\n')
+    assert cases_of(path, ['a/1.png', 'b/002.png']) == ['X', 'Y']
+    with pytest.raises(AnnotationError, match=r'1\.png can be a/1\.png and b/1\.png: write the files with their folde'):
+        cases_of(path, ['a/1.png', 'b/1.png'])
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'expected a header with file_name and case_id'),
+        ('case_id,split\n1,train\n', "expected a header with file_name and case_id, found 'case_id,split'"),
+        ('file_name,case_id\n', 'names no file'),
+        ('file_name,case_id\na.png,\n', 'line 2 names no case'),
+        ('file_name,case_id\n,X\n', 'line 2 names no file'),
+        ('file_name,case_id\na.png,X\na.png,Y\n', 'line 3: a.png is of case X and of case Y'),
+        ('file_name,case_id\nb.png,X\n', r'names no case for 1 of 1 images, the first is a\.png'),
+    ],
+)
+def test_other_tables_of_cases_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(AnnotationError, match=message):
+        cases_of(_write(tmp_path, text), ['a.png'])

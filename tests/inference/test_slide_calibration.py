@@ -133,3 +133,10 @@ def test_slides_that_were_counted_at_different_thresholds_are_refused(tmp_path: 
     (tmp_path / 'known.csv').write_text('slide,count\na.tif,3\nb.tif,2\n')
     with pytest.raises(AnnotationError, match=r'2 thresholds \(0.5, 0.6\)'):
         read_slides(tmp_path / 'counts', tmp_path / 'known.csv', SHA, column='count', radius_px=30)
+
+
+def test_a_slide_that_can_be_two_of_the_reference_is_refused(tmp_path: Path) -> None:
+    write_counted(tmp_path / 'counts', 'a.svs', [(10, 10, 0.9)])
+    (tmp_path / 'known.csv').write_text('slide,figures\na.tif,1\na.ndpi,5\n')
+    with pytest.raises(AnnotationError, match=r'a\.svs can be a\.tif or a\.ndpi'):
+        read_slides(tmp_path / 'counts', tmp_path / 'known.csv', SHA, column='figures', radius_px=30)

@@ -150,3 +150,47 @@ def test_a_tool_run_as_a_program(tmp_path: Path) -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr == f'error: {tmp_path / "none.sqlite"}: no such file\n'
+
+
+def test_cases_of_a_table_reach_the_annotation_file(convert: Call, tmp_path: Path, ann_file: Path) -> None:
+    assert convert('grand_challenge', ann_file, '--export', '--out', tmp_path / 'points')[0] == 0
+    (tmp_path / 'cases.csv').write_text('file_name,case_id\na b.png,P1\nä.png,P1\n', encoding='utf-8')
+    source = (tmp_path / 'points', '--image-root', tmp_path / 'images', '--mpp', 0.25)
+    code, err = convert('grand_challenge', *source, '--cases', tmp_path / 'cases.csv', '--out', tmp_path / 'a.json')
+    assert (code, '1 cases of 2 images, as cases.csv says' in err) == (0, True)
+    document = read_coco(tmp_path / 'a.json')
+    assert [image['case_id'] for image in document['images']] == ['P1', 'P1']
+    assert document['info']['mitouts']['arguments']['cases'] == 'cases.csv'
+    (tmp_path / 'cases.csv').write_text('file_name,case_id\na b.png,P1\n')
+    code, err = convert('grand_challenge', *source, '--cases', tmp_path / 'cases.csv', '--out', tmp_path / 'a.json')
+    assert (code, 'names no case for 1 of 2 images, the first is ä.png' in err) == (2, True)
+
+
+def test_predictions_become_qupath_files(convert: Call, tmp_path: Path) -> None:
+    path = tmp_path / 'predictions.json'
+    images = [{'image_id': 1, 'file_name': 'x/a.png', 'score': 0.9, 'points': [[1, 2, 0.9], [3, 4, 0.4]]}]
+    write_json(path, {'info': {'map_threshold': 0.5}, 'images': images})
+    code, err = convert('qupath_geojson', path, '--export', '--out', tmp_path / 'q')
+    assert (code, '1 files with 1 figures' in err) == (0, True)
+    code, err = convert('qupath_geojson', path, '--export', '--score-thr', 0.3, '--out', tmp_path / 'r')
+    assert (code, '1 files with 2 figures' in err) == (0, True)
+    code, err = convert('qupath_geojson', path, '--out', tmp_path / 'x.json')
+    assert (code, '--export makes GeoJSON of it' in err) == (2, True)
+    write_json(path, {'images': images})
+    code, err = convert('qupath_geojson', path, '--export', '--out', tmp_path / 's')
+    assert (code, 'info has no map_threshold: give --score-thr' in err) == (2, True)
+
+
+def test_other_classes_are_left_out_with_a_hint(convert: Call, tmp_path: Path) -> None:
+    features = [
+        {
+            'type': 'Feature',
+            'geometry': {'type': 'Point', 'coordinates': [number + 1, 2]},
+            'properties': {'classification': {'name': name}},
+        }
+        for number, name in enumerate(('Mitosis', 'Non-mitosis', 'Doubtful'))
+    ]
+    (tmp_path / 'a.geojson').write_text(json.dumps({'type': 'FeatureCollection', 'features': features}))
+    code, err = convert('qupath_geojson', tmp_path / 'a.geojson', '--mpp', 0.25, '--out', tmp_path / 'a.json')
+    assert (code, "'Doubtful' (1) (--mitotic CLASS and --hard-negative CLASS" in err) == (0, True)
+    assert [each['category_id'] for each in read_coco(tmp_path / 'a.json')['annotations']] == [1, 2]

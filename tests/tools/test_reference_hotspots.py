@@ -222,3 +222,24 @@ def test_counts_that_cannot_be_compared_are_one_line(call: Call, tmp_path: Path)
     assert 'report.json has 4 figures and predictions.json 5' in compare(call, tmp_path, annotations)[2]
     write_json(folder / 'report.json', {'slide': {}})
     assert 'is no report of count_mitoses.py: it lacks provenance' in compare(call, tmp_path, annotations)[2]
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'slide': None}, 'it lacks slide.file_name'),
+        ({'provenance': []}, 'provenance cannot be []'),
+        ({'counts': {'figures': '5'}}, "counts.figures cannot be '5'"),
+        ({'unreadable': {'rectangles_px': [[0, 0, 5]]}}, 'unreadable.rectangles_px cannot be'),
+    ],
+)
+def test_a_report_of_another_kind_is_one_line(
+    call: Call, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    annotations = write_annotations(tmp_path / 'ann.json', {'a.tif': ANNOTATED})
+    folder = write_counts(tmp_path / 'counts', 'a.tif')
+    report = json.loads((folder / 'report.json').read_text())
+    write_json(folder / 'report.json', {**report, **changes})
+    code, _, err = compare(call, tmp_path, annotations)
+    assert (code, err.count('\n')) == (2, 1)
+    assert message in err
