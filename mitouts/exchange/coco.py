@@ -29,7 +29,7 @@ CATEGORIES = (
 BOX_PX = 50
 _MAX_INTEGER = 2**63 - 1
 IMAGE_FLAGS = ('size_known', 'case_known', 'is_noise')
-ANNOTATION_FLAGS = ('iscrowd', 'cut', 'is_noise')
+ANNOTATION_FLAGS = ('iscrowd', 'cut', 'is_noise', 'proposed')
 
 
 def make_image(
