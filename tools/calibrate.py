@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from torch.utils.data import Subset
 import mitouts
 from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
-from mitouts.errors import AnnotationError, CheckpointError, ConfigError
+from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
 from mitouts.exchange.coco import read_coco
 from mitouts.inference import Localizer
@@ -236,7 +237,10 @@ def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[
     Raises:
         AnnotationError: It has none of them.
     """
-    categories = {entry['name']: entry['id'] for entry in read_coco(ann_file)['categories']}
+    with warnings.catch_warnings():
+        # The data set reads the file as well, and tells them.
+        warnings.simplefilter('ignore', AnnotationWarning)
+        categories = {entry['name']: entry['id'] for entry in read_coco(ann_file)['categories']}
     names = calibration.get('classes') or ['mitotic figure']
     found = [categories[name] for name in names if name in categories]
     if not found:
