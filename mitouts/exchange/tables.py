@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def read_table(path: str | os.PathLike[str]) -> Table:
             f'{path} is not UTF-8 text ({error.reason} at byte {error.start}); save the table as CSV in UTF-8'
         ) from error
     comments = 0
-    while text.startswith('#'):
+    # The first column of a numbered list may be called '#'.
+    while re.match('#(?![,;\t])', text):
         text = text.partition('\n')[2]
         comments += 1
     header, _, _ = text.partition('\n')
