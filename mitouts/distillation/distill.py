@@ -155,7 +155,7 @@ def clean_document(
 
 
 def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, float]:
-    """Counts of a distillation (:class:`Distillation`); noise is counted over positive images where the file marks it (``is_noise``)."""
+    """Sum up a distillation (:class:`Distillation`); noise, where the file marks it, over positive images."""
     kept = {image_id for image_id, verdict in verdicts.items() if verdict.keep}
     weights = {image_id: verdict.weight if verdict.keep else 0.0 for image_id, verdict in verdicts.items()}
     weighted = [image_id for image_id in kept if weights[image_id] != 1]
