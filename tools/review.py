@@ -13,7 +13,7 @@ Decisions go into the database; the annotation file and the hard samples are nev
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mitouts.functional.kappa import NUM_BOOTSTRAP
 from mitouts.review import report as reporting
 from mitouts.review.apply import UNDECIDED, apply_review, check_annotations, reviewed_document
 from mitouts.review.export import write_decisions, write_log
+from mitouts.review.items import Item
 from mitouts.review.labels import Role
 from mitouts.review.opening import open_or_create
 from mitouts.review.records import check_entry
@@ -68,7 +69,8 @@ def serve(args: argparse.Namespace) -> None:
     start, crop_source = _application()
     raters = _raters(args.rater, args.tiebreaker)
     database = args.db or args.hard_samples.parent / DATABASE_NAME
-    root = args.image_root or image_root(args.annotations, read_coco(args.annotations))
+    document = read_coco(args.annotations)
+    root = args.image_root or image_root(args.annotations, document)
     store = open_or_create(
         database,
         args.hard_samples,
@@ -79,7 +81,7 @@ def serve(args: argparse.Namespace) -> None:
     )
     with store:
         _check_tiebreaker(store, args.tiebreaker)
-        crops = crop_source(root, store.items)
+        crops = crop_source(root, store.items, **_around_patches(args, document, root, store.items))
         print(f'{len(store.items)} items, {"open" if args.open else "blinded"}; decisions go to {database}', flush=True)
         start(store, crops, raters, blinded=not args.open, host=args.host, port=args.port)
 
@@ -142,6 +144,12 @@ def _add_serve(commands: Any) -> None:
     )
     parser.add_argument(
         '--image-root', type=Path, metavar='DIR', help='folder of the images (default: as ANN.json says)'
+    )
+    parser.add_argument(
+        '--source-root',
+        type=Path,
+        metavar='DIR',
+        help='folder of the images that patches were cut from, to show what lies around (default: as ANN.json says)',
     )
     parser.add_argument(
         '--db',
@@ -279,6 +287,28 @@ def _application() -> tuple[Callable[..., None], Callable[..., Any]]:
             f"serving needs {error.name}, which is not installed: pip install 'mitouts[review]'"
         ) from error
     return start, CropSource
+
+
+def _around_patches(
+    args: argparse.Namespace, document: Mapping[str, Any], root: Path, items: Sequence[Item]
+) -> dict[str, Any]:
+    """The argument of the crops that shows what lies around patches; none where the images are no patches."""
+    if all(item.source_xy_px is None for item in items):
+        return {}
+    # Most reviews need neither, and both take a while to load.
+    from mitouts.review.surroundings import Surroundings, source_roots
+    from mitouts.stain import from_description
+
+    description = (document.get('info', {}).get('mitouts') or {}).get('stain_reference')
+    roots = source_roots(root, args.annotations, document, args.source_root)
+    surroundings = Surroundings(roots, items, from_description(description))
+    if surroundings.missing:
+        print(
+            f'{len(surroundings.missing)} images that patches were cut from are not at hand, such as '
+            f'{surroundings.missing[0]}: around these patches it stays grey; --source-root DIR names their folder',
+            flush=True,
+        )
+    return {'surroundings': surroundings}
 
 
 def _raters(names: list[str], tiebreaker: str | None) -> dict[str, Role]:

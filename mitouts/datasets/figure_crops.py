@@ -86,6 +86,7 @@ class FigureCropDataset(SeededDataset):
         """One entry a crop."""
         document = read_coco(self.ann_file)
         self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
+        self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
         self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
         figures = shown_figures({**document, 'annotations': others}, self.positive_categories)

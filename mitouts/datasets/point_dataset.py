@@ -76,6 +76,7 @@ class PointDataset(SeededDataset):
         """One entry an image: paths, label, points."""
         document = read_coco(self.ann_file)
         self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
+        self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
         self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
         figures = shown_figures(document, self.positive_categories)
         root = image_root(self.ann_file, document, self.image_root)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,12 +37,14 @@ class Distillation:
         hard_samples: Verdict, reason, score, points and distance of every image.
         summary: ``kept``, ``dropped``, ``relabelled``, and where the truth is known ``noise_dropped``,
             ``noise_total``, ``clean_kept``, ``clean_total`` (positive images). Where a criterion compares points and
-            positive images have none: ``not_compared`` of ``positives``.
+            positive images have none: ``not_compared`` of ``positives``. With soft weights also ``weighted``, the kept
+            images that weigh less than 1, and sums of weights, 0 for a dropped image: ``weight_sum``, and where the
+            truth is known ``noise_weight_sum`` and ``clean_weight_sum``.
     """
 
     distilled: Path
     hard_samples: Path
-    summary: dict[str, int]
+    summary: dict[str, float]
 
 
 def distill(
@@ -151,10 +154,14 @@ def clean_document(
     }
 
 
-def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, int]:
-    """Counts of a distillation; noise is counted over positive images where the file marks it (``is_noise``)."""
+def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, float]:
+    """Sum up a distillation (:class:`Distillation`); noise, where the file marks it, over positive images."""
     kept = {image_id for image_id, verdict in verdicts.items() if verdict.keep}
-    summary: dict[str, int] = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
+    weights = {image_id: verdict.weight if verdict.keep else 0.0 for image_id, verdict in verdicts.items()}
+    weighted = [image_id for image_id in kept if weights[image_id] != 1]
+    summary: dict[str, float] = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
+    if weighted:
+        summary |= {'weighted': len(weighted), 'weight_sum': _sum(weights, kept)}
     changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
     if changed:
         summary['relabelled'] = len(changed)
@@ -168,6 +175,8 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
             'clean_kept': len(clean & kept),
             'clean_total': len(clean),
         }
+        if weighted:
+            summary |= {'noise_weight_sum': _sum(weights, noisy), 'clean_weight_sum': _sum(weights, clean)}
     return summary
 
 
@@ -175,6 +184,10 @@ def _not_compared(records: Sequence[ImageRecord]) -> dict[str, int]:
     """How many of the positive images have no annotated point; empty where all have one."""
     missing = sum(not record.is_located for record in records)
     return {'not_compared': missing, 'positives': sum(r.label == 1 for r in records)} if missing else {}
+
+
+def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
+    return round(math.fsum(weights[image_id] for image_id in image_ids if image_id in weights), 4)
 
 
 def _on_images(config: Config, criterion: Any, split: Split) -> Config:

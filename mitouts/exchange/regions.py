@@ -25,6 +25,7 @@ from mitouts.exchange.geojson import DECIMALS, HALF_PIXEL, class_name_of, read_g
 Region = list[NDArray[np.float64]]
 """Rings, the outline first, each ``(N, 2)`` of ``(x, y)``; the first corner is not repeated at the end."""
 
+_SPELLINGS = (('our', 'or'), ('ae', 'e'), ('oe', 'e'), ('centre', 'center'), ('fibre', 'fiber'), ('grey', 'gray'))
 _CLOSED_TYPES = ('Polygon', 'MultiPolygon')
 # Cells and tiles are polygons too, thousands of them, and no area that somebody drew.
 _DETECTION_TYPES = ('detection', 'cell', 'tile')
@@ -51,7 +52,8 @@ def read_regions(
     Args:
         path: The file.
         bounds_xy_px: The slide's ``openslide.bounds-x`` and ``-y``: QuPath's origin is there.
-        classes: Only polygons of these classes, whatever their case; None takes all, with a class or without.
+        classes: Only polygons of these classes, whatever their case and spelling (:func:`spelling_key`); None takes
+            all, with a class or without.
 
     Returns:
         Every polygon; a multipolygon is several.
@@ -60,7 +62,8 @@ def read_regions(
         AnnotationError: The file cannot be read, holds no such polygon, or one that makes no sense.
     """
     path = Path(path)
-    wanted = None if classes is None else {name.casefold() for name in classes}
+    missing = None if classes is None else {spelling_key(name): name for name in classes}
+    wanted = None if missing is None else frozenset(missing)
     shift = np.array([check_coordinate(value, f'{path}: bounds') for value in bounds_xy_px]) - HALF_PIXEL
     regions: list[Region] = []
     left_out: Counter[str] = Counter()
@@ -71,16 +74,33 @@ def read_regions(
             left_out[str(kind)[:40]] += 1
         elif geometry.object_type in _DETECTION_TYPES:
             left_out[str(geometry.object_type)] += 1
-        elif wanted is not None and (geometry.class_name or '').casefold() not in wanted:
+        elif wanted is not None and spelling_key(geometry.class_name or '') not in wanted:
             others[geometry.class_name or 'without a class'] += 1
         else:
+            (missing or {}).pop(spelling_key(geometry.class_name or ''), None)
             regions += [_region(rings, shift, geometry.where) for rings in _polygons(geometry)]
     found = ', '.join(f'{count} {name}' for name, count in sorted(left_out.items()))
     if not regions:
         raise AnnotationError(_nothing_found(path, classes, others, found))
+    if missing:
+        known = f'; other classes are {listed([repr(name) for name in sorted(others)])}' if others else ''
+        names = ' or '.join(sorted(missing.values()))
+        warnings.warn(f'{path}: has no area of class {names}{known}', AnnotationWarning, stacklevel=2)
     if found:
         warnings.warn(f'{path}: only areas are read; left out: {found}', AnnotationWarning, stacklevel=2)
     return regions
+
+
+def spelling_key(name: str) -> str:
+    """What is the same in British and American spelling of a class's name, whatever its case.
+
+    >>> spelling_key('Tumour') == spelling_key('TUMOR'), spelling_key('haemorrhage') == spelling_key('Hemorrhage')
+    (True, True)
+    """
+    key = ' '.join(name.casefold().replace('_', ' ').split())
+    for british, american in _SPELLINGS:
+        key = key.replace(british, american)
+    return key
 
 
 def mask_to_polygons(mask: ArrayLike, cell_px: float | tuple[float, float]) -> list[Region]:

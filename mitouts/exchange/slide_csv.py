@@ -1,15 +1,13 @@
-"""The figures of a slide as a table for spreadsheets and scripts.
+"""Tables of slides and figures for spreadsheets and scripts.
 
-Where the numbers come from stands above the table in lines that begin with ``#``. Spreadsheets show them as rows of one
-cell and the table below in its columns; pandas and polars skip them with ``comment='#'`` (``comment_prefix``), R with
-``comment.char = '#'``, NumPy by itself. A column that repeats the model in every row would be easier to read for them,
-but would say nothing about a slide without figures.
+A table of slides begins with its header, and says in columns which model each row comes from: every reader takes it as
+it is, whatever a slide is called. ``figures.csv`` has numbers alone, and may have no row at all, so there it stands
+above the table in lines that begin with ``#``: pandas and polars skip them with ``comment='#'`` (``comment_prefix``), R
+with ``comment.char = '#'``, NumPy by itself.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 COLUMNS = ('x_px', 'y_px', 'x_um', 'y_um', 'score', 'in_counted_tile')
 _PLACE = 'x and y are measured from the centre of the top left pixel of level 0'
+_QUOTED = (',', '"', '#', '\n', '\r')
 
 
 def write_figures(
@@ -48,28 +47,35 @@ def write_figures(
 
 
 def write_table(
-    path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[Sequence[Any]], comments: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    comments: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a CSV file (UTF-8, commas, lines end with a line feed) below its comments.
+    """Write a CSV file (UTF-8, commas, lines end with a line feed).
 
     Args:
         path: The file; it appears only when it is complete.
         columns: Their names.
-        rows: Their values; text with a ``#`` in it would be cut there by readers that skip comments.
-        comments: What is said above the table, one line a key.
+        rows: Their values; None is an empty cell. Text with a ``#`` is quoted, as text with a comma is: readers that
+            skip comments would cut it there otherwise.
+        comments: What is said above the table, one line a key; for tables of numbers.
     """
     path = Path(path)
-    text = io.StringIO()
-    for key, value in comments.items():
-        text.write(' '.join(f'# {key}: {value}'.split()) + '\n')
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(columns)
-    writer.writerows(rows)
+    lines = [' '.join(f'# {key}: {value}'.split()) for key, value in (comments or {}).items()]
+    lines += [','.join(map(_cell, cells)) for cells in (columns, *rows)]
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         # A file name may hold bytes that are no text.
-        aside.write_text(text.getvalue(), encoding='utf-8', errors='backslashreplace')
+        aside.write_text('\n'.join(lines) + '\n', encoding='utf-8', errors='backslashreplace')
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _cell(value: Any) -> str:
+    text = '' if value is None else str(value)
+    if any(sign in text for sign in _QUOTED):
+        return '"' + text.replace('"', '""') + '"'
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,8 @@ def read_table(path: str | os.PathLike[str], expected: str = 'the columns') -> T
     path = Path(path)
     text = read_text(path, 'a table as CSV in UTF-8')
     comments = 0
-    while text and (text.startswith('#') or not text.partition('\n')[0].strip()):
+    # The first column of a numbered list may be called '#'.
+    while text and (re.match('#(?![,;\t])', text) or not text.partition('\n')[0].strip()):
         text = text.partition('\n')[2]
         comments += 1
     header, _, _ = text.partition('\n')

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 
 Rule = Literal['majority', 'unanimous', 'last']
-Why = Literal['agreed', 'tie_broken', 'open', 'unsure', 'tie', 'disagreement']
+Why = Literal['agreed', 'tie_broken', 'not_reviewed', 'unsure', 'tie', 'disagreement']
 
 RULES: tuple[str, ...] = get_args(Rule)
 
@@ -37,8 +37,8 @@ class Consensus(NamedTuple):
 
     Attributes:
         label: None where they give none.
-        why: ``agreed``; ``tie_broken`` by a vote that counts for that alone; and without a label ``open`` (nobody has
-            voted), ``unsure`` (an abstention was decisive), ``tie``, or ``disagreement``.
+        why: ``agreed``; ``tie_broken`` by a vote that counts for that alone; and without a label ``not_reviewed``
+            (nobody has voted), ``unsure`` (an abstention was decisive), ``tie``, or ``disagreement``.
         voters: The raters whose votes carry the label.
     """
 
@@ -98,7 +98,7 @@ def consensus_label(votes: Sequence[Vote], rule: Rule = 'majority') -> Consensus
     if rule not in RULES:
         raise ValueError(f'unknown rule {rule!r}; known are {", ".join(RULES)}')
     if not votes:
-        return Consensus(None, 'open', ())
+        return Consensus(None, 'not_reviewed', ())
     if rule == 'last':
         last = max(votes, key=lambda vote: vote.order)
         return _carried([last], last.label, 'agreed') if last.label else Consensus(None, 'unsure', ())

@@ -78,8 +78,8 @@ class SlideCounts:
         count_ci95: Interval of ``count``.
         num_tiles: Number of counted tiles.
         tile_um: Side of a tile in micrometres.
-        tumour_mm2: Readable area of the counted tiles.
-        unreadable_mm2: Area of the slide that could not be read; it is no part of ``tumour_mm2``.
+        counted_mm2: Readable area of the counted tiles.
+        unreadable_mm2: Area of the slide that could not be read; it is no part of ``counted_mm2``.
         excluded_because: Why the slide is not counted; None where it is. The rates of an excluded slide are None.
         mai: Mitoses per counted tile.
         mai_ci95: Its interval.
@@ -95,7 +95,7 @@ class SlideCounts:
     count_ci95: Interval
     num_tiles: int
     tile_um: float
-    tumour_mm2: float
+    counted_mm2: float
     unreadable_mm2: float
     excluded_because: str | None
     mai: float | None
@@ -246,7 +246,7 @@ def count_slide(
     Args:
         points_xy: ``(N, 2+)`` figures in level-0 pixels.
         tiles: The slide's tiles.
-        min_area_mm2: A slide with less tumour is excluded.
+        min_area_mm2: A slide with a smaller counted area is excluded; 0 excludes none but those without a counted tile.
         field_diameter_mm: Diameter of a high-power field.
     """
     points = as_points(points_xy)
@@ -269,7 +269,7 @@ def count_slide(
         count_ci95=interval,
         num_tiles=num_tiles,
         tile_um=tiles.tile_um,
-        tumour_mm2=area_mm2,
+        counted_mm2=area_mm2,
         unreadable_mm2=tiles.unreadable_mm2,
         excluded_because=reason,
         mai=mai_value,
@@ -333,11 +333,11 @@ def poisson_ci95(count: int) -> Interval:
     return low, float(chi2.ppf(0.975, 2 * count + 2)) / 2
 
 
-def exclusion_reason(tumour_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> str | None:
-    """Why a slide is not counted, or None where it has at least ``min_area_mm2`` of tumour."""
-    if tumour_mm2 >= min_area_mm2 - _ROUNDING:
-        return None
-    return f'{tumour_mm2:.2f} mm2 of tumour, less than {min_area_mm2:g} mm2'
+def exclusion_reason(counted_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> str | None:
+    """Why a slide has no rates, or None where at least ``min_area_mm2`` of it were counted in."""
+    if counted_mm2 < min_area_mm2 - _ROUNDING:
+        return f'{counted_mm2:.2f} mm2 counted, less than {min_area_mm2:g} mm2'
+    return None if counted_mm2 > 0 else 'no tile is counted'
 
 
 def as_points(values: ArrayLike) -> FloatArray:

@@ -201,6 +201,8 @@ def count_images(
     """
     if protocol not in ('one_to_one', 'presence'):
         raise ValueError(f"protocol must be 'one_to_one' or 'presence', found {protocol!r}")
+    if ignored_xy is not None and len(ignored_xy) != len(pred_xy):
+        raise ValueError(f'expected ignored points of {len(pred_xy)} images, found {len(ignored_xy)} arrays')
     counts = [np.zeros((0, 3), dtype=np.int64)]
     for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
         if protocol == 'one_to_one':

@@ -15,9 +15,10 @@ from mitouts.errors import AnnotationError, ImageError, MitoutsError
 from mitouts.exchange.carried import is_id, is_number
 from mitouts.exchange.coco import read_json, write_json
 from mitouts.exchange.slide_csv import write_table
+from mitouts.exchange.slide_names import folder_names, relative_names
 from mitouts.exchange.tables import Table, read_table
 from mitouts.imaging.walk import SUFFIXES, find_images, slide_file
-from mitouts.inference.slide_counts import RESEARCH_USE
+from mitouts.inference.slide_counts import PROVENANCE_COLUMNS, RESEARCH_USE, flat_provenance
 from mitouts.utils.text_files import read_text
 
 REPORT_NAME = 'report.json'
@@ -36,6 +37,7 @@ class CohortSlide:
     Attributes:
         path: The file.
         name: Folder of its results, unique in the cohort.
+        label: What tables call it: its path below the folder that all slides of the cohort lie in.
         mpp: Micrometres per pixel, where the list says it.
         roi: Polygons that it is counted in, where the list names a file.
         columns: Further columns of the list, such as the pathologist's MAI.
@@ -44,6 +46,7 @@ class CohortSlide:
 
     path: Path
     name: str
+    label: str
     mpp: float | None = None
     roi: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -95,7 +98,9 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
         entries = _listed(read_table(source))
     elif source.suffix.lower() == '.txt':
         lines = [line.strip() for line in read_text(source, 'a list of slides').splitlines()]
-        entries = [(source.parent / line, {}) for line in lines if line and not line.startswith('#')]
+        # A slide may be called '#1.tif'.
+        named = [line for line in lines if line and (not line.startswith('#') or (source.parent / line).exists())]
+        entries = [(source.parent / line, {}) for line in named]
         if not entries:
             raise AnnotationError(f'{source} names no slide')
     else:
@@ -140,7 +145,7 @@ def count_cohort(
         try:
             if slide.fault is not None:
                 raise AnnotationError(slide.fault)
-            wanted = json.loads(json.dumps(stamp(slide)))
+            wanted = json.loads(json.dumps({**stamp(slide), 'file': _resolved(slide)}))
             if resume and is_done(folder, wanted):
                 (folder / FAILURE_NAME).unlink(missing_ok=True)
                 _tell(told, slide, 'finished before')
@@ -162,7 +167,8 @@ def count_cohort(
 def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
     """What has become of the slides so far.
 
-    A slide that was counted and could not be looked at in a later run has failed; its report stays for the next one.
+    A slide that was counted and could not be looked at in a later run has failed; its report stays for the next one. A
+    report of another slide, which lay in the folder under an earlier list, is none of this one.
     """
     found = []
     for slide in slides:
@@ -170,7 +176,7 @@ def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
         report = reason = None
         if (folder / FAILURE_NAME).is_file():
             reason = read_failure(folder)[1]
-        elif (folder / REPORT_NAME).is_file():
+        elif (folder / REPORT_NAME).is_file() and _is_of(folder, slide):
             report = read_json(folder / REPORT_NAME)
         found.append(Outcome(slide, report, reason))
     return found
@@ -246,7 +252,8 @@ REPORT_KEYS: Mapping[str, Callable[[Any], bool]] = {
 def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
     """Write ``counts.csv`` and ``counts.json``: a row a slide with its counts, or with the reason why it has none.
 
-    The list's own columns stand before the counts; one with the name of a count becomes ``given_NAME``.
+    The list's own columns stand before the counts; one with the name of one of ours becomes ``given_NAME``. Which model
+    a row comes from stands in it: a folder that several runs wrote to may hold counts of several.
     """
     rows = [_row(outcome) for outcome in found]
     # A pathologist's column may have the name of one of ours.
@@ -260,8 +267,7 @@ def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
     columns = list(dict.fromkeys(['slide', 'status', *extra, *(key for row in rows for key in row)]))
     provenance = next((outcome.report['provenance'] for outcome in found if outcome.report), {'use': RESEARCH_USE})
     table, document = out / f'{TABLE_STEM}.csv', out / f'{TABLE_STEM}.json'
-    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
-    write_table(table, columns, cells, provenance)
+    write_table(table, columns, [[row.get(column) for column in columns] for row in rows])
     write_json(document, {'provenance': provenance, 'slides': rows})
     return table, document
 
@@ -280,6 +286,19 @@ def _has_stamp(folder: Path, stamp: Mapping[str, Any]) -> bool:
     with contextlib.suppress(AnnotationError):
         return bool(read_json(folder / STAMP_NAME) == stamp)
     return False
+
+
+def _is_of(folder: Path, slide: CohortSlide) -> bool:
+    """Whether a folder's report is of this slide, as far as its stamp says."""
+    if not (folder / STAMP_NAME).is_file():
+        return True
+    with contextlib.suppress(AnnotationError):
+        return bool(read_json(folder / STAMP_NAME).get('file') == _resolved(slide))
+    return False
+
+
+def _resolved(slide: CohortSlide) -> str:
+    return str(slide.path.resolve())
 
 
 def _begin(folder: Path, stamp: Mapping[str, Any], *, keep: bool) -> None:
@@ -308,10 +327,9 @@ def _listed(table: Table) -> list[tuple[Path, dict[str, str]]]:
 
 
 def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortSlide], list[str]]:
-    slides: list[CohortSlide] = []
     notes: list[str] = []
     seen: dict[Path, Path] = {}
-    names = {f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'}
+    different = []
     for named, cells in entries:
         path, fault = _slide_file(named)
         resolved = path.resolve()
@@ -319,29 +337,29 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
             notes.append(f'{named} is the same slide as {seen[resolved]} and is counted once')
             continue
         seen[resolved] = named
-        # '...tif' would have its results in the folder above.
-        stem = name = path.stem.lstrip('.') or 'slide'
-        number = 2
-        while name.lower() in names:
-            name, number = f'{stem}-{number}', number + 1
-        names.add(name.lower())
-        source = cells.pop(' list', '')
-        cells.pop('slide', None)
-        text, roi = cells.pop('mpp', ''), cells.pop('roi', '')
-        mpp = _positive(text)
-        if text and mpp is None:
-            fault = f'{source}: mpp of {path.name}: expected micrometres per pixel, found {text!r}'
-        slides.append(
-            CohortSlide(
-                path,
-                name,
-                mpp=mpp,
-                roi=Path(source).parent / roi if roi else None,
-                columns=cells,
-                fault=fault,
-            )
-        )
+        different.append((path, cells, fault))
+    paths = [path for path, *_ in different]
+    names = folder_names(paths, taken=(f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'))
+    slides = [_slide(*entry, *called) for entry, *called in zip(different, names, relative_names(paths))]
     return slides, notes
+
+
+def _slide(path: Path, cells: dict[str, str], fault: str | None, name: str, label: str) -> CohortSlide:
+    source = cells.pop(' list', '')
+    cells.pop('slide', None)
+    text, roi = cells.pop('mpp', ''), cells.pop('roi', '')
+    mpp = _positive(text)
+    if text and mpp is None:
+        fault = f'{source}: mpp of {label}: expected micrometres per pixel, found {text!r}'
+    return CohortSlide(
+        path,
+        name,
+        label,
+        mpp=mpp,
+        roi=Path(source).parent / roi if roi else None,
+        columns=cells,
+        fault=fault,
+    )
 
 
 def _positive(text: str) -> float | None:
@@ -372,11 +390,12 @@ def _size(path: Path) -> int:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    row: dict[str, Any] = {'slide': outcome.slide.path.name}
+    row: dict[str, Any] = {'slide': outcome.slide.label}
     if outcome.report is None:
         row['status'] = f'failed: {outcome.reason}' if outcome.reason else 'not counted yet'
         return row
-    counts = outcome.report['counts']
+    report = outcome.report
+    counts, provenance = report['counts'], flat_provenance(report['provenance'])
     excluded = counts['excluded_because']
     row['status'] = f'excluded: {excluded}' if excluded else 'counted'
     for key, value in counts.items():
@@ -387,12 +406,8 @@ def _row(outcome: Outcome) -> dict[str, Any]:
             row |= {f'{key}_low': low, f'{key}_high': high}
         else:
             row[key] = value
-    for hotspot in outcome.report['hotspots']:
+    for hotspot in report['hotspots']:
         row[f'hotspot_{hotspot["area_mm2"]:g}_mm2_count'] = hotspot['count']
         row[f'hotspot_{hotspot["area_mm2"]:g}_mm2_per_mm2'] = hotspot['per_mm2']
-    row |= {'tumour_from': outcome.report['counted_area']['from'], 'mpp': outcome.report['slide']['mpp']}
-    return row
-
-
-def _cell(value: Any) -> Any:
-    return '' if value is None else value
+    row |= {'counted_area_from': report['counted_area']['from'], 'mpp': report['slide']['mpp']}
+    return {**row, 'remark': '; '.join(report['remarks']), **{key: provenance.get(key) for key in PROVENANCE_COLUMNS}}

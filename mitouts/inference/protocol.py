@@ -18,10 +18,11 @@ from mmengine.config import Config
 
 from mitouts.errors import ConfigError
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
+from mitouts.exchange.slide_names import match_slides
 from mitouts.functional.counting import SlideCounts
 from mitouts.inference.cohort import TABLE_STEM, CohortSlide, find_slides
 from mitouts.inference.reference import COLUMNS, name_category
-from mitouts.inference.slide_counts import ROI_AREAS_MM2
+from mitouts.inference.slide_counts import PROVENANCE_COLUMNS, ROI_AREAS_MM2
 
 COUNTS_DIR = 'counts'
 REFERENCE_STEM = 'reference'
@@ -64,6 +65,7 @@ TOOLS = {
             'threshold',
             'roi_mm2',
             'field_diameter_mm',
+            'min_area_mm2',
             'device',
             'half',
             'workers',
@@ -177,7 +179,7 @@ def count_columns(roi_areas_mm2: Iterable[float] = ROI_AREAS_MM2) -> list[str]:
         columns += [f'{field.name}_low', f'{field.name}_high'] if is_interval else [field.name]
     for area in roi_areas_mm2:
         columns += [f'hotspot_{area:g}_mm2_count', f'hotspot_{area:g}_mm2_per_mm2']
-    return [*columns, 'tumour_from', 'mpp']
+    return [*columns, 'counted_area_from', 'mpp', 'remark', *PROVENANCE_COLUMNS]
 
 
 def _command_line(step: str, arguments: Mapping[str, Any]) -> list[str]:
@@ -232,16 +234,17 @@ def _check_columns(steps: Mapping[str, Mapping[str, Any]], slides: Sequence[Coho
     areas = steps['count'].get('roi_mm2') or ROI_AREAS_MM2
     table, known = 'the table of counts', count_columns([areas] if isinstance(areas, (int, float)) else areas)
     if 'reference' in steps:
-        table, known = 'the table of regions', list(COLUMNS)
+        table, known = 'the table of regions', [*COLUMNS, *PROVENANCE_COLUMNS]
     else:
         own = list(dict.fromkeys(column for slide in slides for column in slide.columns))
-        both = [column for column in own if column in known]
+        asked = {steps['correlate'].get(key) for key in ('x', 'y', 'by')}
+        both = [column for column in own if column in known and column in asked]
         if both:
             raise ConfigError(
                 f'{steps["count"]["slides"]}: the column {both[0]!r} would be overwritten, because {table} has one of '
                 f'that name; rename it, for instance to pathologist_{both[0]}'
             )
-        known += own
+        known += [f'given_{column}' if column in known else column for column in own]
     for key in ('x', 'y', 'by'):
         column = steps['correlate'].get(key)
         if column is not None and column not in known:
@@ -260,8 +263,8 @@ def _check_annotations(arguments: Mapping[str, Any], slides: Sequence[CohortSlid
         document = read_coco(arguments['annotations'])
     category = arguments.get('category')
     name_category(document, MITOTIC_FIGURE if category is None else category)
-    annotated = {PurePath(image['file_name']).stem.casefold() for image in document['images']}
-    if not any(slide.path.stem.casefold() in annotated for slide in slides):
+    names = [image['file_name'] for image in document['images']]
+    if not any(match_slides(names, [slide.path.as_posix() for slide in slides])):
         raise ConfigError(
             f'{arguments["annotations"]} has annotations of none of the {len(slides)} slides; they are of '
             f'{PurePath(document["images"][0]["file_name"]).name} and others, the first slide is {slides[0].path.name}'

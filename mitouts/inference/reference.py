@@ -15,6 +15,7 @@ import mitouts
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import MITOTIC_FIGURE
 from mitouts.exchange.predictions import read_predictions
+from mitouts.exchange.slide_names import match_slides, relative_names
 from mitouts.exchange.tables import Table, read_table
 from mitouts.functional.hotspot import ROI_AREA_MM2, ReferenceHotspot, Roi, reference_hotspot
 from mitouts.inference.cohort import FAILURE_NAME, REPORT_NAME, read_failure, read_report
@@ -73,10 +74,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Counted:
-    """A folder of counts: of a slide that was counted (``report``) or failed (``reason``)."""
+    """A folder of counts: of a slide (``path``) that was counted (``report``) or failed (``reason``)."""
 
     folder: Path
-    file_name: str
+    path: str
     report: Mapping[str, Any] | None
     reason: str | None = None
 
@@ -92,7 +93,7 @@ def compare(
 
     The region is placed on the annotated figures (:func:`mitouts.functional.hotspot.reference_hotspot`), centred even
     where it reaches beyond the slide, at the resolution that the slide was counted at. Slides are found by their file
-    name, or by its stem where the suffix differs.
+    name and folder (:func:`mitouts.exchange.slide_names.match_slides`).
 
     Args:
         document: Annotation file of whole slides, as :func:`mitouts.exchange.coco.read_coco` returns it.
@@ -110,12 +111,13 @@ def compare(
             points[entry['image_id']].append(entry['point'])
     folders = _read_folders(counts)
     found = _matched(document['images'], folders)
+    labels = relative_names([image['file_name'] for image in document['images']])
     rows = [
-        _compare_slide(image, np.array(points[image['id']], dtype=np.float64).reshape(-1, 2), each, area_mm2)
-        for image, each in zip(document['images'], found)
+        _compare_slide(label, image, np.array(points[image['id']], dtype=np.float64).reshape(-1, 2), each, area_mm2)
+        for label, image, each in zip(labels, document['images'], found)
     ]
     used = [each for each in found if isinstance(each, _Counted)]
-    left = [each.file_name for each in folders if each not in used]
+    left = [PurePath(each.path).name for each in folders if each not in used]
     notes = [f'{counts} holds slides without annotations: {", ".join(left)}'] if left else []
     provenance = {
         'category': f'{category} ({category_name})',
@@ -146,10 +148,11 @@ def _read_folders(counts: Path) -> list[_Counted]:
     for folder in sorted(path for path in counts.iterdir() if path.is_dir()):
         if (folder / REPORT_NAME).is_file():
             report = read_report(folder, _IN_REPORT)
-            folders.append(_Counted(folder, report['slide']['file_name'], report))
+            slide = report['slide']
+            folders.append(_Counted(folder, slide.get('path') or slide['file_name'], report))
         elif (folder / FAILURE_NAME).is_file():
-            slide, reason = read_failure(folder)
-            folders.append(_Counted(folder, PurePath(slide).name, None, reason))
+            failed, reason = read_failure(folder)
+            folders.append(_Counted(folder, failed, None, reason))
     if not folders:
         raise AnnotationError(f'{counts} holds no counts (*/{REPORT_NAME}); run tools/wsi/count_mitoses.py first')
     return folders
@@ -157,24 +160,19 @@ def _read_folders(counts: Path) -> list[_Counted]:
 
 def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -> list[_Counted | str]:
     """The counts of each image, or the reason why there are none."""
-    names = [PurePath(image['file_name']).name for image in images]
-    occurrences = Counter(name.casefold() for name in names)
-    stems = Counter(PurePath(name).stem.casefold() for name in names)
+    positions = match_slides([image['file_name'] for image in images], [each.path for each in folders])
+    wanted_by = Counter(position for each in positions for position in each)
     found: list[_Counted | str] = []
-    for name in names:
-        same = [each for each in folders if each.file_name.casefold() == name.casefold()]
-        stem = PurePath(name).stem.casefold()
-        same = same or [each for each in folders if PurePath(each.file_name).stem.casefold() == stem]
-        if not same:
+    for each in positions:
+        if not each:
             found.append('there are no counts of it')
-        elif len(same) > 1:
-            found.append(f'several counts are of such a file: {", ".join(each.folder.name for each in same)}')
-        elif occurrences[name.casefold()] > 1:
-            found.append(f'{occurrences[name.casefold()]} annotated slides have this file name')
-        elif same[0].file_name.casefold() != name.casefold() and stems[stem] > 1:
-            found.append(f'{stems[stem]} annotated slides can be {same[0].file_name}')
+        elif len(each) > 1:
+            same = ', '.join(folders[position].folder.name for position in each)
+            found.append(f'several counts are of such a file: {same}')
+        elif wanted_by[each[0]] > 1:
+            found.append(f'{wanted_by[each[0]]} annotated slides have this file name')
         else:
-            found.append(same[0])
+            found.append(folders[each[0]])
     return found
 
 
@@ -183,7 +181,7 @@ def _model_of(used: Sequence[_Counted]) -> dict[str, Any]:
     counted = [each for each in used if each.report is not None]
     if not counted:
         return {}
-    first, *others = ((each.file_name, _provenance(each)) for each in counted)
+    first, *others = ((each.path, _provenance(each)) for each in counted)
     for name, provenance in others:
         differing = [key for key in _MODEL_KEYS if provenance.get(key) != first[1].get(key)]
         if differing:
@@ -201,11 +199,11 @@ def _provenance(counted: _Counted) -> Mapping[str, Any]:
 
 
 def _compare_slide(
-    image: Mapping[str, Any], annotated: NDArray[np.float64], counted: _Counted | str, area_mm2: float
+    label: str, image: Mapping[str, Any], annotated: NDArray[np.float64], counted: _Counted | str, area_mm2: float
 ) -> Row:
     row: Row = dict.fromkeys(COLUMNS)
     row |= {
-        'slide': PurePath(image['file_name']).name,
+        'slide': label,
         'case_id': image['case_id'],
         'annotated_figures': len(annotated),
         'area_mm2': area_mm2,

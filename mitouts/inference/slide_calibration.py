@@ -23,6 +23,7 @@ from mitouts.exchange.carried import is_number
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco
 from mitouts.exchange.predictions import read_predictions
 from mitouts.exchange.regions import Region, read_regions
+from mitouts.exchange.slide_names import match_slides
 from mitouts.exchange.tables import read_table
 from mitouts.exchange.visibility import shown_figures
 from mitouts.functional.localization import precision_recall_f1
@@ -105,16 +106,16 @@ def read_slides(
         AnnotationError: A file cannot be used, was made with another model, or no slide is known.
     """
     is_table = reference.suffix.lower() == '.csv'
-    known: Mapping[str, Any] = _numbers(reference, column) if is_table else _places(reference)
+    known: Sequence[tuple[str, Any]] = _numbers(reference, column) if is_table else _places(reference)
+    folders = sorted(path.parent for path in counts.glob(f'*/{REPORT_NAME}'))
+    reports = [_report(folder, checkpoint_sha256) for folder in folders]
+    paths = [report['slide'].get('path') or report['slide']['file_name'] for report in reports]
     slides, unknown = [], []
-    for folder in sorted(path.parent for path in counts.glob(f'*/{REPORT_NAME}')):
-        report = _report(folder, checkpoint_sha256)
-        name = report['slide']['file_name']
-        value = _known_of(known, name, reference)
-        if value is None:
-            unknown.append(name)
-            continue
-        slides.append(_known_slide(folder, report, value, radius_px, reference))
+    for folder, report, path, about in zip(folders, reports, paths, _known_of(paths, known, reference)):
+        if about is None:
+            unknown.append(PurePath(path).name)
+        else:
+            slides.append(_known_slide(folder, report, about, radius_px, reference))
     if not slides:
         found = f'only of {", ".join(unknown)}' if unknown else f'no */{REPORT_NAME} at all'
         raise AnnotationError(
@@ -128,16 +129,6 @@ def read_slides(
             f'({", ".join(f"{each:.4g}" for each in sorted(thresholds))}): count them all with one'
         )
     return slides, [f'{reference} does not know {", ".join(unknown)}'] if unknown else []
-
-
-def _known_of(known: Mapping[str, Any], name: str, reference: Path) -> Any:
-    """What is known of a slide, by its file name or by its stem where the suffix differs; None for nothing."""
-    if name in known:
-        return known[name]
-    same = [other for other in known if PurePath(other).stem.casefold() == PurePath(name).stem.casefold()]
-    if len(same) > 1:
-        raise AnnotationError(f'{reference}: {name} can be {" or ".join(same)}; name the slides there as their files')
-    return known[same[0]] if same else None
 
 
 def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideCalibration:
@@ -227,6 +218,24 @@ def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
     return report
 
 
+def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference: Path) -> list[Any]:
+    """What is known of each counted slide; None where nothing is."""
+    matches = match_slides([name for name, _ in known], paths)
+    found: list[Any] = []
+    for position, path in enumerate(paths):
+        about = [index for index, positions in enumerate(matches) if position in positions]
+        if len(about) > 1:
+            names = ' and '.join(known[index][0] for index in about)
+            raise AnnotationError(f'{reference}: {names} may both be {path}: write their folders before their names')
+        if about and len(matches[about[0]]) > 1:
+            others = ' or '.join(paths[other] for other in matches[about[0]])
+            raise AnnotationError(
+                f'{reference}: {known[about[0]][0]} may be {others}: write its folder before its name'
+            )
+        found.append(known[about[0]][1] if about else None)
+    return found
+
+
 def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px: float, reference: Path) -> KnownSlide:
     slide, provenance = report['slide'], report['provenance']
     area = _counted_area(folder, report)
@@ -244,7 +253,7 @@ def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px:
         figures = places.counted_points[within]
         ignored = np.concatenate([places.counted_points[~within], places.ignored])
     return KnownSlide(
-        name=slide['file_name'],
+        name=slide.get('path') or slide['file_name'],
         points=points[_inside(points[:, :2], area)],
         map_threshold=provenance['map_threshold'],
         count=value if figures is None else float(len(figures)),
@@ -274,10 +283,10 @@ def _inside(points_xy: FloatArray, regions: Sequence[Region]) -> NDArray[np.bool
     return found
 
 
-def _numbers(path: Path, column: str) -> dict[str, float]:
+def _numbers(path: Path, column: str) -> list[tuple[str, float]]:
     table = read_table(path)
     name, number = table.index('slide'), table.index(column)
-    found = {}
+    found = []
     for line, cells in zip(table.lines, table.rows):
         if not cells[number]:
             continue
@@ -289,11 +298,11 @@ def _numbers(path: Path, column: str) -> dict[str, float]:
             raise AnnotationError(
                 f'{path}: line {line}, column {column!r}: expected a number of figures, found {cells[number]!r}'
             )
-        found[cells[name]] = value
+        found.append((cells[name], value))
     return found
 
 
-def _places(path: Path) -> dict[str, Any]:
+def _places(path: Path) -> list[tuple[str, Any]]:
     document = read_coco(path)
     figures = shown_figures(document, [MITOTIC_FIGURE])
-    return {PurePath(image['file_name']).name: (image, figures[image['id']]) for image in document['images']}
+    return [(image['file_name'], (image, figures[image['id']])) for image in document['images']]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,9 +28,13 @@ from mitouts.functional.counting import (
 )
 from mitouts.functional.hotspot import Hotspot, Roi, hottest_roi
 from mitouts.inference.slide import SlideFindings
+from mitouts.utils.words import plural
 
 ROI_AREAS_MM2 = (1.59, 2.0, 2.37)
 RESEARCH_USE = 'for research use only'
+PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_threshold', 'software', 'use')
+"""What tables say of where a row comes from."""
+_COUNTED_IN = {'tissue': 'all tissue', 'region': 'the given region', 'model': 'tumour'}
 _AREAS = {
     'tissue': 'all tissue: neither a tissue model nor a region says what is tumour',
     'region': 'the given region',
@@ -84,12 +88,14 @@ class SlideReport:
         counts: Figures of the counted tiles and their rates.
         hotspots: The hottest region of each area.
         provenance: Model, thresholds, resolutions, software, and that it is for research use only.
+        remarks: What a user must know about the counts, a sentence or less each.
     """
 
     findings: SlideFindings
     counts: SlideCounts
     hotspots: tuple[RoiCount, ...]
     provenance: Mapping[str, Any]
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def is_counted(self) -> NDArray[np.bool_]:
@@ -112,12 +118,14 @@ class SlideReport:
             'provenance': dict(self.provenance),
             'slide': {
                 'file_name': findings.path.name,
+                'path': findings.path.as_posix(),
                 'width_px': findings.dimensions[0],
                 'height_px': findings.dimensions[1],
                 'mpp': findings.mpp,
                 'bounds_xy_px': list(findings.bounds_xy_px),
                 'colour_doubt': findings.colour_doubt,
             },
+            'remarks': list(self.remarks),
             'counted_area': {'from': findings.tumour_from, 'in_words': self.counted_area},
             'counts': self.counts.to_dict(),
             'hotspots': [each.to_dict() for each in self.hotspots],
@@ -138,6 +146,7 @@ def make_provenance(
     sha256: str,
     calibration: Mapping[str, Any],
     *,
+    trained_on: Mapping[str, Any] | None = None,
     tissue_checkpoint: str | Path | None = None,
     tissue_sha256: str | None = None,
 ) -> dict[str, Any]:
@@ -147,6 +156,7 @@ def make_provenance(
         checkpoint: File of the model; its name is kept.
         sha256: Of that file.
         calibration: What the checkpoint knows of thresholds and resolution.
+        trained_on: Of :func:`mitouts.inference.training_record.trained_on`.
         tissue_checkpoint: File of the tissue model, where one was used.
         tissue_sha256: Of that file.
     """
@@ -159,9 +169,16 @@ def make_provenance(
         'map_threshold_reason': slide_threshold.reason,
         'model_mpp': calibration['mpp'],
     }
+    if trained_on is not None:
+        provenance['trained_on'] = dict(trained_on)
     if tissue_checkpoint is not None:
         provenance |= {'tissue_checkpoint': Path(tissue_checkpoint).name, 'tissue_checkpoint_sha256': tissue_sha256}
     return provenance
+
+
+def flat_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a table or a line of text: what is an object of its own becomes its ``in_words``."""
+    return {key: value['in_words'] if isinstance(value, Mapping) else value for key, value in provenance.items()}
 
 
 def make_report(
@@ -180,7 +197,7 @@ def make_report(
             software and the note on its use are added.
         roi_areas_mm2: Areas of the hottest regions, squares that do not leave the slide.
         field_diameter_mm: Diameter of a high-power field.
-        min_area_mm2: A slide with a smaller counted area is excluded.
+        min_area_mm2: A slide with a smaller counted area is excluded: it has counts and no rates.
 
     Raises:
         AnnotationError: ``provenance`` does not name a checkpoint.
@@ -205,7 +222,22 @@ def make_report(
             'software': f'mitouts {mitouts.__version__}',
             'use': RESEARCH_USE,
         },
+        remarks=tuple(_remarks(findings, counts)),
     )
+
+
+def _remarks(findings: SlideFindings, counts: SlideCounts) -> Iterator[str]:
+    if findings.colour_doubt is not None:
+        yield findings.colour_doubt
+    if counts.excluded_because is not None:
+        yield f'no rates: {counts.excluded_because}'
+    yield f'counted in {_COUNTED_IN[findings.tumour_from]}'
+    if counts.excluded_because is None and counts.counted_mm2 < MIN_AREA_MM2:
+        yield f'rates on less than {MIN_AREA_MM2:g} mm2, as asked for'
+    if counts.figures > counts.count:
+        yield f'{plural(counts.figures - counts.count, "further figure")} outside'
+    if counts.unreadable_mm2:
+        yield f'{counts.unreadable_mm2:.2f} mm2 could not be read and are left out'
 
 
 def _count_hottest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from mitouts.exchange.grand_challenge import points_document, write_points
 from mitouts.exchange.predictions import write_predictions
 from mitouts.exchange.regions import Region, mask_to_polygons
 from mitouts.exchange.slide_csv import write_figures
-from mitouts.functional.counting import Interval
+from mitouts.functional.counting import Interval, in_counted_tiles
 from mitouts.functional.hotspot import Roi
 from mitouts.imaging import ScaledView, open_slide
 from mitouts.inference.slide import SlideFindings
@@ -32,17 +33,19 @@ from mitouts.inference.slide_counts import (
     RESEARCH_USE,
     RoiCount,
     SlideReport,
+    flat_provenance,
     make_provenance,
     make_report,
 )
+from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
+from mitouts.visualization.slide_gallery import Crop, Gallery, choose_points
 from mitouts.visualization.slide_overview import Fact, SlidePicture, draw_overview
 
 __all__ = ['FILES', 'RESEARCH_USE', 'RoiCount', 'SlideReport', 'make_provenance', 'make_report', 'write_report']
 
 FILES = ('report.json', 'figures.csv', 'predictions.json', 'qupath.geojson', 'grand_challenge.json', 'overview.png')
 DRAWN_ROI_MM2 = 2.0
-GALLERY = 24
 CROP_PX = 64
 
 _TISSUE_COLOR, _COUNTED_COLOR, _ROI_COLOR = (22, 163, 74), (37, 99, 235), (217, 119, 6)
@@ -70,7 +73,7 @@ def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
         findings.figures,
         report.is_counted,
         mpp=findings.mpp,
-        comments={'slide': findings.path.name, **report.provenance},
+        comments={'slide': findings.path.name, **flat_provenance(report.provenance)},
     )
     entry = {
         'image_id': 1,
@@ -132,6 +135,7 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
             'mitotic figure',
             identity=feature_id(slide, 'figure', number),
             color=COLORS[MITOTIC_FIGURE],
+            name=str(number),
             measurements={SCORE: score, 'in_counted_tile': int(is_counted)},
             bounds_xy_px=bounds,
         )
@@ -149,7 +153,9 @@ def to_grand_challenge(report: SlideReport) -> dict[str, Any]:
     findings = report.findings
     # There a point at the threshold is a figure, here only one above it is.
     threshold = float(np.nextafter(findings.map_threshold, np.inf))
-    title = '; '.join(f'{key} {value}' for key, value in {'slide': findings.path.name, **report.provenance}.items())
+    title = '; '.join(
+        f'{key} {value}' for key, value in {'slide': findings.path.name, **flat_provenance(report.provenance)}.items()
+    )
     return points_document(findings.points, findings.mpp, threshold=threshold, name=title)
 
 
@@ -166,8 +172,6 @@ def to_picture(report: SlideReport) -> SlidePicture:
         box = drawn.hotspot.roi
         roi = (box.left_px, box.top_px, box.width_px, box.height_px)
         roi_label = f'{drawn.area_mm2:g} mm²: {drawn.hotspot.count}'
-    chosen = np.argsort(~report.is_counted, kind='stable')[:GALLERY]
-    view_mpp = float(report.provenance.get('model_mpp') or findings.mpp)
     return SlidePicture(
         title=findings.path.name,
         thumbnail=findings.thumbnail,
@@ -181,13 +185,38 @@ def to_picture(report: SlideReport) -> SlidePicture:
         roi=roi,
         roi_label=roi_label,
         unreadable=tuple((each.x, each.y, each.width, each.height) for each in findings.unreadable),
-        crops=tuple(read_crops(findings, findings.figures[chosen, :2], view_mpp)),
-        crop_scores=findings.figures[chosen, 2],
-        crop_counted=report.is_counted[chosen],
-        crop_um=CROP_PX * view_mpp,
+        galleries=tuple(_galleries(report)),
         facts=tuple(_facts(report)),
         note=_note(report.provenance),
     )
+
+
+def _galleries(report: SlideReport) -> list[Gallery]:
+    """Crops of the most certain figures, and of the points next above and below the threshold."""
+    findings, threshold = report.findings, report.findings.map_threshold
+    points, num_figures = findings.points, len(findings.figures)
+    is_counted = in_counted_tiles(points, findings.tiles)
+    chosen = choose_points(points, is_counted, threshold)
+    # Figures are numbered as the rows of their table, other points have letters.
+    tags = {index: str(index + 1) for index in range(num_figures)}
+    tags |= dict(zip(chosen.just_below, ascii_lowercase))
+    view_mpp = float(report.provenance.get('model_mpp') or findings.mpp)
+    where = f'score and place (level-0 px); each crop is {CROP_PX * view_mpp:.3g} µm wide'
+    rows = [
+        (f'Most certain figures: {where}' if num_figures else 'No mitotic figure was found.', chosen.certain),
+        (f'Least certain figures, next above the threshold of {threshold:.3g}', chosen.just_above),
+        (f'Next below the threshold of {threshold:.3g}: not taken for figures', chosen.just_below),
+    ]
+    galleries = []
+    for title, indices in rows:
+        crops = zip(indices, read_crops(findings, points[indices, :2], view_mpp))
+        shown = [
+            Crop(pixels, tags[at], tuple(points[at].tolist()), at < num_figures, bool(is_counted[at]))
+            for at, pixels in crops
+        ]
+        if shown or indices is chosen.certain:
+            galleries.append(Gallery(title, shown))
+    return galleries
 
 
 def read_crops(
@@ -219,9 +248,9 @@ def read_crops(
 
 def _facts(report: SlideReport) -> list[Fact]:
     """The text beside the picture."""
-    counts, findings = report.counts, report.findings
+    counts, findings, trained_on = report.counts, report.findings, report.provenance.get('trained_on')
     if counts.per_mm2 is None or counts.mai is None or counts.per_10_hpf is None:
-        facts = [Fact('Not counted', 'headline'), Fact(f'{counts.excluded_because}'.replace('mm2', 'mm²'), 'warning')]
+        facts = [Fact('No rates', 'headline'), Fact(f'{counts.excluded_because}'.replace('mm2', 'mm²'), 'warning')]
     else:
         facts = [
             Fact(f'{_short(counts.per_mm2)} mitoses per mm²', 'headline'),
@@ -235,20 +264,21 @@ def _facts(report: SlideReport) -> list[Fact]:
         ]
     facts += [
         Fact('Counts', 'heading'),
-        Fact(f'{counts.count} figures in {counts.tumour_mm2:.2f} mm² ({counts.num_tiles} tiles)'),
+        Fact(f'{plural(counts.count, "figure")} in {counts.counted_mm2:.2f} mm² ({plural(counts.num_tiles, "tile")})'),
         Fact(f'95% interval {_between(counts.count_ci95)}'),
-        Fact(f'{counts.figures} figures on the whole slide'),
+        Fact(f'{plural(counts.figures, "figure")} wherever the model looked'),
         Fact(f'Counted area: {report.counted_area.replace(" um ", " µm ")}.', 'faint'),
+        Fact('Remarks', 'heading'),
+        *(Fact(f'{remark[0].upper()}{remark[1:]}'.replace('mm2', 'mm²')) for remark in report.remarks),
         Fact('Hottest regions', 'heading'),
         *(Fact(_roi_line(each)) for each in report.hotspots),
         Fact('Model', 'heading'),
         Fact(f'{report.provenance["checkpoint"]}, at {report.provenance.get("model_mpp") or findings.mpp:.4g} µm/px'),
         Fact(f'Figures score above {findings.map_threshold:.3g}'),
+        *([Fact(f'Trained on {trained_on["in_words"].replace(" um/", " µm/")}', 'faint')] if trained_on else []),
         Fact('Slide', 'heading'),
         Fact(f'{findings.dimensions[0]} × {findings.dimensions[1]} px, {findings.mpp:.4g} µm/px'),
     ]
-    if findings.unreadable:
-        facts.append(Fact(f'{counts.unreadable_mm2:.2f} mm² could not be read and are left out', 'warning'))
     if findings.stain_note is not None:
         facts.append(Fact(f'Colours as scanned: {findings.stain_note}', 'faint'))
     facts.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -107,7 +108,10 @@ def prepare(
             fits = _fit_images(settings, plans, journal, run_all, progress) if normalizer else {}
             _write_rows(settings, plans, fits, journal, run_all, progress)
         documents, counts = make_documents(document, plans, journal.steps, stamp, description, options)
+    root = coco.image_root(ann_file, document, None if image_root is None else str(image_root)).resolve()
     for split, made in documents.items():
+        # Relative to the patches, so that both folders may move together.
+        made['info']['mitouts']['source_root'] = Path(os.path.relpath(root, out.resolve())).as_posix()
         coco.write_json(files[split], made)
     journal_path.unlink()
     return Summary(files, **counts, lost=sum(plan.lost for plan in plans))

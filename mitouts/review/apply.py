@@ -83,11 +83,12 @@ def reviewed_document(
             the distillation did.
 
     Returns:
-        The document, and a summary: ``decided``, ``undecided`` and ``open`` items, what became of them (``confirmed``,
-        ``to_look_alike``, ``to_mitotic``, ``new_figures``, ``new_look_alikes``, ``added_figures``, ``same_figure`` for
-        those that were there already, ``moved``, and ``added_outside`` of the image, which do not count), ``images``,
-        ``images_left_out``, ``labels_changed``, and, where the document knows its noise, over images: ``noise_total``,
-        ``noise_corrected``, ``noise_left_out``, ``clean_total``, ``clean_lost``, ``clean_left_out`` (positive ones),
+        The document, and a summary: ``decided``, ``undecided`` and ``not_reviewed`` items, what became of them
+        (``confirmed``, ``to_look_alike``, ``to_mitotic``, ``new_figures``, ``new_look_alikes``, ``added_figures``,
+        ``same_figure`` for those that were there already, ``moved``, and ``added_outside`` of the image, which do not
+        count), ``images``, ``images_left_out``, ``labels_changed``, and, where the document knows its noise, over
+        images: ``noise_total``, ``noise_corrected``, ``noise_left_out``, ``clean_total``, ``clean_lost``,
+        ``clean_left_out`` (positive ones),
         ``noise_new`` (wrong positives).
 
     Raises:
@@ -119,11 +120,11 @@ def reviewed_document(
         'categories': _with_hard_negatives(document['categories']),
     }
     decided = sum(each.label is not None for each in review.items.values())
-    untouched = sum(each.why == 'open' for each in review.items.values())
+    untouched = sum(each.why == 'not_reviewed' for each in review.items.values())
     summary = {
         'decided': decided,
         'undecided': len(review.items) - decided - untouched,
-        'open': untouched,
+        'not_reviewed': untouched,
         **{key: revision.counts[key] for key in COUNTED},
         'added_outside': review.added_outside,
         'images': len(reviewed_images),
@@ -177,7 +178,7 @@ def _images_left_out(review: ReviewConsensus) -> set[int]:
     return {
         each.item.image_id
         for each in review.items.values()
-        if each.label is None and not (each.why == 'open' and each.item.verdict == 'keep')
+        if each.label is None and not (each.why == 'not_reviewed' and each.item.verdict == 'keep')
     }
 
 

@@ -19,6 +19,7 @@ from mitouts.review.items import Item
 
 if TYPE_CHECKING:
     from mitouts.imaging import SlideReader
+    from mitouts.review.surroundings import Surroundings
 
 FIELD_UM = 96.0
 THUMB_UM = 32.0
@@ -56,6 +57,7 @@ class CropSource:
     Args:
         image_root: Folder that file names are relative to.
         items: What will be asked for.
+        surroundings: What lies around patches; None leaves grey there.
         image_bytes: Of decoded images that are kept.
         crop_bytes: Of encoded crops that are kept.
 
@@ -68,6 +70,7 @@ class CropSource:
         image_root: str | Path,
         items: Sequence[Item],
         *,
+        surroundings: Surroundings | None = None,
         image_bytes: int = _IMAGE_BYTES,
         crop_bytes: int = _CROP_BYTES,
     ) -> None:
@@ -76,6 +79,7 @@ class CropSource:
         _check_resolutions(items)
         self._images: ByteCache[NDArray[np.uint8]] = ByteCache(image_bytes)
         self._crops: ByteCache[bytes] = ByteCache(crop_bytes)
+        self._surroundings = surroundings
         self._slides = _OpenSlides(_OPEN_SLIDES)
         self._mpp: dict[str, float | None] = {}
         # Readers are not thread-safe, and an image that two requests want is decoded once.
@@ -104,7 +108,7 @@ class CropSource:
         return side
 
     def field(self, item: Item) -> bytes:
-        """JPEG of the field, with the anchor in its central pixel and grey outside the image.
+        """JPEG of the field, with the anchor in its central pixel; outside a patch its source is shown, or grey.
 
         Raises:
             ImageError: The image cannot be read.
@@ -126,7 +130,10 @@ class CropSource:
         crop = self._crops.get(key)
         if crop is None:
             with self._file_locks[hash(item.file_name) % _LOCKS]:
-                pixels = cut(self._reading(item), item.width_px, item.height_px, item.anchor_px, side_px)
+                ground = None
+                if self._surroundings is not None and not _fills(item, side_px):
+                    ground = self._surroundings.read(item, side_px)
+                pixels = cut(self._reading(item), item.width_px, item.height_px, item.anchor_px, side_px, ground)
             if shown_px is not None:
                 shrinks = shown_px <= side_px
                 method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
@@ -184,7 +191,14 @@ class _OpenSlides:
         return reader
 
 
-def cut(read: Read, width_px: int, height_px: int, centre_px: tuple[int, int], side_px: int) -> NDArray[np.uint8]:
+def cut(
+    read: Read,
+    width_px: int,
+    height_px: int,
+    centre_px: tuple[int, int],
+    side_px: int,
+    ground: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
     """Cut a square around a pixel.
 
     Args:
@@ -193,14 +207,15 @@ def cut(read: Read, width_px: int, height_px: int, centre_px: tuple[int, int], s
         height_px: Of the image.
         centre_px: ``(x, y)`` of the pixel that becomes the central one.
         side_px: Odd.
+        ground: ``(side, side, 3)``, what is shown outside the image; None is grey.
 
     Returns:
-        Array ``(side, side, 3)``, RGB; grey outside the image.
+        Array ``(side, side, 3)``, RGB.
     """
     left, top = (value - side_px // 2 for value in centre_px)
     first = max(left, 0), max(top, 0)
     last = min(left + side_px, width_px), min(top + side_px, height_px)
-    square = np.full((side_px, side_px, 3), OUTSIDE, np.uint8)
+    square = np.full((side_px, side_px, 3), OUTSIDE, np.uint8) if ground is None else ground.copy()
     if first[0] < last[0] and first[1] < last[1]:
         inside = read(*first, last[0] - first[0], last[1] - first[1])
         square[first[1] - top : last[1] - top, first[0] - left : last[0] - left] = inside
@@ -215,13 +230,19 @@ def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
+def _fills(item: Item, side_px: int) -> bool:
+    """Whether the image fills the square around the item's anchor."""
+    (x, y), half = item.anchor_px, side_px // 2
+    return x >= half and y >= half and x + half < item.width_px and y + half < item.height_px
+
+
 def _odd_side_px(side_um: float, mpp: float | None) -> int:
     return 2 * round(side_um / (mpp or ASSUMED_MPP) / 2) + 1
 
 
 def _check_files(root: Path, names: Iterable[str]) -> None:
     ordered = sorted(names)
-    outside = [name for name in ordered if not _stays_inside(name)]
+    outside = [name for name in ordered if not stays_inside(name)]
     if outside:
         raise ReviewError(
             f'{len(outside)} of {len(ordered)} file names may lead out of the image folder ({_some(outside)}): '
@@ -235,7 +256,7 @@ def _check_files(root: Path, names: Iterable[str]) -> None:
         )
 
 
-def _stays_inside(name: str) -> bool:
+def stays_inside(name: str) -> bool:
     """Whether the name cannot lead elsewhere by itself; folders may still be links to wherever the images are."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and '..' not in path.parts and '\0' not in name

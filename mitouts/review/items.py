@@ -53,6 +53,9 @@ class Item:
         distance_px: From the annotated point to the nearest predicted one, or the other way round where nobody
             annotated; the image's diagonal where there is none.
         rank: 0 for the largest disagreement.
+        source_image: What a patch was cut from, relative to some folder; empty where the image is no patch.
+        source_xy_px: Its first pixel there, at the patch's resolution.
+        source_downsample: Pixels of the source per pixel of the patch.
     """
 
     item_id: int
@@ -76,6 +79,9 @@ class Item:
     image_score: float | None = None
     distance_px: float | None = None
     rank: int = 0
+    source_image: str = ''
+    source_xy_px: tuple[int, int] | None = None
+    source_downsample: float = 1.0
 
     @property
     def anchor_px(self) -> tuple[int, int]:
@@ -220,6 +226,7 @@ def _items_of(
         verdict=str(sample['verdict']),
         image_score=sample.get('score'),
         distance_px=diagonal,
+        **_source(image),
     )
     for x, y in annotated.tolist():
         annotation = _annotation_at(x, y, annotations, sample)
@@ -242,6 +249,21 @@ def _items_of(
     judged_as_a_whole = sample['label'] == 1 or (_is_hard(sample) and not apart)
     if not len(annotated) and judged_as_a_whole:
         yield replace(base, kind='image', old_label='mitotic' if sample['label'] == 1 else 'look_alike')
+
+
+def _source(image: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patch was cut from, where its entry says it in full and makes sense."""
+    name, place, downsample = (image.get(f'source_{key}') for key in ('image', 'xy_px', 'downsample'))
+    if not isinstance(name, str) or not isinstance(place, (list, tuple)) or len(place) != 2:
+        return {}
+    numbers = [*place, 1.0 if downsample is None else downsample]
+    if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in numbers) or numbers[2] <= 0:
+        return {}
+    return {
+        'source_image': name,
+        'source_xy_px': (round(place[0]), round(place[1])),
+        'source_downsample': float(numbers[2]),
+    }
 
 
 def _points(values: Iterable[Sequence[float]], columns: int) -> NDArray[np.float64]:

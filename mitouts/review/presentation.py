@@ -180,7 +180,7 @@ def _offset(item: Item, xy: Point) -> Point:
 
 
 def _image_in_field(item: Item, field_px: int) -> list[float]:
-    """Left, top, right and bottom edge of what the crop shows of the image, from the anchor; the rest of it is grey."""
+    """Left, top, right and bottom edge of what the crop shows of the image, from the anchor; the rest is around it."""
     (x, y), half = item.anchor_px, field_px / 2
     right, bottom = item.width_px - 0.5 - x, item.height_px - 0.5 - y
     return [max(-half, -0.5 - x), max(-half, -0.5 - y), min(half, right), min(half, bottom)]

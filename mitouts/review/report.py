@@ -20,7 +20,7 @@ from mitouts.utils.version import code_version
 TOOL = 'review report'
 NOT_ANNOTATED = 'not annotated'
 OLD_LABELS = ('mitotic', 'look_alike', NOT_ANNOTATED)
-NEW_LABELS = ('mitotic', 'look_alike', 'undecided', 'open')
+NEW_LABELS = ('mitotic', 'look_alike', 'undecided', 'not_reviewed')
 CASE_COLUMNS = ('items', *NEW_LABELS, 'changed')
 _DEFINITE: tuple[str, ...] = ('mitotic', 'look_alike')
 
@@ -73,7 +73,7 @@ def new_label(found: ItemConsensus) -> str:
     """One of ``NEW_LABELS``."""
     if found.label is not None:
         return found.label
-    return 'open' if found.why == 'open' else 'undecided'
+    return 'not_reviewed' if found.why == 'not_reviewed' else 'undecided'
 
 
 def _new_labels(found: Sequence[ItemConsensus]) -> dict[str, int]:

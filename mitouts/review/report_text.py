@@ -51,7 +51,7 @@ def _sentences(report: Mapping[str, Any]) -> list[str]:
     return [
         f'Database {info["database"]}, rule {info["rule"]}, code {info["version"]}.',
         f'{items["total"]} items: {items["mitotic"]} mitotic figures, {items["look_alike"]} look-alikes, '
-        f'{items["undecided"]} undecided, {items["open"]} open; {items["tied"]} tied; '
+        f'{items["undecided"]} undecided, {items["not_reviewed"]} not reviewed; {items["tied"]} tied; '
         f'{items["added_figures"]} figures added.',
         f'{decisions["made"]} decisions ({decisions["blinded"]} blinded, {decisions["open_mode"]} in open mode), '
         f'{decisions["undone"]} taken back; median {_seconds(decisions["median_seconds"])} each.',

@@ -366,6 +366,7 @@ def _connected(path: Path) -> Iterator[sqlite3.Connection]:
 
 def _read_item(content: str) -> Item:
     values = json.loads(content)
-    for key in ('annotated_xy_px', 'predicted_xy_px'):
-        values[key] = None if values[key] is None else tuple(values[key])
+    # A database of an earlier version does not know where patches were cut from.
+    for key in ('annotated_xy_px', 'predicted_xy_px', 'source_xy_px'):
+        values[key] = None if values.get(key) is None else tuple(values[key])
     return Item(**values)

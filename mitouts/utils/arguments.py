@@ -27,6 +27,14 @@ def share(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """A finite number from 0."""
+    value = float(text)
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f'must be a number from 0, found {text}')
+    return value
+
+
 def positive(text: str) -> float:
     """A finite number above 0."""
     value = float(text)

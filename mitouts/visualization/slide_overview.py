@@ -6,28 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.visualization import legend
-from mitouts.visualization.contact_sheet import contact_sheet
-from mitouts.visualization.overlay import format_score
 from mitouts.visualization.palette import FAINT_INK, INK, PAPER, RGB
+from mitouts.visualization.slide_gallery import Gallery, draw_gallery
 from mitouts.visualization.slide_panels import (
     COUNTED,
     TISSUE,
     Panel,
     colour_bar,
+    doubt_entry,
     draw_areas,
+    draw_doubts,
     draw_figures,
     draw_roi,
+    draw_tags,
     draw_unreadable,
     figure_entry,
     heat_panel,
     line_entry,
     roi_entry,
     scale_bar,
+    smoothing_um,
     unreadable_entry,
 )
 from mitouts.visualization.text import draw_text, fit_text, fitting_length, text_size
@@ -40,9 +42,7 @@ _TEXT_PX = 470
 _MAX_HEIGHT_PX = 880
 _MAX_ENLARGEMENT = 4.0
 _LEGEND_TEXT_PX = 16.0
-_COLUMNS = 12
 _WARNING: RGB = (178, 34, 0)
-_NOT_COUNTED: RGB = (170, 170, 176)
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,7 @@ class SlidePicture:
         roi: Left, top, width and height of the region that is drawn; None draws none.
         roi_label: What is written at it.
         unreadable: Rectangles ``(x, y, width, height)``.
-        crops: Square pictures of figures, the first the most certain.
-        crop_scores: One a crop.
-        crop_counted: Whether the figure lies in a counted tile.
-        crop_um: Side of a crop in micrometres.
+        galleries: Crops of points; those of each are tagged on the map.
         facts: The text.
         note: A line at the bottom, such as the model.
     """
@@ -90,10 +87,7 @@ class SlidePicture:
     roi: tuple[float, float, float, float] | None
     roi_label: str | None
     unreadable: Sequence[tuple[float, float, float, float]]
-    crops: Sequence[NDArray[np.uint8]]
-    crop_scores: NDArray[np.float64]
-    crop_counted: NDArray[np.bool_]
-    crop_um: float
+    galleries: Sequence[Gallery]
     facts: Sequence[Fact]
     note: str
 
@@ -111,7 +105,8 @@ def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
     maps = _maps(picture, inner - _TEXT_PX - _GAP_PX)
     text = _text_block(picture.facts, _TEXT_PX)
     middle = _beside(maps, text)
-    parts = [_header(picture.title, inner), middle, _gallery(picture, inner), _footer(picture.note, inner)]
+    galleries = [draw_gallery(gallery, inner) for gallery in picture.galleries]
+    parts = [_header(picture.title, inner), middle, *galleries, _footer(picture.note, inner)]
     page = np.concatenate([_widened(part, inner) for part in parts])
     return np.pad(page, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0)), constant_values=PAPER[0])
 
@@ -131,6 +126,9 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
     draw_areas(plain, panel, picture.tissue, picture.counted, picture.tile_px)
     draw_unreadable(plain, panel, picture.unreadable)
     draw_figures(plain, panel, picture.figures)
+    crops = [crop for gallery in picture.galleries for crop in gallery.crops]
+    doubts = [crop.point for crop in crops if not crop.is_figure]
+    draw_doubts(plain, panel, np.array(doubts, dtype=np.float64).reshape(-1, 3))
     heat, highest = heat_panel(
         panel, picture.figures[picture.is_counted], picture.counted, picture.tile_px, picture.mpp
     )
@@ -138,6 +136,8 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
     for image in (plain, heat):
         if picture.roi is not None:
             draw_roi(image, panel, picture.roi, picture.roi_label or '')
+    tagged = np.array([crop.point for crop in crops], dtype=np.float64).reshape(-1, 3)
+    draw_tags(plain, panel, tagged, [crop.tag for crop in crops])
     framed = [_centred(_framed(image), slot) for image in (plain, heat)]
     if beside >= above:
         gap = np.full((framed[0].shape[0], width_px - 2 * slot, 3), PAPER, np.uint8)
@@ -151,11 +151,14 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
         line_entry(COUNTED, 'counted area', _LEGEND_TEXT_PX),
         figure_entry(f'mitotic figure ({len(picture.figures)})', _LEGEND_TEXT_PX),
     ]
+    if doubts:
+        entries.append(doubt_entry('just below the threshold', _LEGEND_TEXT_PX))
     if picture.roi is not None:
         entries.append(roi_entry(f'hottest region, {picture.roi_label}', _LEGEND_TEXT_PX))
     if picture.unreadable:
         entries.append(unreadable_entry('unreadable', _LEGEND_TEXT_PX))
-    entries.append(colour_bar(highest, _LEGEND_TEXT_PX))
+    sigma_um = smoothing_um(picture.counted, picture.tile_px, picture.mpp)
+    entries.append(colour_bar(highest, sigma_um, _LEGEND_TEXT_PX))
     return np.concatenate([both, _widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
 
 
@@ -225,24 +228,6 @@ def _header(title: str, width_px: int) -> NDArray[np.uint8]:
     draw_text(strip, RESEARCH_USE, width_px - notice_px, 9, 17, _WARNING, bold=True)
     strip[48:50] = (205, 205, 210)
     return strip
-
-
-def _gallery(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
-    if not picture.crops:
-        strip = np.full((44, width_px, 3), PAPER, np.uint8)
-        draw_text(strip, 'No mitotic figure was found.', 0, 14, 18, FAINT_INK)
-        return strip
-    tile_px = (width_px - 8) // _COLUMNS - 8
-    tiles, captions = [], []
-    for crop, score, is_counted in zip(picture.crops, picture.crop_scores.tolist(), picture.crop_counted.tolist()):
-        tile = np.asarray(cv2.resize(crop, (tile_px, tile_px), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
-        cv2.rectangle(tile, (1, 1), (tile_px - 2, tile_px - 2), COUNTED if is_counted else _NOT_COUNTED, 3)
-        tiles.append(tile)
-        captions.append(format_score(score) + ('' if is_counted else ' not counted'))
-    title = f'Most certain figures, with their scores; each crop is {picture.crop_um:.3g} µm wide'
-    strip = np.full((44, width_px, 3), PAPER, np.uint8)
-    draw_text(strip, title, 0, 14, 18, INK, bold=True)
-    return np.concatenate([strip, _widened(contact_sheet(tiles, captions, _COLUMNS, tile_px), width_px)])
 
 
 def _footer(note: str, width_px: int) -> NDArray[np.uint8]:

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from mitouts.exchange.regions import mask_to_polygons
 from mitouts.functional.hotspot import density_map
 from mitouts.visualization.legend import Entry, round_length
-from mitouts.visualization.marks import draw_dot, draw_lines
-from mitouts.visualization.palette import INK, OUTLINE, PAPER, PREDICTED, RGB
+from mitouts.visualization.marks import Mark, draw_dot, draw_lines, draw_mark
+from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER, PREDICTED, RGB
 from mitouts.visualization.text import draw_text, text_size
 
 TISSUE: RGB = (70, 70, 78)
 COUNTED: RGB = (0, 114, 178)
 ROI: RGB = (255, 222, 0)
-SIGMA_UM = 300.0
+SIGMA_UM = (50.0, 300.0)
+"""Least and largest standard deviation of the heat map's smoothing."""
+_SIGMAS_PER_SIDE = 8
 Icon = Callable[[NDArray[np.uint8], int, int, int], None]
 
 # The lightest colours would be lost on paper, and the darkest are all black.
@@ -29,6 +31,10 @@ _HEAT_OPACITY = 0.78
 _WASHED = 0.45
 _NICE = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _CELLS_PER_SIGMA = 12
+_TAG_PX = 14.0
+# Where a tag is tried, in half widths and heights from its point.
+_AROUND = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
+DOUBT_MARK = Mark(FALSE_POSITIVE, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +105,35 @@ def draw_figures(image: NDArray[np.uint8], panel: Panel, figures: NDArray[np.flo
         draw_dot(image, x, y, radius, PREDICTED)
 
 
+def draw_doubts(image: NDArray[np.uint8], panel: Panel, points: NDArray[np.float64]) -> None:
+    """Draw a ring in place for each point that is just not a figure."""
+    for x, y in panel.place(points[:, :2]).tolist():
+        draw_mark(image, DOUBT_MARK, x, y, 3.5, 2)
+
+
+def draw_tags(image: NDArray[np.uint8], panel: Panel, points: NDArray[np.float64], tags: Sequence[str]) -> None:
+    """Write a short text beside each point in place, where it covers no other one if there is such a place."""
+    taken: list[tuple[float, float, float, float]] = []
+    height, width = image.shape[:2]
+    for (x, y), tag in zip(panel.place(points[:, :2]).tolist(), tags):
+        wide, high = text_size(tag, _TAG_PX, bold=True)
+        places = [
+            (
+                min(max(x + across * (wide / 2 + 5) - wide / 2, 0), max(width - wide, 0)),
+                min(max(y + down * (high / 2 + 4) - high / 2, 0), max(height - high, 0)),
+            )
+            for across, down in _AROUND
+        ]
+        boxes = [(left, top, left + wide, top + high) for left, top in places]
+        box = next((each for each in boxes if not any(_overlap(each, other) for other in taken)), boxes[0])
+        taken.append(box)
+        draw_text(image, tag, round(box[0]), round(box[1]), _TAG_PX, PAPER, halo=OUTLINE, bold=True)
+
+
+def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
 def draw_roi(image: NDArray[np.uint8], panel: Panel, roi: tuple[float, float, float, float], label: str) -> None:
     """Frame a region ``(left, top, width, height)`` and label it, inside the picture, in place."""
     left, top, width, height = roi
@@ -123,6 +158,24 @@ def draw_unreadable(
         _cross_out(image, corners)
 
 
+def smoothing_um(counted: NDArray[np.bool_], tile_px: float, mpp: float) -> float:
+    """The standard deviation of the heat map's Gaussian: an eighth of the side of a square of the counted area.
+
+    It is kept from 50 um, a few cells, to 300 um, as on any slide with 5.76 mm2 or more: with that a single field would
+    have one colour.
+
+    Args:
+        counted: ``(rows, columns)`` the tiles that count.
+        tile_px: Side of a tile in level-0 pixels.
+        mpp: Micrometres per pixel of level 0.
+
+    Returns:
+        A whole multiple of 10 um.
+    """
+    side_um = float(np.sqrt(np.count_nonzero(counted))) * tile_px * mpp
+    return float(np.clip(10 * round(side_um / _SIGMAS_PER_SIDE / 10), *SIGMA_UM))
+
+
 def heat_panel(
     panel: Panel,
     figures: NDArray[np.float64],
@@ -130,7 +183,7 @@ def heat_panel(
     tile_px: float,
     mpp: float,
 ) -> tuple[NDArray[np.uint8], float]:
-    """Lay the density of mitoses over the washed-out slide, where it was counted.
+    """Lay the density of mitoses, smoothed by :func:`smoothing_um`, over the washed-out slide where it was counted.
 
     Args:
         panel: The slide.
@@ -146,12 +199,12 @@ def heat_panel(
     washed = 255 - (255 - grey) * _WASHED
     image = np.repeat(washed[..., None], 3, axis=2)
     height, width = grey.shape
-    um_per_px = panel.um_per_px(mpp)
+    um_per_px, sigma_um = panel.um_per_px(mpp), smoothing_um(counted, tile_px, mpp)
     # Where the slide is small, fewer cells than pixels say the same.
-    step = max(1, int(SIGMA_UM / um_per_px / _CELLS_PER_SIGMA))
+    step = max(1, int(sigma_um / um_per_px / _CELLS_PER_SIGMA))
     mask = _is_counted(panel, counted, tile_px, step)
     points = (panel.place(figures[:, :2]) + 0.5) / step - 0.5
-    density = density_map(points, mpp=um_per_px * step, cell_px=1.0, sigma_um=SIGMA_UM, mask=mask)
+    density = density_map(points, mpp=um_per_px * step, cell_px=1.0, sigma_um=sigma_um, mask=mask)
     highest = nice_ceiling(float(density.max(initial=0.0)))
     index = np.rint(np.minimum(density / highest, 1) * 255).astype(np.uint8)
     colour = _HEAT_COLOURS[index.repeat(step, axis=0).repeat(step, axis=1)[:height, :width]]
@@ -207,6 +260,15 @@ def figure_entry(text: str, text_px: float) -> Entry:
     return _icon_entry(icon, text, text_px)
 
 
+def doubt_entry(text: str, text_px: float) -> Entry:
+    """The ring of a point that is just not a figure."""
+
+    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+        draw_mark(strip, DOUBT_MARK, left + side / 2, top + side / 2, side / 3.5, 2)
+
+    return _icon_entry(icon, text, text_px)
+
+
 def roi_entry(text: str, text_px: float) -> Entry:
     """The frame of the hottest region and what it is."""
 
@@ -227,10 +289,10 @@ def unreadable_entry(text: str, text_px: float) -> Entry:
     return _icon_entry(icon, text, text_px)
 
 
-def colour_bar(highest: float, text_px: float) -> Entry:
+def colour_bar(highest: float, sigma_um: float, text_px: float) -> Entry:
     """The colours of the density, as they look over tissue, with three marks."""
     bar_px, height_px = round(11 * text_px), round(text_px * 0.95)
-    unit = f'mitoses per mm² (smoothed, σ = {SIGMA_UM / 1000:g} mm)'
+    unit = f'mitoses per mm² (smoothed, σ = {sigma_um:g} µm)'
     marks = [f'{highest * share:g}' for share in (0, 0.5, 1)]
     zero_px = text_size(marks[0], text_px)[0] + round(text_px * 0.4)
     last = f'{marks[2]}   {unit}'

@@ -56,8 +56,7 @@ def write_summary(
         overlays: Test images ``(h, w, 3)`` uint8, as :func:`mitouts.visualization.overlay.draw_overlay` makes them.
         curves: Scalar log of each trained stage, see :func:`mitouts.visualization.scalars.read_scalars`.
         histograms: ``(scores, labels, threshold)`` of each tested stage's images.
-        distillation: ``{"kept", "dropped"}`` and, where known, ``"noise_dropped", "noise_total", "clean_kept",
-            "clean_total"``.
+        distillation: The ``summary`` of :class:`mitouts.distillation.distill.Distillation`.
         overlay_title: Heading above the overlays, for instance which stage drew them.
     """
     curves, histograms = curves or {}, histograms or {}
@@ -137,19 +136,28 @@ def _new_part(height_px: int) -> Figure:
 
 
 def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
-    kept, dropped = distillation['kept'], distillation['dropped']
-    bars = [('training images', kept, kept + dropped)]
-    if distillation.get('clean_total') is not None and distillation.get('clean_kept') is not None:
-        bars.append(('clean positive images', distillation['clean_kept'], distillation['clean_total']))
+    """Bars of 100%: the images that were kept, or where images have weights, what they count as."""
+    is_weighted = bool(distillation.get('weighted'))
+    noise_kept = None
     if distillation.get('noise_total') is not None and distillation.get('noise_dropped') is not None:
-        total = distillation['noise_total']
-        bars.append(('mislabelled images', total - distillation['noise_dropped'], total))
-    figure = _new_part(14 + 40 * len(bars))
+        noise_kept = distillation['noise_total'] - distillation['noise_dropped']
+    known_counts = {**distillation, 'noise_kept': noise_kept}
+    left, right = ('count as', 'left out by weight') if is_weighted else ('kept', 'dropped')
+    bars = [
+        (name, known_counts.get(weight if is_weighted else count), total)
+        for name, count, weight, total in (
+            ('training images', 'kept', 'weight_sum', distillation['kept'] + distillation['dropped']),
+            ('clean positive images', 'clean_kept', 'clean_weight_sum', distillation.get('clean_total')),
+            ('mislabelled images', 'noise_kept', 'noise_weight_sum', distillation.get('noise_total')),
+        )
+    ]
+    known = [(name, count, total) for name, count, total in bars if count is not None and total is not None]
+    figure = _new_part(14 + 40 * len(known))
     axes = figure.subplots()
-    for place, (_, kept_count, total) in enumerate(bars):
-        _bar(axes, -place, kept_count, total)
-    axes.set(xlim=(0, 100.1), ylim=(0.5 - len(bars), 0.5), xticks=[])
-    axes.set_yticks([-place for place in range(len(bars))], [name for name, *_ in bars], fontsize=12)
+    for place, (_, count, total) in enumerate(known):
+        _bar(axes, -place, count, total, left, right)
+    axes.set(xlim=(0, 100.1), ylim=(0.5 - len(known), 0.5), xticks=[])
+    axes.set_yticks([-place for place in range(len(known))], [name for name, *_ in known], fontsize=12)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure_to_array(figure)
@@ -164,7 +172,7 @@ def _distillation_note(distillation: Mapping[str, Any]) -> list[np.ndarray]:
     return [strip]
 
 
-def _bar(axes: Axes, place: int, kept: int, total: int) -> None:
+def _bar(axes: Axes, place: int, kept: float, total: int, kept_as: str, dropped_as: str) -> None:
     """One bar of 100%: what was kept on the left, what was dropped (hatched) on the right."""
     if not total:
         axes.text(1, place, 'none', va='center', fontsize=11)
@@ -173,8 +181,8 @@ def _bar(axes: Axes, place: int, kept: int, total: int) -> None:
     axes.barh(place, share, height=0.72, color=KEPT, edgecolor='black', linewidth=0.8)
     axes.barh(place, 100 - share, left=share, height=0.72, color=DROPPED, edgecolor='black', linewidth=0.8, hatch='//')
     for left, align, text in (
-        (0.6, 'left', f'kept {of_total(kept, total)}' if kept else ''),
-        (99.4, 'right', f'dropped {of_total(total - kept, total)}' if kept < total else ''),
+        (0.6, 'left', f'{kept_as} {of_total(kept, total)}' if kept else ''),
+        (99.4, 'right', f'{dropped_as} {of_total(total - kept, total)}' if kept < total else ''),
     ):
         paper = {'facecolor': 'white', 'edgecolor': 'none', 'alpha': 0.85 if text else 0, 'pad': 1.5}
         axes.text(left, place, text, ha=align, va='center', fontsize=11, bbox=paper)

@@ -117,16 +117,27 @@ def results_markdown(stages: Sequence[Mapping[str, Any]], distillation: Mapping[
 
 
 def distillation_sentence(distillation: Mapping[str, Any]) -> str:
-    """What was kept and dropped, in words.
+    """What was kept and dropped, in words; where images have weights, what they count as.
 
     Args:
-        distillation: ``{"kept", "dropped"}`` and, where the truth is known, ``"noise_dropped", "noise_total",
-            "clean_kept", "clean_total"`` (counted over
-            positive images), ``"relabelled"``, and ``"not_compared"``, ``"positives"``: how many positive images have
-            no annotated point that the Teacher's could be compared with.
+        distillation: The ``summary`` of :class:`mitouts.distillation.distill.Distillation`.
     """
-    kept, dropped = distillation['kept'], distillation['dropped']
-    text = f'Distillation kept {kept} of {kept + dropped} training images'
+    kept, total = distillation['kept'], distillation['kept'] + distillation['dropped']
+    text = f'Distillation kept {kept} of {total} training images'
+    relabelled = [f'relabelled {distillation["relabelled"]} images'] if distillation.get('relabelled') else []
+    note = list(filter(None, [comparison_note(distillation)]))
+    if distillation.get('weighted'):
+        weights = [
+            f'{what} count as {of_total(distillation[weight], of)}'
+            for weight, of, what in (
+                ('weight_sum', total, 'all together'),
+                ('noise_weight_sum', distillation.get('noise_total'), 'mislabelled images'),
+                ('clean_weight_sum', distillation.get('clean_total'), 'clean positive ones'),
+            )
+            if distillation.get(weight) is not None and of is not None
+        ]
+        text += f', {distillation["weighted"]} of them with a weight below 1: {", ".join(weights)}'
+        return ' '.join(['; it '.join([text, *relabelled]) + '.', *note])
     known = [
         f'{verb} {of_total(distillation[count], distillation[total])} {noun}'
         for count, total, verb, noun in (
@@ -135,10 +146,8 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
         )
         if distillation.get(count) is not None and distillation.get(total) is not None
     ]
-    if distillation.get('relabelled'):
-        known.append(f'relabelled {distillation["relabelled"]} images')
-    missing = comparison_note(distillation)
-    return text + (f': it {" and ".join(known)}.' if known else '.') + (f' {missing}' if missing else '')
+    known += relabelled
+    return ' '.join([text + (f': it {" and ".join(known)}.' if known else '.'), *note])
 
 
 def comparison_note(distillation: Mapping[str, Any]) -> str:
@@ -158,13 +167,15 @@ def comparison_note(distillation: Mapping[str, Any]) -> str:
     return f'{missing} of {positives} positive images have no annotated point and were not compared.'
 
 
-def of_total(count: int, total: int) -> str:
-    """Such as ``3 of 4 (75%)``.
+def of_total(count: float, total: int) -> str:
+    """Such as ``3 of 4 (75%)``; a sum of weights has one decimal.
 
     >>> of_total(0, 0)
     '0 of 0'
+    >>> of_total(21.43, 33)
+    '21.4 of 33 (65%)'
     """
-    return f'{count} of {total}' + (f' ({100 * count / total:.0f}%)' if total else '')
+    return f'{count:.1f}'.removesuffix('.0') + f' of {total}' + (f' ({100 * count / total:.0f}%)' if total else '')
 
 
 def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:

@@ -90,6 +90,24 @@ def test_a_config_without_a_criterion(teacher, tmp_path) -> None:
         distill(changed, checkpoint, tmp_path)
 
 
+def test_soft_weights_are_summed_up() -> None:
+    document = {'images': [{'id': 1}, {'id': 2, 'is_noise': True}, {'id': 3}, {'id': 4}], 'annotations': []}
+    weights = {1: 1.0, 2: 0.25, 3: 0.875, 4: 0.5}
+    verdicts = {key: Verdict(key != 4, 'agreement', 0.0, weight=weight) for key, weight in weights.items()}
+    assert summarize(document, verdicts, {1: 0, 2: 1, 3: 1, 4: 1}) == {
+        'kept': 3,
+        'dropped': 1,
+        'weighted': 2,
+        'weight_sum': 2.125,
+        'noise_dropped': 0,
+        'noise_total': 1,
+        'clean_kept': 1,
+        'clean_total': 2,
+        'noise_weight_sum': 0.25,
+        'clean_weight_sum': 0.875,
+    }
+
+
 def test_counts_and_clean_document_by_hand() -> None:
     document = {
         'images': [{'id': 1}, {'id': 2, 'is_noise': True}, {'id': 3}, {'id': 4, 'is_noise': True}],

@@ -38,6 +38,7 @@ def test_checkpoints_carry_the_calibration_of_their_epoch(tmp_path) -> None:
     calibration = best['meta']['mitouts']
     assert calibration['mpp'] == 0.25
     assert calibration['classes'] == ['mitotic figure']
+    assert calibration['dataset'] == 'train'
     assert calibration['geometry'] == {'stride': 4, 'center_offset_px': 3.0, 'receptive_radius_px': 5.0}
     assert 0 <= calibration['map_threshold'] <= 1
     assert trained.minutes > 0

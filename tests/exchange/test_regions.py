@@ -120,6 +120,19 @@ def test_classes_are_chosen_whatever_their_case(tmp_path: Path) -> None:
         read_regions(path, classes=['necrosis'])
 
 
+@pytest.mark.parametrize('asked', ['tumour', 'Tumor', 'TUMOUR', ' tumor '])
+@pytest.mark.parametrize('drawn', ['Tumor', 'tumour', 'TUMOR'])
+def test_classes_are_the_same_in_british_and_american_spelling(tmp_path: Path, asked: str, drawn: str) -> None:
+    path = _write(tmp_path, [_feature(_geometry('Polygon', [SQUARE]), name) for name in (drawn, 'Stroma')])
+    assert len(read_regions(path, classes=[asked])) == 1
+
+
+def test_a_class_that_no_area_has_is_named_with_those_there_are(tmp_path: Path) -> None:
+    path = _write(tmp_path, [_feature(_geometry('Polygon', [SQUARE]), name) for name in ('Tumor', 'Stroma')])
+    with pytest.warns(AnnotationWarning, match="no area of class Necrosis; other classes are 'Stroma'"):
+        assert len(read_regions(path, classes=['tumour', 'Necrosis'])) == 1
+
+
 def test_derived_classes_of_qupath(tmp_path: Path) -> None:
     feature = _feature(_geometry('Polygon', [SQUARE]), classification={'names': ['Tumor', 'Positive']})
     assert len(read_regions(_write(tmp_path, feature), classes=['tumor: positive'])) == 1

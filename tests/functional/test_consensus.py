@@ -24,7 +24,7 @@ def votes(*labels: str | None, tiebreak: str | None = '') -> list[Vote]:
 @pytest.mark.parametrize(
     ('given', 'label', 'why', 'voters'),
     [
-        (votes(), None, 'open', ''),
+        (votes(), None, 'not_reviewed', ''),
         (votes('m'), 'mitotic', 'agreed', 'a'),
         (votes('m', 'l', 'm'), 'mitotic', 'agreed', 'ac'),
         (votes('l', None), 'look_alike', 'agreed', 'a'),
@@ -46,7 +46,7 @@ def test_majority(given: list[Vote], label: str | None, why: str, voters: str) -
 @pytest.mark.parametrize(
     ('given', 'label', 'why', 'voters'),
     [
-        (votes(), None, 'open', ''),
+        (votes(), None, 'not_reviewed', ''),
         (votes('l', 'l'), 'look_alike', 'agreed', 'ab'),
         (votes('l', None), None, 'unsure', ''),
         (votes('l', 'm', 'm'), None, 'disagreement', ''),
@@ -62,7 +62,7 @@ def test_the_last_vote_counts_whoever_cast_it_and_in_whatever_order_they_stand()
     for order in itertools.permutations(given):
         assert consensus_label(order, 'last') == ('look_alike', 'agreed', ('z',))
     assert consensus_label(votes('m', None), 'last') == (None, 'unsure', ())
-    assert consensus_label([], 'last') == (None, 'open', ())
+    assert consensus_label([], 'last') == (None, 'not_reviewed', ())
 
 
 def test_an_unknown_rule_is_refused() -> None:

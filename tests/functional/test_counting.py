@@ -203,7 +203,7 @@ def test_a_slide():
     counts = count_slide(np.concatenate([points, [[6000, 10, 0.9]]]), tiles)
     assert (counts.figures, counts.count, counts.num_tiles, counts.tile_um) == (26, 25, 40, 256)
     area = 40 * 0.256**2
-    assert counts.tumour_mm2 == pytest.approx(area)
+    assert counts.counted_mm2 == pytest.approx(area)
     assert counts.excluded_because is None
     assert counts.mai == 25 / 40
     low, high = poisson_ci95(25)
@@ -219,7 +219,7 @@ def test_a_slide():
 def test_a_slide_with_little_tumour_is_excluded_and_says_why():
     tiles = counted_tiles(np.ones((4, 6)), cell_px=1024, tile_px=1024, slide_size_px=(6144, 4096), mpp=0.25)
     counts = count_slide([[5, 5], [9, 9]], tiles)
-    assert counts.excluded_because == '1.57 mm2 of tumour, less than 1.59 mm2'
+    assert counts.excluded_because == '1.57 mm2 counted, less than 1.59 mm2'
     assert (counts.count, counts.figures) == (2, 2)
     rates = counts.mai, counts.mai_ci95, counts.per_mm2, counts.per_mm2_ci95, counts.per_10_hpf, counts.per_10_hpf_ci95
     assert rates == (None,) * 6
@@ -232,12 +232,12 @@ def test_the_area_limit_is_inclusive():
     *_, added = itertools.accumulate([1.59 / 26] * 26)
     assert added < 1.59
     assert exclusion_reason(added) is None
-    assert exclusion_reason(1.58) == '1.58 mm2 of tumour, less than 1.59 mm2'
+    assert exclusion_reason(1.58) == '1.58 mm2 counted, less than 1.59 mm2'
 
 
 def test_no_tumour_at_all_has_no_rates_even_without_a_limit():
     counts = count_slide([], tiles_of(np.zeros((4, 4))), min_area_mm2=0)
-    assert counts.excluded_because is None
+    assert counts.excluded_because == 'no tile is counted'
     assert (counts.count, counts.mai, counts.per_mm2, counts.per_10_hpf) == (0, None, None, None)
 
 

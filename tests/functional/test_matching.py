@@ -275,3 +275,11 @@ def test_pairs_within_are_those_of_the_table_of_distances(images: list[tuple[np.
         for pair in np.argwhere(cdist(pred, truth) <= RADIUS_PX).tolist()
     ]
     assert list(zip(*(each.tolist() for each in found[:3]))) == expected
+
+
+@pytest.mark.parametrize('protocol', ['one_to_one', 'presence'])
+@pytest.mark.parametrize('number', [0, 1, 3])
+def test_ignored_points_of_other_images_are_refused(protocol, number):
+    points = [np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])]
+    with pytest.raises(ValueError, match=f'expected ignored points of 2 images, found {number} arrays'):
+        count_images(points, points, 5, protocol=protocol, ignored_xy=[np.zeros((0, 2))] * number)

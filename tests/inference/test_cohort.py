@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -43,9 +45,14 @@ def _files(folder: Path, *names: str, size: int = 10) -> list[Path]:
 
 def _report(folder: Path, **counts: Any) -> None:
     report = {
-        'provenance': {'checkpoint': 'best.pth', 'use': 'for research use only'},
+        'provenance': {
+            'checkpoint': 'best.pth',
+            'trained_on': {'dataset': 'fields', 'in_words': 'fields (train.json)'},
+            'use': 'for research use only',
+        },
         'slide': {'mpp': 0.25},
         'counts': {**COUNTS, **counts},
+        'remarks': ['counted in all tissue', 'a "remark", with #1'],
         'hotspots': [{'area_mm2': 2.0, 'count': 5, 'per_mm2': 2.5}],
         'counted_area': {'from': 'tissue'},
     }
@@ -91,21 +98,23 @@ def test_list_says_resolutions_regions_and_more(tmp_path: Path) -> None:
     (tmp_path / 'cohort.csv').write_text('slide;mpp;roi;pathologist\nx/1.svs;0.5;r.geojson;12\n2.svs;;;\n')
     (first, second), _ = find_slides(tmp_path / 'cohort.csv')
     assert first == CohortSlide(
-        tmp_path / 'x/1.svs', '1', mpp=0.5, roi=tmp_path / 'r.geojson', columns={'pathologist': '12'}
+        tmp_path / 'x/1.svs', '1', 'x/1.svs', mpp=0.5, roi=tmp_path / 'r.geojson', columns={'pathologist': '12'}
     )
     assert (second.mpp, second.roi, second.columns) == (None, None, {'pathologist': ''})
 
 
 def test_text_list_has_a_path_on_each_line(tmp_path: Path) -> None:
-    (tmp_path / 'list.txt').write_text('# comment\n1.svs\n\n/data/2.svs\n')
+    _files(tmp_path, '#3.svs')
+    (tmp_path / 'list.txt').write_text('# comment\n1.svs\n\n/data/2.svs\n#3.svs\n')
     slides, _ = find_slides(tmp_path / 'list.txt')
-    assert [slide.path for slide in slides] == [tmp_path / '1.svs', Path('/data/2.svs')]
+    assert [slide.path for slide in slides] == [tmp_path / '1.svs', Path('/data/2.svs'), tmp_path / '#3.svs']
 
 
 def test_same_slide_twice_is_counted_once_and_same_names_have_folders_of_their_own(tmp_path: Path) -> None:
     (tmp_path / 'cohort.csv').write_text('slide\na/1.svs\nb/1.svs\nb/../a/1.svs\nc/1.SVS\n')
     slides, notes = find_slides(tmp_path / 'cohort.csv')
-    assert [slide.name for slide in slides] == ['1', '1-2', '1-3']
+    assert [slide.name for slide in slides] == ['a_1', 'b_1', 'c_1']
+    assert [slide.label for slide in slides] == ['a/1.svs', 'b/1.svs', 'c/1.SVS']
     assert len(notes) == 1
     assert 'is counted once' in notes[0]
 
@@ -159,7 +168,9 @@ def test_slide_that_fails_is_noted_and_the_others_are_counted(tmp_path: Path) ->
     assert [row[read.index('count')] for row in read.rows] == ['7', '', '7']
     assert read.rows[0][read.index('hotspot_2_mm2_count')] == '5'
     assert read.rows[0][read.index('count_ci95_high')] == '14.4'
-    assert 'research use' in table.read_text().splitlines()[1]
+    assert {row[read.index('use')] for row in read.rows} == {'for research use only', ''}
+    assert read.rows[0][read.index('trained_on')] == 'fields (train.json)'
+    assert read.rows[0][read.index('remark')] == 'counted in all tissue; a "remark", with #1'
     assert json.loads(document.read_text())['slides'][0]['mai'] == 0.5
 
 
@@ -190,7 +201,7 @@ def test_interrupted_cohort_counts_none_twice_and_loses_none(tmp_path: Path) -> 
 
 
 def test_slide_that_cannot_be_looked_at_fails_alone(tmp_path: Path) -> None:
-    slides = [CohortSlide(tmp_path / 'gone.tif', 'gone'), *find_slides(_files(tmp_path, '1.tif')[0])[0]]
+    slides = [CohortSlide(tmp_path / 'gone.tif', 'gone', 'gone.tif'), *find_slides(_files(tmp_path, '1.tif')[0])[0]]
     count_cohort(
         slides,
         tmp_path / 'out',
@@ -213,6 +224,57 @@ def test_column_of_the_list_with_the_name_of_a_count_keeps_its_values(tmp_path: 
     assert [row[read.index('mai')] for row in read.rows] == ['0.5', '']
     assert [row[read.index('site')] for row in read.rows] == ['X', 'Y']
     assert [row[read.index('status')] for row in read.rows] == ['counted', 'not counted yet']
+
+
+def test_no_reader_is_misled_by_a_sign_in_a_name(tmp_path: Path) -> None:
+    """What a spreadsheet, a script, and a script that skips comments (as pandas does) see of ``a#1, "old".tif``."""
+    name = 'a#1, "old".tif'
+    _files(tmp_path, name)
+    (tmp_path / 'cohort.csv').write_text('slide,block #,site\n"a#1, ""old"".tif",#7,"X, Y"\n')
+    slides, _ = find_slides(tmp_path / 'cohort.csv')
+    _report(tmp_path / 'out' / slides[0].name)
+    table, _ = write_counts(outcomes(slides, tmp_path / 'out'), tmp_path / 'out')
+    header, row = csv.reader(io.StringIO(table.read_text(encoding='utf-8')))
+    cells = dict(zip(header, row))
+    assert (cells['slide'], cells['block #'], cells['site'], cells['count']) == (name, '#7', 'X, Y', '7')
+    assert header[0] == 'slide', 'nothing stands above the header'
+    # A sign outside of quotes begins a comment, inside it is text.
+    outside = ''.join(table.read_text(encoding='utf-8').split('"')[::2])
+    assert '#' not in outside
+
+
+def test_slides_of_one_name_are_told_apart_whatever_the_order_of_the_list(tmp_path: Path) -> None:
+    for folder in ('c1', 'c2'):
+        (tmp_path / folder).mkdir()
+        _files(tmp_path / folder, '1.tif')
+    counted: list[str] = []
+
+    def count(slide: CohortSlide, folder: Path) -> None:
+        counted.append(slide.label)
+        _report(folder, count=int(slide.label[1]))
+
+    for names in (['c1', 'c2'], ['c2', 'c1']):
+        (tmp_path / 'list.txt').write_text('\n'.join(f'{name}/1.tif' for name in names))
+        slides, _ = find_slides(tmp_path / 'list.txt')
+        count_cohort(slides, tmp_path / 'out', count, lambda slide: {}, resume=True)
+    assert counted == ['c1/1.tif', 'c2/1.tif'], 'each once'
+    read = read_table(write_counts(outcomes(slides, tmp_path / 'out'), tmp_path / 'out')[0])
+    assert [(row[read.index('slide')], row[read.index('count')]) for row in read.rows] == [
+        ('c2/1.tif', '2'),
+        ('c1/1.tif', '1'),
+    ]
+
+
+def test_a_report_of_another_slide_in_the_same_folder_is_not_taken(tmp_path: Path) -> None:
+    for folder in ('c1', 'c2'):
+        (tmp_path / folder).mkdir()
+        _files(tmp_path / folder, '1.tif')
+    first, _ = find_slides(tmp_path / 'c1' / '1.tif')
+    second, _ = find_slides(tmp_path / 'c2' / '1.tif')
+    count_cohort(first, tmp_path / 'out', lambda slide, folder: _report(folder), lambda slide: {})
+    assert first[0].name == second[0].name
+    assert outcomes(first, tmp_path / 'out')[0].report is not None
+    assert outcomes(second, tmp_path / 'out')[0].report is None
 
 
 @pytest.mark.parametrize('text', ['many', '-1', '0', '1e999'])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -138,5 +139,44 @@ def test_slides_that_were_counted_at_different_thresholds_are_refused(tmp_path: 
 def test_a_slide_that_can_be_two_of_the_reference_is_refused(tmp_path: Path) -> None:
     write_counted(tmp_path / 'counts', 'a.svs', [(10, 10, 0.9)])
     (tmp_path / 'known.csv').write_text('slide,figures\na.tif,1\na.ndpi,5\n')
-    with pytest.raises(AnnotationError, match=r'a\.svs can be a\.tif or a\.ndpi'):
+    with pytest.raises(AnnotationError, match=r'a\.tif and a\.ndpi may both be a\.svs'):
         read_slides(tmp_path / 'counts', tmp_path / 'known.csv', SHA, column='figures', radius_px=30)
+
+
+def write_two_of_a_name(out: Path) -> None:
+    for folder, score in (('c1', 0.9), ('c2', 0.8)):
+        write_counted(out, f'{folder}_1.tif', [(50, 50, score)])
+        report = json.loads((out / f'{folder}_1' / 'report.json').read_text())
+        report['slide'] |= {'file_name': '1.tif', 'path': f'/slides/{folder}/1.tif'}
+        write_json(out / f'{folder}_1' / 'report.json', report)
+
+
+def test_slides_of_one_name_have_each_their_own_number(tmp_path: Path) -> None:
+    write_two_of_a_name(tmp_path / 'counts')
+    (tmp_path / 'known.csv').write_text('slide,count\nc2/1.tif,7\nc1/1.tif,3\n')
+    slides, notes = read_slides(tmp_path / 'counts', tmp_path / 'known.csv', SHA, column='count', radius_px=30)
+    assert [(slide.points[0, 2], slide.count) for slide in slides] == [(0.9, 3), (0.8, 7)]
+    assert notes == []
+
+
+def test_slides_of_one_name_have_each_their_own_figures(tmp_path: Path) -> None:
+    write_two_of_a_name(tmp_path / 'counts')
+    images = [make_image(k, f'wsi/c{k}/1.tif', SIDE, SIDE, case_id=str(k), mpp=0.25) for k in (1, 2)]
+    annotations = [make_annotation(k, 2, 1, x, y) for k, (x, y) in enumerate([(52, 50), (300, 300)], 1)]
+    write_json(tmp_path / 'ann.json', make_document(images, annotations, name='a', tool='tests'))
+    slides, _ = read_slides(tmp_path / 'counts', tmp_path / 'ann.json', SHA, column='count', radius_px=30)
+    assert [(slide.points[0, 2], slide.count) for slide in slides] == [(0.9, 0), (0.8, 2)]
+
+
+@pytest.mark.parametrize(
+    ('table', 'message'),
+    [
+        ('slide,count\n1.tif,3\n', r'1\.tif may be /slides/c1/1\.tif or /slides/c2/1\.tif: write its folder'),
+        ('slide,count\nc1/1.tif,3\nx/c1/1.tif,4\n', r'c1/1\.tif and x/c1/1\.tif may both be /slides/c1/1\.tif'),
+    ],
+)
+def test_a_name_that_fits_several_slides_is_refused(tmp_path: Path, table: str, message: str) -> None:
+    write_two_of_a_name(tmp_path / 'counts')
+    (tmp_path / 'known.csv').write_text(table)
+    with pytest.raises(AnnotationError, match=message):
+        read_slides(tmp_path / 'counts', tmp_path / 'known.csv', SHA, column='count', radius_px=30)

@@ -83,7 +83,7 @@ def test_counts_by_hand(findings: SlideFindings) -> None:
     report = _report(findings)
     # 24 tiles of 0.256 mm a side; the point at the threshold and those below are no figures, one figure is outside.
     assert report.counts.num_tiles == 24
-    assert report.counts.tumour_mm2 == pytest.approx(24 * 0.256**2)
+    assert report.counts.counted_mm2 == pytest.approx(24 * 0.256**2)
     assert (report.counts.figures, report.counts.count) == (5, 4)
     assert report.is_counted.tolist() == [True, True, False, True, True]
     assert report.counts.per_mm2 == pytest.approx(4 / (24 * 0.256**2))
@@ -117,7 +117,7 @@ def test_why_there_is_no_region(findings: SlideFindings) -> None:
 
 def test_an_excluded_slide_says_why_and_has_no_rates(findings: SlideFindings) -> None:
     document = make_report(findings, provenance=PROVENANCE, roi_areas_mm2=(0.09,)).to_dict()
-    assert document['counts']['excluded_because'] == '1.57 mm2 of tumour, less than 1.59 mm2'
+    assert document['counts']['excluded_because'] == '1.57 mm2 counted, less than 1.59 mm2'
     assert (document['counts']['per_mm2'], document['hotspots'][0]['per_mm2']) == (None, None)
     assert document['hotspots'][0]['count'] == 3
 
@@ -139,12 +139,18 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
     assert document['unreadable']['rectangles_px'] == [[0, 512, 64, 64]]
     assert document['slide'] == {
         'file_name': 'a slide, Größe 1.png',
+        'path': findings.path.as_posix(),
         'width_px': WIDTH,
         'height_px': HEIGHT,
         'mpp': MPP,
         'bounds_xy_px': [40, 8],
         'colour_doubt': None,
     }
+    assert document['remarks'] == [
+        'counted in the given region',
+        'rates on less than 1.59 mm2, as asked for',
+        '1 further figure outside',
+    ]
     with pytest.raises(AnnotationError, match='must name the checkpoint'):
         make_report(findings, provenance={})
 

@@ -370,3 +370,14 @@ def test_stain_of_a_slide_with_little_tissue_is_measured_on_the_tissue(source: P
     assert summary.unchanged == 0
     patch = read_rgb(tmp_path / 'out' / 'images/a/1/000100_000100.png')
     assert not np.array_equal(patch, image[100:200, 100:200])
+
+
+def test_the_output_says_where_the_images_lie_that_it_was_cut_from(source: Path, tmp_path: Path) -> None:
+    _run(source, tmp_path / 'deep' / 'out')
+    document = read_coco(tmp_path / 'deep' / 'out' / 'train.json')
+    root = tmp_path / 'deep' / 'out' / document['info']['mitouts']['source_root']
+    assert document['info']['mitouts']['source_root'] == '../../images'
+    image = document['images'][1]
+    x, y = image['source_xy_px']
+    pixels = read_rgb(root / image['source_image'])[y : y + 100, x : x + 100]
+    np.testing.assert_array_equal(pixels, read_rgb(tmp_path / 'deep' / 'out' / image['file_name']))

@@ -61,7 +61,7 @@ def test_without_decisions_everything_stays(store, document):
     reviewed, summary = reviewed_document(document, store)
     assert reviewed['images'] == document['images']
     assert reviewed['annotations'] == document['annotations']
-    assert (summary['open'], summary['decided'], summary['undecided']) == (8, 0, 0)
+    assert (summary['not_reviewed'], summary['decided'], summary['undecided']) == (8, 0, 0)
     assert (summary['images'], summary['images_left_out'], summary['labels_changed']) == (7, 0, 0)
 
 
@@ -198,7 +198,7 @@ def test_ties_and_unsure_raters_leave_an_item_as_it_was(store, document):
         decide(store, item, second, rater='ben')
     kept, summary = reviewed_document(document, store)
     assert kept['annotations'] == document['annotations']
-    assert (summary['undecided'], summary['open']) == (2, 6)
+    assert (summary['undecided'], summary['not_reviewed']) == (2, 6)
     decide(store, item_of(store, 2, 2), 'look_alike', rater='carl', role='tiebreaker')
     broken, _ = reviewed_document(document, store)
     votes = {'anna': 'mitotic', 'ben': 'look_alike', 'carl': 'look_alike'}

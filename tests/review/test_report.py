@@ -53,9 +53,9 @@ def test_items_by_new_label(report):
         'mitotic': 3,
         'look_alike': 2,
         'undecided': 2,
-        'open': 2,
+        'not_reviewed': 2,
         'tied': 3,
-        'why': {'agreed': 4, 'open': 2, 'tie': 1, 'tie_broken': 1, 'unsure': 1},
+        'why': {'agreed': 4, 'not_reviewed': 2, 'tie': 1, 'tie_broken': 1, 'unsure': 1},
         'added_figures': 0,
     }
 
@@ -63,15 +63,15 @@ def test_items_by_new_label(report):
 def test_old_against_new_labels(report):
     # The whole image 6 and the figure of image 7 are called mitotic and not reviewed.
     assert report['confusion'] == {
-        'mitotic': {'mitotic': 2, 'look_alike': 1, 'undecided': 2, 'open': 2},
-        'look_alike': {'mitotic': 0, 'look_alike': 0, 'undecided': 0, 'open': 0},
-        'not annotated': {'mitotic': 1, 'look_alike': 1, 'undecided': 0, 'open': 0},
+        'mitotic': {'mitotic': 2, 'look_alike': 1, 'undecided': 2, 'not_reviewed': 2},
+        'look_alike': {'mitotic': 0, 'look_alike': 0, 'undecided': 0, 'not_reviewed': 0},
+        'not annotated': {'mitotic': 1, 'look_alike': 1, 'undecided': 0, 'not_reviewed': 0},
     }
 
 
 def test_cases(report):
     rows = {case: tuple(row.values()) for case, row in report['cases'].items()}
-    assert list(report['cases']['A']) == ['items', 'mitotic', 'look_alike', 'undecided', 'open', 'changed']
+    assert list(report['cases']['A']) == ['items', 'mitotic', 'look_alike', 'undecided', 'not_reviewed', 'changed']
     assert rows == {'A': (2, 1, 1, 0, 0, 1), 'B': (5, 2, 1, 2, 0, 1), 'C': (1, 0, 0, 0, 1, 0), 'D': (1, 0, 0, 0, 1, 0)}
 
 
@@ -147,7 +147,7 @@ def test_the_rule_changes_the_new_labels(store):
 def test_a_review_without_decisions(tmp_path):
     with make_store(write_review_files(tmp_path)) as store:
         report = build_report(store)
-    assert report['items']['open'] == report['items']['total'] == 8
+    assert report['items']['not_reviewed'] == report['items']['total'] == 8
     assert report['agreement']['pairs'] == []
     assert report['agreement']['fleiss']['two_labels']['kappa'] is None
     assert report['decisions']['median_seconds'] is None
@@ -166,7 +166,7 @@ def test_it_is_printed(report):
     print_report(report, console)
     text = console.file.getvalue()
     for said in (
-        '9 items: 3 mitotic figures, 2 look-alikes, 2 undecided, 2 open; 3 tied; 0 figures added.',
+        '9 items: 3 mitotic figures, 2 look-alikes, 2 undecided, 2 not reviewed; 3 tied; 0 figures added.',
         '17 decisions (17 blinded, 0 in open mode), 0 taken back; median 3.0 s each.',
         'anna and ben (Cohen)',
         'all raters (Fleiss)',

@@ -17,6 +17,7 @@ from counted_slides import (
     is_clean,
     read_csv,
     read_report,
+    rectangle,
     refuses,
     tissue_slide,
     written,
@@ -48,7 +49,7 @@ def test_counts_of_a_slide_are_those_of_its_figures(call: Call, checkpoint: Path
     assert 20 < count < len(figures)
     counts = read_report(out / 'a')['counts']
     assert (counts['figures'], counts['count'], counts['num_tiles']) == (len(figures), count, 30)
-    assert counts['tumour_mm2'] == pytest.approx(area_mm2)
+    assert counts['counted_mm2'] == pytest.approx(area_mm2)
     assert counts['excluded_because'] is None
     assert counts['mai'] == pytest.approx(count / 30)
     assert counts['per_mm2'] == pytest.approx(count / area_mm2)
@@ -142,3 +143,87 @@ def test_nothing_is_written_beside_slides(call: Call, checkpoint: Path, tmp_path
     finally:
         folder.chmod(0o755)
     assert written(folder) == before
+
+
+def test_slides_of_one_name_are_told_apart(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    for number, folder in enumerate(('c1', 'c#2')):
+        tissue_slide(tmp_path / 's' / folder / '1.tif', seed=number, width=200 + 50 * number, height=150)
+    (tmp_path / 'list.txt').write_text('s/c1/1.tif\ns/c#2/1.tif\n')
+    out = tmp_path / 'out'
+    arguments = [tmp_path / 'list.txt', '--checkpoint', checkpoint, '--out', out]
+    code, _, stderr = call(TOOL, *arguments)
+    assert code == 0
+    assert 'c1/1.tif: done' in stderr
+    assert 'c#2/1.tif: done' in stderr
+    assert [row['slide'] for row in read_csv(out / 'counts.csv')] == ['c1/1.tif', 'c#2/1.tif']
+    assert {name: read_report(out / name)['slide']['width_px'] for name in ('c1_1', 'c#2_1')} == {
+        'c1_1': 200,
+        'c#2_1': 250,
+    }
+    before = written(out / 'c1_1')
+    (tmp_path / 'list.txt').write_text('s/c#2/1.tif\ns/c1/1.tif\n')
+    code, _, stderr = call(TOOL, *arguments, '--resume')
+    assert stderr.count('finished before') == 2
+    assert written(out / 'c1_1') == before
+
+
+def test_rates_on_less_tissue_where_a_user_insists(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    slide = tissue_slide(tmp_path / 'a.tif', width=260, height=260)
+    arguments = [slide, '--checkpoint', checkpoint, '--out']
+    assert call(TOOL, *arguments, tmp_path / 'usual')[0] == 0
+    usual = read_report(tmp_path / 'usual/a')
+    assert usual['counts']['excluded_because'] == '0.26 mm2 counted, less than 1.59 mm2'
+    assert usual['remarks'][0] == 'no rates: 0.26 mm2 counted, less than 1.59 mm2'
+    assert usual['counts']['per_mm2'] is None
+    code, _, stderr = call(TOOL, *arguments, tmp_path / 'asked', '--min-area-mm2', 0)
+    assert code == 0
+    asked = read_report(tmp_path / 'asked/a')
+    counts = asked['counts']
+    assert counts['per_mm2'] == pytest.approx(counts['count'] / counts['counted_mm2'])
+    assert asked['remarks'][:2] == ['counted in all tissue', 'rates on less than 1.59 mm2, as asked for']
+    (row,) = read_csv(tmp_path / 'asked/counts.csv')
+    assert row['status'] == 'counted'
+    assert row['remark'] == '; '.join(asked['remarks'])
+    assert 'rates on less' in ' '.join(stderr.replace('│', ' ').split())
+
+
+def test_the_first_line_and_the_report_say_what_the_model_was_trained_on(
+    call: Call, checkpoint: Path, tmp_path: Path
+) -> None:
+    slide = tissue_slide(tmp_path / 'a.tif', width=200, height=150)
+    code, _, stderr = call(TOOL, slide, '--checkpoint', checkpoint, '--out', tmp_path / 'out')
+    assert code == 0
+    trained_on = read_report(tmp_path / 'out/a')['provenance']['trained_on']
+    assert (trained_on['dataset'], trained_on['config']) == ('unknown', 'unknown')
+    assert stderr.splitlines()[0] == f'best.pth was trained on {trained_on["in_words"]}'
+    (row,) = read_csv(tmp_path / 'out/counts.csv')
+    assert row['trained_on'] == trained_on['in_words']
+    assert f'# trained_on: {trained_on["in_words"]}' in (tmp_path / 'out/a/figures.csv').read_text()
+
+
+def test_a_word_means_the_same_in_table_csv_and_report(
+    call: Call, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('COLUMNS', '200')
+    slide = tissue_slide(tmp_path / 'a.tif')
+    rectangle(tmp_path / 'left.geojson', 0, 0, 2.2 * TILE_PX, 650)
+    out = tmp_path / 'out'
+    options = ['--roi', tmp_path / 'left.geojson', '--min-area-mm2', 0.1]
+    code, _, stderr = call(TOOL, slide, '--checkpoint', checkpoint, '--out', out, *options)
+    assert code == 0
+    report = read_report(out / 'a')
+    counts = report['counts']
+    assert counts['figures'] > counts['count'] > 0
+    header, line = (
+        [cell.strip() for cell in text.replace('┃', '│').strip('│').split('│')]
+        for text in stderr.splitlines()
+        if 'counted mm2' in text or text.startswith('│ a.tif')
+    )
+    shown = dict(zip(header, line))
+    (row,) = read_csv(out / 'counts.csv')
+    assert shown['count'] == row['count'] == str(counts['count'])
+    assert shown['counted mm2'] == f'{float(row["counted_mm2"]):.2f}' == f'{counts["counted_mm2"]:.2f}'
+    assert shown['remark'] == row['remark'] == '; '.join(report['remarks'])
+    outside = counts['figures'] - counts['count']
+    assert f'{outside} further figure{"" if outside == 1 else "s"} outside' in report['remarks']
+    assert row['counted_area_from'] == report['counted_area']['from'] == 'region'

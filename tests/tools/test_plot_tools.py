@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import pytest
 from suite_runs import Group, write_suite
 
@@ -102,9 +103,19 @@ def test_curves_of_a_suite_share_a_line_by_group_and_stage(call, suite: Path, tm
 
 def test_curves_have_the_labels_they_are_given(call, suite: Path, tmp_path: Path):
     runs = [suite / 'noise00' / 'fold0_seed0' / name for name in ('teacher', 'student')]
-    code, text, _ = call(_tool('plot_curves'), *runs, '--labels', 'A', 'A', '--out', tmp_path / 'a.pdf')
+    options = ['--labels', 'A', 'A', '--metrics', 'image/f1', 'train/distance_px', '--out', tmp_path / 'a.pdf']
+    code, text, _ = call(_tool('plot_curves'), *runs, *options)
     assert code == 0
     assert [line.split(' (')[1] for line in text.splitlines()[:2]] == ['2 of 2 runs)', '0 of 2 runs)']
+
+
+def test_curves_draw_no_panel_by_default_that_no_run_has_logged(call, suite: Path, tmp_path: Path):
+    run, shapes = suite / 'noise00' / 'fold0_seed0' / 'teacher', []
+    for name, options in (('default', ()), ('asked', ('--metrics', 'image/f1'))):
+        code, text, _ = call(_tool('plot_curves'), run, *options, '--out', tmp_path / f'{name}.png')
+        assert (code, text.count('image/f1'), text.count('not logged')) == (0, 1, 0)
+        shapes.append(cv2.imread(str(tmp_path / f'{name}.png')).shape)
+    assert shapes[0] == shapes[1], 'one panel each'
 
 
 def test_curves_explain_bad_input(call, suite: Path, tmp_path: Path):

@@ -116,7 +116,7 @@ def test_both_are_counted_in_the_square_around_the_largest_cluster(call: Call, t
     assert document['slides'][0]['reference_count'] == 6
     assert document['provenance']['checkpoint_sha256'] == 'abc'
     assert document['provenance']['use'] == 'for research use only'
-    assert '# checkpoint: a.pth' in (tmp_path / 'a table.csv').read_text()
+    assert (row['checkpoint'], row['use']) == ('a.pth', 'for research use only')
 
 
 def test_every_slide_has_a_line_that_says_why_it_is_left_out(call: Call, tmp_path: Path) -> None:
@@ -243,3 +243,16 @@ def test_a_report_of_another_kind_is_one_line(
     code, _, err = compare(call, tmp_path, annotations)
     assert (code, err.count('\n')) == (2, 1)
     assert message in err
+
+
+def test_slides_of_one_name_are_told_apart_by_their_folders(call: Call, tmp_path: Path) -> None:
+    for folder, figures in (('c1', PREDICTED), ('c#2', PREDICTED[:1])):
+        counted = write_counts(tmp_path / 'counts', f'{folder}_1.tif', figures, path=f'/s/{folder}/1.tif')
+        assert counted.name == f'{folder}_1'
+    annotations = write_annotations(tmp_path / 'ann.json', {'c#2/1.tif': ANNOTATED, 'c1/1.tif': ANNOTATED})
+    code, rows, _ = compare(call, tmp_path, annotations)
+    assert code == 0
+    assert {name: (row['status'], row['predicted_figures']) for name, row in rows.items()} == {
+        'c#2/1.tif': ('compared', '1'),
+        'c1/1.tif': ('compared', '5'),
+    }

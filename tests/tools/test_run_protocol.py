@@ -111,7 +111,7 @@ def test_rate_over_the_slide_against_the_pathologist(call: Call, data: Path, tmp
         table = read_table(tmp_path / 'counts' / f's{number}' / 'figures.csv')
         in_tile = sum(int(cells[table.index('in_counted_tile')]) for cells in table.rows)
         assert row['mai'] == pytest.approx(in_tile / row['num_tiles'])
-        assert row['tumour_mm2'] >= 1.59
+        assert row['counted_mm2'] >= 1.59
         pairs.append((number * 7 % 5, row['mai']))
     assert rows['small.tif']['status'].startswith('excluded: ')
     assert rows['small.tif']['mai'] is None
@@ -240,3 +240,10 @@ def test_configs_hold_a_protocol(path: Path, data: Path) -> None:
     for name in ('pearson', 'spearman'):
         low, high = protocol['paper'][f'{name}_ci95']
         assert low < protocol['paper'][name] < high
+
+
+def test_another_column_of_the_name_of_one_of_ours_is_no_obstacle(data: Path, tmp_path: Path) -> None:
+    (tmp_path / 'cohort.csv').write_text('slide,remark,pathologist\na.tif,good,3\n')
+    overrides = [f'count.slides={tmp_path / "cohort.csv"}', f'count.checkpoint={data / "best.pth"}']
+    overrides += ['correlate.x=pathologist', 'count.tissue=None']
+    assert read_protocol(load_config(CONFIGS / 'suh.py', overrides))['correlate']['x'] == 'pathologist'

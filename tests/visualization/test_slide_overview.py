@@ -9,9 +9,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mitouts.visualization.palette import PREDICTED
+from mitouts.visualization.palette import FALSE_POSITIVE, PAPER, PREDICTED
+from mitouts.visualization.slide_gallery import Crop, Gallery
 from mitouts.visualization.slide_overview import WIDTH_PX, Fact, SlidePicture, draw_overview, wrap
-from mitouts.visualization.slide_panels import ROI, Panel, draw_figures, draw_roi, heat_panel, nice_ceiling
+from mitouts.visualization.slide_panels import (
+    ROI,
+    Panel,
+    draw_doubts,
+    draw_figures,
+    draw_roi,
+    draw_tags,
+    heat_panel,
+    nice_ceiling,
+    smoothing_um,
+)
 from mitouts.visualization.text import text_size
 
 FIGURES = np.array([[400.0, 300.0, 0.9], [420.0, 310.0, 0.8], [1200.0, 900.0, 0.6]])
@@ -23,7 +34,6 @@ def _picture(width: int = 200, height: int = 150, **changes: Any) -> SlidePictur
     tissue[height // 8 : -height // 8, width // 8 : -width // 8] = True
     thumbnail[tissue] = (200, 120, 180)
     figures = changes.pop('figures', FIGURES)
-    shown = min(len(figures), 24)
     defaults: dict[str, Any] = dict(
         title='slide.svs',
         thumbnail=thumbnail,
@@ -37,14 +47,16 @@ def _picture(width: int = 200, height: int = 150, **changes: Any) -> SlidePictur
         roi=(300.0, 200.0, 500.0, 500.0),
         roi_label='2 mm²: 2',
         unreadable=((600.0, 600.0, 100.0, 100.0),),
-        crops=tuple(np.full((64, 64, 3), 90 + index, np.uint8) for index in range(shown)),
-        crop_scores=figures[:shown, 2],
-        crop_counted=np.ones(shown, dtype=bool),
-        crop_um=16.0,
+        galleries=(Gallery('figures', [_crop(index, point) for index, point in enumerate(figures[:24], start=1)]),),
         facts=(Fact('12.3 mitoses per mm²', 'headline'), Fact('a plain line')),
         note='best.pth · mitouts',
     )
     return SlidePicture(**{**defaults, **changes})
+
+
+def _crop(number: int, point: NDArray[np.float64], *, is_figure: bool = True) -> Crop:
+    x, y, score = point.tolist()
+    return Crop(np.full((64, 64, 3), 90 + number, np.uint8), str(number), (x, y, score), is_figure, is_counted=True)
 
 
 def _has(image: NDArray[np.uint8], colour: tuple[int, int, int]) -> bool:
@@ -98,6 +110,42 @@ def test_a_figure_is_drawn_where_it_is() -> None:
     draw_figures(image, panel, FIGURES[:1])
     drawn = np.argwhere((image == PREDICTED).all(axis=2))
     np.testing.assert_allclose(drawn.mean(axis=0), [43.4, 99.65], atol=0.6)
+
+
+def test_tags_stand_beside_their_points_and_not_on_each_other() -> None:
+    panel = Panel.of(np.full((200, 200, 3), 120, np.uint8), (0, 0, 200, 200), 2.0, (8.0, 8.0))
+    points = np.array([[800.0, 800.0, 0.9], [820.0, 800.0, 0.9], [1598.0, 2.0, 0.8]])
+    both = panel.image.copy()
+    draw_tags(both, panel, points, ['1', '22', '333'])
+    alone = [panel.image.copy() for _ in points]
+    for image, point, tag in zip(alone, points, ['1', '22', '333']):
+        draw_tags(image, panel, point[None], [tag])
+    ink = [int((image == PAPER).all(axis=2).sum()) for image in (both, *alone)]
+    assert ink[0] == sum(ink[1:]), 'all of every tag can be seen'
+    rows, columns = np.nonzero((alone[0] == PAPER).all(axis=2))
+    assert abs(rows.mean() - 200) < 12
+    assert abs(columns.mean() - 200) < 16
+
+
+def test_a_point_that_is_no_figure_looks_different() -> None:
+    panel = Panel.of(np.full((100, 100, 3), 120, np.uint8), (0, 0, 100, 100), 1.0, (8.0, 8.0))
+    image = panel.image.copy()
+    draw_doubts(image, panel, np.array([[400.0, 400.0, 0.4]]))
+    assert not _has(image, PREDICTED)
+    drawn = np.argwhere((image == FALSE_POSITIVE).all(axis=2))
+    np.testing.assert_allclose(drawn.mean(axis=0), [49.5625, 49.5625], atol=0.6)
+    page = draw_overview(_picture(galleries=(Gallery('below', [_crop(1, FIGURES[2], is_figure=False)]),)))
+    assert _has(page, FALSE_POSITIVE)
+
+
+@pytest.mark.parametrize(
+    ('tiles', 'sigma_um'), [(1, 50), (4, 60), (25, 160), (87, 300), (1000, 300)], ids=lambda value: str(value)
+)
+def test_the_smoothing_suits_the_counted_area(tiles: int, sigma_um: float) -> None:
+    # An eighth of 256 um times the root of the number of tiles, in steps of 10 um.
+    counted = np.zeros((40, 40), dtype=bool)
+    counted.reshape(-1)[:tiles] = True
+    assert smoothing_um(counted, 128.0, 2.0) == sigma_um
 
 
 def test_the_region_frames_its_place() -> None:

@@ -93,6 +93,17 @@ def test_bars_have_the_shares_of_the_counts(tmp_path):
     assert spans[0].max() < spans[1].min()
 
 
+def test_bars_of_weighted_images_have_the_shares_of_the_weights(tmp_path):
+    weighted = {'kept': 80, 'dropped': 0, 'weighted': 40, 'weight_sum': 60.0}
+    pictures = [
+        summary(tmp_path, distillation=distillation, curves={}, histograms={}, overlays=[])
+        for distillation in (weighted, {'kept': 60, 'dropped': 20})
+    ]
+    kept = tuple(int(KEPT[i : i + 2], 16) for i in (1, 3, 5))
+    spans = [np.nonzero((picture == kept).all(axis=2).any(axis=0))[0] for picture in pictures]
+    assert (spans[0].min(), spans[0].max()) == (spans[1].min(), spans[1].max())
+
+
 def test_nothing_known_is_still_a_picture(tmp_path):
     picture = summary(tmp_path, stages=[], overlays=[], curves={}, histograms={}, distillation=None)
     assert picture.shape[1] == WIDTH_PX

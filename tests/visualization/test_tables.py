@@ -181,3 +181,15 @@ def test_a_distillation_says_what_it_could_not_compare():
     assert 'Nothing could be compared: none of the 4 positive images has an annotated point.' in nothing
     some = distillation_sentence({'kept': 8, 'dropped': 1, 'not_compared': 2, 'positives': 4})
     assert some.endswith('2 of 4 positive images have no annotated point and were not compared.')
+
+
+def test_weighted_images_are_reported_as_what_they_count_as():
+    counts = {'kept': 33, 'dropped': 0, 'weighted': 12, 'noise_dropped': 0, 'noise_total': 9, 'clean_total': 24}
+    sums = {'weight_sum': 21.43, 'noise_weight_sum': 2.13, 'clean_weight_sum': 19.3, 'clean_kept': 24}
+    assert distillation_sentence({**counts, **sums}) == (
+        'Distillation kept 33 of 33 training images, 12 of them with a weight below 1: all together count as 21.4 of '
+        '33 (65%), mislabelled images count as 2.1 of 9 (24%), clean positive ones count as 19.3 of 24 (80%).'
+    )
+    assert distillation_sentence({**counts, 'weight_sum': 30.0, 'relabelled': 2}).endswith(
+        ': all together count as 30 of 33 (91%); it relabelled 2 images.'
+    )

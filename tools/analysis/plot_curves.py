@@ -38,12 +38,12 @@ def main() -> None:
     logs: dict[str, list[list[Entry]]] = {}
     for folder, label in zip(args.runs, labels):
         logs.setdefault(label, []).append(read_log(folder))
-    check_metrics(logs, args.metrics)
+    metrics = choose_metrics(logs, args.metrics)
     several = sum(len(runs) > 1 for runs in logs.values())
     note = 'Lines: mean over trainings' + ('; bands: lowest to highest.' if several <= MOST_BANDS else '.')
-    write_figure(args.out, plot_courses(logs, args.metrics, title=args.title, note=note if several else ''))
+    write_figure(args.out, plot_courses(logs, metrics, title=args.title, note=note if several else ''))
     for label, runs in logs.items():
-        for key in args.metrics:
+        for key in metrics:
             course = over_runs(runs, key)
             last = f'{course.mean[-1]:.4g} at epoch {course.epochs[-1]:g}' if course.num_runs else 'not logged'
             print(f'{label}: {key} {last} ({course.num_runs} of {len(runs)} runs)')
@@ -56,8 +56,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN_STAGE_DIR', help='work dirs of single trainings')
     parser.add_argument('--labels', nargs='+', metavar='LABEL', help='one a run')
     parser.add_argument(
-        '--metrics', nargs='+', default=list(METRICS), metavar='KEY',
-        help=f'scalars of the log, a panel each (default: {" ".join(METRICS)})',
+        '--metrics', nargs='+', metavar='KEY',
+        help=f'scalars of the log, a panel each (default: those of {" ".join(METRICS)} that a run has logged)',
     )  # fmt: skip
     parser.add_argument(
         '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(SUFFIXES)}'
@@ -90,16 +90,20 @@ def read_log(folder: Path) -> list[Entry]:
     return log
 
 
-def check_metrics(logs: dict[str, list[list[Entry]]], metrics: Sequence[str]) -> None:
-    """Refuse a figure without any line; a single metric that nobody logged is a panel that says so.
+def choose_metrics(logs: dict[str, list[list[Entry]]], metrics: Sequence[str] | None) -> list[str]:
+    """The panels: what was asked for, or those of the usual ones that a run has logged.
+
+    A metric that was asked for and that nobody logged is a panel that says so, beside others that show something.
 
     Raises:
         MitoutsError: No run has logged any of the metrics.
     """
     known = {key for runs in logs.values() for log in runs for entry in log for key in entry if is_number(entry[key])}
-    if not known & set(metrics):
+    logged = [key for key in metrics or METRICS if key in known]
+    if not logged:
         shown = ', '.join(sorted(known - {'step', 'epoch', 'iter'}))
-        raise MitoutsError(f'no run has logged {" or ".join(metrics)}; the logs have {shown}')
+        raise MitoutsError(f'no run has logged {" or ".join(metrics or METRICS)}; the logs have {shown}')
+    return list(metrics) if metrics else logged
 
 
 def _suite_label(folder: Path) -> str | None:

@@ -5,9 +5,10 @@
     torchrun --nproc_per_node 4 --max-restarts 3 tools/wsi/count_mitoses.py slides --checkpoint best.pth --resume
 
 Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
-overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason. With --resume, finished
-slides are left alone and a slide that was interrupted goes on with its next band of tiles. The exit code is 1 where a
-slide failed; of several processes, the one that ends last says so. For research use only.
+overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason; slides of one name are
+told apart by their folders. With --resume, finished slides are left alone and a slide that was interrupted goes on with
+its next band of tiles. The exit code is 1 where a slide failed; of several processes, the one that ends last says so.
+For research use only.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.evaluation.slide_threshold import SlideThreshold
 from mitouts.exchange.regions import read_regions
-from mitouts.functional.counting import FIELD_DIAMETER_MM
+from mitouts.functional.counting import FIELD_DIAMETER_MM, MIN_AREA_MM2
 from mitouts.imaging import open_slide
 from mitouts.inference import Localizer
 from mitouts.inference.cohort import (
@@ -50,7 +51,8 @@ from mitouts.inference.slide import SlideLocalizer, SlideOptions
 from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_report
 from mitouts.inference.slide_report import write_report
 from mitouts.inference.tissue import TissueSegmenter
-from mitouts.utils.arguments import at_least, positive, share
+from mitouts.inference.training_record import trained_on
+from mitouts.utils.arguments import at_least, not_negative, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
 
@@ -75,6 +77,7 @@ def main() -> int:
     device = device_of(args.device)
     make_folder(args.out)
     counter = Counter(args, console, device)
+    console.print(f'{args.checkpoint.name} was trained on {counter.provenance["trained_on"]["in_words"]}', markup=False)
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
@@ -150,6 +153,7 @@ class Counter:
             args.checkpoint,
             file_sha256(args.checkpoint),
             localizer.model.calibration,
+            trained_on=trained_on(args.checkpoint),
             tissue_checkpoint=args.tissue,
             tissue_sha256=file_sha256(args.tissue) if args.tissue else None,
         )
@@ -163,7 +167,7 @@ class Counter:
             regions = None if roi is None else read_regions(roi, reader.bounds_xy_px, classes=self.args.roi_class)
         is_shown = self.console.is_terminal
         with Progress(*columns(), console=self.console, transient=True, disable=not is_shown) as bar:
-            task = bar.add_task(slide.name, total=None, rate='')
+            task = bar.add_task(slide.label, total=None, rate='')
             show = Rate(bar, task)
             findings = self.finder.find(
                 slide.path,
@@ -175,12 +179,13 @@ class Counter:
                 progress=show,
             )
         if findings.colour_doubt is not None:
-            self.console.print(f'{slide.path.name}: warning: {findings.colour_doubt}', markup=False)
+            self.console.print(f'{slide.label}: warning: {findings.colour_doubt}', markup=False)
         report = make_report(
             findings,
             provenance=self.provenance,
             roi_areas_mm2=self.args.roi_mm2,
             field_diameter_mm=self.args.field_diameter_mm,
+            min_area_mm2=self.args.min_area_mm2,
         )
         write_report(report, folder)
 
@@ -197,12 +202,13 @@ class Counter:
             'roi_class': self.args.roi_class,
             'roi_mm2': list(self.args.roi_mm2),
             'field_diameter_mm': self.args.field_diameter_mm,
+            'min_area_mm2': self.args.min_area_mm2,
         }
 
     def tell(self, slide: CohortSlide, what: str) -> None:
         """Say what becomes of a slide."""
         if what != 'counting':
-            self.console.print(f'{slide.path.name}: {what}', markup=False)
+            self.console.print(f'{slide.label}: {what}', markup=False)
 
 
 class Rate:
@@ -252,35 +258,31 @@ def summary(found: Sequence[Outcome]) -> list[Table]:
     """Tables of the slides that were counted and of those that failed, where there are such."""
     counted = Table(title='for research use only')
     counted.add_column('slide', overflow='fold')
-    for name in ('figures', 'MAI', 'per mm2 (95% interval)', 'tumour, mm2'):
+    for name in ('count', 'per mm2 (95% interval)', 'MAI', 'counted mm2'):
         counted.add_column(name, justify='right')
     counted.add_column('remark', overflow='fold')
     failed = Table(title='failed', style='red')
     failed.add_column('slide', overflow='fold', max_width=NAME_COLUMNS)
     failed.add_column('why', overflow='fold')
     for outcome in found:
-        name = escape(outcome.slide.path.name)
+        name = escape(outcome.slide.label)
         if outcome.report is None:
             failed.add_row(name, escape(outcome.reason or 'not counted yet'))
         else:
-            counted.add_row(name, *cells(outcome.report['counts'], outcome.report['slide'].get('colour_doubt')))
+            counted.add_row(name, *map(escape, cells(outcome.report)))
     return [table for table in (counted, failed) if table.row_count]
 
 
-def cells(counts: Mapping[str, Any], colour_doubt: str | None) -> tuple[str, ...]:
+def cells(report: Mapping[str, Any]) -> tuple[str, ...]:
     """What the table says of a counted slide."""
+    counts = report['counts']
     density = (
         ''
         if counts['per_mm2'] is None
         else '{:.1f} ({:.1f} to {:.1f})'.format(counts['per_mm2'], *counts['per_mm2_ci95'])
     )
-    remarks = [counts['excluded_because'] or '']
-    if counts['unreadable_mm2']:
-        remarks.append(f'{counts["unreadable_mm2"]:.2f} mm2 could not be read')
-    remarks.append(colour_doubt or '')
     mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
-    remark = '; '.join(remark for remark in remarks if remark)
-    return str(counts['count']), mai, density, f'{counts["tumour_mm2"]:.2f}', remark
+    return str(counts['count']), density, mai, f'{counts["counted_mm2"]:.2f}', '; '.join(report['remarks'])
 
 
 def parse_args() -> argparse.Namespace:
@@ -297,7 +299,10 @@ def parse_args() -> argparse.Namespace:
     where.add_argument('--tissue', type=Path, metavar='CHECKPOINT', help='tissue model that says where tumour is')
     where.add_argument('--roi', type=Path, metavar='GEOJSON', help='polygons in which figures are counted, instead')
     parser.add_argument(
-        '--roi-class', nargs='+', metavar='CLASS', help='only polygons of these classes, such as tumour (default: all)'
+        '--roi-class',
+        nargs='+',
+        metavar='CLASS',
+        help='only polygons of these classes, such as tumour or Tumor (default: all)',
     )
     parser.add_argument('--mpp', type=positive, help='um per pixel of level 0, where a slide is silent or wrong')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/wsi'), help='results (default: work_dirs/wsi)')
@@ -316,6 +321,13 @@ def parse_args() -> argparse.Namespace:
         type=positive,
         default=FIELD_DIAMETER_MM,
         help=f'diameter of a high-power field (default: {FIELD_DIAMETER_MM})',
+    )
+    parser.add_argument(
+        '--min-area-mm2',
+        type=not_negative,
+        default=MIN_AREA_MM2,
+        metavar='AREA',
+        help=f'counted area that a slide needs for rates; 0 gives them for any (default: {MIN_AREA_MM2})',
     )
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda')
     parser.add_argument('--half', action='store_true', help='float16, on a GPU')

@@ -23,6 +23,7 @@ from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.exchange.slide_csv import write_table
 from mitouts.functional.hotspot import ROI_AREA_MM2
 from mitouts.inference.reference import COLUMNS, COMPARED, Comparison, compare
+from mitouts.inference.slide_counts import PROVENANCE_COLUMNS, flat_provenance
 from mitouts.utils.arguments import positive
 from mitouts.utils.cli import run
 
@@ -35,11 +36,10 @@ def main() -> int:
     document = read_coco(args.annotations)
     comparison = compare(document, args.counts, category=args.category, area_mm2=args.area_mm2)
     provenance = {'annotations': args.annotations.name, **comparison.provenance}
-    # Readers that skip comments would cut a cell at a #.
-    cells = [
-        ['' if row[name] is None else str(row[name]).replace('#', '') for name in COLUMNS] for row in comparison.rows
-    ]
-    write_table(args.out, COLUMNS, cells, provenance)
+    origin = flat_provenance(provenance)
+    own = {name: origin.get(name) for name in PROVENANCE_COLUMNS}
+    cells = [[row[name] for name in COLUMNS] + list(own.values()) for row in comparison.rows]
+    write_table(args.out, [*COLUMNS, *own], cells)
     write_json(args.out.with_suffix('.json'), {'provenance': provenance, 'slides': comparison.rows})
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     console.print(summary(comparison))

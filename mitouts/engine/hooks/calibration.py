@@ -1,4 +1,4 @@
-"""Keeps what a count needs beside the weights: thresholds, resolution, geometry, class names, version."""
+"""Keeps what a count needs beside the weights: thresholds, resolution, geometry, class names, data, version."""
 
 from __future__ import annotations
 
@@ -80,6 +80,7 @@ class CalibrationHook(Hook):
             'geometry': None if model.geometry is None else model.geometry.to_dict(),
             'classes': list(meta.get('classes', ())),
             'stain_reference': stain_of(runner.val_dataloader.dataset),
+            'dataset': _training_data(runner),
             'version': mitouts.__version__,
             'epoch': runner.epoch,
         }
@@ -109,6 +110,12 @@ def forget_calibration(model: Any) -> None:
     for part in model.children():
         if hasattr(part, 'calibration') and any(parameter.requires_grad for parameter in part.parameters()):
             part.calibration = {}
+
+
+def _training_data(runner: Any) -> str | None:
+    """The name of the data set that is trained on; None where it has none, or nothing is trained."""
+    dataset = getattr(getattr(runner._train_loop, 'dataloader', None), 'dataset', None)
+    return getattr(dataset, 'metainfo', {}).get('name')
 
 
 def _model(runner: Any) -> Any:

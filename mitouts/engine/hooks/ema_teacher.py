@@ -123,7 +123,7 @@ class EMATeacherHook(EMAHook):
             weights[self.positives] *= [sample['weight'] for sample in samples]
         runner.train_dataloader.dataset.set_weights(weights)
         runner.logger.info(
-            f'epoch {runner.epoch + 1}: the Teacher keeps {kept:g} of {len(samples)} positive images'
+            f'epoch {runner.epoch + 1}: the Teacher keeps {kept:g} of {len(samples)} positive images, by weight'
             + ('' if ready else '; it is not ready yet, all are drawn')
         )
 

@@ -59,7 +59,7 @@ export class Decider extends EventTarget {
     const before = this.#samples.state(this.#samples.position(answer.item));
     this.#samples.setState(answer.item, answer.state);
     this.#progress.show(answer.progress);
-    const undone = answer.state === 'open' ? 'open again' : `${stateWords(answer.state)} again`;
+    const undone = answer.state === 'open' ? 'undecided again' : `${stateWords(answer.state)} again`;
     if (entry.action === 'undo') this.say(`Sample ${answer.item}: taken back, ${undone}`);
     else this.say(`Sample ${answer.item}: ${stateWords(entry.label, entry.kind)} saved · ${UNDO} takes it back`);
     this.dispatchEvent(new CustomEvent('saved', { detail: { entry, answer, before } }));

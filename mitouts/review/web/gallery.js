@@ -3,7 +3,7 @@
 import { thumbAddress } from './api.js';
 import { byId, element, shape } from './dom.js';
 import { clamp } from './geometry.js';
-import { stateWord, stateWords } from './words.js';
+import { caseWords, stateWord, stateWords } from './words.js';
 
 const TILE_PX = 112;
 const WIDE_TILE_PX = 128;
@@ -166,7 +166,7 @@ export class Gallery {
     const id = this.#samples.id(position);
     const words = pending ? 'not saved yet' : stateWords(state);
     const noted = this.note ? `, ${this.note(position)}` : '';
-    const name = `Sample ${id}, ${words}, case ${this.#samples.caseOf(position)}${noted}`;
+    const name = `Sample ${id}, ${words}, ${caseWords(this.#samples.caseOf(position))}${noted}`;
     if (tile.getAttribute('aria-label') === name) return;
     tile.setAttribute('aria-label', name);
     tile.classList.toggle('decided', !pending && state !== 'open');

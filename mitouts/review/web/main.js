@@ -14,6 +14,7 @@ import { Progress } from './progress.js';
 import { Samples, nextOpen } from './samples.js';
 import { Shortcuts } from './shortcuts.js';
 import { Stage } from './stage.js';
+import { Start } from './start.js';
 import { Viewer } from './viewer.js';
 import { number, plural } from './words.js';
 
@@ -48,7 +49,8 @@ async function assemble({ session, outbox, banners, columns, progress: counted }
   const parts = { samples, filters, gallery, stage, points, progress, decider };
   const viewer = new Viewer({ ...parts, loader: new Loader(session.database), clock: new Clock() });
   stage.drawings = (at, scale) => points.drawings(at, scale);
-  if (!session.blinded) (await import('./open_mode.js')).open({ ...parts, viewer });
+  const openMode = session.blinded ? null : await import('./open_mode.js');
+  openMode?.open({ ...parts, viewer });
 
   const role = session.role === 'tiebreaker' ? ' · ties' : '';
   byId('session').textContent = `${session.rater}${role} · ${session.blinded ? 'blinded' : 'open'}`;
@@ -56,7 +58,9 @@ async function assemble({ session, outbox, banners, columns, progress: counted }
   const pages = new Pages({ ...parts, viewer });
   viewer.onProblem = (error) => banners.setLost(error?.problem === 'restarted' ? error : null);
   banners.onOpen = (id) => pages.open(samples.position(id));
-  new Shortcuts(viewer);
+  const entry = new Start(session, samples, openMode?.ABOUT);
+  entry.onGo = () => pages.begin();
+  new Shortcuts(viewer, entry.onGo);
   if (!samples.length) return notice('Nothing to decide', 'There is no sample for you yet. Reload the page later.');
   pages.route();
 }
@@ -98,6 +102,14 @@ class Pages {
     this.#enter(position);
   }
 
+  /** Go to the next undecided sample that is shown, else to any, and where all are decided to the first. */
+  begin() {
+    const next = nextOpen(this.#samples, this.#gallery.positions, -1);
+    if (next < 0) this.#filters.showState(nextOpen(this.#samples, this.#samples.filter([]), -1) < 0 ? '' : 'open');
+    const [first = -1] = this.#gallery.positions;
+    this.open(next < 0 ? first : next);
+  }
+
   toGallery() {
     history.replaceState(null, '', location.pathname);
     this.#leave();
@@ -134,7 +146,7 @@ class Pages {
     byId('closing-title').textContent = finished ? `All ${plural(total, 'sample')} decided` : 'Everything shown is decided';
     byId('closing-text').textContent = finished
       ? 'Every decision is saved; you can close this page.'
-      : `${number(total - done)} of ${plural(total, 'sample')} are still open, or not saved yet.`;
+      : `${number(total - done)} of ${plural(total, 'sample')} are still undecided, or not saved yet.`;
     byId('closing-rest').hidden = finished;
     byId('closing-unsure').hidden = !unsure;
     this.#closing.returnValue = '';

@@ -3,6 +3,9 @@
 import { byId, element, svg } from './dom.js';
 import { percent } from './words.js';
 
+/** What the beginning of the gallery says. */
+export const ABOUT =
+  'The samples on which annotators and model disagree most come first; Labels (d) draws what was annotated and predicted.';
 const BOX_UM = 6;
 const BOX_PX = 14;
 

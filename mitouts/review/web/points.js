@@ -96,7 +96,7 @@ export class PointEditor extends EventTarget {
   }
 
   #place(offset) {
-    // On the grey around the image there is nothing to mark.
+    // What lies around the image is not reviewed.
     const [left, top, right, bottom] = this.#item.image_px;
     const point = rounded([clamp(offset[0], left, right), clamp(offset[1], top, bottom)]);
     const { moved, added } = this.draft;

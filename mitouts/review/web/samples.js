@@ -83,7 +83,7 @@ export function neighbour(sequence, position, step = 1) {
   return found ?? -1;
 }
 
-/** The next open one of the sequence after `position`, from the beginning again at its end, or -1. */
+/** The next undecided one of the sequence after `position`, from the beginning again at its end, or -1. */
 export function nextOpen(samples, sequence, position) {
   const open = sequence.filter((other) => other !== position && samples.isOpen(other));
   return open.find((other) => other > position) ?? open[0] ?? -1;

@@ -8,11 +8,14 @@ const PRESSED_BY_KEYS = 'button, a[href], summary';
 
 export class Shortcuts {
   #viewer;
+  #begin;
   #help = byId('help');
   #letters = byId('letters');
 
-  constructor(viewer) {
+  /** `begin` is called for the key that begins, or goes on, from the gallery. */
+  constructor(viewer, begin) {
     this.#viewer = viewer;
+    this.#begin = begin;
     byId('help-open').addEventListener('click', () => this.#help.showModal());
     this.#letters.checked = localStorageItem(LETTERS) !== 'off';
     this.#letters.addEventListener('change', () => localStorageItem(LETTERS, this.#letters.checked ? 'on' : 'off'));
@@ -27,7 +30,9 @@ export class Shortcuts {
       return;
     }
     if (event.key === '?') this.#letters.checked && this.#toggleHelp();
-    else if (document.querySelector('dialog[open]') || byId('viewer').hidden) return;
+    else if (document.querySelector('dialog[open]')) return;
+    else if (!byId('gallery').hidden && event.key.toLowerCase() === 'b') this.#letters.checked && !event.repeat && this.#begin();
+    else if (byId('viewer').hidden) return;
     else if (!this.#viewer.handleKey(event, this.#letters.checked)) return;
     event.preventDefault();
   }

@@ -121,7 +121,7 @@ export class Stage {
     this.#barText.textContent = bar.text;
     this.#bar.setAttribute('aria-label', `Scale bar: ${bar.text}`);
     const marks = this.#item.kind === 'image' ? [] : this.#marks();
-    this.#overlay.replaceChildren(...marks, ...this.drawings((offset) => view.toStage(offset), view.scale));
+    this.#overlay.replaceChildren(...this.#border(), ...marks, ...this.drawings((offset) => view.toStage(offset), view.scale));
     this.onZoom(this.zooms.findIndex((zoom) => Math.abs(zoom.sidePx - view.sidePx) < 1e-6));
   }
 
@@ -134,6 +134,17 @@ export class Stage {
     if (x > 0 && x < end) lines.push([x, 0, x, length], [x, end - length, x, end]);
     if (y > 0 && y < end) lines.push([0, y, length, y], [end - length, y, end, y]);
     return lines.flatMap(([x1, y1, x2, y2]) => ['halo', 'line'].map((name) => svg('line', { class: `mark-${name}`, x1, y1, x2, y2 })));
+  }
+
+  // Where the image ends within the crop: what lies beyond is shown for orientation, and cannot be marked.
+  #border() {
+    const [left, top, right, bottom] = this.#item.image_px;
+    const half = this.#view.fieldPx / 2;
+    if ([-left, -top, right, bottom].every((reach) => reach >= half)) return [];
+    const [x, y] = this.#view.toStage([left, top]);
+    const [endX, endY] = this.#view.toStage([right, bottom]);
+    const place = { x, y, width: endX - x, height: endY - y };
+    return ['halo', 'line'].map((name) => svg('rect', { class: `border-${name}`, ...place }));
   }
 
   #resized() {

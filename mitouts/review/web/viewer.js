@@ -3,7 +3,7 @@
 import { ApiError } from './api.js';
 import { byId, element } from './dom.js';
 import { neighbour, nextOpen } from './samples.js';
-import { number, plural, stateWords } from './words.js';
+import { caseWords, number, plural, stateWords } from './words.js';
 
 const RETRY_MS = [1000, 2000, 4000, 8000];
 const PAN = 0.15;
@@ -18,7 +18,7 @@ export class Viewer {
   /** Called with the position that is shown. */
   onShow = () => {};
   onGallery = () => {};
-  /** Called when the last open sample of the sequence has been decided on, and saved. */
+  /** Called when the last undecided sample of the sequence has been decided on, and saved. */
   onEnd = () => {};
   /** Called with every sample's item when its crop is shown; used by open mode. */
   onItem = () => {};
@@ -98,7 +98,7 @@ export class Viewer {
     return true;
   }
 
-  /** Decide on what is shown, and go on to the next open sample. */
+  /** Decide on what is shown, and go on to the next undecided sample. */
   decide(label) {
     if (!this.#item || !this.#clock.running) {
       this.#decider.say('The crop is not shown yet: nothing was decided');
@@ -207,7 +207,7 @@ export class Viewer {
   #itemFacts(item) {
     const scanner = item.scanner ? [item.scanner.replaceAll('_', ' ')] : [];
     const scale = item.mpp ? [] : ['scale unknown'];
-    return [`case ${item.case}`, ...scanner, ...scale, ...this.facts(item)];
+    return [caseWords(item.case), ...scanner, ...scale, ...this.facts(item)];
   }
 
   #showState() {
@@ -217,7 +217,7 @@ export class Viewer {
     const words = stateWords(state, this.#item?.kind);
     byId('viewer-state').textContent = pending
       ? 'Not saved yet'
-      : state === 'open' ? 'Open' : `Decided: ${words}; deciding again replaces it`;
+      : state === 'open' ? 'Undecided' : `Decided: ${words}; deciding again replaces it`;
     for (const button of document.querySelectorAll('.answer')) {
       button.setAttribute('aria-pressed', String(!pending && button.dataset.answer === state));
     }

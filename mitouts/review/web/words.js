@@ -1,6 +1,6 @@
 // What the page calls things.
 
-const STATES = { open: 'open', mitotic: 'mitotic figure', look_alike: 'look-alike', unsure: 'unsure' };
+const STATES = { open: 'undecided', mitotic: 'mitotic figure', look_alike: 'look-alike', unsure: 'unsure' };
 const SHORT = { ...STATES, mitotic: 'mitotic' };
 const IMAGE_STATES = { ...STATES, mitotic: 'has a mitotic figure', look_alike: 'has no mitotic figure' };
 
@@ -9,6 +9,9 @@ export const stateWords = (state, kind = 'point') => (kind === 'image' ? IMAGE_S
 
 /** A state in one word, for small places. */
 export const stateWord = (state) => SHORT[state];
+
+/** A case by its name, which may say that it is one. */
+export const caseWords = (name) => (/^case(?![a-z])/i.test(name) ? name : `case ${name}`);
 
 /** `3 decisions`, `1 decision`. */
 export const plural = (count, noun) => `${number(count)} ${noun}${count === 1 ? '' : 's'}`;

@@ -86,6 +86,7 @@ def write_review(
     size_px: int = 240,
     mpp: float | None = 0.25,
     whole: int = 0,
+    case: str = '{:03d}',
 ) -> tuple[Path, Path]:
     """Write a data set whose every image was dropped, and its verdicts.
 
@@ -96,6 +97,7 @@ def write_review(
         size_px: Side of an image.
         mpp: Micrometres per pixel.
         whole: Further images without points, of which only the label is known.
+        case: Format of the cases' names.
 
     Returns:
         ``hard_samples.json`` and the annotation file.
@@ -105,7 +107,7 @@ def write_review(
     annotations: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
     for number in range(1, images + whole + 1):
-        name, case = f'images/{number:03d}.png', f'{1 + number % 3:03d}'
+        name, case_id = f'images/{number:03d}.png', case.format(1 + number % 3)
         count = points if number <= images else 0
         inner = size_px // 2
         cells = rng.choice(inner**2, 2 * count, replace=False)
@@ -113,14 +115,14 @@ def write_review(
         annotated, predicted = (places[:count] + 0.5).tolist(), (places[count:] + 0.25).tolist()
         write_rgb(folder / name, draw_tissue(rng, size_px, places[: 2 * min(count, 2)].tolist()))
         scanner = ('Aperio_CS2', 'Hamamatsu_XR')[number % 2]
-        entries.append(make_image(number, name, size_px, size_px, case_id=case, mpp=mpp, scanner=scanner, label=1))
+        entries.append(make_image(number, name, size_px, size_px, case_id=case_id, mpp=mpp, scanner=scanner, label=1))
         for x, y in annotated:
             annotations.append(make_annotation(len(annotations) + 1, number, MITOTIC_FIGURE, x, y))
         samples.append(
             {
                 'image_id': number,
                 'file_name': name,
-                'case_id': case,
+                'case_id': case_id,
                 'label': 1,
                 'verdict': 'drop',
                 'reason': SECRET_REASON if number % 2 else 'no_prediction',

@@ -143,6 +143,18 @@ def test_a_phone_needs_no_sideways_scrolling(opened, visit, size):
     assert_within(page, size['width'])
 
 
+@pytest.mark.parametrize('size', [PHONE, {'width': 360, 'height': 640}, DESK])
+def test_the_question_stands_by_its_answers(opened, visit, size):
+    rater = visit(opened, viewport=size, **({'has_touch': True} if size != DESK else {})).open()
+    rater.look()
+    assert rater.text('#question') == 'Is the cell in the centre a mitotic figure?'
+    question, answer, stage = rater.box('#question'), rater.box('.answer[data-answer=mitotic]'), rater.box('#stage')
+    assert question['y'] > 0
+    assert question['y'] + question['height'] <= answer['y'] <= question['y'] + question['height'] + 20
+    assert answer['y'] + answer['height'] <= size['height'], 'no scrolling'
+    assert stage['y'] + stage['height'] <= question['y'] or stage['x'] + stage['width'] <= question['x']
+
+
 @pytest.mark.parametrize('size', [DESK, PHONE])
 def test_buttons_are_large_enough_for_a_finger(opened, visit, size):
     rater = visit(opened, viewport=size).open()

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 LABELS = {'m': 'mitotic', 'n': 'look_alike', 'u': 'unsure'}
 WORDS = {'mitotic': 'mitotic figure', 'look_alike': 'look-alike', 'unsure': 'unsure'}
 ANSWER = '.answer[data-answer={}]'
@@ -35,7 +37,7 @@ def test_twenty_samples_by_keyboard(server, rater):
     rater.press('g')
     states = rater.tile_states()
     assert len(states) == 24
-    assert {item: state for item, state in states.items() if state != 'open'} == {
+    assert {item: state for item, state in states.items() if state != 'undecided'} == {
         item: WORDS[label] for item, label in made[:18]
     }
     assert server.states(rater.name) == dict(made[:18])
@@ -309,3 +311,85 @@ def test_two_raters_at_once_and_a_tiebreaker_for_their_ties(serve, visit):
     assert [(entry.item_id, entry.label, entry.role) for entry in server.log('tia')] == [
         (item, 'look_alike', 'tiebreaker') for item in (2, 3, 5)
     ]
+
+
+def test_the_gallery_says_what_this_is_and_where_to_begin(server, visit):
+    rater = visit(server).open()
+    assert rater.text('#start-title') == '24 samples to decide on'
+    assert 'is the cell in the centre a mitotic figure' in rater.text('#start-text')
+    assert 'your answer is your own' in rater.text('#start-text')
+    begin = rater.page.get_by_role('button', name='Begin')
+    begin.click()
+    rater.wait_for_crop()
+    first = rater.item
+    assert rater.text('#viewer-state') == 'Undecided'
+    rater.decide('m')
+    rater.wait_until_saved(1).press('g')
+    assert rater.text('#start-title') == '1 of 24 samples decided, 23 to go'
+    assert rater.text('#start-go-text') == 'Go on'
+    rater.press('b')
+    rater.wait_for_crop()
+    assert rater.item != first, 'the next undecided one'
+
+
+def test_going_on_leaves_a_filter_that_shows_nothing_undecided(server, visit):
+    rater = visit(server).open()
+    rater.look()
+    decided = rater.decide('u')
+    rater.wait_until_saved(1).press('g')
+    rater.page.locator('select[name=state]').select_option('unsure')
+    assert list(rater.tile_states()) == [decided]
+    rater.page.locator('#start-go').click()
+    rater.wait_for_crop()
+    assert rater.item != decided
+    assert rater.text('#viewer-facts').startswith('1 of 23')
+
+
+def test_everything_decided_can_be_looked_through_again(serve, visit):
+    server = serve(images=1)
+    rater = visit(server).open()
+    for count in (1, 2):
+        rater.press('b') if count == 1 else None
+        rater.decide('n')
+        rater.wait_until_saved(count)
+    rater.page.locator('#closing[open]').wait_for()
+    rater.press('Escape', 'g')
+    assert rater.text('#start-title') == 'All 2 samples decided'
+    rater.page.get_by_role('button', name='Look through them again').click()
+    rater.wait_for_crop()
+    assert rater.text('#viewer-state').startswith('Decided: look-alike')
+
+
+def test_nothing_is_called_open_that_is_undecided(server, visit):
+    rater = visit(server).open()
+    words = rater.page.locator('.tile-word').all_inner_texts()
+    assert set(words) == {'undecided'}
+    options = rater.page.locator('select[name=state] option').all_inner_texts()
+    assert 'undecided' in options
+    assert 'open' not in options
+    assert set(rater.tile_states().values()) == {'undecided'}
+
+
+def test_a_case_is_called_one_once(serve, visit):
+    rater = visit(serve(images=2, case='case_{:02d}')).open()
+    names = rater.page.locator('.tile').evaluate_all("(tiles) => tiles.map((tile) => tile.getAttribute('aria-label'))")
+    assert all('case' in name and 'case case' not in name for name in names)
+    rater.look()
+    assert ' case_0' in rater.text('#viewer-facts')
+    assert 'case case' not in rater.text('#viewer-facts')
+    assert ' case 00' in visit(server_of_numbers(serve)).open().look().text('#viewer-facts')
+
+
+def server_of_numbers(serve):
+    return serve(images=1)
+
+
+def test_the_end_of_the_image_is_drawn_within_the_crop(server, visit):
+    rater = visit(server).open()
+    rater.look()
+    rater.press('Space') if rater.page.locator('#zooms button[aria-pressed=true]').inner_text() != '96 µm' else None
+    rater.page.locator('#zooms button', has_text='96').click()
+    # The image of 240 px ends within the 385 px that are shown.
+    stage, border = rater.box('#stage'), rater.box('.border-line')
+    assert border['width'] == pytest.approx(stage['width'] * 240 / 384, rel=0.02)
+    assert border['height'] == pytest.approx(border['width'], rel=0.02)

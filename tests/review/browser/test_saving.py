@@ -173,7 +173,7 @@ def test_a_refused_decision_is_set_aside_and_shown(server, rater):
     rater.page.locator('.banner button', has_text='Look at it').click()
     rater.wait_for_crop()
     assert rater.item == 1
-    assert rater.text('#viewer-state') == 'Open'
+    assert rater.text('#viewer-state') == 'Undecided'
     rater.page.locator('.banner button', has_text='Dismiss').click()
     assert rater.page.locator('.banner').nth(1).is_hidden()
     assert sent == [1, 2]
