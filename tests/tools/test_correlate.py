@@ -105,7 +105,7 @@ def test_a_table_without_slides_is_not_an_error(call, tmp_path):
         ('reference,mai,mai\n1,2,3\n', "2 columns 'mai'"),
         ('', 'has no header'),
         ('reference,mai\n1,"2\n', 'is no CSV'),
-        (b'reference,mai\n1,\xff\n', 'is not UTF-8 text'),
+        (b'reference,mai\n1,\xff\n', 'is not UTF-8'),
     ],
 )
 def test_bad_tables_end_with_one_line(call, content, words):

@@ -236,8 +236,8 @@ def test_arguments_that_make_no_sense_are_refused(call: Call, arguments: list[st
 
 def test_lists_that_cannot_be_read_are_refused(call: Call, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
-    (tmp_path / 'binary.txt').write_bytes(b'\xff\xfe\x00a')
-    (tmp_path / 'binary.csv').write_bytes(b'\xff\xfe\x00a')
+    (tmp_path / 'binary.txt').write_bytes(b'\x89PNG\x00a')
+    (tmp_path / 'binary.csv').write_bytes(b'\x89PNG\x00a')
     (tmp_path / 'no column.csv').write_text('name\na.tif\n')
     (tmp_path / 'zero.csv').write_text('')
     (tmp_path / 'comment.txt').write_text('# nothing\n')
@@ -245,8 +245,8 @@ def test_lists_that_cannot_be_read_are_refused(call: Call, checkpoint: Path, tmp
         'missing.tif': 'no such file or folder',
         'missing.csv': 'no such file or folder',
         'empty': 'holds no slide',
-        'binary.txt': 'is not UTF-8 text',
-        'binary.csv': 'is not UTF-8 text',
+        'binary.txt': 'is not UTF-8',
+        'binary.csv': 'is not UTF-8',
         'no column.csv': "has no column 'slide'",
         'zero.csv': 'has no header',
         'comment.txt': 'names no slide',
