@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import subprocess
 from collections.abc import Mapping
@@ -54,6 +56,15 @@ def init_launcher(launcher: str) -> None:
             f'the processes cannot meet at MASTER_ADDR:MASTER_PORT, {meeting} ({str(error).splitlines()[0]}); '
             'set both to what is free there and reached from every node'
         ) from error
+    atexit.register(_leave)
+
+
+def _leave() -> None:
+    """Leave the process group: its threads, still running at the end of the process, would abort it."""
+    # Where another process is gone already there is nobody to take leave of.
+    with contextlib.suppress(RuntimeError):
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def torchrun_environment(environment: Mapping[str, str], num_gpus: int) -> dict[str, str]:
