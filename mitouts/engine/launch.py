@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import subprocess
 from collections.abc import Mapping
@@ -64,6 +65,8 @@ def _leave() -> None:
     # Where another process is gone already there is nobody to take leave of.
     with contextlib.suppress(RuntimeError):
         if torch.distributed.is_initialized():
+            # A wrapped model holds the group, too.
+            gc.collect()
             torch.distributed.destroy_process_group()
 
 
