@@ -37,6 +37,7 @@ from mitouts.inference.slide_counts import (
     make_provenance,
     make_report,
 )
+from mitouts.utils.wording import counted
 from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.slide_gallery import Crop, Gallery, choose_points
@@ -123,7 +124,7 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
                     'hottest region',
                     identity=feature_id(slide, label),
                     color=_ROI_COLOR,
-                    name=f'{label}: {each.hotspot.count} figures',
+                    name=f'{label}: {counted(each.hotspot.count, "figure")}',
                     measurements={'area_mm2': each.area_mm2, 'figures': each.hotspot.count},
                     bounds_xy_px=bounds,
                 )
