@@ -11,21 +11,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import (
-    MITOTIC_FIGURE,
-    make_annotation,
-    make_document,
-    make_image,
-    read_json,
-    write_json,
-)
+from mitouts.exchange.coco import read_json, write_json
 
 DECIMALS = 9
 """Of the places of points, in pixels."""
@@ -115,44 +107,6 @@ def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, opt
     if value is None:
         raise AnnotationError(f'{path}: info has no map_threshold: give {option}')
     return float(value)
-
-
-@dataclass(frozen=True)
-class PredictedImage:
-    """An image without an annotation file, and the figures that a model found in it.
-
-    Attributes:
-        path: The image.
-        size_px: ``(width, height)``.
-        figures: ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
-        mpp: Micrometres per pixel; None where it is unknown.
-        case_id: Its case; None where it is unknown.
-    """
-
-    path: Path
-    size_px: tuple[int, int]
-    figures: NDArray[np.float64]
-    mpp: float | None = None
-    case_id: str | None = None
-
-
-def figures_document(images: Sequence[PredictedImage], *, tool: str) -> dict[str, Any]:
-    """An annotation document of what was found, for the formats that annotations are exported to.
-
-    Args:
-        images: Named relative to the folder that holds them all.
-        tool: Who found it.
-    """
-    root = os.path.commonpath([image.path.resolve().parent for image in images])
-    entries: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for number, image in enumerate(images, start=1):
-        name = image.path.resolve().relative_to(root).as_posix()
-        case_id = image.path.stem if image.case_id is None else image.case_id
-        entries.append(make_image(number, name, *image.size_px, case_id=case_id, mpp=image.mpp))
-        for x, y, score in image.figures.tolist():
-            annotations.append(make_annotation(len(annotations) + 1, number, MITOTIC_FIGURE, x, y, score=score))
-    return make_document(entries, annotations, name='predicted figures', tool=tool)
 
 
 def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mitouts.utils.wording import rounded
+from mitouts.utils.words import rounded
 
 COLUMNS = ('x_px', 'y_px', 'x_um', 'y_um', 'score', 'in_counted_tile')
 _PLACE = 'x and y are measured from the centre of the top left pixel of level 0'

@@ -37,7 +37,6 @@ from mitouts.inference.slide_counts import (
     make_provenance,
     make_report,
 )
-from mitouts.utils.wording import counted
 from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.slide_gallery import Crop, Gallery, choose_points
@@ -124,7 +123,7 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
                     'hottest region',
                     identity=feature_id(slide, label),
                     color=_ROI_COLOR,
-                    name=f'{label}: {counted(each.hotspot.count, "figure")}',
+                    name=f'{label}: {plural(each.hotspot.count, "figure")}',
                     measurements={'area_mm2': each.area_mm2, 'figures': each.hotspot.count},
                     bounds_xy_px=bounds,
                 )
