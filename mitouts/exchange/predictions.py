@@ -60,10 +60,12 @@ def write_predictions(
         OSError: The file cannot be written.
     """
     checked = _check(path, images)
-    entries = [
-        {**image, 'image_id': image_id, 'score': score, 'points': _rounded(checked.points[image_id])}
-        for image, (image_id, score) in zip(images, checked.scores.items())
-    ]
+    entries = []
+    for image, (image_id, score) in zip(images, checked.scores.items()):
+        entry = {**image, 'image_id': image_id, 'score': score, 'points': _rounded(checked.points[image_id])}
+        if image.get('peaks') is not None:
+            entry['peaks'] = _rounded(checked.curve_points[image_id])
+        entries.append(entry)
     write_json(path, {'info': dict(info), 'images': entries})
 
 

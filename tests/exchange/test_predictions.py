@@ -107,8 +107,9 @@ def test_integers_beyond_every_float_are_refused(tmp_path, entry) -> None:
 
 def test_places_are_written_without_the_digits_of_binary_arithmetic(tmp_path) -> None:
     points = [[255.99999999999997, 0.1 + 0.2, 0.30000000000000004]]
-    write_predictions(tmp_path / 'p.json', [{'image_id': 1, 'score': 0.5, 'points': points}], {})
-    assert json.loads((tmp_path / 'p.json').read_text())['images'][0]['points'] == [[256.0, 0.3, 0.30000000000000004]]
+    write_predictions(tmp_path / 'p.json', [{'image_id': 1, 'score': 0.5, 'points': points, 'peaks': points}], {})
+    (image,) = json.loads((tmp_path / 'p.json').read_text())['images']
+    assert image['points'] == image['peaks'] == [[256.0, 0.3, 0.30000000000000004]]
 
 
 def test_the_threshold_of_a_file_or_what_gives_one() -> None:

@@ -377,5 +377,5 @@ def test_bounds_of_a_slide_that_is_cut_are_an_error(tmp_path) -> None:
     tifffile.imwrite(path, pixels, tile=(256, 256), photometric='rgb', compression='jpeg', description=description)
     assert qupath.read_bounds(path) is None
     path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(ImageError, match=r'cut\.svs cannot be opened \(.*\): it is broken'):
+    with pytest.raises(ImageError, match=r'cut\.svs is truncated'):
         qupath.read_bounds(path)
