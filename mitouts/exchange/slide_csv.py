@@ -77,7 +77,7 @@ def write_table(
 
 
 def _cell(value: Any) -> str:
-    text = '' if value is None else rounded(value) if isinstance(value, float) else str(value)
+    text = '' if value is None else str(rounded(value) if isinstance(value, float) else value)
     if any(sign in text for sign in _QUOTED):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -17,10 +17,10 @@ def plural(count: int, noun: str, several: str | None = None) -> str:
     return f'{count:,} {noun if count == 1 else several or f"{noun}s"}'
 
 
-def rounded(value: float) -> str:
+def rounded(value: float) -> float:
     """A number without the digits that only binary arithmetic has put there.
 
     >>> rounded(255.99999999999997)
-    '256'
+    256.0
     """
-    return f'{value:.10g}'
+    return float(f'{value:.10g}')
