@@ -7,11 +7,16 @@ has to import anything of ours. An unknown name raises :class:`UnknownComponentE
 from __future__ import annotations
 
 import difflib
+import importlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from mmengine import registry as roots
+
+from mitouts.errors import ConfigError
 
 SCOPE = 'mitouts'
 
@@ -32,21 +37,86 @@ class UnknownComponentError(KeyError):
         self.nearest = difflib.get_close_matches(name.rsplit('.', 1)[-1], known, n=3, cutoff=0.4)
         self.known = sorted(known)
         self.config_keys: list[str] = []
+        self.checkpoint: str | None = None
+        self.imports: list[str] = []
 
     def locate(self, cfg: Any) -> None:
         """Find the config keys under which the name stands; the outermost caller has the full path."""
         self.config_keys = [path for path, value in _walk(cfg) if path.endswith('type') and value == self.name]
 
+    def came_from(self, checkpoint: str | Path, config: Mapping[str, Any]) -> None:
+        """Remember the checkpoint whose config holds the name, and what that config imports."""
+        listed = config.get('custom_imports')
+        imports = listed.get('imports') if isinstance(listed, Mapping) else None
+        names = [imports] if isinstance(imports, str) else imports if isinstance(imports, (list, tuple)) else []
+        self.checkpoint = str(checkpoint)
+        # The file may come from anywhere, and its words are printed as a command.
+        self.imports = [name for name in map(str, names) if name.replace('.', '_').isidentifier()]
+        self.locate(config)
+
     def __str__(self) -> str:
         where = f' (config key {", ".join(repr(key) for key in self.config_keys)})' if self.config_keys else ''
+        if self.checkpoint is not None:
+            return (
+                f'checkpoint {self.checkpoint}: {self.name!r} is not in the {self.registry_name} registry{where}. '
+                f'{self._how_to_import()}'
+            )
         if self.nearest:
             hint = f'Did you mean {" or ".join(repr(name) for name in self.nearest)}?'
         else:
             hint = f'It knows: {", ".join(self.known) or "nothing"}.'
         return (
             f'{self.name!r} is not in the {self.registry_name} registry{where}. {hint} '
-            "A component of your own must be imported first: custom_imports = dict(imports=['your.module'])."
+            "A component of your own must be imported first: custom_imports = dict(imports=['your.module']) in the "
+            'config, or --import your.module.'
         )
+
+    def _how_to_import(self) -> str:
+        # Only whoever loads a file may say what is executed for it, so its own imports are a suggestion.
+        names = self.imports or ['PACKAGE']
+        options = ' '.join(f'--import {name}' for name in names)
+        if self.imports:
+            said = f'It was trained with custom_imports of {" and ".join(self.imports)}: if you trust that code, add'
+        else:
+            said = 'If it is a component of your own, name the package that registers it:'
+        return f'{said} {options}, with its folder on PYTHONPATH (in Python: imports={names})'
+
+
+def import_packages(names: Iterable[str]) -> None:
+    """Import packages that register components of one's own.
+
+    Args:
+        names: Dotted names, as ``import`` takes them.
+
+    Raises:
+        ConfigError: One cannot be imported, whatever it raises.
+    """
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            wanted = 'a package that Python finds: install it, or put the folder that holds it on PYTHONPATH'
+            found = (
+                'it is a path'
+                if Path(name).exists() and not name.isidentifier()
+                else f'{type(error).__name__}: {error}'
+            )
+            raise ConfigError(f'{name!r} cannot be imported ({found}); expected {wanted}') from error
+
+
+@contextmanager
+def components_of(checkpoint: str | Path, config: Mapping[str, Any]) -> Iterator[None]:
+    """Let an unknown component's error say which checkpoint and config key name it, and how its package is imported.
+
+    Args:
+        checkpoint: The file.
+        config: The config in it; its ``custom_imports`` are named, never imported.
+    """
+    try:
+        yield
+    except UnknownComponentError as error:
+        error.came_from(checkpoint, config)
+        raise
 
 
 def _walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
@@ -201,16 +271,43 @@ TASK_UTILS = Registry(
 )
 
 # Without a child of its own under every root, mmengine warns each time it builds one of its own parts in our scope.
-for _root in (
-    roots.LOOPS,
-    roots.LOG_PROCESSORS,
-    roots.MODEL_WRAPPERS,
-    roots.OPTIMIZERS,
-    roots.OPTIM_WRAPPERS,
-    roots.OPTIM_WRAPPER_CONSTRUCTORS,
-    roots.PARAM_SCHEDULERS,
-    roots.RUNNERS,
-    roots.VISBACKENDS,
-    roots.WEIGHT_INITIALIZERS,
-):
+ENGINE_REGISTRIES = [
     Registry(_root.name, parent=_root, scope=SCOPE)
+    for _root in (
+        roots.LOOPS,
+        roots.LOG_PROCESSORS,
+        roots.MODEL_WRAPPERS,
+        roots.OPTIMIZERS,
+        roots.OPTIM_WRAPPERS,
+        roots.OPTIM_WRAPPER_CONSTRUCTORS,
+        roots.PARAM_SCHEDULERS,
+        roots.RUNNERS,
+        roots.VISBACKENDS,
+        roots.WEIGHT_INITIALIZERS,
+    )
+]
+REGISTRIES = (
+    MODELS,
+    AGGREGATORS,
+    DATASETS,
+    DATA_SAMPLERS,
+    TRANSFORMS,
+    METRICS,
+    EVALUATOR,
+    HOOKS,
+    FUNCTIONS,
+    TASK_UTILS,
+    *ENGINE_REGISTRIES,
+    VISUALIZERS,
+)
+
+
+def find_component(name: str) -> Any:
+    """The class or function of a name, whatever registry has it; None where none has, or it is another package's.
+
+    Args:
+        name: As a config's ``type`` says it.
+    """
+    if name.partition('.')[0] in ('mmdet', 'mmcv'):
+        return None
+    return next((found for registry in REGISTRIES if (found := registry._find(name)) is not None), None)

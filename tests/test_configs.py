@@ -15,7 +15,8 @@ from mmengine.config import Config
 from mmengine.registry import Registry
 
 from mitouts.datasets.tissue_dataset import code_table
-from mitouts.engine.config import apply_overrides, load_config, resolve
+from mitouts.engine.config import load_config, resolve
+from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages import Experiment, Stage, load_experiment
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.segmentation import UNKNOWN_INDEX

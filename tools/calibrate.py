@@ -12,7 +12,6 @@ of the counts) before and after, and how uncertain so few cases leave the thresh
 from __future__ import annotations
 
 import argparse
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from torch.utils.data import Subset
 
 import mitouts
 from mitouts.datasets.preparation import prepare_dataset
-from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
+from mitouts.engine.checkpoint import config_of, read_checkpoint, write_checkpoint
 from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
 from mitouts.exchange.coco import read_coco
@@ -46,12 +45,13 @@ from mitouts.inference.calibration import (
 )
 from mitouts.inference.drawing import draw, draw_images, too_few
 from mitouts.inference.slide_calibration import calibrate_slides, read_slides
-from mitouts.registry import DATASETS
+from mitouts.registry import DATASETS, components_of
 from mitouts.stain import build_normalizer
 from mitouts.stain.preparation import describe_colours
-from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.arguments import Gather, add_imports, at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
+from mitouts.utils.words import plural
 
 PIPELINE = [dict(type='LoadImage'), dict(type='PackPointSample')]
 Scores = Sequence[tuple[str, Mapping[str, Any]]]
@@ -88,7 +88,8 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     old = dict(model.calibration)
     if args.stain is not None:
         model.calibration = old = with_stain(old, args)
-    dataset = open_dataset(args, checkpoint)
+    with components_of(args.checkpoint, config_of(checkpoint, args.checkpoint)):
+        dataset = open_dataset(args, checkpoint)
     done = prepare_dataset(dataset, old, str(args.ann_file))
     if done is not None:
         console.print(done, markup=False)
@@ -108,10 +109,10 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
             held_out.append(('batch norm adapted', score_images(model, others, old, settings.radius_px)))
     result = calibrate_images(model, dataset, samples, settings)
     rows.append(('calibrated', result.results))
-    console.print(image_table(f'{len(samples)} images that the thresholds were chosen on', rows))
+    console.print(image_table(f'{plural(len(samples), "image")} that the thresholds were chosen on', rows))
     if others:
         held_out.append(('calibrated', score_images(model, others, result.calibration, settings.radius_px)))
-        console.print(image_table(f'{len(others)} labelled images of other cases', held_out))
+        console.print(image_table(f'{plural(len(others), "labelled image")} of other cases', held_out))
     elif args.num is not None:
         console.print('no case is left that would show how far the thresholds carry', markup=False)
     for name, interval in result.intervals.items():
@@ -199,7 +200,7 @@ def check_out(out: Path, checkpoint: Path) -> None:
 
 def open_dataset(args: argparse.Namespace, checkpoint: Mapping[str, Any]) -> Any:
     """The labelled images, prepared as those that the model was validated on."""
-    config = json.loads(checkpoint['meta']['cfg'])
+    config = config_of(checkpoint, args.checkpoint)
     validated = (config.get('val_dataloader') or {}).get('dataset', {})
     return DATASETS.build(
         dict(
@@ -324,12 +325,13 @@ def parse_args() -> argparse.Namespace:
         '--radius-px', type=positive, default=RADIUS_PX, help='of a hit, at the resolution of the model'
     )
     parser.add_argument('--num-bootstrap', type=at_least(0), default=NUM_BOOTSTRAP, metavar='N', help='replicates')
+    add_imports(parser)
     images = parser.add_argument_group('images')
     images.add_argument('--image-root', type=Path, metavar='DIR', help='folder that file_name is relative to')
     images.add_argument('--split', help="only images with this 'split'")
-    images.add_argument('--cases', nargs='+', metavar='CASE', help='only images of these cases')
+    images.add_argument('--cases', nargs='+', action=Gather, metavar='CASE', help='only images of these cases')
     images.add_argument(
-        '--category', type=int, nargs='+', metavar='ID', help="categories that are figures (the model's)"
+        '--category', type=int, nargs='+', action=Gather, metavar='ID', help="categories that are figures (the model's)"
     )
     images.add_argument('--selector', choices=SELECTORS, default='max_f1', help='how thresholds are chosen')
     images.add_argument(

@@ -19,6 +19,7 @@ from mitouts.engine.cascade import combine
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.engine.proposals import propose
+from mitouts.utils.arguments import add_cfg_options, add_imports
 from mitouts.utils.cli import run
 
 
@@ -42,7 +43,8 @@ def parse_args() -> argparse.Namespace:
         '--out-dir', type=Path, help='folder for best.pth and cascade.py (default: work_dirs/NAME_OF_CONFIG)'
     )
     for each in (propose_parser, combine_parser):
-        each.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+        add_cfg_options(each)
+        add_imports(each)
         each.add_argument('--launcher', choices=LAUNCHERS, default='none')
         each.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser.parse_args()

@@ -11,6 +11,7 @@ from mmengine.dist import is_main_process
 from mitouts.distillation.distill import Split, distill
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
+from mitouts.utils.arguments import add_cfg_options, add_imports
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import comparison_note
 
@@ -29,7 +30,8 @@ def parse_args() -> argparse.Namespace:
         'work_dirs/NAME_OF_CONFIG; distillation_val for --split val)',
     )
     parser.add_argument('--split', choices=get_args(Split), default='train', help='the images that are judged')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    add_cfg_options(parser)
+    add_imports(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     # Options may stand between the config and the checkpoint.

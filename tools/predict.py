@@ -15,15 +15,20 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mitouts.errors import ImageError, MitoutsError
-from mitouts.exchange.predictions import write_predictions
+from mitouts.errors import ConfigError, ImageError, MitoutsError
+from mitouts.exchange.geojson import write_geojson
+from mitouts.exchange.predictions import read_predictions, write_predictions
+from mitouts.exchange.qupath_predictions import export_predictions
 from mitouts.functional.he_colours import colour_doubt
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.walk import find_images, slide_file
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_to_images, add_adapt_bn
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations
+from mitouts.utils.arguments import add_imports
 from mitouts.utils.cli import run
+from mitouts.utils.conversion import write_folder
+from mitouts.utils.words import plural
 from mitouts.visualization.overlay import draw_overlay
 
 
@@ -81,7 +86,12 @@ def main() -> int:
         action='store_true',
         help="the images have the model's colours already; patches of tools/prepare_patches.py are known by themselves",
     )
+    parser.add_argument(
+        '--qupath', type=Path, metavar='DIR', help='folder for one GeoJSON an image, which QuPath opens'
+    )
+    parser.add_argument('--overwrite', action='store_true', help='replace the files in --qupath')
     add_adapt_bn(parser, 'images')
+    add_imports(parser)
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     args = parser.parse_args()
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
@@ -89,7 +99,7 @@ def main() -> int:
     sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp, leave_out)]
     sources = list({source.path.resolve(): source for source in sources}.values())
     if localizer.mpp is not None and any(source.mpp is None for source in sources):
-        print(f'images are taken to have {localizer.mpp} um/px, as the model; --mpp says otherwise', file=sys.stderr)
+        print(f'images are taken to have {localizer.mpp:g} um/px, as the model; --mpp says otherwise', file=sys.stderr)
     threshold = localizer.model.calibration['map_threshold']
     predictor = ImagePredictor(localizer, sources, is_normalized=args.is_normalized)
     tell_colours(predictor)
@@ -97,6 +107,8 @@ def main() -> int:
     if args.adapt_bn is not None:
         adapted = {'adapt_bn': adapt_to_images(predictor, prior=args.adapt_bn).to_dict()}
         predictor.unmeasured.clear()
+    if args.qupath and not args.overwrite and any(args.qupath.rglob('*.geojson')):
+        raise ConfigError(f'--qupath {args.qupath} holds GeoJSON, perhaps corrected: name another, or add --overwrite')
     entries, failed, figures = [], 0, 0
     for number, source in enumerate(track(sources, description='predicting'), start=1):
         path = source.path
@@ -126,7 +138,13 @@ def main() -> int:
         print(f'warning: {path} kept its colours: its stain could not be measured', file=sys.stderr)
     info = {'checkpoint': Path(args.checkpoint).name, **localizer.model.calibration, **adapted}
     write_predictions(args.out, entries, info)
-    print(f'{figures} mitotic figures in {len(entries)} images, written to {args.out}; {failed} images skipped')
+    if args.qupath:
+        files = export_predictions(read_predictions(args.out), threshold=threshold)
+        write_folder(args.qupath, files, write_geojson, overwrite=args.overwrite)
+    print(
+        f'{plural(figures, "mitotic figure")} in {plural(len(entries), "image")}, written to {args.out}; '
+        f'{plural(failed, "image")} skipped'
+    )
     return 1 if failed else 0
 
 

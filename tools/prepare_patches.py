@@ -24,6 +24,7 @@ from mitouts.stain import build_normalizer
 from mitouts.stain.preparation import MEASURED_OVER
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 
 
 def main() -> int:
@@ -73,13 +74,16 @@ def main() -> int:
 
 def report(console: Console, summary: Summary, stain: str) -> None:
     """Say what was made, and what was not."""
-    console.print(f'{summary.patches:,} patches with {summary.figures:,} annotated figures')
+    console.print(f'{plural(summary.patches, "patch", "patches")} with {plural(summary.figures, "annotated figure")}')
     if summary.skipped:
-        console.print(f'- {summary.skipped:,} patches without figures were skipped as background')
+        console.print(f'- skipped as background: {plural(summary.skipped, "patch", "patches")} without figures')
     if summary.unchanged:
-        console.print(f'- {summary.unchanged:,} patches could not be normalized by {stain} and are as they were')
+        patches = plural(summary.unchanged, 'patch', 'patches')
+        console.print(f'- {patches} could not be normalized by {stain}: nothing was changed')
     if summary.lost:
-        console.print(f'- {summary.lost:,} annotated figures are in no patch (dropped edges, or outside their image)')
+        console.print(
+            f'- in no patch: {plural(summary.lost, "annotated figure")} (dropped edges, or outside their image)'
+        )
     for path in summary.files.values():
         console.print(f'written to {path}', markup=False)
 

@@ -36,9 +36,10 @@ from mitouts.review.records import check_entry
 from mitouts.review.report_text import TITLE, print_report, report_markdown
 from mitouts.review.simulate import simulate
 from mitouts.review.store import ReviewStore
-from mitouts.utils.arguments import at_least, share
+from mitouts.utils.arguments import Gather, at_least, share
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import check_out, write_folder
+from mitouts.utils.words import plural
 
 DATABASE_NAME = 'review.sqlite'
 DEFAULT_RATER = 'rater'
@@ -82,7 +83,10 @@ def serve(args: argparse.Namespace) -> None:
     with store:
         _check_tiebreaker(store, args.tiebreaker)
         crops = crop_source(root, store.items, **_around_patches(args, document, root, store.items))
-        print(f'{len(store.items)} items, {"open" if args.open else "blinded"}; decisions go to {database}', flush=True)
+        print(
+            f'{plural(len(store.items), "item")}, {"open" if args.open else "blinded"}; decisions go to {database}',
+            flush=True,
+        )
         start(store, crops, raters, blinded=not args.open, host=args.host, port=args.port)
 
 
@@ -120,7 +124,7 @@ def export(args: argparse.Namespace) -> None:
         raise ReviewError('--geojson needs --annotations, the annotation file that was reviewed')
     with ReviewStore.open(args.database) as store:
         if args.csv is not None:
-            print(f'{write_decisions(store, args.csv, rule=args.rule)} decisions written to {args.csv}')
+            print(f'{plural(write_decisions(store, args.csv, rule=args.rule), "decision")} written to {args.csv}')
         if args.log_csv is not None:
             print(f'{write_log(store, args.log_csv)} log entries written to {args.log_csv}')
         if args.geojson is not None:
@@ -160,7 +164,7 @@ def _add_serve(commands: Any) -> None:
     parser.add_argument(
         '--rater',
         nargs='+',
-        action='extend',
+        action=Gather,
         default=[],
         metavar='NAME',
         help=f'who reviews; an address is printed for each (default: {DEFAULT_RATER})',
@@ -353,7 +357,9 @@ def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
                 bounds[image['file_name']] = found
     files = export_geojson(reviewed, bounds_xy_px=bounds)
     write_folder(args.geojson, files, write_geojson, overwrite=args.overwrite)
-    print(f'{len(files)} files with {len(reviewed["annotations"])} figures written to {args.geojson}')
+    print(
+        f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "figure")} written to {args.geojson}'
+    )
 
 
 if __name__ == '__main__':

@@ -24,7 +24,7 @@ from rich.table import Table
 from mitouts.engine.suite import SuiteRun, read_suite_file
 from mitouts.engine.suite_runs import SuiteRunner, is_finished
 from mitouts.errors import ConfigError
-from mitouts.utils.arguments import at_least
+from mitouts.utils.arguments import Gather, add_imports, at_least
 from mitouts.utils.cli import run as run_tool
 
 
@@ -65,7 +65,7 @@ def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
 
 def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The words before and behind ``tools/train.py``."""
-    more = ['--amp'] if args.amp else []
+    more = [*(['--amp'] if args.amp else []), *(f'--import={name}' for name in args.imports)]
     if args.gpus is None:
         return [sys.executable], more
     torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone', f'--nproc-per-node={args.gpus}']
@@ -97,6 +97,7 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
         home.mkdir(parents=True, exist_ok=True)
         own = [sys.executable, 'tools/run_suite.py', str(args.suite), '--only', name, '--work-dir', str(folder)]
         own += [f'--set={key}={value}' for key, value in args.set]
+        own += [f'--import={name}' for name in args.imports]
         own += ['--amp'] if args.amp else []
         own += [] if args.threads is None else [f'--threads={args.threads}']
         own += [] if args.gpus is None else [f'--gpus={args.gpus}']
@@ -123,19 +124,20 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--set',
         nargs='+',
-        action='extend',
+        action=Gather,
         type=_assignment,
         default=[],
         metavar='NAME=VALUE',
         help='values of its variables',
     )
     parser.add_argument(
-        '--only', nargs='+', action='extend', default=[], metavar='PATTERN', help="runs, such as 'noise30/*_seed0'"
+        '--only', nargs='+', action=Gather, default=[], metavar='PATTERN', help="runs, such as 'noise30/*_seed0'"
     )
     parser.add_argument('--jobs', type=at_least(1), default=1, help='runs at once (default: 1)')
     parser.add_argument('--threads', type=at_least(1), help='threads of each run (default: as the environment says)')
     parser.add_argument('--gpus', type=at_least(1), metavar='N', help='start each run with torchrun on N GPUs')
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
+    add_imports(parser)
     parser.add_argument(
         '--submit',
         type=_words,

@@ -13,6 +13,7 @@ from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.exchange.coco import write_json
 from mitouts.inference.adaptation import add_adapt_bn
+from mitouts.utils.arguments import add_cfg_options, add_imports
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import localization_note, results_table
 from mitouts.visualization.tissue_table import tissue_table
@@ -26,7 +27,8 @@ def main() -> None:
     parser.add_argument('--out', help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     add_adapt_bn(parser, 'test images')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE')
+    add_cfg_options(parser)
+    add_imports(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -13,6 +13,7 @@ from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.engine.report import report
 from mitouts.engine.stages import load_experiment
 from mitouts.errors import ConfigError
+from mitouts.utils.arguments import Gather, add_cfg_options, add_imports
 from mitouts.utils.cli import run
 
 
@@ -22,14 +23,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME_OF_CONFIG)')
     parser.add_argument('--resume', action='store_true', help='go on where an earlier run stopped')
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
-    parser.add_argument('--stages', nargs='+', default=[], metavar='NAME', help='run only these stages')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        default=[],
-        metavar='KEY=VALUE',
-        help='overrides; STAGE.KEY=VALUE in a staged config',
-    )
+    parser.add_argument('--stages', nargs='+', action=Gather, default=[], metavar='NAME', help='run only these stages')
+    add_cfg_options(parser, 'overrides; STAGE.KEY=VALUE in a staged config')
+    add_imports(parser)
     parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
     # torchrun of torch < 2 passes it.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)

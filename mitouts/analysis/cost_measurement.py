@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -18,13 +17,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from mitouts.analysis.costs import Cost, Costs
 from mitouts.analysis.rows import Row
 from mitouts.analysis.suite import Suite
-from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.checkpoint import config_of, read_checkpoint
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.runs import checkpoint_of
 from mitouts.errors import CheckpointError, MitoutsError
 from mitouts.inference.loading import load_model, move_to
 from mitouts.models.reading import located_points
-from mitouts.registry import DATASETS
+from mitouts.registry import DATASETS, components_of
 from mitouts.structures import PointSample
 
 MIN_SCORE = 0.01
@@ -166,10 +165,11 @@ def open_predictor(trained: Trained, settings: Measuring) -> Predictor:
         advice='measure a checkpoint that a training with validation left',
     )
     move_to(model, settings.device)
-    config = json.loads(read_checkpoint(trained.checkpoint)['meta']['cfg'])
+    config = config_of(read_checkpoint(trained.checkpoint), trained.checkpoint)
     if not config.get('test_dataloader'):
         raise CheckpointError(f'the config in checkpoint {trained.checkpoint} has no test_dataloader')
-    dataset = DATASETS.build({**config['test_dataloader']['dataset'], 'ann_file': str(trained.ann_file)})
+    with components_of(trained.checkpoint, config):
+        dataset = DATASETS.build({**config['test_dataloader']['dataset'], 'ann_file': str(trained.ann_file)})
     chosen = np.random.default_rng(0).permutation(len(dataset))[: settings.num_images]
     return Predictor(model, [dataset[int(index)] for index in sorted(chosen)], settings.batch_size)
 

@@ -10,7 +10,7 @@ from mitouts.analysis.figure_rows import FigureRow, RowReader, default_rows, ope
 from mitouts.analysis.methods import Settings
 from mitouts.analysis.suite import describe_unfinished
 from mitouts.errors import MitoutsError
-from mitouts.utils.arguments import positive
+from mitouts.utils.arguments import Gather, positive
 from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure
 
 __all__ = ['MANY_ROWS', 'add_suite_arguments', 'check_suffix', 'open_rows', 'write_figure']
@@ -24,7 +24,7 @@ def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
         'suite', nargs='+', type=Path, metavar='SUITE', help='suite folders, or the work dir of one experiment'
     )
     parser.add_argument(
-        '--rows', nargs='+', default=[], metavar='GROUP/STAGE=LABEL',
+        '--rows', nargs='+', action=Gather, default=[], metavar='GROUP/STAGE=LABEL',
         help='what to show; GROUP may have * and ?, and is left out for one experiment (default: every tested stage)',
     )  # fmt: skip
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,12 +11,12 @@ from mmengine.dist import is_main_process
 import mitouts
 from mitouts.datasets.figure_crops import CROP_PX, FigureCropDataset
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import load_weights, publish, read_checkpoint, write_checkpoint
+from mitouts.engine.checkpoint import config_of, load_weights, publish, read_checkpoint, write_checkpoint
 from mitouts.engine.config import config_to_json, without_classes
 from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.models.cascade import PARTS, CascadeLocalizer
-from mitouts.registry import DATASETS, MODELS
+from mitouts.registry import DATASETS, MODELS, UnknownComponentError
 from mitouts.stain.preparation import describe_colours, same_colours
 from mitouts.utils.ranks import together
 
@@ -65,8 +64,14 @@ def combine(
     colours = _common_colours({part: calibrations[part].get('stain_reference') for part in PARTS})
     with runs.located(config):
         config = _with_parts(config, trained)
-    with runs.located(config):
-        model = MODELS.build(config.model)
+    try:
+        with runs.located(config):
+            model = MODELS.build(config.model)
+    except UnknownComponentError as error:
+        for part in PARTS:
+            if any(key.startswith(f'model.{part}.') for key in error.config_keys):
+                error.came_from(sources[part], trained[part])
+        raise
     for part in PARTS:
         load_weights(getattr(model, part), checkpoints[part]['state_dict'], sources[part])
         getattr(model, part).calibration = dict(calibrations[part])
@@ -98,14 +103,11 @@ def model_of(checkpoint: str | Path) -> dict[str, Any]:
 
 
 def _training_config(checkpoint: dict[str, Any], source: str | Path) -> dict[str, Any]:
-    meta = checkpoint.get('meta', {})
+    meta = checkpoint['meta']
     if 'cfg' not in meta or not meta.get('mitouts'):
         missing = 'config' if 'cfg' not in meta else 'thresholds'
         raise CheckpointError(f'checkpoint {source} carries no {missing} in its meta: use best.pth of a training')
-    try:
-        return dict(json.loads(meta['cfg']))
-    except ValueError as error:
-        raise CheckpointError(f'the config in checkpoint {source} is not JSON ({error})') from error
+    return config_of(checkpoint, source)
 
 
 def _with_parts(config: Config, trained: dict[str, dict[str, Any]]) -> Config:

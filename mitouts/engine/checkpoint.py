@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import nn
 
 from mitouts.errors import CheckpointError, TrainingError
+from mitouts.utils.tensor_file import read_tensor_file
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
@@ -47,21 +47,30 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: It is missing, broken, or holds more than tensors and the engine's own records.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f'checkpoint {path} does not exist')
-    try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, OSError, LookupError, ValueError, AttributeError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(
-            f'checkpoint {path} cannot be read ({reason}): it is broken, or holds Python objects other than tensors '
-            'and numbers, which are never unpickled here'
-        ) from error
-    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise CheckpointError(f"checkpoint {path} has no 'state_dict': it is not a checkpoint of a training")
+    checkpoint = read_tensor_file(path, 'checkpoint')
+    state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise CheckpointError(f"checkpoint {path} has no 'state_dict' of tensors: it is not a checkpoint of a training")
+    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+        raise CheckpointError(f"checkpoint {path}: expected a dict as 'meta', found {checkpoint['meta']!r:.60}")
     return checkpoint
+
+
+def config_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Any]:
+    """The config that a checkpoint was trained with, as plain values; nothing that it imports is imported.
+
+    Raises:
+        CheckpointError: It has none, or one that is no config with a model.
+    """
+    text = checkpoint['meta'].get('cfg')
+    try:
+        config = json.loads(text)
+        config['model']['type']
+    except (ValueError, LookupError, TypeError) as error:
+        raise CheckpointError(
+            f'the config in checkpoint {source} is not JSON with a model ({error}): it was saved otherwise'
+        ) from error
+    return dict(config)
 
 
 def need_finite(state: Mapping[str, torch.Tensor], name: str) -> None:

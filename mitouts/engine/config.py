@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from mitouts.errors import ConfigError
-from mitouts.registry import import_path
+from mitouts.engine.overrides import apply_overrides
+from mitouts.errors import ConfigError, MitoutsError
+from mitouts.registry import UnknownComponentError, import_path
 
 
 def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
@@ -24,7 +25,8 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
         cfg_options: ``a.b.0.c=value``; the key must exist, ``+a.b=value`` adds one.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, or an override names an unknown key.
+        ConfigError: The file is missing or cannot be read, an override names an unknown key, or a value is of a kind
+            that its key does not take.
     """
     path = Path(path)
     if not path.is_file():
@@ -49,67 +51,24 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
     return config
 
 
-def apply_overrides(config: Config | ConfigDict, cfg_options: Sequence[str]) -> None:
-    """Apply ``key=value`` overrides in place; see :func:`load_config`."""
-    for option in cfg_options:
-        key, separator, text = option.partition('=')
-        if not separator:
-            raise ConfigError(f'--cfg-options takes key=value, found {option!r}')
-        set_key(config, key.removeprefix('+'), parse_value(text), add=key.startswith('+'))
+@contextmanager
+def explained(config: Config, part: str = '') -> Iterator[None]:
+    """Turn what a component raises that rejects its arguments into an error of the config.
 
-
-def parse_value(text: str) -> Any:
-    """A Python literal where it is one, the bare words true, false and none, otherwise the string itself."""
-    words = {'true': True, 'false': False, 'none': None}
-    if text.lower() in words:
-        return words[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
-def set_key(config: Any, key: str, value: Any, *, add: bool = False) -> None:
-    """Set a dotted key; list elements go by index.
+    Args:
+        config: The config.
+        part: Keys of what is built; empty for the whole.
 
     Raises:
-        ConfigError: The key is not there (and ``add`` is False); the nearest one is named.
+        ConfigError: Whatever was raised instead of an error that says what to do.
     """
-    parts = key.split('.')
-    node: Any = config
-    for depth, part in enumerate(parts[:-1]):
-        if add and isinstance(node, (dict, Config)) and part not in node:
-            node[part] = ConfigDict()
-        node = _child(node, parts, depth)
-    last = parts[-1]
-    if isinstance(node, list):
-        _child(node, parts, len(parts) - 1)
-        node[int(last)] = value
-    elif isinstance(node, (dict, Config)):
-        if not add:
-            _child(node, parts, len(parts) - 1)
-        node[last] = ConfigDict(value) if isinstance(value, dict) else value
-    else:
-        raise ConfigError(f'{".".join(parts[:-1])} is {node!r}, which has no key {last!r}')
-
-
-def _child(node: Any, parts: list[str], depth: int) -> Any:
-    part, here = parts[depth], '.'.join(parts[: depth + 1])
-    if isinstance(node, list):
-        if part.lstrip('-').isdigit() and -len(node) <= int(part) < len(node):
-            return node[int(part)]
-        raise ConfigError(f'{here}: expected an index from 0 to {len(node) - 1}, found {part!r}')
-    if not isinstance(node, (dict, Config)):
-        raise ConfigError(f'{here}: {".".join(parts[:depth])} is {node!r}, which has no keys')
-    if part in node:
-        return node[part]
-    known = [str(name) for name in node]
-    near = difflib.get_close_matches(part, known, n=1, cutoff=0.0)
-    prefix = '.'.join(parts[:depth])
-    nearest = f'{prefix}.{near[0]}' if prefix and near else (near[0] if near else 'none')
-    raise ConfigError(
-        f'unknown config key {here!r}; the nearest is {nearest!r}. Write +{".".join(parts)}=... to add a new key'
-    )
+    try:
+        yield
+    except (TypeError, ValueError, AssertionError, LookupError, AttributeError) as error:
+        if isinstance(error, (MitoutsError, UnknownComponentError)):
+            raise
+        what = f'config {config.filename}' + (f': {part}' if part else '')
+        raise ConfigError(f'{what} cannot be built: {type(error).__name__}: {error}') from error
 
 
 def resolve(config: Config) -> Config:

@@ -21,7 +21,7 @@ from mitouts.engine.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from mitouts.engine.config import config_to_json
+from mitouts.engine.config import config_to_json, explained
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
 from mitouts.utils.ranks import peers_explained, together
@@ -46,6 +46,26 @@ class Runner(EngineRunner):
     def test(self) -> Any:
         with peers_explained():
             return super().test()
+
+    def build_train_loop(self, loop: Any) -> Any:
+        with explained(self.cfg, 'train_cfg or train_dataloader'):
+            return super().build_train_loop(loop)
+
+    def build_val_loop(self, loop: Any) -> Any:
+        with explained(self.cfg, 'val_cfg, val_dataloader or val_evaluator'):
+            return super().build_val_loop(loop)
+
+    def build_test_loop(self, loop: Any) -> Any:
+        with explained(self.cfg, 'test_cfg, test_dataloader or test_evaluator'):
+            return super().build_test_loop(loop)
+
+    def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
+        with explained(self.cfg, 'optim_wrapper'):
+            return super().build_optim_wrapper(optim_wrapper)
+
+    def build_param_scheduler(self, scheduler: Any) -> Any:
+        with explained(self.cfg, 'param_scheduler'):
+            return super().build_param_scheduler(scheduler)
 
     @master_only
     def save_checkpoint(

@@ -15,14 +15,14 @@ from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.datasets.preparation import prepare_dataset
-from mitouts.engine.config import resolve
+from mitouts.engine.config import explained, resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
 from mitouts.engine.hooks.distillation import DistillationHook
 from mitouts.engine.hooks.training_distance import TrainingDistanceHook
 from mitouts.engine.launch import set_launcher
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
-from mitouts.errors import CheckpointError, ConfigError, MitoutsError
+from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
 from mitouts.exchange.coco import check_splits
@@ -79,7 +79,7 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
         config.load_from = str(newest)
     keep_freed_memory()
     with located(config):
-        with _explained(config), together():
+        with explained(config), together():
             check_data(config)
         runner = _build(config, work_dir, launcher, resume=newest is not None)
         runner.train()
@@ -217,24 +217,14 @@ def located(config: Config) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _explained(config: Config) -> Iterator[None]:
-    """A component that rejects its arguments is a mistake in the config."""
-    try:
-        yield
-    except (TypeError, ValueError, AssertionError) as error:
-        if isinstance(error, MitoutsError):
-            raise
-        raise ConfigError(f'config {config.filename} cannot be built: {type(error).__name__}: {error}') from error
-
-
 def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = False) -> Runner:
-    config = resolve(config)
+    with explained(config, 'param_scheduler'):
+        config = resolve(config)
     config.work_dir = str(work_dir)
     config.resume = resume
     config.experiment_name = f'{Path(config.filename or "config").stem}-{uuid.uuid4().hex[:8]}'
     set_launcher(config, launcher)
-    with _explained(config), peers_explained():
+    with explained(config), peers_explained():
         return Runner.from_cfg(config)
 
 

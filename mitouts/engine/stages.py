@@ -17,8 +17,9 @@ import mitouts
 from mitouts.distillation.distill import HARD_SAMPLES_NAME, distill
 from mitouts.engine import runs
 from mitouts.engine.cascade import combine, model_of
-from mitouts.engine.config import apply_overrides, enable_amp, load_config
+from mitouts.engine.config import enable_amp, load_config
 from mitouts.engine.environment import collect_environment
+from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.proposals import SPLITS, proposal_file, propose
 from mitouts.engine.review import simulated_review
 from mitouts.engine.stage_config import (

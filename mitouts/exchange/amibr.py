@@ -137,7 +137,7 @@ def read_figures(root: str | os.PathLike[str]) -> list[Figure]:
         missing = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
         if missing:
             raise AnnotationError(
-                f'{csv_path}: lacks the column(s) {", ".join(missing)}; found {", ".join(reader.fieldnames or ())}'
+                f'{csv_path}: lacks columns: {", ".join(missing)}; found {", ".join(reader.fieldnames or ())}'
             )
         figures = [_parse_row(root, csv_path, number, row) for number, row in enumerate(reader, start=2)]
     except csv.Error as error:

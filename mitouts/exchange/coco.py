@@ -20,6 +20,7 @@ from mitouts.exchange.class_names import HARD_NEGATIVE, MITOTIC_FIGURE, check_ca
 # An annotation file is JSON: who reads or writes one finds these here.
 from mitouts.utils.text_files import read_json as read_json
 from mitouts.utils.text_files import write_json as write_json
+from mitouts.utils.words import plural
 
 SCHEMA_VERSION = 1
 CATEGORIES = (
@@ -199,7 +200,7 @@ def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
     if shared_images:
         name, splits = next(iter(shared_images.items()))
         raise AnnotationError(
-            f'image {name} stands in the splits {" and ".join(splits)} ({len(shared_images)} such image(s)); '
+            f'image {name} stands in the splits {" and ".join(splits)} ({plural(len(shared_images), "such image")}); '
             'leave it in one of them'
         )
     shared_cases = _shared(documents, 'case_id')

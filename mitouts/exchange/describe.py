@@ -15,6 +15,7 @@ from scipy.spatial import KDTree
 from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
 from mitouts.imaging.image_header import probe
+from mitouts.utils.words import plural
 
 DUPLICATE_PX = 3.0
 MPP_TOLERANCE = 0.05
@@ -196,8 +197,10 @@ def check_files(images: Sequence[Image]) -> tuple[list[Finding], list[Image]]:
     total = len(images)
     findings = [
         _finding('unreadable_image', unreadable, f'{len(unreadable)} of {total} images cannot be read'),
-        _finding('size_differs', sizes, f'{len(sizes)} images have another size than the annotation file says'),
-        _finding('mpp_differs', resolutions, f'{len(resolutions)} images have another resolution than the file says'),
+        _finding('size_differs', sizes, f'{plural(len(sizes), "image")} of another size than the annotation file says'),
+        _finding(
+            'mpp_differs', resolutions, f'{plural(len(resolutions), "image")} of another resolution than the file says'
+        ),
     ]
     return [finding for finding in findings if finding is not None], usable
 
@@ -307,7 +310,7 @@ def _leakage(images: Iterable[Image], kind: str, noun: str, key: Callable[[Image
         splits.setdefault(key(image), {})[image.split] = None
     leaked = [f'{value} ({" and ".join(names)})' for value, names in splits.items() if len(names) > 1]
     advice = 'Results will look too good: keep each in one split'
-    return _finding(kind, leaked, f'{kind.replace("_", " ")}: {len(leaked)} {noun}(s) in several splits', advice)
+    return _finding(kind, leaked, f'{kind.replace("_", " ")}: {plural(len(leaked), noun)} in several splits', advice)
 
 
 def _duplicates(images: Iterable[Image]) -> Finding | None:
@@ -320,7 +323,7 @@ def _duplicates(images: Iterable[Image]) -> Finding | None:
             contrary = '' if a.category_id == b.category_id else ', of different categories'
             distance = np.hypot(a.x - b.x, a.y - b.y)
             found.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
-    what = f'{len(found)} pair(s) of annotations less than {DUPLICATE_PX:g} px apart'
+    what = f'{plural(len(found), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
     return _finding('duplicate_points', found, what, 'One figure is annotated twice: remove one')
 
 
@@ -331,7 +334,9 @@ def _outside(images: Iterable[Image]) -> Finding | None:
         for image in images
         for point in image.outside
     ]
-    return _finding('points_outside', found, f'{len(found)} annotation(s) outside their image, left out of training')
+    return _finding(
+        'points_outside', found, f'{plural(len(found), "annotation")} outside their image, left out of training'
+    )
 
 
 def _empty_splits(dataset: Dataset) -> Finding | None:
@@ -339,7 +344,7 @@ def _empty_splits(dataset: Dataset) -> Finding | None:
     empty = list(dataset.empty)
     if present & set(USUAL_SPLITS) and len(present) > 1:
         empty += [name for name in USUAL_SPLITS if name not in present and name not in empty]
-    return _finding('empty_split', empty, f'{len(empty)} split(s) without an image')
+    return _finding('empty_split', empty, f'{plural(len(empty), "split")} without an image')
 
 
 def _without_figure(images: Sequence[Image]) -> Finding | None:
@@ -348,7 +353,7 @@ def _without_figure(images: Sequence[Image]) -> Finding | None:
         figures = any(point.category_id == MITOTIC_FIGURE for point in image.points)
         positive[image.split] = positive.get(image.split, False) or figures or image.entry.get('label') == 1
     names = [name for name, found in positive.items() if not found]
-    return _finding('split_without_figure', names, f'{len(names)} split(s) without a mitotic figure')
+    return _finding('split_without_figure', names, f'{plural(len(names), "split")} without a mitotic figure')
 
 
 def _without_annotation(images: Sequence[Image]) -> Finding | None:

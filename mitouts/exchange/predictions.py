@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from mitouts.errors import AnnotationError
 from mitouts.exchange.coco import read_json, write_json
 
+DECIMALS = 9
+"""Of the places of points, in pixels."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -57,10 +60,12 @@ def write_predictions(
         OSError: The file cannot be written.
     """
     checked = _check(path, images)
-    entries = [
-        {**image, 'image_id': image_id, 'score': score, 'points': checked.points[image_id]}
-        for image, (image_id, score) in zip(images, checked.scores.items())
-    ]
+    entries = []
+    for image, (image_id, score) in zip(images, checked.scores.items()):
+        entry = {**image, 'image_id': image_id, 'score': score, 'points': _rounded(checked.points[image_id])}
+        if image.get('peaks') is not None:
+            entry['peaks'] = _rounded(checked.curve_points[image_id])
+        entries.append(entry)
     write_json(path, {'info': dict(info), 'images': entries})
 
 
@@ -82,6 +87,28 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
         if info.get(key) is not None and not _is_finite(info[key]):
             raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
     return _check(path, document['images'], info)
+
+
+def _rounded(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places without the digits that only binary arithmetic has put there; scores are compared, so they stay."""
+    return np.column_stack([points[:, :2].round(DECIMALS), points[:, 2]])
+
+
+def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, option: str) -> float:
+    """The threshold on points that the model of a predictions file was validated with.
+
+    Args:
+        path: The file.
+        predictions: Its content.
+        option: What gives a threshold instead.
+
+    Raises:
+        AnnotationError: The file holds none.
+    """
+    value = predictions.info.get('map_threshold')
+    if value is None:
+        raise AnnotationError(f'{path}: info has no map_threshold: give {option}')
+    return float(value)
 
 
 def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.utils.words import rounded
+
 COLUMNS = ('x_px', 'y_px', 'x_um', 'y_um', 'score', 'in_counted_tile')
 _PLACE = 'x and y are measured from the centre of the top left pixel of level 0'
 _QUOTED = (',', '"', '#', '\n', '\r')
@@ -75,7 +77,7 @@ def write_table(
 
 
 def _cell(value: Any) -> str:
-    text = '' if value is None else str(value)
+    text = '' if value is None else str(rounded(value) if isinstance(value, float) else value)
     if any(sign in text for sign in _QUOTED):
         return '"' + text.replace('"', '""') + '"'
     return text

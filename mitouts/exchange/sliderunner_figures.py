@@ -13,6 +13,7 @@ from mitouts.exchange.conversion import check_file_name
 from mitouts.exchange.midog import UNLABELLED
 from mitouts.exchange.sliderunner_tables import Annotation, Database, Slide
 from mitouts.functional.outline import interior_point
+from mitouts.utils.words import plural
 
 KINDS = {1: 'spot', 2: 'area', 3: 'polygon', 4: 'special spot', 5: 'circle'}
 POLYGON = 3
@@ -123,8 +124,8 @@ def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
     """Say how many annotations were no spots."""
     kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
     if kinds:
-        counted = ', '.join(f'{count} {kind}(s)' for kind, count in sorted(kinds.items()))
-        notes.append(f'{counted}: the point is the middle of the bounding box, or one inside a polygon that it misses')
+        listing = ', '.join(plural(count, kind) for kind, count in sorted(kinds.items()))
+        notes.append(f'{listing}: the point is the middle of the bounding box, or one inside a polygon that it misses')
 
 
 def unique_names(persons: Mapping[int, str]) -> dict[int, str]:

@@ -153,7 +153,7 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> dict[str, set[s
     missing = [name for name in TABLES if name not in names]
     if missing:
         raise AnnotationError(
-            f'{path}: not a SlideRunner database: lacks the table(s) {", ".join(missing)}; it has '
+            f'{path}: not a SlideRunner database, it lacks tables: {", ".join(missing)}; it has '
             f'{listed(sorted(map(str, names)), 12) or "none"}'
         )
     found = {}
@@ -164,7 +164,7 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> dict[str, set[s
         lacking = [column for column in columns if column not in found[name]]
         if lacking:
             raise AnnotationError(
-                f'{path}: table {name} lacks the column(s) {", ".join(lacking)}; it has '
+                f'{path}: table {name} lacks columns: {", ".join(lacking)}; it has '
                 f'{", ".join(sorted(map(str, found[name])))}'
             )
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,17 @@ class Localizer:
         self.preparer = ImagePreparer(model.calibration)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> Localizer:
+    def from_checkpoint(cls, path: str | Path, device: str = 'cpu', *, imports: Sequence[str] = ()) -> Localizer:
         """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
-        A model with components of your own needs them imported before.
+        Args:
+            path: Checkpoint.
+            device: Where it runs.
+            imports: Packages that register components of your own, where the model has such; they are imported first.
 
         Raises:
-            UnknownComponentError: A component is not registered.
+            UnknownComponentError: A component is not registered; the error names what to import.
+            ConfigError: A package of ``imports`` cannot be imported, or the device cannot be used.
             CheckpointError: Missing or broken, without a config or thresholds, or not of a localizer.
         """
         model = load_model(
@@ -84,6 +88,7 @@ class Localizer:
             needs='thresholds',
             attributes=('geometry', 'calibration'),
             advice='use best.pth of a training, or publish one with tools/publish_model.py',
+            imports=imports,
         )
         return cls(model, device)
 

@@ -123,7 +123,7 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
                     'hottest region',
                     identity=feature_id(slide, label),
                     color=_ROI_COLOR,
-                    name=f'{label}: {each.hotspot.count} figures',
+                    name=f'{label}: {plural(each.hotspot.count, "figure")}',
                     measurements={'area_mm2': each.area_mm2, 'figures': each.hotspot.count},
                     bounds_xy_px=bounds,
                 )

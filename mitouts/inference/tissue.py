@@ -40,10 +40,16 @@ class TissueSegmenter:
         self.device = move_to(model, device)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, device: str = 'cpu') -> TissueSegmenter:
+    def from_checkpoint(cls, path: str | Path, device: str = 'cpu', *, imports: Sequence[str] = ()) -> TissueSegmenter:
         """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
+        Args:
+            path: Checkpoint.
+            device: Where it runs.
+            imports: Packages that register components of your own, where the model has such; they are imported first.
+
         Raises:
+            UnknownComponentError: A component is not registered; the error names what to import.
             CheckpointError: Missing or broken, without a config or a calibration, or not of a tissue model.
         """
         model = load_model(
@@ -52,6 +58,7 @@ class TissueSegmenter:
             expected='a tissue model',
             needs='calibration',
             advice='use best.pth of a training by a config of configs/tissue',
+            imports=imports,
         )
         return cls(model, device)
 

@@ -142,7 +142,7 @@ def _plan_image(
             )
         if options.level >= len(reader.level_dimensions):
             raise ImageError(
-                f'{path} has no level {options.level}, only {len(reader.level_dimensions)} level(s) from 0'
+                f'{path} has no level {options.level}: its last is level {len(reader.level_dimensions) - 1}'
             )
         view = ScaledView(reader, mpp=options.mpp) if options.mpp else ScaledView(reader, level=options.level)
         grid = make_grid(*view.dimensions, options.patch_px, options.stride_px, options.edges)

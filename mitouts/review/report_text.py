@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mitouts.review.labels import LABELS
 from mitouts.review.report import CASE_COLUMNS, NEW_LABELS
+from mitouts.utils.words import plural
 
 TITLE = '# Review of hard samples'
 """First line of the Markdown."""
@@ -50,10 +51,12 @@ def _sentences(report: Mapping[str, Any]) -> list[str]:
     items, decisions, info = report['items'], report['decisions'], report['info']['mitouts']
     return [
         f'Database {info["database"]}, rule {info["rule"]}, code {info["version"]}.',
-        f'{items["total"]} items: {items["mitotic"]} mitotic figures, {items["look_alike"]} look-alikes, '
+        f'{plural(items["total"], "item")}: {plural(items["mitotic"], "mitotic figure")}, '
+        f'{plural(items["look_alike"], "look-alike")}, '
         f'{items["undecided"]} undecided, {items["not_reviewed"]} not reviewed; {items["tied"]} tied; '
-        f'{items["added_figures"]} figures added.',
-        f'{decisions["made"]} decisions ({decisions["blinded"]} blinded, {decisions["open_mode"]} in open mode), '
+        f'{plural(items["added_figures"], "figure")} added.',
+        f'{plural(decisions["made"], "decision")} ({decisions["blinded"]} blinded, '
+        f'{decisions["open_mode"]} in open mode), '
         f'{decisions["undone"]} taken back; median {_seconds(decisions["median_seconds"])} each.',
         *([] if report['agreement']['pairs'] else ['Agreement: not available, there are not two raters yet.']),
     ]

@@ -2,31 +2,133 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import re
+import select
 import sys
+import tempfile
+import traceback
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 from mitouts.errors import MitoutsError
 from mitouts.registry import UnknownComponentError
 
+FAILED = 2
+INTERRUPTED = 130
+"""As a shell reports a process that SIGINT ended."""
+READER_GONE = 141
+"""As a shell reports a process that SIGPIPE ended."""
+SHOW_TRACEBACK = 'MITOUTS_TRACEBACK'
+
 
 def run(main: Callable[[], int | None]) -> None:
-    """Call ``main`` and exit; errors a user can act on become one line on stderr and exit code 2.
+    """Call ``main`` and exit with its code; whatever it raises becomes one line on stderr, and exit code 2.
 
-    ``MITOUTS_TRACEBACK=1`` in the environment lets the traceback through.
+    Errors that the package raises say what to do. Anything else is a fault of the program, and the line says so: the
+    traceback is kept in a file. ``MITOUTS_TRACEBACK=1`` in the environment lets every traceback through.
     """
     warnings.showwarning = _show_warning
     try:
-        sys.exit(main() or 0)
-    except (MitoutsError, UnknownComponentError, OSError) as error:
-        if os.environ.get('MITOUTS_TRACEBACK'):
-            raise
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
+        code = main() or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
-        sys.exit(130)
+        code = INTERRUPTED
+    except Exception as error:
+        is_reader_gone = isinstance(error, BrokenPipeError) and _reader_is_gone()
+        _drop_unwritable_output()
+        if is_reader_gone:
+            sys.exit(READER_GONE)
+        if os.environ.get(SHOW_TRACEBACK):
+            raise
+        print(f'error: {describe(error)}', file=sys.stderr)
+        code = FAILED
+    sys.exit(code)
+
+
+def describe(error: Exception) -> str:
+    """Say in one line what went wrong and what to do; the traceback of a fault of the program goes into a file."""
+    if isinstance(error, (MitoutsError, UnknownComponentError)):
+        return _one_line(error)
+    if _is_out_of_memory(error):
+        return f'the memory is not enough ({_one_line(error)}): use smaller batches or tiles, and fewer workers'
+    if isinstance(error, OSError):
+        return _describe_os_error(error)
+    return (
+        f'unexpected {type(error).__name__} at {_place(error)}: {_one_line(error)} (a fault of the program, which '
+        f'should have said what to do: please report it with {_keep_traceback(error)})'
+    )
+
+
+def _one_line(error: Exception) -> str:
+    text = str(error)
+    if 'Original Traceback' in text:
+        # A data loader puts the whole traceback of its worker into the message.
+        raised = re.findall(r'^[A-Za-z_][\w.]*: (.*(?:\n.*)*)\Z', text.rsplit('\n  File ', 1)[-1], flags=re.MULTILINE)
+        text = raised[-1] if raised else text.splitlines()[-1]
+    return ' '.join(text.split()) or type(error).__name__
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # What torch, OpenCV and a killed worker raise are RuntimeErrors and the like.
+    return isinstance(error, MemoryError) or bool(
+        re.search(
+            r"out of memory|can't allocate memory|insufficient memory|is killed by signal: Killed", str(error), re.I
+        )
+    )
+
+
+def _describe_os_error(error: OSError) -> str:
+    name = '' if error.filename is None else str(error.filename)
+    at = f'{name}: ' if name else ''
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f'{at}no space is left on the disk: make room and start again'
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f'{at}permission denied: check the rights of the file and its folder, or name another'
+    if not name or not error.strerror:
+        return _one_line(error)
+    return f'{at}{error.strerror[0].lower()}{error.strerror[1:]}'
+
+
+def _place(error: Exception) -> str:
+    """Where the program's own code was when it happened."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if {'mitouts', 'tools'} & {*Path(frame.filename).parts}] or list(frames)
+    return f'{Path(own[-1].filename).name}:{own[-1].lineno}' if own else 'an unknown place'
+
+
+def _keep_traceback(error: Exception) -> str:
+    text = ''.join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile('w', prefix='mitouts_', suffix='.txt', delete=False, encoding='utf-8') as file:
+            file.write(text)
+    except OSError:
+        return f'the traceback, which {SHOW_TRACEBACK}=1 in the environment shows'
+    return f'the traceback in {file.name}'
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads what is written to stdout, as after ``| head``."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:
+        return False
+    watched = select.poll()
+    watched.register(descriptor, 0)
+    return any(event & select.POLLERR for _, event in watched.poll(0))
+
+
+def _drop_unwritable_output() -> None:
+    """Forget what cannot be written to stdout; the interpreter would complain about it when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:

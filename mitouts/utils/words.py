@@ -1,12 +1,26 @@
-"""Numbers in sentences."""
+"""Numbers in sentences and tables."""
 
 from __future__ import annotations
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, several: str | None = None) -> str:
     """A count and what is counted.
 
-    >>> plural(1, 'mitotic figure'), plural(0, 'tile')
-    ('1 mitotic figure', '0 tiles')
+    Args:
+        count: How many.
+        noun: What one of them is called.
+        several: What more of them are called, where that is not ``noun`` and an s.
+
+    >>> plural(1, 'mitotic figure'), plural(0, 'tile'), plural(1204, 'patch', 'patches')
+    ('1 mitotic figure', '0 tiles', '1,204 patches')
     """
-    return f'{count} {noun}' + ('' if count == 1 else 's')
+    return f'{count:,} {noun if count == 1 else several or f"{noun}s"}'
+
+
+def rounded(value: float) -> float:
+    """A number without the digits that only binary arithmetic has put there.
+
+    >>> rounded(255.99999999999997)
+    256.0
+    """
+    return float(f'{value:.10g}')

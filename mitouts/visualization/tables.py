@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from mitouts.utils.words import plural
 from mitouts.visualization.scalars import is_number
 
 _INTERVAL = '95% CI of F1'
@@ -124,7 +125,7 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
     """
     kept, total = distillation['kept'], distillation['kept'] + distillation['dropped']
     text = f'Distillation kept {kept} of {total} training images'
-    relabelled = [f'relabelled {distillation["relabelled"]} images'] if distillation.get('relabelled') else []
+    relabelled = [f'relabelled {plural(distillation["relabelled"], "image")}'] if distillation.get('relabelled') else []
     note = list(filter(None, [comparison_note(distillation)]))
     if distillation.get('weighted'):
         weights = [

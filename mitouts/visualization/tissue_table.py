@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from mitouts.utils.words import plural
 from mitouts.visualization.tables import MISSING, MISSING_INTERVAL
 
 _NOT_A_CLASS = ('mean', 'mean_ci95')
@@ -21,7 +22,7 @@ def tissue_table(name: str, results: Mapping[str, Any]) -> Table:
         results: As :class:`mitouts.evaluation.dice.TissueEvaluator` gives them.
     """
     dice, interval = results['dice'], results['dice']['mean_ci95']
-    table = Table(title=f'{name}: {results["images"]} images', box=SIMPLE_HEAD, show_edge=False)
+    table = Table(title=f'{name}: {plural(results["images"], "image")}', box=SIMPLE_HEAD, show_edge=False)
     table.add_column('Class')
     table.add_column('Dice', justify='right')
     for key, value in dice.items():

@@ -220,7 +220,7 @@ CENTROID = "{'type': 'CentroidDisagreement'}"
     [
         ([drop('a', CENTROID)], 'stage a: model_from must name an earlier training stage, found None'),
         ([drop('o', ORACLE), drop('a', CENTROID, data_from='o')], 'stage a: model_from must name an earlier training'),
-        ([drop('a', 'OracleNoise')], "distillation.criterion must be a dict with a type, found 'OracleNoise'"),
+        ([drop('a', 'OracleNoise')], r"distillation.criterion='OracleNoise': expected dict\(\.\.\.\)"),
         ([drop('a', ORACLE, model_from='b')], "model_from must name an earlier training stage, found 'b'"),
         ([drop('a', ORACLE), train('b', val_from='a')], 'val_from must name a distill stage of the val images'),
         ([drop('a', split='val'), train('b', data_from='a')], "stage a has split='val'"),

@@ -50,7 +50,7 @@ def test_missing_crops_are_reported(tmp_path: Path) -> None:
     ('header', 'rows', 'message'),
     [
         (HEADER, ROWS, r'none of the 2 crops .* is in patches/normal or patches/atypical'),
-        (HEADER.replace('slide', 'Slide'), ROWS, r'lacks the column\(s\) slide; found .*Slide'),
+        (HEADER.replace('slide', 'Slide'), ROWS, r'lacks columns: slide; found .*Slide'),
         (HEADER, ('0,002.tiff,MIDOG21,6,44.5,216,False',), r"line 2: expected whole numbers .* x='44.5'"),
         (HEADER, ('0,two.tiff,MIDOG21,6,44,216,False',), r"line 2: .* slide='two.tiff'"),
         (HEADER, (ROWS[0], '1,003.tiff,MIDOG21,7,1,1,no'), r"line 3: majority_atypical .* found 'no'"),

@@ -85,8 +85,8 @@ def kinds(dataset: Dataset) -> dict[str, int]:
 def test_findings_of_a_small_set(dataset):
     assert kinds(dataset) == {'empty_split': 1, 'split_without_figure': 1, 'no_annotation': 1}
     messages = {finding.kind: finding.message for finding in find_problems(dataset)}
-    assert messages['empty_split'] == '1 split(s) without an image: test'
-    assert messages['split_without_figure'] == '1 split(s) without a mitotic figure: val'
+    assert messages['empty_split'] == '1 split without an image: test'
+    assert messages['split_without_figure'] == '1 split without a mitotic figure: val'
     assert messages['no_annotation'].startswith('1 of 4 images have neither an annotation nor a label: c. They count')
 
 
@@ -98,10 +98,8 @@ def test_a_labelled_image_without_points_is_no_finding():
 def test_case_and_image_leakage():
     images = [make('a', 'train', 'p'), make('b', 'val', 'p'), make('c', 'val', 'q'), make('c', 'test', 'r')]
     findings = {finding.kind: finding for finding in find_problems(Dataset(dict(CATEGORIES), images))}
-    assert findings['case_leakage'].message.startswith('case leakage: 1 case(s) in several splits: p (train and val). ')
-    assert findings['image_leakage'].message.startswith(
-        'image leakage: 1 image(s) in several splits: c (val and test).'
-    )
+    assert findings['case_leakage'].message.startswith('case leakage: 1 case in several splits: p (train and val). ')
+    assert findings['image_leakage'].message.startswith('image leakage: 1 image in several splits: c (val and test).')
 
 
 @pytest.mark.parametrize(('distance', 'found'), [(0.0, 1), (2.999, 1), (3.0, 0), (40.0, 0)])
@@ -160,7 +158,7 @@ def test_reading_keeps_what_is_outside_and_what_is_counted_elsewhere(tmp_path, r
     assert (total['shown_only'], total['outside'], total['without_annotation']) == (1, 2, 0)
     assert total['categories'] == {'mitotic figure': 1, 'hard negative': 0}
     finding = next(finding for finding in find_problems(dataset) if finding.kind == 'points_outside')
-    assert finding.message.startswith('2 annotation(s) outside their image, left out of training: 2 at x=150, y=5 of a')
+    assert finding.message.startswith('2 annotations outside their image, left out of training: 2 at x=150, y=5 of a')
 
 
 def test_a_file_without_images_is_an_empty_split(tmp_path):

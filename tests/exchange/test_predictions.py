@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.predictions import read_predictions, write_predictions
+from mitouts.exchange.predictions import Predictions, map_threshold_of, read_predictions, write_predictions
 
 
 def test_what_is_written_is_read_again(tmp_path):
@@ -103,3 +103,16 @@ def test_integers_beyond_every_float_are_refused(tmp_path, entry) -> None:
     path.write_text(json.dumps({'images': [{'image_id': 1, 'score': 0, 'points': [], **entry}]}))
     with pytest.raises(AnnotationError, match='image 1: '):
         read_predictions(path)
+
+
+def test_places_are_written_without_the_digits_of_binary_arithmetic(tmp_path) -> None:
+    points = [[255.99999999999997, 0.1 + 0.2, 0.30000000000000004]]
+    write_predictions(tmp_path / 'p.json', [{'image_id': 1, 'score': 0.5, 'points': points, 'peaks': points}], {})
+    (image,) = json.loads((tmp_path / 'p.json').read_text())['images']
+    assert image['points'] == image['peaks'] == [[256.0, 0.3, 0.30000000000000004]]
+
+
+def test_the_threshold_of_a_file_or_what_gives_one() -> None:
+    assert map_threshold_of('p.json', Predictions({'map_threshold': 0.25}, {}, {}, {}), '--score-thr') == 0.25
+    with pytest.raises(AnnotationError, match=r'p\.json: info has no map_threshold: give --score-thr'):
+        map_threshold_of('p.json', Predictions({}, {}, {}, {}), '--score-thr')

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from foreign_files import error_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -367,3 +368,14 @@ def test_any_value_anywhere(tmp_path: Path, document: dict[str, Any], data: st.D
     path.write_text(json.dumps(content))
     message = error_of(lambda: to_document(read_qupath(path), tool='test', arguments={}))
     assert not message or str(path) in message or 'no image is left' in message or 'holds no image' in message
+
+
+def test_bounds_of_a_slide_that_is_cut_are_an_error(tmp_path) -> None:
+    path = tmp_path / 'cut.svs'
+    pixels = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
+    description = 'Aperio Image Library v11\n1024x1024 |AppMag = 40|MPP = 0.25'
+    tifffile.imwrite(path, pixels, tile=(256, 256), photometric='rgb', compression='jpeg', description=description)
+    assert qupath.read_bounds(path) is None
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(ImageError, match=r'cut\.svs is truncated'):
+        qupath.read_bounds(path)

@@ -101,7 +101,7 @@ def test_notes_say_what_was_left_out(small: Path) -> None:
         'left out 1 annotations that were deleted',
         'left out 2 annotations without coordinates or without a slide (8, 9)',
         "left out 2 annotations of other classes: 0 not agreed on (1), 5 'Tumorzelle' (1)",
-        '1 circle(s), 1 polygon(s)',
+        '1 circle, 1 polygon',
         '1 votes were changed',
         'left out 1 slides without any annotation',
     ):
@@ -157,8 +157,8 @@ def test_classes_that_cannot_be_told(tmp_path: Path, classes: dict[int, str]) ->
 @pytest.mark.parametrize(
     ('statement', 'message'),
     [
-        ('DROP TABLE Annotations_label', r'lacks the table\(s\) Annotations_label; it has Annotations, '),
-        ('ALTER TABLE Slides RENAME COLUMN filename TO file', r'table Slides lacks the column\(s\) filename'),
+        ('DROP TABLE Annotations_label', r'lacks tables: Annotations_label; it has Annotations, '),
+        ('ALTER TABLE Slides RENAME COLUMN filename TO file', r'table Slides lacks columns: filename'),
         ("UPDATE Slides SET filename = '../../etc/passwd' WHERE uid = 1", 'leads out of the folder'),
         ("UPDATE Slides SET filename = 'b.svs' WHERE uid = 1", 'slides 1 and 2 are both called b.svs'),
         ('UPDATE Slides SET filename = NULL', 'slide 1: expected a file name, found None'),

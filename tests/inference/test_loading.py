@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,63 @@ def test_nothing_that_a_checkpoint_names_is_executed(scope: dict[str, str], chec
         with pytest.raises(UnknownComponentError, match=r'os\.system'):
             _load(checkpoint)
     assert not (tmp_path / 'executed').exists()
+
+
+OWN = """
+from mitouts.models.aggregators import MaxAggregator
+from mitouts.registry import AGGREGATORS
+
+@AGGREGATORS.register_module()
+class {name}(MaxAggregator):
+    pass
+"""
+
+
+def _with_own(path: Path, folder: Path, name: str, **config: Any) -> str:
+    """Put an aggregator of its own into a checkpoint's config; the module that registers it is in the folder."""
+    module = f'own_{name.lower()}'
+    (folder / f'{module}.py').write_text(OWN.format(name=name))
+    content = json.loads(torch.load(path, weights_only=True)['meta']['cfg'])
+    content['model']['head']['aggregator'] = {'type': name}
+    _change(path, cfg=json.dumps({**content, **config}))
+    return module
+
+
+def test_a_component_of_ones_own_is_named_by_whoever_loads_it(checkpoint: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = _with_own(checkpoint, tmp_path, 'XFirst', custom_imports={'imports': ['own_xfirst']})
+    with pytest.raises(UnknownComponentError) as raised:
+        Localizer.from_checkpoint(checkpoint)
+    message = str(raised.value)
+    assert message.startswith(f"checkpoint {checkpoint}: 'XFirst' is not in the mitouts::aggregator registry")
+    assert "(config key 'model.head.aggregator.type')" in message
+    assert 'if you trust that code, add --import own_xfirst' in message
+    assert module not in sys.modules
+    assert type(Localizer.from_checkpoint(checkpoint, imports=[module]).model.head.aggregator).__name__ == 'XFirst'
+
+
+@pytest.mark.parametrize('imports', [None, {'imports': 'a b; rm'}, {'imports': ['x\ny']}, 5])
+def test_without_a_package_to_suggest_the_option_is_named(checkpoint: Path, tmp_path: Path, imports: Any) -> None:
+    _with_own(checkpoint, tmp_path, 'XSecond', custom_imports=imports)
+    with pytest.raises(UnknownComponentError, match=r'name the package that registers it: --import PACKAGE, with'):
+        Localizer.from_checkpoint(checkpoint)
+
+
+def test_a_package_that_cannot_be_imported_is_an_error_of_the_arguments(checkpoint: Path) -> None:
+    with pytest.raises(ConfigError, match="'own_nowhere' cannot be imported"):
+        Localizer.from_checkpoint(checkpoint, imports=['own_nowhere'])
+
+
+@pytest.mark.parametrize('config', ['[]', '{}', '{"model": 3}', '{"model": {}}'])
+def test_a_config_without_a_model_is_refused(checkpoint: Path, config: str) -> None:
+    _change(checkpoint, cfg=config)
+    with pytest.raises(CheckpointError, match='is not JSON with a model'):
+        _load(checkpoint)
+
+
+def test_a_model_that_cannot_be_built_is_an_error_of_the_checkpoint(checkpoint: Path) -> None:
+    content = json.loads(torch.load(checkpoint, weights_only=True)['meta']['cfg'])
+    content['model']['head']['nonsense'] = 1
+    _change(checkpoint, cfg=json.dumps(content))
+    with pytest.raises(CheckpointError, match=r'cannot be built \(TypeError: .*nonsense'):
+        _load(checkpoint)

@@ -109,7 +109,7 @@ def test_foreign_files_are_never_replaced(convert: Call, tmp_path: Path, tool: s
         ('tupac16', 'labels/01/01.csv', b'\xff', 'is not UTF-8'),
         ('mitos14', 'labels/A03_00Aa_mitosis.csv', b'1,2', 'line 1: expected "x,y,confidence"'),
         ('amibr', 'AMi-Br/AMI-BR.csv', b'\xff', 'is not UTF-8'),
-        ('amibr', 'AMi-Br/AMI-BR.csv', b'a,b\n1,2', 'lacks the column(s) slide'),
+        ('amibr', 'AMi-Br/AMI-BR.csv', b'a,b\n1,2', 'lacks columns: slide'),
     ],
 )
 def test_broken_files_end_in_one_line(

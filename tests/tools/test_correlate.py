@@ -53,7 +53,7 @@ def test_the_keys_and_numbers(call, tmp_path):
     assert result['bland_altman']['bias'] == pytest.approx(np.mean(np.subtract(Y, X)))
     assert len(result['bland_altman']['limits']) == 2
     assert result['line']['slope'] == pytest.approx(stats.linregress(X, Y).slope)
-    assert '2 slide(s) without one of the values left out' in err
+    assert 'left out: 2 slides without one of the values' in err
     assert (tmp_path / 'plot.png').read_bytes().startswith(b'\x89PNG')
 
 

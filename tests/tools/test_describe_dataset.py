@@ -51,8 +51,8 @@ def test_tables_json_sheet_and_warnings(call, ann_file, tmp_path):
     assert code == 0
     line = next(line for line in out.splitlines() if line.strip().startswith('train'))
     assert line.split() == ['train', '3', '3', '1', '3', '1']
-    assert '2 finding(s)' in out
-    assert 'warning: 1 pair(s) of annotations less than 3 px apart: 3 and 4 of train_2.png (0.9 px)' in err
+    assert '2 findings' in out
+    assert 'warning: 1 pair of annotations less than 3 px apart: 3 and 4 of train_2.png (0.9 px)' in err
     assert 'have neither an annotation nor a label: train_3.png' in err
     description = json.loads((tmp_path / 'out' / 'description.json').read_text())
     assert description['total']['categories'] == {'mitotic figure': 3, 'hard negative': 1}

@@ -72,6 +72,20 @@ def test_one_to_one(monkeypatch, capsys, files):
     assert gc.isenabled()
 
 
+def test_the_threshold_of_the_file_is_taken_and_named(monkeypatch, capsys, files):
+    content = json.loads(files[1].read_text())
+    write_json(files[1], {**content, 'info': {'map_threshold': 0.85}})
+    monkeypatch.setattr(sys, 'argv', ['evaluate_points.py', *map(str, files), '--radius-px', '30'])
+    assert tool.main() == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert counts(result) == (2, 0, 1)
+    assert (result['score_threshold'], result['score_threshold_from']) == (0.85, 'predictions')
+    assert 'score > 0.85 (of the predictions file)' in ' '.join(captured.err.split())
+    given = call(monkeypatch, capsys, files, '--radius-px', '30', '--score-thr', '0.5')
+    assert (given['score_threshold'], given['score_threshold_from']) == (0.5, 'option')
+
+
 def test_presence(monkeypatch, capsys, files):
     result = call(monkeypatch, capsys, files, '--radius-px', '30', '--matching', 'presence', '--score-thr', '0.5')
     assert counts(result) == (3, 1, 1)

@@ -64,7 +64,7 @@ def test_images_of_a_broken_file_and_of_a_label_alone_are_skipped_or_refused(
     write_rgb(tmp_path / 'in/a.png', smooth_tissue(100, 80))
     (tmp_path / 'in/b.svs').write_bytes(b'II*\0' + bytes(50))
     code, out, err = call('predict.py', tmp_path / 'in', checkpoint, '--mpp', 2, '--out', tmp_path / 'p.json')
-    assert (code, '1 images skipped' in out, 'skipped: image' in err, 'b.svs' in err) == (1, True, True, True)
+    assert (code, '1 image skipped' in out, 'skipped: image' in err, 'b.svs' in err) == (1, True, True, True)
     label = write_dicom(tmp_path / 'label.dcm', flavor='LABEL')
     code, _, err = call('predict.py', label, checkpoint, '--mpp', 2, '--out', tmp_path / 'p.json')
     assert (code, 'label.dcm is the label of a slide' in err) == (2, True)

@@ -44,9 +44,9 @@ def test_first_run_writes_and_second_has_nothing_to_do(prepare: Call, ann_file: 
     arguments = (ann_file, '--image-root', tmp_path / 'slides', '--out', tmp_path / 'out', '--patch-px', '64')
     code, err = prepare(*arguments, '--stain', 'macenko')
     assert code == 0
-    assert '6 patches with 1 annotated figures' in err
+    assert '6 patches with 1 annotated figure' in err
     assert '6 patches could not be normalized by macenko' in err
-    assert '1 annotated figures are in no patch' in err
+    assert 'in no patch: 1 annotated figure ' in err
     val = read_coco(tmp_path / 'out' / 'val.json')
     assert len(val['images']) == 6
     code, err = prepare(*arguments, '--stain', 'macenko')

@@ -200,7 +200,7 @@ def test_report(call, reviewed, tmp_path, monkeypatch):
     arguments = ('report', reviewed.database, '--out', out, '--markdown', markdown, '--bootstrap', 50)
     code, text, errors = call(TOOL, *arguments)
     assert (code, errors) == (0, '')
-    assert '8 items: 0 mitotic figures, 1 look-alikes, 1 undecided, 6 not reviewed; 1 tied' in text
+    assert '8 items: 0 mitotic figures, 1 look-alike, 1 undecided, 6 not reviewed; 1 tied' in text
     assert '4 decisions (4 blinded, 0 in open mode), 0 taken back; median 2.0 s each.' in text
     assert 'anna and ben (Cohen)' in text
     report = json.loads(out.read_text())

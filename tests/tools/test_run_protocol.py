@@ -152,7 +152,7 @@ def test_processes_of_a_group_count_and_one_goes_on(
         (['+corelate.x=a'], "unknown key 'corelate'; the nearest is 'correlate'"),
         (['count.checkpoint=None'], 'count.checkpoint is missing'),
         (['count.mpp=0.25'], "unknown config key 'count.mpp'"),
-        (['correlate=3'], 'correlate: expected dict(...), found 3'),
+        (['correlate=3'], 'correlate=3: expected dict(...)'),
         (['correlate.x=patologist_mai'], "no column 'patologist_mai'; the nearest is 'pathologist_mai'"),
         (['+correlate.by=scaner'], "no column 'scaner'; the nearest is 'scanner'"),
         (['+reference.annotation=a.json'], "reference: unknown key 'annotation'; the nearest is 'annotations'"),
@@ -221,7 +221,7 @@ def test_command_lines() -> None:
 def test_keys_are_those_of_the_tools(call: Call, step: str) -> None:
     _, text, _ = call(f'wsi/{TOOLS[step].file}', '--help')
     found = {name.replace('-', '_') for name in re.findall(r'^ +--([a-z0-9-]+)', text, flags=re.MULTILINE)}
-    given_by_the_run = {'out', 'resume', 'counts', 'plot'}
+    given_by_the_run = {'out', 'resume', 'counts', 'plot', 'import'}
     assert found - given_by_the_run == set(TOOLS[step].keys) - {TOOLS[step].source}
 
 

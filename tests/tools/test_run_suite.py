@@ -158,7 +158,7 @@ def test_bad_arguments_are_refused(arguments: list[str], message: str, call: Cal
 )
 def test_gpus_are_shared_by_torchrun(gpus: int | None, amp: bool, before: list[str], behind: list[str]) -> None:
     launch_words = runpy.run_path(str(TOOL))['launch_words']
-    assert launch_words(Namespace(gpus=gpus, amp=amp)) == (before, behind)
+    assert launch_words(Namespace(gpus=gpus, amp=amp, imports=[])) == (before, behind)
 
 
 SBATCH = """#!/bin/sh

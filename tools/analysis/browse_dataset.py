@@ -19,8 +19,9 @@ from mmengine.registry import init_default_scope
 from mitouts.engine.config import load_config
 from mitouts.errors import ConfigError
 from mitouts.registry import DATASETS, SCOPE
-from mitouts.utils.arguments import at_least
+from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.contact_sheet import contact_sheet
 from mitouts.visualization.samples import draw_item
@@ -44,7 +45,10 @@ def main() -> None:
     out = Path(args.out or Path('work_dirs') / Path(args.config).stem / f'browse_{args.split}.png')
     write_png(out, contact_sheet(tiles, captions, columns, args.tile_px))
     positive = int(dataset.labels()[indices].sum())
-    print(f'{out}: {len(indices)} of {len(dataset)} {args.split} images, {positive} positive, {args.epochs} epoch(s)')
+    print(
+        f'{out}: {len(indices)} of {len(dataset)} {args.split} images, {positive} positive, '
+        f'{plural(args.epochs, "epoch")}'
+    )
 
 
 def parse_args() -> argparse.Namespace:
@@ -61,7 +65,8 @@ def parse_args() -> argparse.Namespace:
         '--tile-px', type=at_least(1), default=260, help='side of a picture on the sheet (default: 260)'
     )
     parser.add_argument('--out', help='PNG to write (default: work_dirs/NAME_OF_CONFIG/browse_SPLIT.png)')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides')
+    add_cfg_options(parser)
+    add_imports(parser)
     return parser.parse_args()
 
 

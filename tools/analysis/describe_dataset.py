@@ -37,6 +37,7 @@ from mitouts.exchange.describe import (
 from mitouts.imaging import open_slide
 from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.figure_sheet import Block, figure_sheet
 from mitouts.visualization.palette import FAINT_INK, NEGATIVE_CLASS, POSITIVE_FRAME, RGB
@@ -66,7 +67,7 @@ def main() -> None:
         write_png(out / 'figures.png', sheet)
         written.append(str(out / 'figures.png'))
     print_tables(summary)
-    print(f'{", ".join(written)}: {len(findings)} finding(s)')
+    print(f'{", ".join(written)}: {plural(len(findings), "finding")}')
     for finding in findings:
         warnings.warn(finding.message, AnnotationWarning, stacklevel=1)
 
@@ -101,7 +102,7 @@ def print_tables(summary: Mapping[str, Any]) -> None:
         for name, row in rows:
             table.add_row(escape(name), *_cells(row, summary['total']).values())
         if left_out:
-            table.caption = f'and {left_out} cases more (all are in the JSON file)'
+            table.caption = f'and {plural(left_out, "case")} more (all are in the JSON file)'
         console.print(table)
         console.print()
 

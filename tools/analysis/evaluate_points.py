@@ -2,8 +2,8 @@
 
     python tools/analysis/evaluate_points.py test.json predictions.json --radius-um 7.5 --score-thr 0.5 --by scanner
 
-The table goes to stderr and JSON to stdout (and to ``--out``). A prediction counts when its score is > ``--score-thr``;
-the radius is inclusive.
+The table goes to stderr and JSON to stdout (and to ``--out``). A prediction counts when its score is > ``--score-thr``,
+by default the threshold that the predictions file holds; the radius is inclusive.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from rich.table import Table
 
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
-from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.exchange.predictions import Predictions, map_threshold_of, read_predictions
 from mitouts.exchange.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
-from mitouts.utils.arguments import positive
+from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
 
 NO_POINTS = np.zeros((0, 3))
@@ -38,6 +38,9 @@ def main() -> int:
     args = parse_args()
     with _collector_paused():
         truth, predictions = read_coco(args.ground_truth), read_predictions(args.predictions)
+    origin = 'option'
+    if args.score_thr is None:
+        args.score_thr, origin = map_threshold_of(args.predictions, predictions, '--score-thr'), 'predictions'
     figures = _figures(args, truth)
     # A patch that shows only parts of figures is neither positive nor negative; the data set leaves it out as well.
     clear = [image for image in truth['images'] if not figures[image['id']].is_ambiguous]
@@ -79,6 +82,7 @@ def main() -> int:
         'radius_px': args.radius_px,
         'radius_um': args.radius_um,
         'score_threshold': args.score_thr,
+        'score_threshold_from': origin,
         'categories': args.category,
         'images': len(images),
         'images_left_out': len(truth['images']) - len(images),
@@ -90,7 +94,8 @@ def main() -> int:
     if args.by:
         result |= {'by': args.by, 'groups': groups}
     if not is_labelled_only:
-        Console(stderr=True).print(_table(args, tables))
+        told = ' (of the predictions file)' if origin == 'predictions' else ''
+        Console(stderr=True).print(_table(args, tables, told))
     Console(soft_wrap=True).print_json(data=result)
     if args.out:
         write_json(args.out, result)
@@ -109,17 +114,22 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--matching', choices=PROTOCOLS, default='one_to_one', help='protocol (default: one_to_one)')
     parser.add_argument(
-        '--score-thr', type=_finite, required=True, metavar='T', help='predictions with a score > T count'
+        '--score-thr',
+        type=_finite,
+        metavar='T',
+        help='predictions with a score > T count (default: info.map_threshold of the predictions)',
     )
     parser.add_argument(
         '--by', metavar='KEY', help='add a block for each value of this key of images[], such as case_id'
     )
     parser.add_argument(
-        '--category', type=int, nargs='+', default=[MITOTIC_FIGURE], metavar='ID',
+        '--category', type=int, nargs='+', action=Gather, default=[MITOTIC_FIGURE], metavar='ID',
         help='categories of the annotations to be found (default: 1, mitotic figures)',
     )  # fmt: skip
-    parser.add_argument('--num-bootstrap', type=int, default=1000, help='replicates of the interval (default: 1000)')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the interval (default: 0)')
+    parser.add_argument(
+        '--num-bootstrap', type=at_least(0), default=1000, help='replicates of the interval (default: 1000)'
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the interval (default: 0)')
     parser.add_argument('--out', type=Path, metavar='OUT.json', help='where the JSON goes as well')
     return parser.parse_args()
 
@@ -205,9 +215,9 @@ def _plain(scores: LocalizationScores) -> dict[str, Any]:
     return {key: value for key, value in scores.to_dict().items() if key != 'protocol'}
 
 
-def _table(args: argparse.Namespace, rows: list[tuple[str, int, LocalizationScores]]) -> Table:
+def _table(args: argparse.Namespace, rows: list[tuple[str, int, LocalizationScores]], told: str) -> Table:
     radius = f'{args.radius_px:g} px' if args.radius_um is None else f'{args.radius_um:g} um'
-    table = Table(title=f'{args.matching}, radius {radius}, score > {args.score_thr:g}')
+    table = Table(title=f'{args.matching}, radius {radius}, score > {args.score_thr:g}{told}')
     table.add_column(args.by or '')
     for column in ('images', 'TP', 'FP', 'FN', 'precision', 'recall', 'F1', '95% interval'):
         table.add_column(column, justify='right')

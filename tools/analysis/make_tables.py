@@ -27,8 +27,10 @@ from mitouts.analysis.suite import RUN_FILE, Suite, describe_unfinished, read_su
 from mitouts.analysis.tables import FORMATS, Table, render
 from mitouts.errors import MitoutsError
 from mitouts.functional.localization import PROTOCOLS
-from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
+from mitouts.utils.text_files import read_text
+from mitouts.utils.words import plural
 
 KIND = 'table'
 
@@ -48,13 +50,13 @@ def main() -> None:
     named = _spec_tables(spec, suite, counter, args) if spec else _asked_tables(args, suite, counter)
     if args.into:
         pages = _fill(args.into, named, args.block, whole=spec is not None and not args.block)
-        print(f'{", ".join(map(str, pages))}: {sum(map(len, named.values()))} tables written')
+        print(f'{", ".join(map(str, pages))}: {plural(sum(map(len, named.values())), "table")} written')
     else:
         text = render([table for tables in named.values() for table in tables], args.format)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(text, encoding='utf-8')
-            print(f'{args.out}: {sum(map(len, named.values()))} tables written')
+            print(f'{args.out}: {plural(sum(map(len, named.values())), "table")} written')
         else:
             print(text, end='')
     if suite.unfinished:
@@ -68,7 +70,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='the tables of a whole page')
     parser.add_argument(
-        '--rows', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='lines of a table of methods'
+        '--rows', nargs='+', action=Gather, default=[], metavar='GROUP/STAGE=LABEL', help='lines of a table of methods'
     )
     parser.add_argument(
         '--compare', nargs=2, action='append', default=[], metavar=('A', 'B'), help='paired difference A - B'
@@ -78,7 +80,7 @@ def parse_args() -> argparse.Namespace:
         help='the same, and which share of the distance between B and the oracle A recovers',
     )  # fmt: skip
     parser.add_argument(
-        '--distillation', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='distillation stages'
+        '--distillation', nargs='+', action=Gather, default=[], metavar='GROUP/STAGE=LABEL', help='distillation stages'
     )
     parser.add_argument('--title', default='', help='above each table')
     parser.add_argument('--radius-px', type=positive, default=30.0, metavar='R', help='radius of a hit (default: 30)')
@@ -92,7 +94,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the replicates (default: 0)')
     parser.add_argument('--format', choices=FORMATS, default='markdown', help='default: markdown')
     parser.add_argument('--out', type=Path, metavar='FILE', help='where the tables go; default: the terminal')
-    parser.add_argument('--into', type=Path, nargs='+', metavar='PAGE.md', help='pages with markers to be filled')
+    parser.add_argument(
+        '--into', type=Path, nargs='+', action=Gather, metavar='PAGE.md', help='pages with markers to be filled'
+    )
     parser.add_argument('--block', metavar='NAME', help='the marker to fill; of a spec, the only block to make')
     parser.add_argument(
         '--root', type=Path, default=Path(), metavar='DIR',
@@ -153,7 +157,7 @@ def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
 
 def _fill(pages: Sequence[Path], named: dict[str, list[Table]], only: str | None, *, whole: bool) -> Sequence[Path]:
     """Write tables between their markers; with ``whole``, markers and tables must be the same."""
-    texts = {page: page.read_text(encoding='utf-8') for page in pages}
+    texts = {page: read_text(page, 'a Markdown page') for page in pages}
     marked = [name for text in texts.values() for name in marked_names(text, KIND)]
     wanted = [only] if only else list(named)
     listed = ', '.join(map(str, pages))

@@ -25,7 +25,7 @@ from mitouts.analysis.spec import Spec, read_spec
 from mitouts.analysis.suite import Suite, read_suite
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import MitoutsError
-from mitouts.utils.arguments import at_least
+from mitouts.utils.arguments import Gather, add_imports, at_least
 from mitouts.utils.cli import run
 
 
@@ -60,7 +60,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='measure the lines of its baselines')
     parser.add_argument(
-        '--only', nargs='+', default=[], metavar='GROUP/STAGE=LABEL', help='what is measured (default: every stage)'
+        '--only',
+        nargs='+',
+        action=Gather,
+        default=[],
+        metavar='GROUP/STAGE=LABEL',
+        help='what is measured (default: every stage)',
     )
     parser.add_argument('--out', type=Path, metavar='COSTS.json', help='written; with --spec, the file that it names')
     parser.add_argument(
@@ -70,6 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--rounds', type=at_least(1), default=7, metavar='N', help='default: 7')
     parser.add_argument('--threads', type=at_least(1), metavar='N', help='of torch (default: as OMP_NUM_THREADS says)')
     parser.add_argument('--device', default='cpu', help='default: cpu')
+    add_imports(parser)
     parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
     parser.add_argument(
         '--root', type=Path, default=Path(), metavar='DIR',

@@ -15,6 +15,7 @@ from mitouts.analysis.cases import CaseCounter
 from mitouts.analysis.spec import Block, Spec, read_spec
 from mitouts.analysis.suite import read_suite
 from mitouts.errors import MitoutsError
+from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.ablation_plots import Score, in_words
 from mitouts.visualization.cost_plots import PricedMethod, plot_costs
@@ -59,7 +60,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--spec', type=Path, required=True, metavar='TABLES.yaml', help='the tables of a page')
     parser.add_argument('--block', metavar='NAME', help='of several blocks of kind baselines, the one to draw')
     parser.add_argument(
-        '--costs', nargs='+', choices=tuple(COSTS), default=['gmac', 'minutes'], help='panels (default: gmac minutes)'
+        '--costs',
+        nargs='+',
+        action=Gather,
+        choices=tuple(COSTS),
+        default=['gmac', 'minutes'],
+        help='panels (default: gmac minutes)',
     )
     parser.add_argument(
         '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(SUFFIXES)}'

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import read_json
+from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure
 from mitouts.visualization.scalars import Entry, is_number, read_scalars
@@ -54,9 +55,9 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN_STAGE_DIR', help='work dirs of single trainings')
-    parser.add_argument('--labels', nargs='+', metavar='LABEL', help='one a run')
+    parser.add_argument('--labels', nargs='+', action=Gather, metavar='LABEL', help='one a run')
     parser.add_argument(
-        '--metrics', nargs='+', metavar='KEY',
+        '--metrics', nargs='+', action=Gather, metavar='KEY',
         help=f'scalars of the log, a panel each (default: those of {" ".join(METRICS)} that a run has logged)',
     )  # fmt: skip
     parser.add_argument(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 
 from mitouts.analysis.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.froc_plots import PANELS, Method, area_under, curves_of, plot_methods, unit_of
 
@@ -25,7 +26,9 @@ def main() -> None:
     """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_suite_arguments(parser)
-    parser.add_argument('--panels', nargs='+', choices=PANELS, help='which curves (default: all that are defined)')
+    parser.add_argument(
+        '--panels', nargs='+', action=Gather, choices=PANELS, help='which curves (default: all that are defined)'
+    )
     args = parser.parse_args()
     reader, rows = open_rows(args)
     detections = [reader.detections(row) for row, _ in rows]

@@ -23,10 +23,10 @@ import numpy as np
 from mitouts.errors import MitoutsError
 from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.exchange.hard_samples import read_hard_samples
-from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.exchange.predictions import map_threshold_of, read_predictions
 from mitouts.exchange.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
-from mitouts.utils.arguments import at_least, positive
+from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.hard_sample_sheet import (
@@ -71,7 +71,13 @@ def parse_args() -> argparse.Namespace:
         '--thresholds', nargs=2, type=float, metavar='T', help='on the scores (default: info.map_threshold of each)'
     )
     parser.add_argument(
-        '--category', type=int, nargs='+', default=[MITOTIC_FIGURE], metavar='ID', help='annotations that are compared'
+        '--category',
+        type=int,
+        nargs='+',
+        action=Gather,
+        default=[MITOTIC_FIGURE],
+        metavar='ID',
+        help='annotations that are compared',
     )
     parser.add_argument('--radius-px', type=positive, default=30.0, metavar='R', help='of a hit (default: 30)')
     parser.add_argument('--title', default='', help='above the sheet')
@@ -160,7 +166,9 @@ def compare(args: argparse.Namespace) -> None:
     """Draw the images on which two models differ most, side by side."""
     document = read_coco(args.ann_file)
     models = [read_predictions(path) for path in args.compare]
-    thresholds = args.thresholds or [_threshold(path, model) for path, model in zip(args.compare, models)]
+    thresholds = args.thresholds or [
+        map_threshold_of(path, model, '--thresholds') for path, model in zip(args.compare, models)
+    ]
     truths = shown_figures(document, args.category)
     images = {image['id']: image for image in document['images']}
     common = [image_id for image_id in images if all(image_id in model.points for model in models)]
@@ -193,13 +201,6 @@ def compare(args: argparse.Namespace) -> None:
     )
     differ = sum(value > 0 for value in apart.values())
     print(f'{len(order)} of {len(common)} images; {labels[0]} and {labels[1]} differ on {differ}')
-
-
-def _threshold(path: Path, model: Predictions) -> float:
-    value = model.info.get('map_threshold')
-    if value is None:
-        raise MitoutsError(f'{path}: info has no map_threshold: give --thresholds')
-    return float(value)
 
 
 def _number(sample: dict[str, Any], key: str, default: Any) -> Any:

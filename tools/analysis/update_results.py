@@ -14,8 +14,10 @@ from typing import Any
 from mitouts.analysis.markdown import replace_block
 from mitouts.analysis.provenance import machine_of, versions_of
 from mitouts.errors import MitoutsError
+from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
-from mitouts.utils.text_files import read_json
+from mitouts.utils.text_files import read_json, read_text
+from mitouts.utils.words import plural
 from mitouts.visualization.tables import results_markdown
 
 
@@ -43,14 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('markdown', type=Path, help='file with the markers')
     parser.add_argument(
-        '--run', type=Path, nargs='+', required=True, metavar='WORK_DIR', help='work dirs of staged runs'
+        '--run', type=Path, nargs='+', action=Gather, required=True, metavar='WORK_DIR', help='work dirs of staged runs'
     )
     args = parser.parse_args()
-    text = args.markdown.read_text(encoding='utf-8')
+    text = read_text(args.markdown, 'a Markdown page')
     for work_dir in args.run:
         text = replace_block(text, work_dir.name, block(work_dir), kind='results')
     args.markdown.write_text(text, encoding='utf-8')
-    print(f'{args.markdown}: {len(args.run)} tables written')
+    print(f'{args.markdown}: {plural(len(args.run), "table")} written')
 
 
 if __name__ == '__main__':

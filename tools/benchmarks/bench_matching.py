@@ -22,6 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from mitouts.functional.matching import count_images, match_one_to_one
+from mitouts.utils.cli import run
 
 RADIUS_PX = 30.0
 FloatArray = NDArray[np.float64]
@@ -96,4 +97,4 @@ def _timed(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[flo
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -26,6 +26,7 @@ from rich.table import Table
 
 from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.exchange.coco import make_document, make_image, write_json
+from mitouts.utils.cli import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATCH_PX = 500
@@ -126,4 +127,4 @@ def measure(command: list[str], patches: int) -> dict[str, float]:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.imaging.image import write_rgb
+from mitouts.utils.cli import run
 
 
 def main() -> None:
@@ -48,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -35,6 +35,7 @@ from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.imaging.image import write_rgb
 from mitouts.review.items import Item
 from mitouts.review.store import ReviewStore
+from mitouts.utils.cli import run
 
 SIZE_PX = 500
 FIELD_PX, THUMB_PX = 385, 128
@@ -273,4 +274,4 @@ def print_table(args: argparse.Namespace, ours: dict[str, float], plain: dict[st
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

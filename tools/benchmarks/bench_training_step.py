@@ -22,6 +22,7 @@ from torch import nn
 
 from mitouts.engine.memory import keep_freed_memory
 from mitouts.registry import MODELS
+from mitouts.utils.cli import run
 
 BLOCKS = 8
 VARIANTS = {
@@ -101,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

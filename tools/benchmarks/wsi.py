@@ -37,6 +37,8 @@ from mitouts.inference.slide import SlideLocalizer, SlideOptions
 from mitouts.models import WSSLocalizer
 from mitouts.registry import MODELS
 from mitouts.stain import build_normalizer
+from mitouts.utils.arguments import Gather
+from mitouts.utils.cli import run
 
 TILE_PX = 512
 MPP = 0.25
@@ -83,7 +85,9 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--models', nargs='+', choices=BACKBONES, default=list(BACKBONES), help='default: all')
+    parser.add_argument(
+        '--models', nargs='+', action=Gather, choices=BACKBONES, default=list(BACKBONES), help='default: all'
+    )
     parser.add_argument('--side-px', type=int, default=12_288, help='side of the slide of tissue (default: 12288)')
     parser.add_argument('--huge-px', type=int, default=100_000, help='side of the huge slide (default: 100000)')
     parser.add_argument('--device', default='cpu', help='cpu or cuda (default: cpu)')
@@ -91,7 +95,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=2, help='threads that read (default: 2)')
     parser.add_argument('--tile-px', type=int, help='side of a tile (default: what the memory allows)')
     parser.add_argument('--json', action='store_true', help='print the figures as JSON')
-    parser.add_argument('--one', nargs='+', help=argparse.SUPPRESS)
+    parser.add_argument('--one', nargs='+', action=Gather, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -230,4 +234,4 @@ def as_table(results: dict[str, dict[str, float]], args: argparse.Namespace) -> 
 
 
 if __name__ == '__main__':
-    main()
+    run(main)

@@ -19,6 +19,7 @@ from mitouts.exchange.coco import read_coco
 from mitouts.exchange.grand_challenge import export_points, read_grand_challenge, write_points
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import make_parser, write_converted, write_folder
+from mitouts.utils.words import plural
 
 TOOL = 'grand_challenge'
 
@@ -30,7 +31,7 @@ def main() -> int:
         document = read_coco(args.src, keep_outside=True)
         write_folder(args.out, export_points(document), write_points, overwrite=args.overwrite)
         in_pixels = sum(image['mpp'] is None for image in document['images'])
-        print(f'{len(document["images"])} files written to {args.out}', file=sys.stderr)
+        print(f'{plural(len(document["images"]), "file")} written to {args.out}', file=sys.stderr)
         if in_pixels:
             print(f'- {in_pixels} of them in pixels, because no mpp is known for their images', file=sys.stderr)
         return 0

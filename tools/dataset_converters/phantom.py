@@ -20,6 +20,7 @@ from mitouts.exchange import coco
 from mitouts.exchange.provenance import read_earlier
 from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 
 TOOL = 'phantom'
 
@@ -127,7 +128,8 @@ def _summary(split: str, document: dict[str, Any]) -> str:
     noise = sum(entry['is_noise'] for entry in figures)
     wrong = sum(image['is_noise'] for image in document['images'])
     text = (
-        f'{split}: {len(document["images"])} fields, {len(positive)} positive, {len(figures) - noise} mitotic figures, '
+        f'{split}: {plural(len(document["images"]), "field")}, {len(positive)} positive, '
+        f'{plural(len(figures) - noise, "mitotic figure")}, '
         f'{document["info"]["mitouts"]["look_alikes"]} look-alikes'
     )
     return f'{text}; {noise} look-alikes annotated as figures, {wrong} fields positive by them alone' if noise else text

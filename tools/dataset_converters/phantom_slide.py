@@ -34,6 +34,7 @@ from mitouts.exchange.geojson import write_geojson
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import check_out
+from mitouts.utils.words import plural
 
 TOOL = 'phantom_slide'
 
@@ -175,7 +176,8 @@ def _write(
     coco.write_json(args.out / f'{path.stem}_truth.json', truth)
     console.print(
         f'{file_name}: {truth["tissue_mm2"]:.2f} mm2 of tissue, {truth["tumour_mm2"]:.2f} mm2 of tumour, '
-        f'{truth["figures"]} mitotic figures, {truth["look_alikes"]} look-alikes, {path.stat().st_size / 1e6:.1f} MB'
+        f'{plural(truth["figures"], "mitotic figure")}, {plural(truth["look_alikes"], "look-alike")}, '
+        f'{path.stat().st_size / 1e6:.1f} MB'
     )
 
 

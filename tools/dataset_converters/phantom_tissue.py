@@ -31,6 +31,7 @@ from mitouts.imaging.image import write_rgb
 from mitouts.imaging.label_image import write_labels
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 
 TOOL = 'phantom_tissue'
 SPLITS = ('train', 'val', 'test')
@@ -75,7 +76,7 @@ def main() -> int:
                 pass
     (args.out / 'splits.csv').write_text(splits_csv(draws))
     write_json(args.out / RECORD, stamp)
-    console.print(f'{len(draws)} fields written to {args.out}')
+    console.print(f'{plural(len(draws), "field")} written to {args.out}')
     return 0
 
 

@@ -20,16 +20,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mitouts.errors import AnnotationError
-from mitouts.exchange.carried import is_number
 from mitouts.exchange.coco import is_of_predictions, read_coco, read_json
 from mitouts.exchange.geojson import write_geojson
-from mitouts.exchange.predictions import read_predictions
+from mitouts.exchange.predictions import map_threshold_of, read_predictions
 from mitouts.exchange.qupath import export_geojson, read_bounds, read_qupath
 from mitouts.exchange.qupath_predictions import export_predictions, names_of
 from mitouts.exchange.source_files import find_file
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import make_parser, write_converted, write_folder
+from mitouts.utils.words import plural
 
 TOOL = 'qupath_geojson'
 
@@ -40,8 +39,8 @@ def main() -> int:
     if args.export:
         files = _predicted(args) if is_of_predictions(read_json(args.src)) else _annotated(args)
         write_folder(args.out, files, write_geojson, overwrite=args.overwrite)
-        figures = sum(len(content['features']) for content in files.values())
-        print(f'{len(files)} files with {figures} figures written to {args.out}', file=sys.stderr)
+        figures = plural(sum(len(content['features']) for content in files.values()), 'figure')
+        print(f'{plural(len(files), "file")} with {figures} written to {args.out}', file=sys.stderr)
         return 0
     options = {'mitotic': args.mitotic, 'hard_negative': args.hard_negative}
     write_converted(read_qupath(args.src, image_root=args.image_root, **options), args, TOOL, options)
@@ -85,9 +84,9 @@ def _annotated(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 def _predicted(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     predictions = read_predictions(args.src)
-    threshold = predictions.info.get('map_threshold') if args.score_thr is None else args.score_thr
-    if not is_number(threshold):
-        raise AnnotationError(f'{args.src}: info has no map_threshold: give --score-thr')
+    threshold = args.score_thr
+    if threshold is None:
+        threshold = map_threshold_of(args.src, predictions, '--score-thr')
     names = None
     if args.ann_file is not None:
         names = {image['id']: image['file_name'] for image in read_coco(args.ann_file, keep_outside=True)['images']}

@@ -21,6 +21,7 @@ from mitouts.exchange.sliderunner import DATASETS, read_sliderunner
 from mitouts.exchange.sliderunner_writer import write_database
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import make_parser, write_converted
+from mitouts.utils.words import plural
 
 TOOL = 'sliderunner'
 
@@ -53,7 +54,8 @@ def export(src: Path, out: Path, overwrite: bool) -> None:
         raise AnnotationError(f'{out} exists and may hold corrections; choose another --out or add --overwrite')
     write_database(out, document)
     print(
-        f'{len(document["images"])} slides, {len(document["annotations"])} annotations written to {out}',
+        f'{plural(len(document["images"]), "slide")}, {plural(len(document["annotations"]), "annotation")} '
+        f'written to {out}',
         file=sys.stderr,
     )
 

@@ -28,6 +28,7 @@ from mitouts.exchange.tables import read_table
 from mitouts.functional.agreement import LARGEST, NUM_BOOTSTRAP, Agreement, Correlation, agreement
 from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 from mitouts.visualization.agreement_plots import plot_agreement
 
 MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not available'})
@@ -143,7 +144,7 @@ def print_table(args: argparse.Namespace, rows: Sequence[tuple[str, Agreement]],
         table.add_section()
     table.caption = 'intervals: Fisher z; those of the bootstrap are in the JSON'
     if num_missing:
-        table.caption += f'\n{num_missing} slide(s) without one of the values left out'
+        table.caption += f'\nleft out: {plural(num_missing, "slide")} without one of the values'
     Console(stderr=True).print(table)
 
 

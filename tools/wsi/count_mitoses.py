@@ -52,7 +52,7 @@ from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_
 from mitouts.inference.slide_report import write_report
 from mitouts.inference.tissue import TissueSegmenter
 from mitouts.inference.training_record import trained_on
-from mitouts.utils.arguments import at_least, not_negative, positive, share
+from mitouts.utils.arguments import Gather, add_imports, at_least, not_negative, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
 
@@ -295,12 +295,14 @@ def parse_args() -> argparse.Namespace:
         help='a slide, a folder that holds slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
     )
     parser.add_argument('--checkpoint', type=Path, required=True, help='model that finds the figures')
+    add_imports(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument('--tissue', type=Path, metavar='CHECKPOINT', help='tissue model that says where tumour is')
     where.add_argument('--roi', type=Path, metavar='GEOJSON', help='polygons in which figures are counted, instead')
     parser.add_argument(
         '--roi-class',
         nargs='+',
+        action=Gather,
         metavar='CLASS',
         help='only polygons of these classes, such as tumour or Tumor (default: all)',
     )
@@ -312,6 +314,7 @@ def parse_args() -> argparse.Namespace:
         '--roi-mm2',
         type=positive,
         nargs='+',
+        action=Gather,
         default=list(ROI_AREAS_MM2),
         metavar='AREA',
         help='areas of the hottest regions (default: 1.59 2.0 2.37)',

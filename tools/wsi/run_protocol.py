@@ -30,8 +30,9 @@ from mitouts.exchange.coco import read_json, write_json
 from mitouts.inference.cohort import TABLE_STEM
 from mitouts.inference.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Step, plan, read_protocol
 from mitouts.inference.slide_counts import RESEARCH_USE
-from mitouts.utils.arguments import at_least
+from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
 from mitouts.utils.cli import run
+from mitouts.utils.words import plural
 
 FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
 RESULT_NAME = 'protocol.json'
@@ -107,7 +108,7 @@ def in_words(paper: Mapping[str, Any]) -> str:
             between = '' if interval is None else ' ({:.3f} to {:.3f})'.format(*interval)
             parts.append(f'{label} {paper[key]:.3f}{between}')
     if paper.get('slides') is not None:
-        parts.append(f'{paper["slides"]} slides')
+        parts.append(plural(paper['slides'], 'slide'))
     return ', '.join(parts)
 
 
@@ -117,9 +118,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol of configs/mai')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='results of all steps')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
-    parser.add_argument(
-        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='overrides, such as count.checkpoint=best.pth'
-    )
+    add_cfg_options(parser, 'overrides, such as count.checkpoint=best.pth')
+    add_imports(parser)
     counting = parser.add_argument_group('options of count_mitoses.py; they do not change the counts')
     counting.add_argument('--device', help='cpu or cuda')
     counting.add_argument('--half', action='store_true', default=None, help='float16, on a GPU')

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from mmcv.cnn import resnet as mmcv_resnet
-from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import Tensor, nn
 
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.registry import MODELS
+from mitouts.utils.tensor_file import read_tensor_file
 
 IMAGENET_URLS = {
     18: 'https://download.pytorch.org/models/resnet18-f37072fd.pth',
@@ -155,16 +155,16 @@ def load_backbone_weights(backbone: nn.Module, source: str) -> None:
 
 
 def _read_state(source: str) -> dict[str, Any]:
-    try:
-        if '://' in source:
+    if '://' not in source:
+        loaded = read_tensor_file(source, 'backbone weights')
+    else:
+        try:
             loaded = torch.hub.load_state_dict_from_url(source, map_location='cpu', weights_only=True)
-        else:
-            with torch.serialization.safe_globals(get_torch_safe_globals()):
-                loaded = torch.load(Path(source).expanduser(), map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
-        hint = 'give a local file as backbone.weights, or None' if '://' in source else 'check the file'
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise CheckpointError(f'backbone weights {source} cannot be loaded ({reason}): {hint}') from error
+        except (OSError, RuntimeError, UnpicklingError, EOFError, LookupError, ValueError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise CheckpointError(
+                f'backbone weights {source} cannot be loaded ({reason}): give a local file as backbone.weights, or None'
+            ) from error
     state = loaded.get('state_dict', loaded) if isinstance(loaded, dict) else None
     if not isinstance(state, dict):
         raise CheckpointError(f'backbone weights {source} hold a {type(loaded).__name__}, not a state dict')
