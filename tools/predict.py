@@ -24,7 +24,7 @@ from mitouts.imaging.image import write_rgb
 from mitouts.imaging.walk import find_images, slide_file
 from mitouts.inference import Localizer
 from mitouts.inference.adaptation import adapt_to_images, add_adapt_bn
-from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations
+from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
 from mitouts.utils.arguments import add_imports
 from mitouts.utils.cli import run
 from mitouts.utils.conversion import write_folder
@@ -50,7 +50,7 @@ def find_sources(path: Path, mpp: float | None, leave_out: list[str]) -> list[Im
     """The images that one argument stands for."""
     if path.suffix.lower() == '.json':
         return sources_of_annotations(path, mpp)
-    return [ImageSource(each, mpp) for each in list_images(path, leave_out)]
+    return [ImageSource(each, mpp or stated_mpp(each)) for each in list_images(path, leave_out)]
 
 
 def tell_colours(predictor: ImagePredictor) -> None:
@@ -80,7 +80,9 @@ def main() -> int:
     parser.add_argument('checkpoint', help='checkpoint with thresholds (best.pth, or a published one)')
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
-    parser.add_argument('--mpp', type=float, help='micrometres per pixel of the images (default: as the model)')
+    parser.add_argument(
+        '--mpp', type=float, help='micrometres per pixel of all images (default: as each file says, or as the model)'
+    )
     parser.add_argument(
         '--is-normalized',
         action='store_true',
@@ -99,7 +101,11 @@ def main() -> int:
     sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp, leave_out)]
     sources = list({source.path.resolve(): source for source in sources}.values())
     if localizer.mpp is not None and any(source.mpp is None for source in sources):
-        print(f'images are taken to have {localizer.mpp:g} um/px, as the model; --mpp says otherwise', file=sys.stderr)
+        print(
+            f'images that do not say their resolution are taken to have {localizer.mpp:g} um/px, as the model; --mpp '
+            'says otherwise',
+            file=sys.stderr,
+        )
     threshold = localizer.model.calibration['map_threshold']
     predictor = ImagePredictor(localizer, sources, is_normalized=args.is_normalized)
     tell_colours(predictor)

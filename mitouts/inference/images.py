@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange.coco import image_root, read_coco
 from mitouts.imaging.image import read_rgb
+from mitouts.imaging.image_header import probe
 from mitouts.inference.localizer import Localizer, Prediction
 from mitouts.patches.prepared import colours_of_patch
 from mitouts.stain import Fit
@@ -49,6 +50,15 @@ def sources_of_annotations(ann_file: Path, mpp: float | None = None) -> list[Ima
         ImageSource(root / image['file_name'], mpp or image.get('mpp'), str(image['case_id']))
         for image in document['images']
     ]
+
+
+def stated_mpp(path: Path) -> float | None:
+    """Micrometres per pixel as an image file says; None where it does not, or cannot be read."""
+    try:
+        return probe(path).mpp
+    except ImageError:
+        # It is named when its turn comes to be predicted.
+        return None
 
 
 class ImagePredictor:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from stained_patches import STAINS, draw_patch
 from untrained import make_model
 
@@ -13,7 +14,7 @@ from mitouts.errors import AnnotationError, ImageError
 from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 from mitouts.inference import Localizer
-from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations
+from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
 from mitouts.patches.images import Options
 from mitouts.patches.prepare import prepare
 from mitouts.stain import build_normalizer
@@ -109,6 +110,16 @@ def test_patches_that_were_normalized_otherwise_are_refused(patches: Path) -> No
         ImagePredictor(localizer(method='reinhard'), sources)
     with pytest.raises(AnnotationError, match='trained on images as they were scanned'):
         ImagePredictor(localizer(None), sources)
+
+
+def test_a_file_that_states_its_resolution_is_believed(tmp_path: Path) -> None:
+    pixels = draw_patch(64)
+    tifffile.imwrite(
+        tmp_path / 'a.tif', pixels, photometric='rgb', resolution=(20_000, 20_000), resolutionunit='CENTIMETER'
+    )
+    write_rgb(tmp_path / 'b.png', pixels)
+    (tmp_path / 'broken.png').write_bytes(b'no image')
+    assert [stated_mpp(tmp_path / name) for name in ('a.tif', 'b.png', 'broken.png')] == [0.5, None, None]
 
 
 def test_an_annotation_file_gives_resolution_and_case(images, tmp_path: Path) -> None:
