@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings
 from numpy.typing import NDArray
 
-from mitouts.exchange.coco import (
+from mitouts.formats.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
     make_annotation,

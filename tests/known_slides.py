@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from mitouts.exchange.coco import write_json
-from mitouts.exchange.geojson import feature_collection, polygon_feature, write_geojson
-from mitouts.exchange.predictions import write_predictions
+from mitouts.formats.coco import write_json
+from mitouts.formats.geojson import feature_collection, polygon_feature, write_geojson
+from mitouts.formats.predictions import write_predictions
 
 SIDE, SHA = 1000, 'abc'
 # The left half of the slide is counted, without a hole from 100 to 200.

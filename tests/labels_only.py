@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mitouts.exchange.coco import read_json, write_json
+from mitouts.formats.coco import read_json, write_json
 
 
 def keep_labels_only(path: Path, is_bare: Callable[[dict[str, Any]], bool] = lambda image: True) -> None:

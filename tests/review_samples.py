@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 from mitouts.review.items import Item
 from mitouts.review.opening import open_or_create

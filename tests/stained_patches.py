@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mitouts.exchange import amibr
+from mitouts.converters import amibr
 
 Image = NDArray[np.uint8]
 

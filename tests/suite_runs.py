@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
-from mitouts.exchange.predictions import write_predictions
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.predictions import write_predictions
 from mitouts.functional.distillation import least_distance_px
 from mitouts.imaging.image import write_rgb
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 
 SIZE_PX = 48
 

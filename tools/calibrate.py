@@ -23,14 +23,9 @@ from rich.table import Table
 from torch.utils.data import Subset
 
 import mitouts
-from mitouts.datasets.preparation import prepare_dataset
-from mitouts.engine.checkpoint import config_of, read_checkpoint, write_checkpoint
-from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
-from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
-from mitouts.exchange.coco import read_coco
-from mitouts.inference import Localizer
-from mitouts.inference.adaptation import adapt_batch_norm, add_adapt_bn, dataset_batches
-from mitouts.inference.calibration import (
+from mitouts.calibration.adaptation import adapt_batch_norm, add_adapt_bn, dataset_batches
+from mitouts.calibration.drawing import draw, draw_images, too_few
+from mitouts.calibration.images import (
     META_KEY,
     NUM_BOOTSTRAP,
     OBJECTIVES,
@@ -43,8 +38,13 @@ from mitouts.inference.calibration import (
     predict_dataset,
     score_images,
 )
-from mitouts.inference.drawing import draw, draw_images, too_few
-from mitouts.inference.slide_calibration import calibrate_slides, read_slides
+from mitouts.calibration.slides import calibrate_slides, read_slides
+from mitouts.checkpoint import config_of, read_checkpoint, write_checkpoint
+from mitouts.datasets.preparation import prepare_dataset
+from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
+from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
+from mitouts.formats.coco import read_coco
+from mitouts.inference import Localizer
 from mitouts.registry import DATASETS, components_of
 from mitouts.stain import build_normalizer
 from mitouts.stain.preparation import describe_colours

@@ -8,8 +8,8 @@ from typing import get_args
 
 from mmengine.dist import is_main_process
 
-from mitouts.distillation.distill import Split, distill
 from mitouts.engine.config import load_config
+from mitouts.engine.distill import Split, distill
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.utils.arguments import add_cfg_options, add_imports
 from mitouts.utils.cli import run

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from mitouts import __version__
 from mitouts.errors import MitoutsError
-from mitouts.exchange.coco import write_json
+from mitouts.formats.coco import write_json
 from mitouts.functional.stain import StainFit, sample_pixels
 from mitouts.imaging import open_slide
 from mitouts.stain import Reference, fit_reference

@@ -15,19 +15,19 @@ from pathlib import Path
 
 from rich.progress import track
 
+from mitouts.calibration.adaptation import adapt_to_images, add_adapt_bn
+from mitouts.converters.cli import write_folder
+from mitouts.converters.qupath_predictions import export_predictions
 from mitouts.errors import ConfigError, ImageError, MitoutsError
-from mitouts.exchange.geojson import write_geojson
-from mitouts.exchange.predictions import read_predictions, write_predictions
-from mitouts.exchange.qupath_predictions import export_predictions
+from mitouts.formats.geojson import write_geojson
+from mitouts.formats.predictions import read_predictions, write_predictions
 from mitouts.functional.he_colours import colour_doubt
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.walk import find_images, slide_file
 from mitouts.inference import Localizer
-from mitouts.inference.adaptation import adapt_to_images, add_adapt_bn
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
 from mitouts.utils.arguments import add_imports
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import write_folder
 from mitouts.utils.words import plural
 from mitouts.visualization.overlay import draw_overlay
 

@@ -6,7 +6,7 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
+from mitouts.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.utils.cli import run
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from rich.console import Console
 
+from mitouts.converters.cli import check_out, write_folder
+from mitouts.converters.qupath import export_geojson, read_bounds
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import image_root, read_coco, write_json
-from mitouts.exchange.geojson import write_geojson
-from mitouts.exchange.qupath import export_geojson, read_bounds
-from mitouts.exchange.source_files import find_file
+from mitouts.formats.coco import image_root, read_coco, write_json
+from mitouts.formats.geojson import write_geojson
+from mitouts.formats.source_files import find_file
 from mitouts.functional.consensus import RULES
 from mitouts.functional.kappa import NUM_BOOTSTRAP
 from mitouts.review import report as reporting
@@ -38,7 +39,6 @@ from mitouts.review.simulate import simulate
 from mitouts.review.store import ReviewStore
 from mitouts.utils.arguments import Gather, at_least, share
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import check_out, write_folder
 from mitouts.utils.words import plural
 
 DATABASE_NAME = 'review.sqlite'

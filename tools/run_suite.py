@@ -21,9 +21,9 @@ from types import FrameType
 from rich.console import Console
 from rich.table import Table
 
-from mitouts.engine.suite import SuiteRun, read_suite_file
-from mitouts.engine.suite_runs import SuiteRunner, is_finished
 from mitouts.errors import ConfigError
+from mitouts.experiments.suite import SuiteRun, read_suite_file
+from mitouts.experiments.suite_runs import SuiteRunner, is_finished
 from mitouts.utils.arguments import Gather, add_imports, at_least
 from mitouts.utils.cli import run as run_tool
 

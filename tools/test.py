@@ -8,11 +8,11 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from rich.console import Console
 
+from mitouts.calibration.adaptation import add_adapt_bn
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
-from mitouts.exchange.coco import write_json
-from mitouts.inference.adaptation import add_adapt_bn
+from mitouts.formats.coco import write_json
 from mitouts.utils.arguments import add_cfg_options, add_imports
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import localization_note, results_table

@@ -10,9 +10,9 @@ from rich.console import Console
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp, load_config
 from mitouts.engine.launch import LAUNCHERS, init_launcher
-from mitouts.engine.report import report
 from mitouts.engine.stages import load_experiment
 from mitouts.errors import ConfigError
+from mitouts.experiments.stage_table import report
 from mitouts.utils.arguments import Gather, add_cfg_options, add_imports
 from mitouts.utils.cli import run
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
-from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
+from mitouts.formats.visibility import ShownFigures, shown_figures
 from mitouts.functional.cascade import crop_corner, reflected_indices
 from mitouts.imaging.image import read_rgb
 from mitouts.registry import DATASETS

@@ -11,8 +11,8 @@ import torch
 
 from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
-from mitouts.exchange.visibility import ShownFigures, shown_figures
+from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
+from mitouts.formats.visibility import ShownFigures, shown_figures
 from mitouts.registry import DATASETS
 
 

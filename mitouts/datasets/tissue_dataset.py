@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mitouts.datasets.seeded import SeededDataset
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.splits import assign_splits
+from mitouts.formats.splits import assign_splits
 from mitouts.functional.segmentation import IGNORE_INDEX, UNKNOWN_INDEX
 from mitouts.imaging.image import probe
 from mitouts.imaging.walk import find_images
@@ -38,7 +38,7 @@ class TissueDataset(SeededDataset):
         split: Keep only this split: ``train``, ``val`` or ``test``.
         partition: Split -> beginnings of case ids, such as ``dict(test=['TCGA-OL'])``; all other cases train.
         split_file: CSV or JSON that says the split of every case or file, instead of ``partition``
-            (:func:`mitouts.exchange.splits.read_split_file`); relative to ``data_root``.
+            (:func:`mitouts.formats.splits.read_split_file`); relative to ``data_root``.
         crops_per_image: How often an image stands in one epoch; training images are far larger than a crop.
         pipeline: Transforms.
         seed: Seed of the augmentation.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import read_json
+from mitouts.formats.coco import read_json
 from mitouts.functional.distillation import Verdict
 from mitouts.registry import TASK_UTILS
 

@@ -9,9 +9,9 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 import mitouts
+from mitouts.checkpoint import config_of, load_weights, publish, read_checkpoint, write_checkpoint
 from mitouts.datasets.figure_crops import CROP_PX, FigureCropDataset
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import config_of, load_weights, publish, read_checkpoint, write_checkpoint
 from mitouts.engine.config import config_to_json, without_classes
 from mitouts.engine.hooks.checkpoint import BEST_NAME
 from mitouts.errors import CheckpointError, ConfigError

@@ -14,7 +14,7 @@ from mmengine.dist import is_main_process
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.coco import CATEGORIES, HARD_NEGATIVE, image_root, make_annotation, read_coco, write_json
+from mitouts.formats.coco import CATEGORIES, HARD_NEGATIVE, image_root, make_annotation, read_coco, write_json
 from mitouts.functional.cascade import hard_negatives
 from mitouts.functional.matching import has_neighbour
 from mitouts.utils.files import file_sha256
@@ -100,7 +100,7 @@ def proposed_document(
     are positive without an annotated figure get none, because nobody knows which of their proposals are false.
 
     Args:
-        document: As :func:`mitouts.exchange.coco.read_coco` returns it; it is not changed.
+        document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
         records: Predictions; images without one are left out.
         settings: What is added.
     """

@@ -14,7 +14,7 @@ from mmengine.runner.checkpoint import weights_to_cpu
 from mmengine.utils import apply_to
 
 import mitouts
-from mitouts.engine.checkpoint import (
+from mitouts.checkpoint import (
     load_weights,
     need_finite,
     need_training_state,

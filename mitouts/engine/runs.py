@@ -14,21 +14,21 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.hooks import EMAHook
 
+from mitouts.calibration.adaptation import adapt_batch_norm, dataset_batches
 from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.config import explained, resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
 from mitouts.engine.hooks.distillation import DistillationHook
 from mitouts.engine.hooks.training_distance import TrainingDistanceHook
 from mitouts.engine.launch import set_launcher
-from mitouts.engine.memory import keep_freed_memory
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.coco import check_splits
-from mitouts.exchange.predictions import write_predictions
-from mitouts.inference.adaptation import adapt_batch_norm, dataset_batches
+from mitouts.formats.coco import check_splits
+from mitouts.formats.predictions import write_predictions
 from mitouts.registry import DATASETS, HOOKS, UnknownComponentError
+from mitouts.utils.memory import keep_freed_memory
 from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
 

@@ -9,11 +9,11 @@ from typing import Any, get_args
 from mmengine.config import Config
 
 from mitouts.datasets.figure_crops import FigureCropDataset
-from mitouts.distillation.distill import DISTILLED_NAME, Split
 from mitouts.engine import runs
-from mitouts.engine.review import REVIEWED_NAME
+from mitouts.engine.distill import DISTILLED_NAME, Split
 from mitouts.errors import ConfigError
 from mitouts.registry import DATASETS, TASK_UTILS
+from mitouts.review.stage import REVIEWED_NAME
 
 STAGE_KEYS = {
     'train': ('data_from', 'val_from'),

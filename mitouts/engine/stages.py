@@ -14,14 +14,13 @@ from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process
 
 import mitouts
-from mitouts.distillation.distill import HARD_SAMPLES_NAME, distill
 from mitouts.engine import runs
 from mitouts.engine.cascade import combine, model_of
 from mitouts.engine.config import enable_amp, load_config
+from mitouts.engine.distill import HARD_SAMPLES_NAME, distill
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.proposals import SPLITS, proposal_file, propose
-from mitouts.engine.review import simulated_review
 from mitouts.engine.stage_config import (
     LABELS_OF,
     Stage,
@@ -31,7 +30,8 @@ from mitouts.engine.stage_config import (
     split_overrides,
 )
 from mitouts.errors import ConfigError
-from mitouts.exchange.coco import read_json, write_json
+from mitouts.formats.coco import read_json, write_json
+from mitouts.review.stage import simulated_review
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.lattice import margin_cells
 from mitouts.models import WSSLocalizer
+from mitouts.utils.memory import keep_freed_memory
 
 CPU_BUDGET_BYTES = 1_000_000_000
 MAX_TILE_PX = 4096

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, ImageError
-from mitouts.exchange.coco import image_root, read_coco
+from mitouts.formats.coco import image_root, read_coco
 from mitouts.imaging.image import read_rgb
 from mitouts.imaging.image_header import probe
 from mitouts.inference.localizer import Localizer, Prediction

@@ -14,7 +14,7 @@ from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
 from mitouts.errors import CheckpointError, ImageError
-from mitouts.inference.loading import load_model, move_to
+from mitouts.models.loading import load_model, move_to
 from mitouts.models.reading import located_points
 from mitouts.stain import Fit
 from mitouts.stain.preparation import ImagePreparer, resample

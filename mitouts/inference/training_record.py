@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.checkpoint import read_checkpoint
 
 UNKNOWN = 'unknown'
 AS_SCANNED = 'images as they were'

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange import coco
-from mitouts.exchange.splits import SPLITS
+from mitouts.formats import coco
+from mitouts.formats.splits import SPLITS
 from mitouts.patches import worker
 from mitouts.patches.images import ImagePlan, Options
 

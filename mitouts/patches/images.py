@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
-from mitouts.exchange import coco
+from mitouts.formats import coco
 from mitouts.functional.tiling import Edges
 from mitouts.imaging import ScaledView, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid

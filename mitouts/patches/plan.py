@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.exchange.coco import BOX_PX
+from mitouts.formats.coco import BOX_PX
 from mitouts.functional.tiling import Edges, owning_tile, tile_starts
 
 DERIVED_KEYS = frozenset({'id', 'image_id', 'category_id', 'point', 'bbox', 'area', 'iscrowd', 'cut'})

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import MitoutsError
-from mitouts.exchange import coco
-from mitouts.exchange.provenance import read_earlier
+from mitouts.formats import coco
+from mitouts.formats.provenance import read_earlier
 from mitouts.patches import worker
 from mitouts.patches.documents import TOOL, make_documents, split_names
 from mitouts.patches.images import ImagePlan, Options, plan_images

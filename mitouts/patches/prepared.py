@@ -6,8 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from mitouts.exchange.coco import read_coco
-from mitouts.exchange.splits import SPLITS
+from mitouts.formats.coco import read_coco
+from mitouts.formats.splits import SPLITS
 from mitouts.patches.documents import NO_SPLIT_NAME, TOOL
 from mitouts.patches.images import IMAGES_FOLDER
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mitouts.converters.cli import check_out
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import CATEGORIES, image_root, read_coco, read_json, write_json
+from mitouts.formats.coco import CATEGORIES, image_root, read_coco, read_json, write_json
 from mitouts.review.consensus import ReviewConsensus, find_consensus, review_radius_px
 from mitouts.review.revision import COUNTED, Revision, noise_counts
 from mitouts.review.store import ReviewStore
-from mitouts.utils.conversion import check_out
 from mitouts.utils.files import file_sha256
 from mitouts.utils.version import code_version
 
@@ -74,7 +74,7 @@ def reviewed_document(
     figures and none is left.
 
     Args:
-        document: As :func:`mitouts.exchange.coco.read_coco` returns it; it is not changed.
+        document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
         store: The review.
         rule: How decisions become labels, see :func:`mitouts.review.consensus.find_consensus`.
         undecided: What becomes of an image with an item that has no label: ``keep`` leaves that item as it was

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.slide_csv import write_table
+from mitouts.formats.slide_csv import write_table
 from mitouts.review.consensus import find_consensus
 from mitouts.review.items import Item
 from mitouts.review.records import Decision, LogEntry

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import MITOTIC_FIGURE
+from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.review.labels import Label
 
 Kind = Literal['point', 'image']
@@ -119,7 +119,7 @@ def build_items(
 
     Args:
         hard_samples: Content of ``hard_samples.json``.
-        document: The annotation file that was distilled, as :func:`mitouts.exchange.coco.read_coco` returns it.
+        document: The annotation file that was distilled, as :func:`mitouts.formats.coco.read_coco` returns it.
         include: ``dropped`` takes the samples that were dropped or weigh less than a half; ``all`` takes every sample
             with anything to judge.
         num_controls: As many of the other samples that have a point, drawn at random, are mixed in, so that a rater

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import read_coco
-from mitouts.exchange.hard_samples import read_hard_samples
+from mitouts.formats.coco import read_coco
+from mitouts.formats.hard_samples import read_hard_samples
 from mitouts.review.items import Include, build_items
 from mitouts.review.provenance import review_provenance
 from mitouts.review.store import ReviewStore

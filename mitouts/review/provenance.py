@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.hard_samples import read_hard_samples
+from mitouts.formats.hard_samples import read_hard_samples
 from mitouts.review.items import Include, radius_px
 from mitouts.utils.files import file_sha256
 from mitouts.utils.version import code_version

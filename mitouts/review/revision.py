@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation
 from mitouts.functional.consensus import AgreedMark
 from mitouts.review.consensus import FinalLabel, ItemConsensus, ReviewConsensus
 from mitouts.review.items import Point
@@ -30,7 +30,7 @@ class Revision:
     """Applies a consensus to the entries of a document, and counts what it does.
 
     Args:
-        document: As :func:`mitouts.exchange.coco.read_coco` returns it; it is not changed.
+        document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
         review: What the raters say.
         rule: By which rule, for the record at what was touched.
         radius_px: Within which two points are one figure.

@@ -31,7 +31,7 @@ def simulate(
 
     Args:
         store: The review.
-        document: The annotation file that it was made from, as :func:`mitouts.exchange.coco.read_coco` returns it.
+        document: The annotation file that it was made from, as :func:`mitouts.formats.coco.read_coco` returns it.
         rater: Who decides.
         accuracy: Probability of a right answer, the same for all items.
         seed: Of the errors.

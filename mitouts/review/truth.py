@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from mitouts.exchange.coco import MITOTIC_FIGURE
+from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.review.consensus import FinalLabel
 from mitouts.review.items import Item, Point
 

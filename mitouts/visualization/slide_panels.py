@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from mitouts.exchange.regions import mask_to_polygons
+from mitouts.formats.regions import mask_to_polygons
 from mitouts.functional.hotspot import density_map
 from mitouts.visualization.legend import Entry, round_length
 from mitouts.visualization.marks import Mark, draw_dot, draw_lines, draw_mark

@@ -56,7 +56,7 @@ def write_summary(
         overlays: Test images ``(h, w, 3)`` uint8, as :func:`mitouts.visualization.overlay.draw_overlay` makes them.
         curves: Scalar log of each trained stage, see :func:`mitouts.visualization.scalars.read_scalars`.
         histograms: ``(scores, labels, threshold)`` of each tested stage's images.
-        distillation: The ``summary`` of :class:`mitouts.distillation.distill.Distillation`.
+        distillation: The ``summary`` of :class:`mitouts.engine.distill.Distillation`.
         overlay_title: Heading above the overlays, for instance which stage drew them.
     """
     curves, histograms = curves or {}, histograms or {}

@@ -121,7 +121,7 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
     """What was kept and dropped, in words; where images have weights, what they count as.
 
     Args:
-        distillation: The ``summary`` of :class:`mitouts.distillation.distill.Distillation`.
+        distillation: The ``summary`` of :class:`mitouts.engine.distill.Distillation`.
     """
     kept, total = distillation['kept'], distillation['kept'] + distillation['dropped']
     text = f'Distillation kept {kept} of {total} training images'

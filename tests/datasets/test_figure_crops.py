@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from mitouts.datasets import ClassBalancedSampler, FigureCropDataset, figure_crops
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, read_coco, write_json
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, read_coco, write_json
 from mitouts.imaging.image import read_rgb
 from mitouts.registry import DATASETS
 

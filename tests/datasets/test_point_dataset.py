@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 
 from mitouts.datasets import PointDataset, seeded
 from mitouts.errors import AnnotationError, ConfigError, ImageError
-from mitouts.exchange.coco import read_coco, write_json
+from mitouts.formats.coco import read_coco, write_json
 from mitouts.registry import DATASETS, UnknownComponentError
 
 DatasetWriter = Callable[..., Path]

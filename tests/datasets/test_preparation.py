@@ -12,7 +12,7 @@ from stained_patches import STAINS, draw_patch
 from mitouts.datasets import FigureCropDataset, PointDataset
 from mitouts.datasets.preparation import prepare_dataset, resolution_of, stain_of
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 from mitouts.stain import build_normalizer
 

@@ -10,7 +10,7 @@ import pytest
 from coco_files import NAMES, write_annotations
 from mmdet.datasets import CocoDataset
 
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 
 
 @pytest.fixture(params=NAMES, scope='module')

@@ -15,7 +15,7 @@ from tiny_detection import CONFIGS, IMAGES, SIZE_PX, staged_overrides, tiny, wri
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.stages import load_experiment
-from mitouts.exchange.predictions import Predictions, read_predictions
+from mitouts.formats.predictions import Predictions, read_predictions
 
 # mmdetection leaves the order of a grid's axes to torch's default.
 pytestmark = pytest.mark.filterwarnings('ignore:torch.meshgrid:UserWarning')

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import write_json
+from mitouts.formats.coco import write_json
 from mitouts.registry import TASK_UTILS
 
 LABELS = {image_id: int(image_id > 10) for image_id in range(1, 21)}

@@ -15,14 +15,14 @@ from fake_points import POINT_MODEL
 from mmengine.config import Config
 from tiny_experiment import write_tiny
 
+from mitouts.checkpoint import load_weights, read_checkpoint, write_checkpoint
 from mitouts.engine import runs
 from mitouts.engine.cascade import combine
-from mitouts.engine.checkpoint import load_weights, read_checkpoint, write_checkpoint
 from mitouts.engine.config import load_config
 from mitouts.engine.stages import load_experiment
 from mitouts.errors import CheckpointError, ConfigError
-from mitouts.exchange.coco import HARD_NEGATIVE, read_coco
-from mitouts.exchange.predictions import read_predictions
+from mitouts.formats.coco import HARD_NEGATIVE, read_coco
+from mitouts.formats.predictions import read_predictions
 from mitouts.registry import MODELS
 from mitouts.stain import build_normalizer
 from mitouts.structures import PointSample

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_experiment import tiny_config
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
 from mitouts.visualization.scalars import is_training, read_scalars

@@ -15,7 +15,7 @@ from tiny_experiment import SIZE_PX, tiny_config
 from mitouts.engine import runs
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import read_json, write_json
+from mitouts.formats.coco import read_json, write_json
 from mitouts.imaging.image import read_rgb, write_rgb
 from mitouts.registry import HOOKS
 from mitouts.stain import build_normalizer

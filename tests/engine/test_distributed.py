@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from tiny_experiment import write_tiny
 
-from mitouts.distillation.distill import distill
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.config import load_config
+from mitouts.engine.distill import distill
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

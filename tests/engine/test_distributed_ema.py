@@ -12,8 +12,8 @@ from mmengine.config import Config
 from tiny_experiment import tiny_config
 from two_processes import in_two_processes
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.evaluation.located import locate_figures, training_images
 from mitouts.inference.localizer import Localizer

@@ -13,10 +13,10 @@ from mmengine.hooks import Hook
 from tiny_experiment import tiny_config, write_tiny
 from two_processes import in_two_processes
 
-from mitouts.distillation import distill as distill_module
-from mitouts.distillation.distill import distill
+from mitouts.engine import distill as distill_module
 from mitouts.engine import runner as runner_module
 from mitouts.engine import runs, stages
+from mitouts.engine.distill import distill
 from mitouts.engine.hooks import ema_teacher
 from mitouts.errors import AnnotationError, ImageError, TrainingError
 from mitouts.registry import DATASETS, HOOKS

@@ -9,8 +9,8 @@ import torch
 from labels_only import keep_labels_only
 from tiny_experiment import tiny_config
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import ConfigError
 from mitouts.functional.distillation import Verdict

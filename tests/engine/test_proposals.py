@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mitouts.engine.proposals import ProposalSettings, propose, proposed_document, read_settings
 from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
-from mitouts.exchange.coco import (
+from mitouts.formats.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
     make_annotation,

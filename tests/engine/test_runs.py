@@ -11,9 +11,9 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 from tiny_experiment import tiny_config
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import DistillationHook
 from mitouts.engine.stage_config import make_stage
 from mitouts.inference.localizer import Localizer

@@ -11,11 +11,11 @@ import pytest
 from mmengine.config import Config
 from tiny_experiment import SIZE_PX, tiny_config
 
-from mitouts.distillation.distill import distill
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.engine.distill import distill
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import read_coco, write_json
+from mitouts.formats.coco import read_coco, write_json
 from mitouts.inference import Localizer
 
 MODEL = dict(

@@ -19,7 +19,7 @@ from tiny_experiment import write_tiny
 from mitouts.engine.config import load_config
 from mitouts.engine.stages import load_experiment, split_overrides
 from mitouts.errors import ConfigError
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 from mitouts.registry import UnknownComponentError
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ import pytest
 import torch
 from tissue_experiment import tissue_config, write_tissue
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.config import load_config
 from mitouts.errors import AnnotationError, ConfigError
 

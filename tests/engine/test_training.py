@@ -14,8 +14,8 @@ import pytest
 import torch
 from tiny_experiment import tiny_config, write_tiny
 
+from mitouts.checkpoint import need_finite, read_checkpoint, write_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import need_finite, read_checkpoint, write_checkpoint
 from mitouts.engine.config import load_config
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
 from mitouts.registry import MODELS

@@ -16,8 +16,8 @@ import torch
 from mmengine.config import Config
 from tiny_experiment import tiny_config, write_tiny
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint
 from mitouts.engine.hooks import TrainingDistanceHook
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures

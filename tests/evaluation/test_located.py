@@ -15,7 +15,7 @@ from tiny_experiment import tiny_config
 from mitouts.engine import runs
 from mitouts.evaluation import located
 from mitouts.evaluation.located import locate_figures, training_images
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 from mitouts.transforms import Augment

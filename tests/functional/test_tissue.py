@@ -11,7 +11,6 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.measure import label
 
-from mitouts.datasets.phantom import SCANNERS
 from mitouts.functional.tissue import (
     OTSU_RANGE,
     drop_small,
@@ -22,6 +21,7 @@ from mitouts.functional.tissue import (
     tissue_share,
     tissue_threshold,
 )
+from mitouts.synthetic.phantom import SCANNERS
 
 MPP = 16.0
 GLASS, EOSIN, HAEMATOXYLIN = (243, 240, 234), (205, 140, 190), (110, 70, 150)

@@ -11,7 +11,7 @@ from stained_patches import STAINS, draw_patch
 from untrained import make_model
 
 from mitouts.errors import AnnotationError, ImageError
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 from mitouts.inference import Localizer
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp

@@ -6,8 +6,8 @@ import torch
 from mmengine.model import BaseModel
 from tiny_experiment import tiny_config
 
+from mitouts.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.errors import CheckpointError, ConfigError, ImageError
 from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation
+from mitouts.formats.coco import MITOTIC_FIGURE, make_annotation
 from mitouts.patches.plan import PatchFigure, figures_by_patch, make_grid
 
 

@@ -13,7 +13,7 @@ import tifffile
 
 from mitouts.datasets import PointDataset
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError, MitoutsError
-from mitouts.exchange.coco import (
+from mitouts.formats.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
     make_annotation,

@@ -21,7 +21,7 @@ from review_samples import (
 )
 
 from mitouts.errors import AnnotationError, ReviewError
-from mitouts.exchange.coco import image_root, read_coco, write_json
+from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.review.apply import apply_review, reviewed_document
 from mitouts.review.items import build_items
 from mitouts.review.simulate import simulate

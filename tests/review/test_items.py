@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
 from mitouts.review.items import build_items
 
 RADIUS_PX = 30.0

@@ -9,7 +9,7 @@ import pytest
 from review_samples import RADIUS_PX, make_store, sample_document, write_review_files
 
 from mitouts.errors import ReviewError
-from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, read_coco
+from mitouts.formats.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, read_coco
 from mitouts.review.items import Item
 from mitouts.review.simulate import simulate
 from mitouts.review.store import ReviewStore

@@ -15,7 +15,7 @@ from slurm_cluster import SlurmCluster, started_cluster, wait_until, why_not
 from tiny_experiment import write_tiny
 from untrained import make_model, save_checkpoint, smooth_tissue, spread_scores
 
-from mitouts.engine.checkpoint import read_checkpoint
+from mitouts.checkpoint import read_checkpoint
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TRAIN = REPOSITORY / 'tools' / 'slurm_train.sh'

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mitouts.errors import AnnotationError, AnnotationWarning, MitoutsError
-from mitouts.exchange.coco import check_splits, read_coco
+from mitouts.formats.coco import check_splits, read_coco
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'amibr_fields.py'
 SPLITS = ('train', 'val', 'test', 'val_p10', 'test_p10')

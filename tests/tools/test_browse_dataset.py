@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mmengine.registry import DefaultScope
 
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.utils.cli import run
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 

@@ -14,13 +14,13 @@ from stained_patches import draw_patch
 from tiny_experiment import tiny_config, write_split
 from untrained import make_model, save_checkpoint
 
+from mitouts.calibration.adaptation import adapt_batch_norm
+from mitouts.calibration.drawing import draw_images
+from mitouts.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
-from mitouts.exchange.coco import read_json, write_json
+from mitouts.formats.coco import read_json, write_json
 from mitouts.imaging.image import read_rgb, write_rgb
 from mitouts.inference import Localizer
-from mitouts.inference.adaptation import adapt_batch_norm
-from mitouts.inference.drawing import draw_images
 from mitouts.registry import MODELS
 from mitouts.stain import build_normalizer
 from mitouts.utils.files import file_sha256

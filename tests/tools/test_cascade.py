@@ -11,8 +11,8 @@ import torch
 from fake_points import POINT_MODEL
 from tiny_experiment import write_tiny
 
-from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
-from mitouts.exchange.coco import read_coco
+from mitouts.checkpoint import read_checkpoint, write_checkpoint
+from mitouts.formats.coco import read_coco
 from mitouts.registry import MODELS
 
 VERIFIER: dict[str, Any] = dict(

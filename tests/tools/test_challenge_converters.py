@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 Call = Callable[..., tuple[int, str]]

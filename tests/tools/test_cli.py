@@ -10,7 +10,7 @@ import pytest
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
-from mitouts.exchange.predictions import read_predictions
+from mitouts.formats.predictions import read_predictions
 from mitouts.imaging.image import write_rgb
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'

@@ -10,7 +10,7 @@ import pytest
 import torch
 from costed_suite import MEASURED, make_model, write_costed_suite
 
-from mitouts.analysis.costs import Costs, read_costs
+from mitouts.experiments.costs import Costs, read_costs
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -31,7 +31,7 @@ def _without_costs(spec: Path) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _memory_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('mitouts.engine.memory.keep_freed_memory', lambda: False)
+    monkeypatch.setattr('mitouts.utils.memory.keep_freed_memory', lambda: False)
 
 
 def costs_of(spec: Path) -> Path:

@@ -25,7 +25,7 @@ from counted_slides import (
 from scipy.stats import chi2
 from untrained import make_model, save_checkpoint, smooth_tissue, write_slide
 
-from mitouts.inference.slide_report import FILES
+from mitouts.wsi.report import FILES
 
 
 def test_counts_of_a_slide_are_those_of_its_figures(call: Call, checkpoint: Path, tmp_path: Path) -> None:

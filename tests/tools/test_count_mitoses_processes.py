@@ -53,7 +53,7 @@ def test_table_holds_what_another_process_ended_meanwhile(
     call: Call, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This process has looked at the reports when the other one ends its slide and writes the table."""
-    from mitouts.inference import cohort
+    from mitouts.wsi import cohort
 
     tissue_slide(tmp_path / 'slides/a.tif', width=200, height=150)
     tissue_slide(tmp_path / 'slides/b.tif', seed=1, width=200, height=150)
@@ -113,7 +113,7 @@ def test_half_a_score_map_is_begun_again(
     options = [slide, '--checkpoint', checkpoint, '--tile-px', 128]
     assert call(TOOL, *options, '--out', tmp_path / 'whole')[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr('mitouts.inference.slide.large_map_to_points', _interrupt)
+        patch.setattr('mitouts.wsi.slide.large_map_to_points', _interrupt)
         assert call(TOOL, *options, '--out', tmp_path / 'out')[0] == 130
     map_path = tmp_path / 'out/a/.work/score_map.npy'
     map_path.write_bytes(map_path.read_bytes()[:200])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.visualization.palette import POSITIVE_FRAME
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis' / 'describe_dataset.py'

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from mitouts.errors import AnnotationWarning
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
-from mitouts.exchange.predictions import write_predictions
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.predictions import write_predictions
 from mitouts.utils.cli import run
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'analysis' / 'evaluate_points.py'

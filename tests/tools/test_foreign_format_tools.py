@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from foreign_files import write_sliderunner
 
-from mitouts.exchange.coco import make_annotation, make_document, make_image, read_coco, write_json
+from mitouts.formats.coco import make_annotation, make_document, make_image, read_coco, write_json
 from mitouts.imaging.image import write_rgb
 
 CONVERTERS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'

@@ -12,7 +12,7 @@ from counted_slides import RESOLUTION, TILED, TOOL, Call, read_csv, read_report,
 from dicom_files import write_dicom
 from untrained import smooth_tissue, write_slide
 
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 from mitouts.imaging.image import write_rgb
 
 POINTS = {

@@ -13,7 +13,7 @@ from labels_only import keep_labels_only
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
-from mitouts.exchange.coco import read_coco
+from mitouts.formats.coco import read_coco
 from mitouts.imaging.image import read_rgb
 from mitouts.review.apply import apply_review
 from mitouts.review.opening import open_or_create

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mitouts.datasets.phantom.slide_plan import polygon_area
 from mitouts.errors import AnnotationError, ImageError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_coco
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_coco
 from mitouts.imaging import open_slide
+from mitouts.synthetic.phantom.slide_plan import polygon_area
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'phantom_slide.py'
 SMALL = ('--width-px', '1600', '--height-px', '1300', '--islands', '1', '--edge-colours', '1')

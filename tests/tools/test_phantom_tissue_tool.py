@@ -12,7 +12,7 @@ import pytest
 from mitouts.datasets import TissueDataset
 from mitouts.engine.config import load_config
 from mitouts.errors import AnnotationError
-from mitouts.exchange.splits import read_split_file
+from mitouts.formats.splits import read_split_file
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = REPOSITORY / 'tools' / 'dataset_converters' / 'phantom_tissue.py'

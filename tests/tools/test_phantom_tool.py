@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 
-from mitouts.datasets.phantom import PhantomConfig, writer
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, check_splits, read_coco, write_json
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, check_splits, read_coco, write_json
 from mitouts.imaging.image import read_rgb
+from mitouts.synthetic.phantom import PhantomConfig, writer
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'phantom.py'
 SIZES = ('--num-train', '16', '--num-val', '6', '--num-test', '6', '--size-px', '96', '--workers', '1')

@@ -8,7 +8,7 @@ import cv2
 import pytest
 from suite_runs import Group, write_suite
 
-from mitouts.analysis.suite import read_suite
+from mitouts.experiments.suite_results import read_suite
 
 TOOLS = ('plot_ablation', 'plot_confusion', 'plot_froc')
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, read_coco, write_json
+from mitouts.formats.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, read_coco, write_json
 
 Call = Callable[..., tuple[int, str]]
 

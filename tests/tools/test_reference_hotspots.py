@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mitouts.exchange.coco import (
+from mitouts.formats.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
     make_annotation,
@@ -18,9 +18,9 @@ from mitouts.exchange.coco import (
     make_image,
     write_json,
 )
-from mitouts.exchange.predictions import write_predictions
-from mitouts.exchange.slide_csv import write_figures
-from mitouts.exchange.tables import read_table
+from mitouts.formats.predictions import write_predictions
+from mitouts.formats.slide_csv import write_figures
+from mitouts.formats.tables import read_table
 
 WIDTH, HEIGHT, MPP = 1000, 800, 1.0
 # The region is a square of 100 px, so DBSCAN begins with a radius of 70.7 px.

@@ -11,9 +11,9 @@ from types import ModuleType
 import pytest
 from review_samples import ReviewFiles, decide, item_of, make_store, write_review_files
 
+from mitouts.converters.qupath import read_qupath
 from mitouts.errors import ImageError
-from mitouts.exchange.coco import read_coco
-from mitouts.exchange.qupath import read_qupath
+from mitouts.formats.coco import read_coco
 from mitouts.review.store import ReviewStore
 from mitouts.utils.files import file_sha256
 

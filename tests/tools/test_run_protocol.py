@@ -15,9 +15,9 @@ from untrained import make_model, save_checkpoint, smooth_tissue, spread_scores,
 
 from mitouts.engine.config import load_config
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import make_annotation, make_document, make_image, write_json
-from mitouts.exchange.tables import read_table
-from mitouts.inference.protocol import TOOLS, plan, read_protocol
+from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
+from mitouts.formats.tables import read_table
+from mitouts.wsi.protocol import TOOLS, plan, read_protocol
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs' / 'mai'
 Call = Callable[..., tuple[int, str, str]]

@@ -18,7 +18,7 @@ import pytest
 from fake_training import calls, wait_until, write_configs
 from tiny_experiment import write_tiny
 
-from mitouts.engine import suite as suite_module
+from mitouts.experiments import suite as suite_module
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = REPOSITORY / 'tools' / 'run_suite.py'

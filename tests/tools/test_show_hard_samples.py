@@ -11,7 +11,7 @@ import cv2
 import pytest
 from suite_runs import Group, write_suite
 
-from mitouts.exchange.predictions import read_predictions, write_predictions
+from mitouts.formats.predictions import read_predictions, write_predictions
 from mitouts.visualization.hard_sample_sheet import SHEET_PX
 
 TOOL = 'analysis/show_hard_samples.py'

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.exchange.coco import make_annotation, make_document, make_image, read_coco
-from mitouts.exchange.geojson import read_geojson
-from mitouts.exchange.predictions import read_predictions
-from mitouts.exchange.splits import read_split_file
-from mitouts.exchange.tables import read_table
+from mitouts.formats.coco import make_annotation, make_document, make_image, read_coco
+from mitouts.formats.geojson import read_geojson
+from mitouts.formats.predictions import read_predictions
+from mitouts.formats.splits import read_split_file
+from mitouts.formats.tables import read_table
 from mitouts.stain.fit import read_object
 from mitouts.utils.text_files import parse_json, read_json, read_text
 

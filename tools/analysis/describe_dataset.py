@@ -22,8 +22,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
-from mitouts.exchange.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
-from mitouts.exchange.describe import (
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
+from mitouts.formats.describe import (
     Dataset,
     Finding,
     Image,

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
-from mitouts.exchange.predictions import Predictions, map_threshold_of, read_predictions
-from mitouts.exchange.visibility import ShownFigures, is_located, shown_figures
+from mitouts.formats.coco import MITOTIC_FIGURE, read_coco, write_json
+from mitouts.formats.predictions import Predictions, map_threshold_of, read_predictions
+from mitouts.formats.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run

@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mitouts.analysis.blocks import comparison_table, distillation_table, methods_table
-from mitouts.analysis.cases import CaseCounter
-from mitouts.analysis.compare import Comparison
-from mitouts.analysis.markdown import marked_names, replace_block
-from mitouts.analysis.methods import Settings
-from mitouts.analysis.rows import parse_row
-from mitouts.analysis.spec import Spec, read_spec
-from mitouts.analysis.suite import RUN_FILE, Suite, describe_unfinished, read_suite
-from mitouts.analysis.tables import FORMATS, Table, render
 from mitouts.errors import MitoutsError
+from mitouts.experiments.blocks import comparison_table, distillation_table, methods_table
+from mitouts.experiments.cases import CaseCounter
+from mitouts.experiments.compare import Comparison
+from mitouts.experiments.markdown import marked_names, replace_block
+from mitouts.experiments.methods import Settings
+from mitouts.experiments.rows import parse_row
+from mitouts.experiments.spec import Spec, read_spec
+from mitouts.experiments.suite_results import RUN_FILE, Suite, describe_unfinished, read_suite
+from mitouts.experiments.tables import FORMATS, Table, render
 from mitouts.functional.localization import PROTOCOLS
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import torch
 
-from mitouts.analysis.cost_measurement import Measuring, Trained, measure, trained_models
-from mitouts.analysis.costs import Costs, write_costs
-from mitouts.analysis.figure_rows import default_rows
-from mitouts.analysis.rows import Row, parse_row, runs_of
-from mitouts.analysis.spec import Spec, read_spec
-from mitouts.analysis.suite import Suite, read_suite
-from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import MitoutsError
+from mitouts.experiments.cost_measurement import Measuring, Trained, measure, trained_models
+from mitouts.experiments.costs import Costs, write_costs
+from mitouts.experiments.figure_rows import default_rows
+from mitouts.experiments.rows import Row, parse_row, runs_of
+from mitouts.experiments.spec import Spec, read_spec
+from mitouts.experiments.suite_results import Suite, read_suite
 from mitouts.utils.arguments import Gather, add_imports, at_least
 from mitouts.utils.cli import run
+from mitouts.utils.memory import keep_freed_memory
 
 
 def main() -> None:

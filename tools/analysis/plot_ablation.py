@@ -17,8 +17,8 @@ import argparse
 
 from matplotlib.figure import Figure
 
-from mitouts.analysis.figure_arguments import add_suite_arguments, open_rows, write_figure
-from mitouts.analysis.figure_rows import IMAGE_F1, LOCALIZATION_F1, FigureRow
+from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.experiments.figure_rows import IMAGE_F1, LOCALIZATION_F1, FigureRow
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.ablation_plots import Setting, in_words, plot_bars, plot_cost, plot_lines

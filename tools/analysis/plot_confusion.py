@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.analysis.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
 from mitouts.utils.cli import run
 from mitouts.visualization.confusion_plots import KINDS, Counts, plot_counts
 

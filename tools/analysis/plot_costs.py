@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mitouts.analysis.baselines import BaselineScores, score_baselines
-from mitouts.analysis.cases import CaseCounter
-from mitouts.analysis.spec import Block, Spec, read_spec
-from mitouts.analysis.suite import read_suite
 from mitouts.errors import MitoutsError
+from mitouts.experiments.baselines import BaselineScores, score_baselines
+from mitouts.experiments.cases import CaseCounter
+from mitouts.experiments.spec import Block, Spec, read_spec
+from mitouts.experiments.suite_results import read_suite
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.ablation_plots import Score, in_words

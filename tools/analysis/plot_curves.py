@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mitouts.errors import MitoutsError
-from mitouts.exchange.coco import read_json
+from mitouts.formats.coco import read_json
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure

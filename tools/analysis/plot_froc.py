@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.analysis.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.visualization.froc_plots import PANELS, Method, area_under, curves_of, plot_methods, unit_of

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import MitoutsError
-from mitouts.exchange.coco import MITOTIC_FIGURE, image_root, read_coco
-from mitouts.exchange.hard_samples import read_hard_samples
-from mitouts.exchange.predictions import map_threshold_of, read_predictions
-from mitouts.exchange.visibility import is_located, shown_figures
+from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
+from mitouts.formats.hard_samples import read_hard_samples
+from mitouts.formats.predictions import map_threshold_of, read_predictions
+from mitouts.formats.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run

@@ -11,9 +11,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mitouts.analysis.markdown import replace_block
-from mitouts.analysis.provenance import machine_of, versions_of
 from mitouts.errors import MitoutsError
+from mitouts.experiments.markdown import replace_block
+from mitouts.experiments.provenance import machine_of, versions_of
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
 from mitouts.utils.text_files import read_json, read_text

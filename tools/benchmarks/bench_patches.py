@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from mitouts.datasets.phantom import PhantomConfig, make_field
-from mitouts.exchange.coco import make_document, make_image, write_json
+from mitouts.formats.coco import make_document, make_image, write_json
+from mitouts.synthetic.phantom import PhantomConfig, make_field
 from mitouts.utils.cli import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]

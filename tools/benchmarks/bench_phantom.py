@@ -15,8 +15,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.imaging.image import write_rgb
+from mitouts.synthetic.phantom import PhantomConfig, make_field
 from mitouts.utils.cli import run
 
 

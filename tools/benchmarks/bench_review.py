@@ -31,10 +31,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.imaging.image import write_rgb
 from mitouts.review.items import Item
 from mitouts.review.store import ReviewStore
+from mitouts.synthetic.phantom import PhantomConfig, make_field
 from mitouts.utils.cli import run
 
 SIZE_PX = 500

@@ -20,9 +20,9 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from mitouts.engine.memory import keep_freed_memory
 from mitouts.registry import MODELS
 from mitouts.utils.cli import run
+from mitouts.utils.memory import keep_freed_memory
 
 BLOCKS = 8
 VARIANTS = {

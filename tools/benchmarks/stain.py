@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from mitouts.converters import amibr
 from mitouts.errors import MitoutsError
-from mitouts.exchange import amibr
 from mitouts.functional.stain import HED_RUIFROK, StainFit, apply_stain_fit, fit_macenko
 from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run

@@ -30,15 +30,15 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from mitouts.datasets.phantom import PhantomConfig, make_field
 from mitouts.inference import Localizer
 from mitouts.inference.dense import DenseModel
-from mitouts.inference.slide import SlideLocalizer, SlideOptions
 from mitouts.models import WSSLocalizer
 from mitouts.registry import MODELS
 from mitouts.stain import build_normalizer
+from mitouts.synthetic.phantom import PhantomConfig, make_field
 from mitouts.utils.arguments import Gather
 from mitouts.utils.cli import run
+from mitouts.wsi.slide import SlideLocalizer, SlideOptions
 
 TILE_PX = 512
 MPP = 0.25

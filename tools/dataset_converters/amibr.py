@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.exchange.amibr import LABELS, read_source
+from mitouts.converters.amibr import LABELS, read_source
+from mitouts.converters.cli import make_parser, write_converted
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted
 
 TOOL = 'amibr'
 

@@ -22,10 +22,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
-from mitouts.datasets import amibr_fields as fields
+from mitouts.converters import amibr
 from mitouts.errors import ImageError
-from mitouts.exchange import amibr, coco
-from mitouts.exchange.provenance import read_earlier
+from mitouts.formats import coco
+from mitouts.formats.provenance import read_earlier
+from mitouts.synthetic import amibr_fields as fields
 from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 

@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from mitouts.exchange.coco import read_coco
-from mitouts.exchange.grand_challenge import export_points, read_grand_challenge, write_points
+from mitouts.converters.cli import make_parser, write_converted, write_folder
+from mitouts.formats.coco import read_coco
+from mitouts.formats.grand_challenge import export_points, read_grand_challenge, write_points
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted, write_folder
 from mitouts.utils.words import plural
 
 TOOL = 'grand_challenge'

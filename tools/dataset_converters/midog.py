@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.exchange.midog import read_midog
+from mitouts.converters.cli import make_parser, write_converted
+from mitouts.converters.midog import read_midog
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted
 
 TOOL = 'midog'
 

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.exchange.mitos14 import read_mitos14
+from mitouts.converters.cli import make_parser, write_converted
+from mitouts.converters.mitos14 import read_mitos14
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted
 
 TOOL = 'mitos14'
 

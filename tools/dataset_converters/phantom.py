@@ -15,9 +15,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mitouts.datasets.phantom import PhantomConfig, writer
-from mitouts.exchange import coco
-from mitouts.exchange.provenance import read_earlier
+from mitouts.formats import coco
+from mitouts.formats.provenance import read_earlier
+from mitouts.synthetic.phantom import PhantomConfig, writer
 from mitouts.utils.arguments import at_least, share
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural

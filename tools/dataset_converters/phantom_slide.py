@@ -17,23 +17,23 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mitouts.datasets.phantom import SCANNERS
-from mitouts.datasets.phantom.slide import PhantomSlide
-from mitouts.datasets.phantom.slide_plan import SlideConfig
-from mitouts.datasets.phantom.slide_truth import (
+from mitouts.converters.cli import check_out
+from mitouts.errors import AnnotationError
+from mitouts.formats import coco
+from mitouts.formats.geojson import write_geojson
+from mitouts.synthetic.phantom import SCANNERS
+from mitouts.synthetic.phantom.slide import PhantomSlide
+from mitouts.synthetic.phantom.slide_plan import SlideConfig
+from mitouts.synthetic.phantom.slide_truth import (
     annotation_entries,
     choose_corrupt_tiles,
     image_entry,
     regions,
     slide_truth,
 )
-from mitouts.datasets.phantom.slide_writer import write_slide
-from mitouts.errors import AnnotationError
-from mitouts.exchange import coco
-from mitouts.exchange.geojson import write_geojson
+from mitouts.synthetic.phantom.slide_writer import write_slide
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import check_out
 from mitouts.utils.words import plural
 
 TOOL = 'phantom_slide'

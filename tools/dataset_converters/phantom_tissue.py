@@ -22,13 +22,13 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from mitouts.datasets.phantom import SCANNERS, PhantomCase, PhantomConfig, draw_case
-from mitouts.datasets.phantom.regions import make_region_field
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import read_json, write_json
-from mitouts.exchange.provenance import check_arguments
+from mitouts.formats.coco import read_json, write_json
+from mitouts.formats.provenance import check_arguments
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.label_image import write_labels
+from mitouts.synthetic.phantom import SCANNERS, PhantomCase, PhantomConfig, draw_case
+from mitouts.synthetic.phantom.regions import make_region_field
 from mitouts.utils.arguments import at_least, positive
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural

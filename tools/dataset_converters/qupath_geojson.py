@@ -20,14 +20,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mitouts.exchange.coco import is_of_predictions, read_coco, read_json
-from mitouts.exchange.geojson import write_geojson
-from mitouts.exchange.predictions import map_threshold_of, read_predictions
-from mitouts.exchange.qupath import export_geojson, read_bounds, read_qupath
-from mitouts.exchange.qupath_predictions import export_predictions, names_of
-from mitouts.exchange.source_files import find_file
+from mitouts.converters.cli import make_parser, write_converted, write_folder
+from mitouts.converters.qupath import export_geojson, read_bounds, read_qupath
+from mitouts.converters.qupath_predictions import export_predictions, names_of
+from mitouts.formats.coco import is_of_predictions, read_coco, read_json
+from mitouts.formats.geojson import write_geojson
+from mitouts.formats.predictions import map_threshold_of, read_predictions
+from mitouts.formats.source_files import find_file
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted, write_folder
 from mitouts.utils.words import plural
 
 TOOL = 'qupath_geojson'

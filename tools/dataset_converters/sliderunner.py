@@ -15,12 +15,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from mitouts.converters.cli import make_parser, write_converted
+from mitouts.converters.sliderunner import DATASETS, read_sliderunner
+from mitouts.converters.sliderunner_writer import write_database
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import read_coco
-from mitouts.exchange.sliderunner import DATASETS, read_sliderunner
-from mitouts.exchange.sliderunner_writer import write_database
+from mitouts.formats.coco import read_coco
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted
 from mitouts.utils.words import plural
 
 TOOL = 'sliderunner'

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import argparse
 
-from mitouts.exchange.tupac16 import read_tupac16
+from mitouts.converters.cli import make_parser, write_converted
+from mitouts.converters.tupac16 import read_tupac16
 from mitouts.utils.cli import run
-from mitouts.utils.conversion import make_parser, write_converted
 
 TOOL = 'tupac16'
 

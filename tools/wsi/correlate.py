@@ -23,8 +23,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mitouts.errors import AnnotationError
-from mitouts.exchange.coco import write_json
-from mitouts.exchange.tables import read_table
+from mitouts.formats.coco import write_json
+from mitouts.formats.tables import read_table
 from mitouts.functional.agreement import LARGEST, NUM_BOOTSTRAP, Agreement, Correlation, agreement
 from mitouts.utils.arguments import at_least
 from mitouts.utils.cli import run

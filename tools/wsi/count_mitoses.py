@@ -29,14 +29,18 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 import mitouts
-from mitouts.engine.memory import keep_freed_memory
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.evaluation.slide_threshold import SlideThreshold
-from mitouts.exchange.regions import read_regions
+from mitouts.formats.regions import read_regions
 from mitouts.functional.counting import FIELD_DIAMETER_MM, MIN_AREA_MM2
 from mitouts.imaging import open_slide
 from mitouts.inference import Localizer
-from mitouts.inference.cohort import (
+from mitouts.inference.training_record import trained_on
+from mitouts.utils.arguments import Gather, add_imports, at_least, not_negative, positive, share
+from mitouts.utils.cli import run
+from mitouts.utils.files import file_sha256
+from mitouts.utils.memory import keep_freed_memory
+from mitouts.wsi.cohort import (
     REPORT_NAME,
     WORK_NAME,
     CohortSlide,
@@ -47,14 +51,10 @@ from mitouts.inference.cohort import (
     share_out,
     write_counts,
 )
-from mitouts.inference.slide import SlideLocalizer, SlideOptions
-from mitouts.inference.slide_counts import ROI_AREAS_MM2, make_provenance, make_report
-from mitouts.inference.slide_report import write_report
-from mitouts.inference.tissue import TissueSegmenter
-from mitouts.inference.training_record import trained_on
-from mitouts.utils.arguments import Gather, add_imports, at_least, not_negative, positive, share
-from mitouts.utils.cli import run
-from mitouts.utils.files import file_sha256
+from mitouts.wsi.counts import ROI_AREAS_MM2, make_provenance, make_report
+from mitouts.wsi.report import write_report
+from mitouts.wsi.slide import SlideLocalizer, SlideOptions
+from mitouts.wsi.tissue import TissueSegmenter
 
 FAILED = 1
 NAME_COLUMNS = 30

@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mitouts.exchange.coco import MITOTIC_FIGURE, read_coco, write_json
-from mitouts.exchange.slide_csv import write_table
+from mitouts.formats.coco import MITOTIC_FIGURE, read_coco, write_json
+from mitouts.formats.slide_csv import write_table
 from mitouts.functional.hotspot import ROI_AREA_MM2
-from mitouts.inference.reference import COLUMNS, COMPARED, Comparison, compare
-from mitouts.inference.slide_counts import PROVENANCE_COLUMNS, flat_provenance
 from mitouts.utils.arguments import positive
 from mitouts.utils.cli import run
+from mitouts.wsi.counts import PROVENANCE_COLUMNS, flat_provenance
+from mitouts.wsi.reference import COLUMNS, COMPARED, Comparison, compare
 
 NONE_COMPARED = 1
 

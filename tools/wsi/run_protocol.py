@@ -26,13 +26,13 @@ from rich.console import Console
 
 import mitouts
 from mitouts.engine.config import load_config
-from mitouts.exchange.coco import read_json, write_json
-from mitouts.inference.cohort import TABLE_STEM
-from mitouts.inference.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Step, plan, read_protocol
-from mitouts.inference.slide_counts import RESEARCH_USE
+from mitouts.formats.coco import read_json, write_json
 from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural
+from mitouts.wsi.cohort import TABLE_STEM
+from mitouts.wsi.counts import RESEARCH_USE
+from mitouts.wsi.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Step, plan, read_protocol
 
 FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
 RESULT_NAME = 'protocol.json'

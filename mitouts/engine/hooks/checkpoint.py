@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.hooks import Hook
 
-from mitouts.engine.checkpoint import publish
+from mitouts.checkpoint import publish
 from mitouts.errors import ConfigError
 from mitouts.registry import HOOKS
 from mitouts.utils.ranks import together

@@ -27,7 +27,7 @@ class DistillationHook(Hook):
 
     def after_run(self, runner: Any) -> None:
         # The step builds a runner of its own, whose modules import this folder.
-        from mitouts.distillation.distill import distill
+        from mitouts.engine.distill import distill
         from mitouts.engine.runs import checkpoint_of
 
         out_dir = self.out_dir or Path(runner.work_dir) / 'distillation'

@@ -13,7 +13,7 @@ from mitouts.datasets.preparation import prepare_dataset, stain_of
 from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures, training_images
-from mitouts.exchange.coco import read_coco, read_json, write_json
+from mitouts.formats.coco import read_coco, read_json, write_json
 from mitouts.registry import HOOKS, TASK_UTILS
 from mitouts.utils.ranks import together
 

@@ -10,8 +10,8 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from tiny_experiment import tiny_config
 
+from mitouts.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.engine import runs
-from mitouts.engine.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.engine.hooks.calibration import forget_calibration
 from mitouts.errors import CheckpointError
 from mitouts.registry import HOOKS, MODELS

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mitouts.datasets.amibr_fields import optical_density
 from mitouts.errors import ConfigError
 from mitouts.models.backbones import BlobFilter
+from mitouts.synthetic.amibr_fields import optical_density
 
 
 def test_the_feature_is_the_smoothed_optical_density_at_the_declared_places() -> None:

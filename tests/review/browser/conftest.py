@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mitouts.exchange.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, write_json
+from mitouts.formats.coco import MITOTIC_FIGURE, make_annotation, make_document, make_image, write_json
 from mitouts.imaging.image import write_rgb
 from mitouts.review.records import LogEntry
 from mitouts.review.store import ReviewStore

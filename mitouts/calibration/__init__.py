@@ -1,0 +1,1 @@
+"""Adapts a finished model to other images: thresholds for images and slides, batch norms."""

@@ -1,0 +1,396 @@
+"""Thresholds chosen anew for another domain, on a few labelled images or slides of it.
+
+The weights stay; what travels badly between scanners and laboratories is where the scores are cut. As few labelled
+cases choose a threshold only roughly, every choice is made again on resampled cases, which says how roughly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from mitouts.checkpoint import publish
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.evaluation.drift import measure_drift
+from mitouts.evaluation.evaluator import LocalizationEvaluator
+from mitouts.evaluation.records import ImageRecord
+from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
+from mitouts.functional.drift import remove_drift
+from mitouts.functional.geometry import upsample_map
+from mitouts.functional.localization import precision_recall_f1
+from mitouts.functional.matching import count_images
+from mitouts.functional.points import map_peaks, mask_components
+from mitouts.models import WSSLocalizer
+from mitouts.registry import TASK_UTILS
+from mitouts.structures import PointSample
+
+MAX_CANDIDATES = 200
+NUM_BOOTSTRAP = 500
+RADIUS_PX = 30.0
+MIN_SCORE = 0.01
+OBJECTIVES = ('image', 'localization')
+SELECTORS = {
+    'max_f1': 'MaxF1Threshold',
+    'youden': 'YoudenThreshold',
+    'closest_corner': 'ClosestCornerThreshold',
+    'fixed': 'FixedThreshold',
+}
+META_KEY = 'calibrated'
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Interval = tuple[float, float]
+Choice = Callable[[IntArray], float]
+"""A threshold from the positions of images (or slides), some of them several times."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How thresholds are chosen.
+
+    Attributes:
+        selector: Key of :data:`SELECTORS`; ``fixed`` takes ``image_threshold`` and ``map_threshold``.
+        objective: ``image``: both thresholds separate positive from negative images. ``localization``: the map
+            threshold is the one whose points have the largest one-to-one F1.
+        prevalence: Share of positive images that F1 shall be largest for; None takes the sample's own.
+        image_threshold: Of ``fixed``; None keeps the old one.
+        map_threshold: Of ``fixed``; None keeps the old one.
+        figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen.
+        radius_px: Largest distance of a hit, at the model's resolution.
+        num_bootstrap: Replicates of the intervals; 0 leaves them out.
+        seed: Of the replicates.
+
+    Raises:
+        ConfigError: They contradict each other.
+    """
+
+    selector: str = 'max_f1'
+    objective: str = 'image'
+    prevalence: float | None = None
+    image_threshold: float | None = None
+    map_threshold: float | None = None
+    figures_per_mm2: float = FIGURES_PER_MM2
+    radius_px: float = RADIUS_PX
+    num_bootstrap: int = NUM_BOOTSTRAP
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.selector not in SELECTORS or self.objective not in OBJECTIVES:
+            raise ConfigError(
+                f'expected a selector of {", ".join(SELECTORS)} and an objective of {", ".join(OBJECTIVES)}, found '
+                f'{self.selector!r} and {self.objective!r}'
+            )
+        given = [value for value in (self.image_threshold, self.map_threshold) if value is not None]
+        if (self.selector == 'fixed') != bool(given):
+            raise ConfigError('the selector fixed takes image_threshold, map_threshold or both, the others take none')
+        if self.prevalence is not None and self.selector != 'max_f1':
+            raise ConfigError(f'a prevalence changes the choice of max_f1 only, not that of {self.selector}')
+        if self.objective == 'localization' and self.selector != 'max_f1':
+            raise ConfigError('the objective localization is an F1 itself: it goes with the selector max_f1')
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What labelled images say about the thresholds.
+
+    Attributes:
+        calibration: The model's, with new thresholds and drift.
+        intervals: ``image_threshold`` and ``map_threshold`` -> 95% interval over resampled cases, or None.
+        results: Of the new thresholds on the very images they were chosen on.
+        slides: The new threshold for slides; None where it is as it was.
+    """
+
+    calibration: dict[str, Any]
+    intervals: dict[str, Interval | None]
+    results: dict[str, Any]
+    slides: SlideThreshold | None
+
+
+@torch.no_grad()
+def predict_dataset(model: WSSLocalizer, dataset: Any) -> list[PointSample]:
+    """Predict the images of a data set, one by one because they may differ in size."""
+    samples: list[PointSample] = []
+    for index in range(len(dataset)):
+        item = dataset[index]
+        inputs = model.data_preprocessor({'inputs': [item['inputs']]})['inputs']
+        samples += model(inputs, [item['data_samples']], mode='predict')
+    return samples
+
+
+def score_images(
+    model: WSSLocalizer, samples: Sequence[PointSample], calibration: Mapping[str, Any], radius_px: float = RADIUS_PX
+) -> dict[str, Any]:
+    """Score predicted samples under a calibration: the evaluator's results, with ``image`` and ``one_to_one``."""
+    evaluator = _evaluator(model, calibration, radius_px, thresholds='checkpoint')
+    evaluator.calibration = dict(calibration)
+    return _run(evaluator, samples)
+
+
+def calibrate_images(
+    model: WSSLocalizer, dataset: Any, samples: Sequence[PointSample], settings: Settings
+) -> Calibrated:
+    """Choose thresholds on labelled images, and measure the drift anew, as a validation does.
+
+    Where too little is found for a drift, that of the model is kept: it belongs to the network more than to the images.
+
+    Args:
+        model: With the calibration that it has so far.
+        dataset: Gives the images again, turned for the drift.
+        samples: Of :func:`predict_dataset`, those to choose on.
+        settings: How.
+
+    Raises:
+        AnnotationError: The images are of one class only, or the objective needs points and none is annotated.
+        ConfigError: The objective needs a score map, and the model has none.
+    """
+    if settings.objective == 'localization' and model.geometry is None:
+        raise ConfigError(f"the objective 'localization' needs a score map, and a {type(model).__name__} has none")
+    old = model.calibration
+    selectors = [_selector(settings, key, old) for key in ('image_threshold', 'map_threshold')]
+
+    def run(map_threshold: dict[str, Any]) -> LocalizationEvaluator:
+        evaluator = _evaluator(
+            model,
+            old,
+            settings.radius_px,
+            thresholds='select',
+            image_threshold=selectors[0],
+            map_threshold=map_threshold,
+        )
+        evaluator.measure_drift = partial(_drift_or_old, model, dataset, tuple(old.get('drift_px', (0.0, 0.0))))
+        _run(evaluator, samples)
+        return evaluator
+
+    evaluator = run(selectors[1])
+    records = evaluator.records
+    labels = np.array([record.label for record in records])
+    values = [np.array([record.score for record in records]), np.array([record.map_max for record in records])]
+    choices: list[Choice] = [
+        partial(_select, TASK_UTILS.build(each), *pair)
+        for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
+    ]
+    if settings.objective == 'localization':
+        if not any(len(record.counted_truth) for record in records):
+            raise AnnotationError(
+                "the objective 'localization' needs annotated points, and the images at hand have labels only: use "
+                "the objective 'image'"
+            )
+        maps = {sample.img_id: sample.pred_map.numpy() for sample in samples}
+        curve = LocalizationCurve.of(records, maps, model, evaluator.calibration, settings)
+        choices[1] = curve.choose
+        evaluator = run(dict(type='FixedThreshold', value=curve.choose(np.arange(len(records)))))
+    cases = [record.case_id for record in records]
+    names = ('image_threshold', 'map_threshold')
+    intervals = {
+        name: None if settings.selector == 'fixed' else bootstrap_interval(choice, cases, settings)
+        for name, choice in zip(names, choices)
+    }
+    slides = None
+    if settings.selector != 'fixed' and model.geometry is not None:
+        slides = choose_slide_threshold(records, settings.figures_per_mm2)
+    calibration = {**old, **evaluator.calibration, **({} if slides is None else slides.to_dict())}
+    return Calibrated(calibration, intervals, evaluator.results, slides)
+
+
+@dataclass(frozen=True, eq=False)
+class LocalizationCurve:
+    """How well the points of images fit the annotations at each of some thresholds.
+
+    Attributes:
+        thresholds: ``(T,)``, ascending.
+        counts: ``(T, N, 3)``: ``tp, fp, fn`` of each image.
+        weights: ``(N,)``, what an image counts.
+    """
+
+    thresholds: FloatArray
+    counts: IntArray
+    weights: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[ImageRecord],
+        maps: Mapping[int, NDArray[np.float32]],
+        model: WSSLocalizer,
+        calibration: Mapping[str, Any],
+        settings: Settings,
+    ) -> LocalizationCurve:
+        """Read the points anew at every threshold: components part, vanish and move when a map is cut higher.
+
+        The thresholds lie between the heights of the maps' peaks. A positive image without an annotated point says
+        nothing about points and has no weight.
+        """
+        peaks = [
+            map_peaks(maps[record.image_id], model.geometry, record.height, record.width, MIN_SCORE)[:, 2]
+            for record in records
+        ]
+        thresholds = candidate_thresholds(np.concatenate(peaks))
+        points: list[list[FloatArray]] = [[] for _ in thresholds]
+        for record in records:
+            full = upsample_map(maps[record.image_id], record.height, record.width, model.geometry)
+            for found, threshold in zip(points, thresholds):
+                components, _ = mask_components(
+                    full, threshold, min_area_px=calibration['min_area_px'], centroid=calibration['centroid']
+                )
+                found.append(remove_drift(components, calibration['drift_px'], record.width, record.height)[:, :2])
+        truths, ignored = [record.counted_truth for record in records], [record.ignored for record in records]
+        counts = [
+            count_images(found, truths, settings.radius_px, protocol='one_to_one', ignored_xy=ignored)
+            for found in points
+        ]
+        labels = np.array([record.label for record in records])
+        is_scored = np.array([record.is_located for record in records])
+        return cls(thresholds, np.stack(counts), np.where(is_scored, _class_weights(labels, settings.prevalence), 0.0))
+
+    def f1(self, chosen: IntArray) -> FloatArray:
+        """F1 at each threshold over the images at these positions, ``(T,)``."""
+        tp, fp, fn = np.einsum('tnc,n->ct', self.counts[:, chosen], self.weights[chosen])
+        return precision_recall_f1(tp, fp, fn)[2]
+
+    def choose(self, chosen: IntArray) -> float:
+        """The threshold with the largest F1 on these images."""
+        return best_threshold(self.thresholds, self.f1(chosen))
+
+
+def candidate_thresholds(scores: ArrayLike, most: int = MAX_CANDIDATES) -> FloatArray:
+    """Thresholds midway between neighbouring distinct scores, and one above all; ascending.
+
+    Where there are more than ``most``, half of those kept are spread evenly over the ranks and half over the values:
+    most scores are low, and few thresholds matter there.
+
+    Raises:
+        AnnotationError: There is no score.
+    """
+    levels = np.unique(np.asarray(scores, dtype=np.float64))
+    if not len(levels):
+        raise AnnotationError('nothing was found that a threshold could be chosen for')
+    thresholds = (levels + np.append(levels[1:], max(1.0, levels[-1]))) / 2
+    if len(thresholds) <= most:
+        return thresholds
+    by_rank = np.linspace(0, len(thresholds) - 1, most - most // 2).round().astype(int)
+    by_value = np.searchsorted(thresholds, np.linspace(thresholds[0], thresholds[-1], most // 2))
+    return thresholds[np.union1d(by_rank, by_value)]
+
+
+def best_threshold(thresholds: FloatArray, criterion: FloatArray) -> float:
+    """The threshold with the largest criterion; where several in a row have it, the middle of the widest row."""
+    best = np.flatnonzero(np.isclose(criterion, criterion.max(), rtol=1e-12, atol=1e-12))
+    runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
+    run = thresholds[max(runs, key=lambda run: thresholds[run[-1]] - thresholds[run[0]])]
+    return float(run[np.argmin(np.abs(run - (run[0] + run[-1]) / 2))])
+
+
+def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: Settings) -> Interval | None:
+    """95% percentile interval of a choice over resampled cases (Efron 1979).
+
+    Replicates that hold one class only choose nothing and are left out.
+
+    Args:
+        choose: The choice.
+        cases: The case of each image.
+        settings: Number of replicates, and their seed.
+
+    Returns:
+        None with one case, or where less than half of the replicates choose something.
+    """
+    names, position = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
+    if len(names) < 2 or settings.num_bootstrap < 1:
+        return None
+    members = [np.flatnonzero(position == number) for number in range(len(names))]
+    generator = np.random.default_rng(settings.seed)
+    chosen = []
+    for _ in range(settings.num_bootstrap):
+        drawn = np.concatenate([members[case] for case in generator.integers(len(names), size=len(names))])
+        try:
+            chosen.append(choose(drawn))
+        except ValueError:
+            continue
+    if 2 * len(chosen) < settings.num_bootstrap:
+        return None
+    low, high = np.percentile(chosen, [2.5, 97.5]).tolist()
+    return low, high
+
+
+def calibrated_checkpoint(
+    checkpoint: Mapping[str, Any],
+    source: str | Path,
+    calibration: Mapping[str, Any],
+    provenance: Mapping[str, Any],
+    adapted: Mapping[str, torch.Tensor] | None = None,
+) -> dict[str, Any]:
+    """The published form of a checkpoint with another calibration; its weights are as they were.
+
+    Args:
+        checkpoint: As it was read.
+        source: Its file, for errors.
+        calibration: The new one.
+        provenance: Where it comes from.
+        adapted: State dict of the model whose batch norms were adapted: their statistics are taken over.
+    """
+    old = checkpoint['meta']['mitouts']
+    kept = ('image_threshold', 'map_threshold', 'slide_threshold', 'drift_px')
+    record = {**provenance, 'old': {key: old[key] for key in kept if key in old}}
+    if META_KEY in old:
+        record['earlier'] = old[META_KEY]
+    meta = {**checkpoint['meta'], 'mitouts': {**calibration, META_KEY: record}}
+    state = dict(checkpoint['state_dict'])
+    if adapted is not None:
+        state |= {key: adapted[key].cpu() for key in state if key.endswith(('running_mean', 'running_var'))}
+    return publish({'meta': meta, 'state_dict': state}, source)
+
+
+def _drift_or_old(model: WSSLocalizer, dataset: Any, old: Interval, *args: Any, **reading: Any) -> Interval:
+    measured = measure_drift(model, dataset, *args, **reading)
+    return measured if any(measured) else old
+
+
+def _evaluator(
+    model: WSSLocalizer, calibration: Mapping[str, Any], radius_px: float, **options: Any
+) -> LocalizationEvaluator:
+    metrics: list[dict[str, Any]] = [
+        dict(type='ImageMetric'),
+        dict(type='CentroidMetric', radius_px=radius_px, protocols=['one_to_one']),
+    ]
+    evaluator = LocalizationEvaluator(
+        metrics,
+        min_area_px=calibration.get('min_area_px', 1),
+        centroid=calibration.get('centroid', 'geometric'),
+        min_score=MIN_SCORE,
+        **options,
+    )
+    evaluator.geometry = model.geometry
+    return evaluator
+
+
+def _run(evaluator: LocalizationEvaluator, samples: Sequence[PointSample]) -> dict[str, Any]:
+    evaluator.process(samples)
+    evaluator.evaluate(len(samples))
+    return evaluator.results
+
+
+def _selector(settings: Settings, key: str, old: Mapping[str, Any]) -> dict[str, Any]:
+    if settings.selector == 'fixed':
+        given = getattr(settings, key)
+        return dict(type='FixedThreshold', value=old[key] if given is None else given)
+    weighted = {} if settings.prevalence is None else {'prevalence': settings.prevalence}
+    return dict(type=SELECTORS[settings.selector], **weighted)
+
+
+def _select(
+    selector: Callable[[ArrayLike, ArrayLike], float], values: FloatArray, labels: IntArray, chosen: IntArray
+) -> float:
+    return selector(values[chosen], labels[chosen])
+
+
+def _class_weights(labels: IntArray, prevalence: float | None) -> FloatArray:
+    """As :func:`mitouts.functional.thresholds.select_threshold` weighs images for a prevalence."""
+    if prevalence is None:
+        return np.ones(len(labels))
+    return np.where(labels == 1, prevalence / (labels == 1).sum(), (1 - prevalence) / (labels == 0).sum())

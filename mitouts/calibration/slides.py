@@ -1,0 +1,308 @@
+"""The map threshold chosen anew on counted slides whose figures, or their number, are known.
+
+What a counted slide leaves is enough: its points are kept down to a low score. Above the threshold it was counted with
+they are components of the map, cut there; below it they are peaks, of which a component may hold several. So counts at
+another threshold are close to a new count, not equal to it.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from matplotlib.path import Path as Outline
+from numpy.typing import NDArray
+
+from mitouts.calibration.drawing import FEW
+from mitouts.calibration.images import (
+    Interval,
+    Settings,
+    best_threshold,
+    bootstrap_interval,
+    candidate_thresholds,
+)
+from mitouts.errors import AnnotationError, AnnotationWarning
+from mitouts.formats.carried import is_number
+from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
+from mitouts.formats.predictions import read_predictions
+from mitouts.formats.regions import Region, read_regions
+from mitouts.formats.slide_names import match_slides
+from mitouts.formats.tables import read_table
+from mitouts.formats.visibility import shown_figures
+from mitouts.functional.localization import precision_recall_f1
+from mitouts.functional.matching import count_images
+from mitouts.wsi.cohort import REPORT_NAME, read_report
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class KnownSlide:
+    """A counted slide and what is known about it; everything lies in its counted tiles.
+
+    Attributes:
+        name: Its file.
+        points: ``(N, 3)`` of ``(x, y, score)`` in level-0 pixels.
+        map_threshold: It was counted with.
+        count: Its figures' number.
+        figures: ``(G, 2)``, their places; None where only the number is known.
+        ignored: ``(I, 2)``, figures outside of counted tiles: a point near one is neither true nor false.
+        radius_px: Largest distance of a hit in level-0 pixels.
+    """
+
+    name: str
+    points: FloatArray
+    map_threshold: float
+    count: float
+    figures: FloatArray | None
+    ignored: FloatArray
+    radius_px: float
+
+
+@dataclass(frozen=True)
+class SlideCalibration:
+    """What known slides say about the map threshold.
+
+    Attributes:
+        map_threshold: The new one.
+        interval: 95% interval over resampled slides; None with one slide.
+        old: Errors under the threshold that the slides were counted with.
+        new: Errors under the new one, on the very slides it was chosen on.
+        left_out: Errors where each slide is cut at the threshold that the others choose; None with one slide.
+        notes: What else there is to say.
+    """
+
+    map_threshold: float
+    interval: Interval | None
+    old: dict[str, Any]
+    new: dict[str, Any]
+    left_out: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+
+def read_slides(
+    counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float
+) -> tuple[list[KnownSlide], list[str]]:
+    """Read counted slides and what is known about them.
+
+    Args:
+        counts: Output folder of ``count_mitoses.py``.
+        reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
+            or an annotation file of whole slides (``.json``) with the figures' places.
+        checkpoint_sha256: Of the model that shall be calibrated: the slides must have been counted with it.
+        column: Of the table.
+        radius_px: Largest distance of a hit at the model's resolution.
+
+    Returns:
+        The slides of both, by name, and notes on what was left out.
+
+    Raises:
+        AnnotationError: A file cannot be used, was made with another model, or no slide is known.
+    """
+    is_table = reference.suffix.lower() == '.csv'
+    known: Sequence[tuple[str, Any]] = _numbers(reference, column) if is_table else _places(reference)
+    folders = sorted(path.parent for path in counts.glob(f'*/{REPORT_NAME}'))
+    reports = [_report(folder, checkpoint_sha256) for folder in folders]
+    paths = [report['slide'].get('path') or report['slide']['file_name'] for report in reports]
+    slides, unknown = [], []
+    for folder, report, path, about in zip(folders, reports, paths, _known_of(paths, known, reference)):
+        if about is None:
+            unknown.append(PurePath(path).name)
+        else:
+            slides.append(_known_slide(folder, report, about, radius_px, reference))
+    if not slides:
+        found = f'only of {", ".join(unknown)}' if unknown else f'no */{REPORT_NAME} at all'
+        raise AnnotationError(
+            f'{counts} holds no counts of a slide that {reference} knows ({found}); count its slides first, with '
+            'tools/wsi/count_mitoses.py'
+        )
+    thresholds = {slide.map_threshold for slide in slides}
+    if len(thresholds) > 1:
+        raise AnnotationError(
+            f'{counts}: the slides were counted with {len(thresholds)} thresholds '
+            f'({", ".join(f"{each:.4g}" for each in sorted(thresholds))}): count them all with one'
+        )
+    return slides, [f'{reference} does not know {", ".join(unknown)}'] if unknown else []
+
+
+def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideCalibration:
+    """Choose the map threshold on slides.
+
+    With figures' places it is the one with the largest one-to-one F1 over all slides; with their numbers alone the one
+    with the least sum of absolute errors of the slides' counts.
+
+    Args:
+        slides: Of :func:`read_slides`.
+        settings: Of the bootstrap; the rest is not used.
+
+    Raises:
+        AnnotationError: No point lies in a counted tile.
+    """
+    thresholds = candidate_thresholds(np.concatenate([slide.points[:, 2] for slide in slides]))
+    rows = np.stack([_measure(slides, threshold) for threshold in thresholds])
+
+    def choose(chosen: IntArray) -> float:
+        return best_threshold(thresholds, _criterion(rows[:, chosen]))
+
+    numbers = np.arange(len(slides))
+    threshold = choose(numbers)
+    left_out = None
+    if len(slides) > 1:
+        others = [choose(np.delete(numbers, number)) for number in numbers]
+        left_out = np.stack([rows[np.searchsorted(thresholds, each), n] for n, each in enumerate(others)])
+    notes = []
+    if len(slides) < FEW:
+        notes.append(f'{len(slides)} slides are few: expect a threshold that would be quite different on others')
+    if threshold == thresholds[0]:
+        notes.append(
+            'the lowest threshold that the counts can tell is the best: weaker points were not kept. The model misses '
+            'figures of this domain altogether, and needs more than another threshold'
+        )
+    return SlideCalibration(
+        map_threshold=threshold,
+        interval=bootstrap_interval(choose, [slide.name for slide in slides], settings),
+        old=_summary(_measure(slides, slides[0].map_threshold)),
+        new=_summary(_measure(slides, threshold)),
+        left_out=None if left_out is None else _summary(left_out),
+        notes=tuple(notes),
+    )
+
+
+def _measure(slides: Sequence[KnownSlide], threshold: float) -> FloatArray:
+    """Counted and true number of figures of each slide, ``(S, 2)``; with known places ``tp, fp, fn``, ``(S, 3)``."""
+    found = [slide.points[slide.points[:, 2] > threshold, :2] for slide in slides]
+    figures = [slide.figures for slide in slides if slide.figures is not None]
+    if len(figures) < len(slides):
+        return np.array([[len(points), slide.count] for points, slide in zip(found, slides)], dtype=np.float64)
+    return count_images(
+        found,
+        figures,
+        [slide.radius_px for slide in slides],
+        protocol='one_to_one',
+        ignored_xy=[slide.ignored for slide in slides],
+    ).astype(np.float64)
+
+
+def _criterion(rows: FloatArray) -> FloatArray:
+    """Of each threshold; ``rows`` is ``(T, S, 2 or 3)`` of :func:`_measure`."""
+    if rows.shape[2] == 2:
+        return -np.abs(rows[..., 0] - rows[..., 1]).sum(axis=1)
+    return precision_recall_f1(*rows.sum(axis=1).T)[2]
+
+
+def _summary(rows: FloatArray) -> dict[str, Any]:
+    if rows.shape[1] == 2:
+        errors = rows[:, 0] - rows[:, 1]
+        return {'mean_absolute_error': float(np.abs(errors).mean()), 'mean_error': float(errors.mean())}
+    tp, fp, fn = rows.sum(axis=0)
+    scores = zip(('precision', 'recall', 'f1'), precision_recall_f1(tp, fp, fn))
+    return {'tp': int(tp), 'fp': int(fp), 'fn': int(fn), **{name: float(value) for name, value in scores}}
+
+
+def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
+    report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
+    found, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
+    if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
+        raise AnnotationError(f'{folder / REPORT_NAME}: provenance.model_mpp cannot be {model_mpp!r:.40}')
+    if found != checkpoint_sha256:
+        raise AnnotationError(
+            f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(found)[:12]}..., '
+            f'expected {checkpoint_sha256[:12]}...): count it with the one that shall be calibrated'
+        )
+    return report
+
+
+def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference: Path) -> list[Any]:
+    """What is known of each counted slide; None where nothing is."""
+    matches = match_slides([name for name, _ in known], paths)
+    found: list[Any] = []
+    for position, path in enumerate(paths):
+        about = [index for index, positions in enumerate(matches) if position in positions]
+        if len(about) > 1:
+            names = ' and '.join(known[index][0] for index in about)
+            raise AnnotationError(f'{reference}: {names} may both be {path}: write their folders before their names')
+        if about and len(matches[about[0]]) > 1:
+            others = ' or '.join(paths[other] for other in matches[about[0]])
+            raise AnnotationError(
+                f'{reference}: {known[about[0]][0]} may be {others}: write its folder before its name'
+            )
+        found.append(known[about[0]][1] if about else None)
+    return found
+
+
+def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px: float, reference: Path) -> KnownSlide:
+    slide, provenance = report['slide'], report['provenance']
+    area = _counted_area(folder, report)
+    (points,) = read_predictions(folder / 'predictions.json').points.values()
+    figures, ignored = None, np.zeros((0, 2))
+    if not isinstance(value, float):
+        image, places = value
+        size, annotated = (slide['width_px'], slide['height_px']), (image['width'], image['height'])
+        if image.get('size_known', True) and size != annotated:
+            raise AnnotationError(
+                f'{reference}: {image["file_name"]} was annotated on {annotated[0]} x {annotated[1]} px and counted on '
+                f'{size[0]} x {size[1]} px'
+            )
+        within = _inside(places.counted_points, area)
+        figures = places.counted_points[within]
+        ignored = np.concatenate([places.counted_points[~within], places.ignored])
+    return KnownSlide(
+        name=slide.get('path') or slide['file_name'],
+        points=points[_inside(points[:, :2], area)],
+        map_threshold=provenance['map_threshold'],
+        count=value if figures is None else float(len(figures)),
+        figures=figures,
+        ignored=ignored,
+        radius_px=radius_px * (provenance.get('model_mpp') or slide['mpp']) / slide['mpp'],
+    )
+
+
+def _counted_area(folder: Path, report: Mapping[str, Any]) -> list[Region]:
+    if not report['counts']['num_tiles']:
+        return []
+    with warnings.catch_warnings():
+        # The figures in the file are no areas, and are not meant.
+        warnings.simplefilter('ignore', AnnotationWarning)
+        bounds = report['slide'].get('bounds_xy_px', (0, 0))
+        return read_regions(folder / 'qupath.geojson', bounds, classes=['counted area'])
+
+
+def _inside(points_xy: FloatArray, regions: Sequence[Region]) -> NDArray[np.bool_]:
+    found = np.zeros(len(points_xy), dtype=bool)
+    for outline, *holes in regions:
+        inside = Outline(outline).contains_points(points_xy)
+        for hole in holes:
+            inside &= ~Outline(hole).contains_points(points_xy)
+        found |= inside
+    return found
+
+
+def _numbers(path: Path, column: str) -> list[tuple[str, float]]:
+    table = read_table(path)
+    name, number = table.index('slide'), table.index(column)
+    found = []
+    for line, cells in zip(table.lines, table.rows):
+        if not cells[number]:
+            continue
+        try:
+            value = float(cells[number])
+        except ValueError:
+            value = math.nan
+        if not 0 <= value < math.inf:
+            raise AnnotationError(
+                f'{path}: line {line}, column {column!r}: expected a number of figures, found {cells[number]!r}'
+            )
+        found.append((cells[name], value))
+    return found
+
+
+def _places(path: Path) -> list[tuple[str, Any]]:
+    document = read_coco(path)
+    figures = shown_figures(document, [MITOTIC_FIGURE])
+    return [(image['file_name'], (image, figures[image['id']])) for image in document['images']]

@@ -1,0 +1,171 @@
+"""CCMCT, whole slides of canine cutaneous mast cell tumours: the SlideRunner databases and the COCO files beside them.
+
+Its classes are 2 mitotic figure, 7 look-alike, 1 granulocyte and 3 tumour cell; the last two are left out. The COCO
+files have a box ``[x - 25, y - 25, x + 25, y + 25]`` for every pair of coordinates in the database, so they name an
+area's annotation twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mitouts.converters.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
+from mitouts.converters.sliderunner_tables import MAGIC, read_tables
+from mitouts.errors import AnnotationError
+from mitouts.formats.carried import is_id, listed
+from mitouts.formats.coco import MITOTIC_FIGURE, read_json
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+
+VARIANTS = ('MEL', 'HEAEL', 'CODAEL', 'ODAEL')
+BOX_PX = 50
+_, MPP, SCANNER = DATASETS['ccmct']
+
+
+def read_ccmct(path: str | os.PathLike[str]) -> SourceSet:
+    """Read a variant of CCMCT: ``MITOS_WSI_CCMCT_MEL``, ``_HEAEL`` or ``_ODAEL``, as ``.sqlite`` or ``.json``.
+
+    Args:
+        path: The database, or the COCO file.
+
+    Raises:
+        AnnotationError: It is neither, or its classes are not those of CCMCT.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AnnotationError(f'{path}: no such file; expected MITOS_WSI_CCMCT_MEL.sqlite or .json, or another variant')
+    with path.open('rb') as file:
+        start = file.read(len(MAGIC))
+    is_json = start.lstrip()[:1] in (b'{', b'[') or path.suffix.lower() == '.json'
+    source = _read_json(path) if is_json else _read_database(path)
+    if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
+        source.notes.append('holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?')
+    variant = next((name for name in VARIANTS if name in path.stem.upper()), None)
+    return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
+
+
+def _read_database(path: Path) -> SourceSet:
+    database = read_tables(path)
+    _check_classes(path, database.classes)
+    return from_database(database, 'ccmct')
+
+
+def _read_json(path: Path) -> SourceSet:
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise AnnotationError(f'{path}: expected a JSON object, found a {type(document).__name__}')
+    images = _images(path, _entries(path, document, 'images'))
+    names = _class_names(path, _entries(path, document, 'categories'))
+    _check_classes(path, names)
+    corners: dict[int, list[tuple[float, float]]] = {}
+    first: dict[int, Mapping[str, Any]] = {}
+    left_out: Counter[str] = Counter()
+    for position, entry in enumerate(_entries(path, document, 'annotations')):
+        where = f'{path}: annotations[{position}]'
+        uid = _whole(entry, 'id', where)
+        before = first.setdefault(uid, entry)
+        if (before.get('image_id'), before.get('category_id')) != (entry.get('image_id'), entry.get('category_id')):
+            raise AnnotationError(f'{where}: the id {uid} stands twice, with another image or class')
+        if not is_id(entry.get('image_id')) or entry['image_id'] not in images:
+            raise AnnotationError(f'{where}: belongs to image {entry.get("image_id")!r:.40}, which the file lacks')
+        if not is_id(entry.get('category_id')) or entry['category_id'] not in CCMCT_CLASSES:
+            left_out[_class_name(names, entry.get('category_id'))] += 1
+            continue
+        corners.setdefault(uid, []).append(_centre(entry, where))
+    figures = [
+        SourceFigure(
+            images[first[uid]['image_id']].file_name,
+            *_middle(points),
+            CCMCT_CLASSES[first[uid]['category_id']],
+            {'source_uid': str(uid)},
+        )
+        for uid, points in corners.items()
+    ]
+    notes = [
+        f'{"mitotic figures" if category == MITOTIC_FIGURE else "look-alikes"}: class {uid} {names[uid]!r} '
+        f'({sum(figure.category_id == category for figure in figures):,})'
+        for uid, category in CCMCT_CLASSES.items()
+        if uid in names
+    ]
+    if left_out:
+        counted = ', '.join(f'{name} ({count:,})' for name, count in sorted(left_out.items()))
+        notes.append(f'left out {sum(left_out.values()):,} annotations of other classes: {counted}')
+    areas = [uid for uid, points in corners.items() if len(points) > 1]
+    if areas:
+        notes.append(
+            f'{len(areas)} annotations have several coordinates and are taken at their middle: {listed(areas)}'
+        )
+    return SourceSet('CCMCT', 'ccmct', list(images.values()), figures, notes)
+
+
+def _entries(path: Path, document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    entries = document.get(key)
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise AnnotationError(
+            f'{path}: expected a list of objects as {key!r}; found the keys '
+            f'{listed(sorted(map(str, document)), 10) or "none"}'
+        )
+    return entries
+
+
+def _whole(entry: Mapping[str, Any], key: str, where: str) -> int:
+    if not is_id(entry.get(key)):
+        raise AnnotationError(f'{where}: expected a whole number as {key}, found {entry.get(key)!r:.40}')
+    return entry[key]
+
+
+def _images(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, SourceImage]:
+    images: dict[int, SourceImage] = {}
+    for position, entry in enumerate(entries):
+        where = f'{path}: images[{position}]'
+        uid = _whole(entry, 'id', where)
+        width, height = _whole(entry, 'width', where), _whole(entry, 'height', where)
+        if uid in images or width < 1 or height < 1:
+            raise AnnotationError(f'{where}: expected a new id and a size, found {uid}, {width} x {height} px')
+        name = check_file_name(entry.get('file_name'), where)
+        images[uid] = SourceImage(
+            name, PurePosixPath(name).stem, width, height, mpp=MPP, image_id=uid, extra={'scanner': SCANNER}
+        )
+    return images
+
+
+def _class_names(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, str]:
+    return {
+        _whole(entry, 'id', f'{path}: categories[{position}]'): str(entry.get('name'))
+        for position, entry in enumerate(entries)
+    }
+
+
+def _check_classes(path: Path, names: Mapping[int, str]) -> None:
+    if not is_ccmct(names):
+        found = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
+        raise AnnotationError(
+            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {found}; sliderunner.py reads '
+            'other databases'
+        )
+
+
+def _class_name(names: Mapping[int, str], uid: Any) -> str:
+    return repr(names[uid]) if is_id(uid) and uid in names else f'without a name ({uid!r:.40})'
+
+
+def _centre(entry: Mapping[str, Any], where: str) -> tuple[float, float]:
+    box = entry.get('bbox')
+    if not isinstance(box, list) or len(box) != 4:
+        raise AnnotationError(f'{where}: expected bbox as [x1, y1, x2, y2], found {box!r:.60}')
+    left, top, right, bottom = (check_coordinate(value, f'{where}: bbox') for value in box)
+    if (right - left, bottom - top) != (BOX_PX, BOX_PX):
+        raise AnnotationError(
+            f'{where}: expected a box [x1, y1, x2, y2] of {BOX_PX} x {BOX_PX} px, found {box}: is it not one of the '
+            'published files?'
+        )
+    return (left + right) / 2, (top + bottom) / 2
+
+
+def _middle(points: list[tuple[float, float]]) -> tuple[float, float]:
+    columns, rows = zip(*points)
+    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2

@@ -1,0 +1,347 @@
+"""Annotation documents to and from QuPath GeoJSON, one file an image.
+
+What QuPath shows (points, classes, probabilities) stands where it looks for it; the document's own entries stand in a
+foreign member ``mitouts`` of the collection and of each feature's properties. QuPath drops that member when it writes
+the file again: points, classes and probabilities survive, ids, sizes, cases, votes and further keys do not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.carried import (
+    CASE_UNKNOWN,
+    base_of,
+    carried_figure,
+    carried_image,
+    case_of,
+    check_base,
+    check_exportable,
+    check_unique_ids,
+    is_id,
+    is_number,
+    label_files,
+    listed,
+)
+from mitouts.formats.class_names import named_category
+from mitouts.formats.geojson import (
+    COLORS,
+    FOREIGN_MEMBER,
+    OTHER_COLOR,
+    SCORE,
+    ObjectType,
+    class_name_of,
+    feature_collection,
+    feature_id,
+    from_qupath,
+    point_feature,
+    read_geojson,
+)
+from mitouts.formats.source import (
+    SourceFigure,
+    SourceImage,
+    SourceSet,
+    check_coordinate,
+    check_file_name,
+)
+from mitouts.formats.source_files import find_file
+from mitouts.functional.outline import interior_point
+from mitouts.imaging import open_slide
+
+SUFFIXES = ('.geojson', '.json', '.geojson.gz', '.json.gz')
+_MAX_FILES = 1 << 62
+Bounds = Mapping[str, Sequence[float]]
+
+
+@dataclass
+class _Found:
+    """What was seen in the files, for the notes."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    polygons: int = 0
+    new: int = 0
+    changed: int = 0
+    gone: int = 0
+    stripped: list[str] = field(default_factory=list)
+
+
+def export_geojson(
+    document: Mapping[str, Any], *, object_type: ObjectType = 'annotation', bounds_xy_px: Bounds | None = None
+) -> dict[str, dict[str, Any]]:
+    """Make one feature collection an image.
+
+    Args:
+        document: As :func:`mitouts.formats.coco.read_coco` returns it.
+        object_type: What QuPath makes of the points; annotations can be moved there.
+        bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y`` of slides that have them.
+
+    Returns:
+        Relative path, ``<file_name>.geojson``, -> collection, also for images without figures.
+
+    Raises:
+        AnnotationError: Two images share a name, or a point is nowhere.
+    """
+    check_exportable(document['images'], 'a folder of GeoJSON files')
+    names = {category['id']: str(category['name']) for category in document['categories']}
+    features: dict[int, list[dict[str, Any]]] = {image['id']: [] for image in document['images']}
+    images = {image['id']: image for image in document['images']}
+    bounds = bounds_xy_px or {}
+    for annotation in document['annotations']:
+        image = images[annotation['image_id']]
+        score = annotation.get('score')
+        x, y = annotation['point']
+        features[image['id']].append(
+            point_feature(
+                x,
+                y,
+                names[annotation['category_id']],
+                identity=feature_id(image['file_name'], annotation['id']),
+                color=COLORS.get(annotation['category_id'], OTHER_COLOR),
+                measurements={SCORE: score} if is_number(score) else None,
+                object_type=object_type,
+                carried=annotation,
+                bounds_xy_px=bounds.get(image['file_name'], (0, 0)),
+            )
+        )
+    base = base_of(document)
+    files = {}
+    for position, image in enumerate(document['images']):
+        carried = {
+            'document': base,
+            'image': image,
+            'position': position,
+            'annotations': len(features[image['id']]),
+            'bounds_xy_px': list(bounds.get(image['file_name'], (0, 0))),
+        }
+        path = check_file_name(image['file_name'], f'image {image["id"]}') + SUFFIXES[0]
+        files[path] = feature_collection(features[image['id']], carried)
+    return files
+
+
+def read_qupath(
+    src: str | os.PathLike[str],
+    *,
+    mitotic: str | None = None,
+    hard_negative: str | None = None,
+    bounds_xy_px: Bounds | None = None,
+    image_root: str | os.PathLike[str] | None = None,
+) -> SourceSet:
+    """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
+
+    Points and multi-points are figures; a polygon is one at its centroid, or at a point inside where that lies outside
+    (:func:`mitouts.functional.outline.interior_point`; holes do not count). Objects of other classes are left out.
+
+    Args:
+        src: The file or folder; ``.gz`` is unpacked.
+        mitotic: The class of mitotic figures; None finds it by its usual names.
+        hard_negative: The class of look-alikes, or None.
+        bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y``, for slides that QuPath crops to them; a file that
+            was exported with them knows its own.
+        image_root: The images' folder, where bounds are read from the slides.
+
+    Raises:
+        AnnotationError: No such file, one that is not GeoJSON, or numbers that make no sense.
+    """
+    src = Path(src)
+    placed: list[tuple[int, SourceImage]] = []
+    figures: list[SourceFigure] = []
+    bases: list[dict[str, Any]] = []
+    found = _Found()
+    for path, name in label_files(src, SUFFIXES):
+        features, carried = _read_file(path)
+        image, base = _image(path, name, carried)
+        position = carried.get('position')
+        placed.append((position if is_id(position) else _MAX_FILES, image))
+        if base is None:
+            found.stripped.append(image.file_name)
+        elif base not in bases:
+            bases.append(base)
+        bounds = _bounds(path, image.file_name, carried, bounds_xy_px or {}, image_root)
+        known = {} if base is None else {entry['name']: entry['id'] for entry in base['categories']}
+        before = len(figures)
+        for number, feature in enumerate(_flat(features), start=1):
+            where = f'{path}: feature {number}'
+            figures += _figures(feature, where, image.file_name, known, (mitotic, hard_negative), bounds, found)
+        exported = carried.get('annotations') if base is not None else None
+        if isinstance(exported, int):
+            found.gone += max(0, exported - sum(each.annotation_id is not None for each in figures[before:]))
+    if len(bases) > 1:
+        raise AnnotationError(f'{src}: the files were exported from {len(bases)} documents; convert them one by one')
+    # In the order of the document, and what it does not know last.
+    images = [image for _, image in sorted(placed, key=lambda each: each[0])]
+    check_unique_ids(images, figures, str(src))
+    base = bases[0] if bases else None
+    title = None if base is None else base.get('info', {}).get('mitouts', {}).get('name')
+    return SourceSet(str(title or 'QuPath annotations'), 'other', images, figures, _notes(found, len(images)), base)
+
+
+def read_bounds(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Left top corner of the scanned part of a slide in level-0 pixels, None where the whole slide was scanned.
+
+    Raises:
+        ImageError: The slide cannot be opened.
+    """
+    with open_slide(Path(path)) as reader:
+        return None if reader.bounds_xy_px == (0, 0) else reader.bounds_xy_px
+
+
+def _notes(found: _Found, images: int) -> list[str]:
+    notes = []
+    if found.left_out:
+        counted = ', '.join(f'{name} ({count})' for name, count in sorted(found.left_out.items()))
+        notes.append(
+            f'left out {sum(found.left_out.values())} objects that are no figures: {counted} (--mitotic CLASS and '
+            '--hard-negative CLASS name the classes that are)'
+        )
+    if found.polygons:
+        notes.append(
+            f'{found.polygons} polygons are taken at their centroid, or at a point inside where that is outside'
+        )
+    if found.stripped:
+        notes.append(
+            f'{len(found.stripped)} of {images} files come from QuPath, which keeps points, classes and probabilities, '
+            'but no ids, sizes, cases, resolutions, votes and further keys: sizes and resolutions come from '
+            f'--image-root, the case is the file name ({listed(found.stripped)})'
+        )
+    if found.changed or found.new or found.gone:
+        notes.append(
+            f'since the export {found.changed} figures were moved or given another class, {found.new} are new, '
+            f'{found.gone} gone'
+        )
+    return notes
+
+
+def _read_file(path: Path) -> tuple[list[Any], dict[str, Any]]:
+    """Return a file's features, and what was carried in it."""
+    content = read_geojson(path)
+    if isinstance(content, list):
+        return content, {}
+    if isinstance(content, dict) and content.get('type') == 'Feature':
+        return [content], {}
+    if not isinstance(content, dict) or not isinstance(content.get('features'), list):
+        is_ours = isinstance(content, dict) and 'images' in content
+        raise AnnotationError(
+            f'{path}: expected a FeatureCollection or a list of features, as QuPath exports them, found '
+            f'{str(content)[:60]!r}' + ('; --export makes GeoJSON of it' if is_ours else '')
+        )
+    carried = content.get(FOREIGN_MEMBER)
+    return content['features'], carried if isinstance(carried, dict) else {}
+
+
+def _image(path: Path, name: str, carried: Mapping[str, Any]) -> tuple[SourceImage, dict[str, Any] | None]:
+    if 'image' not in carried:
+        return SourceImage(name, case_of(name), extra=CASE_UNKNOWN), None
+    return carried_image(carried['image'], str(path)), check_base(carried.get('document'), str(path))
+
+
+def _bounds(
+    path: Path,
+    name: str,
+    carried: Mapping[str, Any],
+    given: Bounds,
+    image_root: str | os.PathLike[str] | None,
+) -> Sequence[float]:
+    bounds = carried.get('bounds_xy_px', given.get(name))
+    if bounds is None and image_root is not None:
+        image = find_file(Path(image_root), name)
+        bounds = None if image is None else read_bounds(image)
+    bounds = (0, 0) if bounds is None else bounds
+    if not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise AnnotationError(f'{path}: expected bounds (x, y) in pixels, found {bounds!r:.60}')
+    return [check_coordinate(value, f'{path}: bounds') for value in bounds]
+
+
+def _flat(features: Sequence[Any]) -> Iterator[Any]:
+    """Yield features, each followed by the objects inside it."""
+    waiting = [iter(features)]
+    while waiting:
+        for feature in waiting[-1]:
+            yield feature
+            properties = feature.get('properties') if isinstance(feature, dict) else None
+            inside = properties.get('childObjects') if isinstance(properties, dict) else None
+            if isinstance(inside, list) and inside:
+                waiting.append(iter(inside))
+                break
+        else:
+            waiting.pop()
+
+
+def _figures(
+    feature: Any,
+    where: str,
+    file_name: str,
+    known: Mapping[str, int],
+    wanted: tuple[str | None, str | None],
+    bounds: Sequence[float],
+    found: _Found,
+) -> list[SourceFigure]:
+    if not isinstance(feature, dict) or not isinstance(feature.get('geometry') or {}, dict):
+        raise AnnotationError(f'{where}: expected a feature with a geometry, found {str(feature)[:60]!r}')
+    properties = feature.get('properties') or {}
+    if not isinstance(properties, dict):
+        raise AnnotationError(f'{where}: expected properties as an object, found {str(properties)[:60]!r}')
+    class_name = class_name_of(properties)
+    category = None if class_name is None else known.get(class_name, named_category(class_name, *wanted))
+    geometry = feature.get('geometry') or {}
+    kind = geometry.get('type')
+    if category is None:
+        found.left_out['without a class' if class_name is None else f'{class_name!r:.60}'] += 1
+        return []
+    if kind not in ('Point', 'MultiPoint', 'Polygon'):
+        found.left_out[f'{class_name!r:.60} as {str(kind)[:40]!r}'] += 1
+        return []
+    points = [from_qupath(x, y, bounds) for x, y in _points(geometry, where)]
+    found.polygons += kind == 'Polygon'
+    carried = properties.get(FOREIGN_MEMBER)
+    score = _score(properties, where)
+    if carried is not None and len(points) == 1:
+        x, y = points[0]
+        figure, is_changed = carried_figure(carried, where, file_name=file_name, x=x, y=y, category_id=category)
+        found.changed += is_changed
+        return [figure]
+    found.new += len(points) if known else 0
+    extra = {} if score is None else {'score': score}
+    return [SourceFigure(file_name, x, y, category, extra) for x, y in points]
+
+
+def _score(properties: Mapping[str, Any], where: str) -> float | None:
+    measurements = properties.get('measurements')
+    if isinstance(measurements, list):
+        # As QuPath 0.3 and older write them.
+        measurements = {str(entry.get('name')): entry.get('value') for entry in measurements if isinstance(entry, dict)}
+    found = {name.casefold(): value for name, value in measurements.items()} if isinstance(measurements, dict) else {}
+    value = next((found[name] for name in (SCORE, 'score') if name in found), None)
+    # QuPath writes a measurement that it could not make as the text "NaN".
+    if value is None or value == 'NaN':
+        return None
+    if not is_number(value):
+        raise AnnotationError(f'{where}: expected a number as {SCORE}, found {value!r:.40}')
+    return value
+
+
+def _points(geometry: Mapping[str, Any], where: str) -> list[tuple[float, float]]:
+    coordinates = geometry.get('coordinates')
+    if geometry['type'] == 'Point':
+        return [_pair(coordinates, where)]
+    if not isinstance(coordinates, list):
+        raise AnnotationError(f'{where}: expected a list of coordinates, found {coordinates!r:.60}')
+    if geometry['type'] == 'MultiPoint':
+        return [_pair(pair, where) for pair in coordinates]
+    if not coordinates or not isinstance(coordinates[0], list):
+        raise AnnotationError(f'{where}: expected a polygon with an outline')
+    outline = [_pair(pair, where) for pair in coordinates[0]]
+    if len(outline) < 3:
+        raise AnnotationError(f'{where}: a polygon needs three corners, found {len(outline)}')
+    return [interior_point(outline)]
+
+
+def _pair(pair: Any, where: str) -> tuple[float, float]:
+    if not isinstance(pair, list) or len(pair) not in (2, 3):
+        raise AnnotationError(f'{where}: expected [x, y], found {str(pair)[:60]!r}')
+    return check_coordinate(pair[0], where), check_coordinate(pair[1], where)

@@ -1,0 +1,230 @@
+"""SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
+
+A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
+SlideRunner itself has their centre, and polygons that this misses at a point inside. The class is the stored
+``agreedClass``: 0 where the persons disagree.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
+from mitouts.converters.sliderunner_figures import (
+    case_id_of,
+    centre,
+    class_name,
+    labelled_slides,
+    list_classes,
+    located,
+    note_kinds,
+    slide_names,
+    unique_names,
+    votes_of,
+)
+from mitouts.converters.sliderunner_restore import restore
+from mitouts.converters.sliderunner_tables import Database, Slide, read_tables
+from mitouts.converters.sliderunner_writer import DOCUMENT
+from mitouts.errors import AnnotationError
+from mitouts.formats.class_names import known_category
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.splits import PARTITIONS
+
+DATASETS: Mapping[str, tuple[str, float | None, str | None]] = {
+    'midog21': ('MIDOG 2021', None, None),
+    'midogpp': ('MIDOG++', None, None),
+    'tupac16': ('TUPAC16, alternative labels', 0.25, None),
+    'ccmct': ('CCMCT', 0.25, 'Aperio CS2'),
+    'other': ('SlideRunner database', None, None),
+}
+"""Data set -> its name, published micrometres per pixel and scanner, where all slides have the same."""
+
+CCMCT_CLASSES = {2: MITOTIC_FIGURE, 7: HARD_NEGATIVE}
+
+
+def read_sliderunner(
+    path: str | os.PathLike[str],
+    *,
+    mitotic: str | None = None,
+    hard_negative: str | None = None,
+    dataset: str | None = None,
+    keep_empty: bool = False,
+) -> SourceSet:
+    """Read a SlideRunner database.
+
+    One that :func:`mitouts.converters.sliderunner_writer.write_database` made gives the exported document back, with
+    what was changed in SlideRunner.
+
+    Args:
+        path: The database.
+        mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
+        hard_negative: The same for look-alikes; where there is no such class, none are read.
+        dataset: Key of :data:`DATASETS`; None recognises it by the slides' names.
+        keep_empty: Keep slides without any annotation. They are left out otherwise, because nothing says whether
+            anybody looked at them; in data sets that are known to be annotated throughout they always stay.
+
+    Raises:
+        AnnotationError: Not a SlideRunner database, damaged, or without a class of mitotic figures.
+    """
+    database = read_tables(path)
+    if (DOCUMENT, 0) in database.carried:
+        return restore(database, mitotic, hard_negative, keep_empty)
+    found = recognise(database) if dataset is None else dataset
+    source = from_database(database, found, mitotic, hard_negative, keep_empty)
+    if dataset is None:
+        name = 'none that is known' if found == 'other' else DATASETS[found][0]
+        source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
+    return source
+
+
+def recognise(database: Database) -> str:
+    """Name the data set that a database is of: a key of :data:`DATASETS`."""
+    stems = {PurePosixPath(slide.filename).stem for slide in database.slides}
+    if stems >= {f'{number:03d}' for number in range(1, 151)}:
+        return 'midogpp' if '553' in stems else 'midog21'
+    if {stem[:2] for stem in stems if re.fullmatch(r'\d\d(_stitched\d+)?', stem)} >= {f'{n:02d}' for n in range(1, 74)}:
+        return 'tupac16'
+    if stems & PARTITIONS['ccmct']['published'].test:
+        return 'ccmct'
+    return 'other'
+
+
+def from_database(
+    database: Database,
+    dataset: str,
+    mitotic: str | None = None,
+    hard_negative: str | None = None,
+    keep_empty: bool = False,
+) -> SourceSet:
+    """Take the figures out of a database; see :func:`read_sliderunner`."""
+    notes: list[str] = []
+    slides = {slide.uid: slide for slide in database.slides}
+    names = slide_names(database, database.slides)
+    annotations = located(database, slides, notes)
+    counts = Counter(annotation.agreed_class for annotation in annotations)
+    categories = _choose_classes(database, counts, dataset, mitotic, hard_negative, notes)
+    persons = unique_names(database.persons)
+    figures = [
+        SourceFigure(
+            names[annotation.slide],
+            *centre(database.path, annotation),
+            categories[annotation.agreed_class],
+            {'source_uid': str(annotation.uid), **votes_of(database, persons, annotation)},
+        )
+        for annotation in annotations
+        if annotation.slide is not None and annotation.agreed_class in categories
+    ]
+    note_kinds([each for each in annotations if each.agreed_class in categories], notes)
+    if database.changed_votes:
+        notes.append(f'{database.changed_votes} votes were changed by their person; the last one counts')
+    looked_at = {annotation.slide for annotation in database.annotations}
+    kept = labelled_slides(database.slides, looked_at, dataset, keep_empty, notes)
+    if dataset == 'tupac16':
+        notes.append(
+            'cases 1 to 23 are annotated on stitched images (such as 01_stitched1.tif, 16000 x 16000 px), not on the '
+            'regions of the TUPAC16 download: read those from the csv files with tupac16.py'
+        )
+    images = [
+        SourceImage(
+            names[slide.uid],
+            case_id_of(names[slide.uid], dataset),
+            slide.width,
+            slide.height,
+            image_id=slide.uid,
+            **_published(slide, dataset),
+        )
+        for slide in kept
+    ]
+    kept_names = {image.file_name for image in images}
+    return SourceSet(
+        DATASETS[dataset][0], dataset, images, [each for each in figures if each.file_name in kept_names], notes
+    )
+
+
+def _published(slide: Slide, dataset: str) -> dict[str, Any]:
+    """What the data set's authors say of a slide's scanner and resolution."""
+    stem = PurePosixPath(slide.filename).stem
+    if dataset.startswith('midog') and stem.isdecimal() and 1 <= int(stem) <= 50 * len(BREAST_SCANNERS):
+        breast = BREAST_SCANNERS[(int(stem) - 1) // 50]
+        return {'mpp': SCANNER_MPP.get(breast), 'extra': {'scanner': breast}}
+    mpp, scanner = DATASETS[dataset][1:]
+    return {'mpp': mpp, 'extra': {} if scanner is None else {'scanner': scanner}}
+
+
+def _choose_classes(
+    database: Database,
+    counts: Mapping[int, int],
+    dataset: str,
+    mitotic: str | None,
+    hard_negative: str | None,
+    notes: list[str],
+) -> dict[int, int]:
+    usual = _usual_classes(database, counts, dataset)
+    chosen: dict[int, int] = {}
+    for category, wanted, option in (
+        (MITOTIC_FIGURE, mitotic, '--mitotic'),
+        (HARD_NEGATIVE, hard_negative, '--hard-negative'),
+    ):
+        if wanted is not None:
+            uid = _find_class(database, counts, wanted, option)
+        else:
+            # Several spellings of one class: those that nothing was given to do not matter.
+            found = [each for each in usual[category] if counts.get(each)] or usual[category]
+            if len(found) > 1 or (not found and category == MITOTIC_FIGURE):
+                raise AnnotationError(
+                    f'{database.path}: {"several classes" if found else "no class"} could be the one of '
+                    f'{"mitotic figures" if category == MITOTIC_FIGURE else "look-alikes"}; name it with {option}: '
+                    f'{list_classes(database, counts)}'
+                )
+            if not found:
+                notes.append('no class of look-alikes (name it with --hard-negative where there is one)')
+                continue
+            uid = found[0]
+        if uid in chosen:
+            raise AnnotationError(f'{database.path}: class {uid} cannot be both mitotic figures and look-alikes')
+        chosen[uid] = category
+    for uid, category in chosen.items():
+        what = 'mitotic figures' if category == MITOTIC_FIGURE else 'look-alikes'
+        notes.append(f'{what}: class {uid} {database.classes.get(uid, "")!r} ({counts.get(uid, 0):,})')
+    others = {uid: count for uid, count in counts.items() if uid not in chosen}
+    if others:
+        listing = ', '.join(class_name(database, uid, count) for uid, count in sorted(others.items()))
+        notes.append(f'left out {sum(others.values()):,} annotations of other classes: {listing}')
+    return chosen
+
+
+def _usual_classes(database: Database, counts: Mapping[int, int], dataset: str) -> dict[int, list[int]]:
+    if dataset == 'ccmct' and is_ccmct(database.classes):
+        return {
+            category: [uid] if uid in database.classes or uid in counts else []
+            for uid, category in CCMCT_CLASSES.items()
+        }
+    usual: dict[int, list[int]] = {MITOTIC_FIGURE: [], HARD_NEGATIVE: []}
+    for uid, name in database.classes.items():
+        category = known_category(name)
+        if category is not None:
+            usual[category].append(uid)
+    return usual
+
+
+def is_ccmct(classes: Mapping[int, str]) -> bool:
+    """Whether the classes can be CCMCT's, where class 2 is that of mitotic figures."""
+    return 'mito' in classes.get(2, '').casefold()
+
+
+def _find_class(database: Database, counts: Mapping[int, int], wanted: str, option: str) -> int:
+    named = [uid for uid, name in database.classes.items() if name.casefold() == wanted.casefold()]
+    if not named and re.fullmatch(r'\d{1,9}', wanted) and (int(wanted) in database.classes or int(wanted) in counts):
+        named = [int(wanted)]
+    if len(named) != 1:
+        raise AnnotationError(
+            f'{database.path}: {option} {wanted!r} names {len(named) or "no"} class(es); there are '
+            f'{list_classes(database, counts)}'
+        )
+    return named[0]

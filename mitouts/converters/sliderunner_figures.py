@@ -1,0 +1,183 @@
+"""What the rows of a SlideRunner database mean: which of them are figures, where, and on which slides."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from mitouts.converters.midog import UNLABELLED
+from mitouts.converters.sliderunner_tables import Annotation, Database, Slide
+from mitouts.errors import AnnotationError
+from mitouts.formats.carried import case_of, listed
+from mitouts.formats.source import check_file_name
+from mitouts.functional.outline import interior_point
+from mitouts.utils.words import plural
+
+KINDS = {1: 'spot', 2: 'area', 3: 'polygon', 4: 'special spot', 5: 'circle'}
+POLYGON = 3
+_LEAST_POINTS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2}
+
+
+def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None, str]:
+    """File name of each slide, by ``uid``; slides of one name are told apart by the ends of their directories.
+
+    ``25.tif`` of ``D:\\part1\\images`` and of ``D:\\part2\\images`` are ``part1/images/25.tif`` and
+    ``part2/images/25.tif``.
+
+    Raises:
+        AnnotationError: A name stands twice in one directory, or leads out of the images' folder.
+    """
+    alike: dict[str, list[Slide]] = {}
+    for slide in slides:
+        name = check_file_name(slide.filename, f'{database.path}: slide {slide.uid}')
+        alike.setdefault(name, []).append(slide)
+    names: dict[int | None, str] = {}
+    for name, group in alike.items():
+        for slide, folder in zip(group, _distinct_ends([slide.directory for slide in group])):
+            names[slide.uid] = f'{folder}/{name}' if folder else name
+    first: dict[str, int | None] = {}
+    for uid, name in names.items():
+        if first.setdefault(name, uid) != uid:
+            raise AnnotationError(
+                f'{database.path}: the slides {first[name]} and {uid} are both called {name}, in one directory; remove '
+                'one of them in SlideRunner, or rename it'
+            )
+    return names
+
+
+def _distinct_ends(directories: Sequence[str]) -> list[str]:
+    """The last folders of each of several directories, as many as it takes to tell them apart; none for one."""
+    folders = [_folders(directory) for directory in directories]
+    for depth in range(max(map(len, folders)) + 1):
+        ends = ['/'.join(each[len(each) - depth :] if depth < len(each) else each) for each in folders]
+        if len({end.casefold() for end in ends}) == len(ends):
+            return ends
+    return [''] * len(folders)
+
+
+def _folders(directory: str) -> list[str]:
+    """Folders of a Windows or POSIX path, without the drive."""
+    parts = directory.replace('\\', '/').split('/')
+    return [part for part in parts if part not in ('', '.', '..') and not part.endswith(':')]
+
+
+def located(database: Database, slides: Mapping[int, Slide], notes: list[str]) -> list[Annotation]:
+    """Leave out what is deleted, or lies nowhere."""
+    kept = []
+    deleted = 0
+    nowhere = []
+    for annotation in database.annotations:
+        if annotation.deleted:
+            deleted += 1
+        elif annotation.slide not in slides or not annotation.points:
+            nowhere.append(annotation.uid)
+        else:
+            kept.append(annotation)
+    if deleted:
+        notes.append(f'left out {deleted} annotations that were deleted in SlideRunner')
+    if nowhere:
+        notes.append(f'left out {len(nowhere)} annotations without coordinates or without a slide ({listed(nowhere)})')
+    return kept
+
+
+def list_classes(database: Database, counts: Mapping[int, int]) -> str:
+    """Name all classes with their counts."""
+    uids = sorted({*database.classes, *counts})
+    return ', '.join(class_name(database, uid, counts.get(uid, 0)) for uid in uids) or 'no classes at all'
+
+
+def class_name(database: Database, uid: int, count: int) -> str:
+    """Name a class with its count."""
+    if uid == 0:
+        return f'0 not agreed on ({count:,})'
+    name = database.classes.get(uid)
+    return f'{uid} {"without a name" if name is None else repr(name)} ({count:,})'
+
+
+def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
+    """The point ``(x, y)`` of an annotation in pixels.
+
+    Raises:
+        AnnotationError: It is of a type without a place, or its coordinates do not suit its type.
+    """
+    kind = annotation.kind
+    if kind not in KINDS:
+        raise AnnotationError(
+            f'{path}: annotation {annotation.uid} is of type {kind}, which is no figure; types are '
+            f'{", ".join(f"{key} ({name})" for key, name in KINDS.items())}'
+        )
+    found, least = len(annotation.points), _LEAST_POINTS[kind]
+    if found < least or (least == 1 and found > 1):
+        raise AnnotationError(
+            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {found} coordinates instead of {least}'
+        )
+    if least == 1:
+        return annotation.points[0]
+    columns, rows = zip(*annotation.points)
+    middle = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    return interior_point(annotation.points, middle) if kind == POLYGON else middle
+
+
+def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
+    """Say how many annotations were no spots."""
+    kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
+    if kinds:
+        listing = ', '.join(plural(count, kind) for kind, count in sorted(kinds.items()))
+        notes.append(f'{listing}: the point is the middle of the bounding box, or one inside a polygon that it misses')
+
+
+def unique_names(persons: Mapping[int, str]) -> dict[int, str]:
+    """Name of each person, with the ``uid`` where two have the same."""
+    counts = Counter(persons.values())
+    return {uid: name if counts[name] == 1 else f'{name} ({uid})' for uid, name in persons.items()}
+
+
+def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotation) -> dict[str, dict[str, str]]:
+    """The key ``votes``, ``{person: class}``, of an annotation that has any."""
+    votes = {
+        persons.get(person, str(person)): database.classes.get(uid, str(uid))
+        for person, uid in database.votes.get(annotation.uid, {}).items()
+    }
+    return {'votes': votes} if votes else {}
+
+
+def case_id_of(file_name: str, dataset: str) -> str:
+    """The case of a slide: the slide itself, by its number in TUPAC16.
+
+    Args:
+        file_name: One of :func:`slide_names`.
+        dataset: Key of :data:`mitouts.converters.sliderunner.DATASETS`.
+    """
+    number = re.match(r'\d+', PurePosixPath(file_name).stem)
+    return number.group().zfill(2) if dataset == 'tupac16' and number else case_of(file_name)
+
+
+def labelled_slides(
+    slides: Iterable[Slide], looked_at: set[int | None], dataset: str, keep_empty: bool, notes: list[str]
+) -> list[Slide]:
+    """Leave out slides that nobody annotated."""
+    kept: list[Slide] = []
+    unlabelled: list[Slide] = []
+    for slide in slides:
+        stem = PurePosixPath(slide.filename).stem
+        if slide.uid in looked_at or keep_empty:
+            is_labelled = True
+        elif dataset in ('midog21', 'midogpp'):
+            is_labelled = not (stem.isdecimal() and int(stem) in UNLABELLED)
+        else:
+            is_labelled = dataset != 'other'
+        (kept if is_labelled else unlabelled).append(slide)
+    if unlabelled:
+        why = (
+            'because the data set has no labels for them'
+            if dataset.startswith('midog')
+            else 'because nothing says whether anybody looked at them (--keep-empty keeps them as negative)'
+        )
+        files = [slide.filename for slide in unlabelled]
+        notes.append(f'left out {len(files)} slides without any annotation, {why}: {listed(files)}')
+    empty = sum(slide.uid not in looked_at for slide in kept)
+    if empty:
+        notes.append(f'{empty} slides without any annotation are kept as negative')
+    return kept

@@ -1,0 +1,221 @@
+"""The step from one annotation file to another: what the Teacher disagrees with is dropped."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from mitouts.distillation.criteria import Verdict
+from mitouts.distillation.entries import Seen, sample_entry
+from mitouts.engine import runs
+from mitouts.errors import ConfigError
+from mitouts.evaluation.records import ImageRecord
+from mitouts.formats.coco import image_root, read_coco, write_json
+from mitouts.registry import DATASETS, TASK_UTILS
+from mitouts.utils.files import file_sha256
+from mitouts.utils.ranks import together
+
+DISTILLED_NAME = 'distilled.json'
+HARD_SAMPLES_NAME = 'hard_samples.json'
+
+Split = Literal['train', 'val']
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Result of the step.
+
+    Attributes:
+        distilled: The annotation file that the Student trains on.
+        hard_samples: Verdict, reason, score, points and distance of every image.
+        summary: ``kept``, ``dropped``, ``relabelled``, and where the truth is known ``noise_dropped``,
+            ``noise_total``, ``clean_kept``, ``clean_total`` (positive images). Where a criterion compares points and
+            positive images have none: ``not_compared`` of ``positives``. With soft weights also ``weighted``, the kept
+            images that weigh less than 1, and sums of weights, 0 for a dropped image: ``weight_sum``, and where the
+            truth is known ``noise_weight_sum`` and ``clean_weight_sum``.
+    """
+
+    distilled: Path
+    hard_samples: Path
+    summary: dict[str, float]
+
+
+def distill(
+    config: Config,
+    checkpoint: str | Path | None,
+    out_dir: str | Path,
+    *,
+    launcher: str = 'none',
+    split: Split = 'train',
+) -> Distillation:
+    """Predict the un-augmented training images, judge each, and write the clean set.
+
+    Args:
+        config: The Teacher's config; its ``distillation.criterion`` judges.
+        checkpoint: The Teacher; None for a criterion that looks at no prediction, such as ``OracleNoise``.
+        out_dir: Gets ``distilled.json`` and ``hard_samples.json``.
+        launcher: Ranks share the images; rank 0 writes.
+        split: ``train``, or ``val`` to distil the validation images (the authors' public code does).
+
+    Raises:
+        ConfigError: The config names no criterion or no such data, the criterion has other arguments, or it needs a
+            checkpoint.
+    """
+    criterion = _criterion(config)
+    loader = config.get(f'{split}_dataloader')
+    if loader is None:
+        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
+    source = loader.dataset
+    ann_file = Path(source.ann_file)
+    document = read_coco(ann_file)
+    images = {image['id']: image for image in document['images']}
+    records: list[ImageRecord] = []
+    thresholds: tuple[float, float] | None = None
+    if getattr(criterion, 'uses_predictions', True):
+        if checkpoint is None:
+            raise ConfigError(f'{type(criterion).__name__} judges by predictions: give the checkpoint of a Teacher')
+        run = runs.evaluate(_on_images(config, criterion, split), checkpoint, Path(out_dir), launcher=launcher)
+        records = run.records
+        thresholds = run.results['image_threshold'], run.results['map_threshold']
+        verdicts = {r.image_id: _judge(criterion, images[r.image_id], r, thresholds) for r in records}
+        labels = {record.image_id: record.label for record in records}
+    else:
+        labels = _labels(source)
+        verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
+    summary = summarize(document, verdicts, labels)
+    if getattr(criterion, 'compares_points', True):
+        summary |= _not_compared(records)
+    result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
+    root = image_root(ann_file, document, source.get('data_root')).resolve()
+    provenance = {
+        'distilled_from': ann_file.name,
+        'source_sha256': file_sha256(ann_file),
+        'teacher_sha256': None if thresholds is None else file_sha256(str(checkpoint)),
+        'criterion': dict(config.distillation.criterion),
+        'image_threshold': None if thresholds is None else thresholds[0],
+        'map_threshold': None if thresholds is None else thresholds[1],
+        'image_root': os.path.relpath(root, Path(out_dir).resolve()),
+    }
+    seen = {record.image_id: record for record in records}
+    samples = [
+        sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
+        for image_id, verdict in verdicts.items()
+    ]
+    with together():
+        if is_main_process():
+            write_json(result.distilled, clean_document(document, verdicts, provenance))
+            write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
+    return result
+
+
+def _criterion(config: Config) -> Any:
+    settings = config.get('distillation')
+    if not settings or 'criterion' not in settings:
+        raise ConfigError(
+            f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
+            'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
+        )
+    try:
+        with runs.located(config):
+            return TASK_UTILS.build(settings.criterion)
+    except TypeError as error:
+        raise ConfigError(f'config {config.filename}: distillation.criterion: {error}') from error
+
+
+def clean_document(
+    document: dict[str, Any], verdicts: dict[int, Verdict], provenance: dict[str, Any]
+) -> dict[str, Any]:
+    """The annotation file without the dropped images, with new labels and weights where a verdict has them."""
+    images = []
+    for image in document['images']:
+        verdict = verdicts.get(image['id'])
+        if verdict is None or not verdict.keep:
+            continue
+        label = getattr(verdict, 'new_label', None)
+        changed: dict[str, Any] = {} if label is None else {'label': int(label)}
+        if verdict.weight != 1:
+            changed['weight'] = image.get('weight', 1.0) * verdict.weight
+        images.append({**image, **changed})
+    kept = {image['id'] for image in images}
+    info = dict(document.get('info', {}))
+    info['mitouts'] = {**info.get('mitouts', {}), **provenance}
+    return {
+        **document,
+        'info': info,
+        'images': images,
+        'annotations': [item for item in document['annotations'] if item['image_id'] in kept],
+    }
+
+
+def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, float]:
+    """Sum up a distillation (:class:`Distillation`); noise, where the file marks it, over positive images."""
+    kept = {image_id for image_id, verdict in verdicts.items() if verdict.keep}
+    weights = {image_id: verdict.weight if verdict.keep else 0.0 for image_id, verdict in verdicts.items()}
+    weighted = [image_id for image_id in kept if weights[image_id] != 1]
+    summary: dict[str, float] = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
+    if weighted:
+        summary |= {'weighted': len(weighted), 'weight_sum': _sum(weights, kept)}
+    changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
+    if changed:
+        summary['relabelled'] = len(changed)
+    positive = {image_id for image_id, label in labels.items() if label == 1}
+    noisy = {image['id'] for image in document['images'] if image.get('is_noise')} & positive
+    if noisy:
+        clean = positive - noisy
+        summary |= {
+            'noise_dropped': len(noisy - kept),
+            'noise_total': len(noisy),
+            'clean_kept': len(clean & kept),
+            'clean_total': len(clean),
+        }
+        if weighted:
+            summary |= {'noise_weight_sum': _sum(weights, noisy), 'clean_weight_sum': _sum(weights, clean)}
+    return summary
+
+
+def _not_compared(records: Sequence[ImageRecord]) -> dict[str, int]:
+    """How many of the positive images have no annotated point; empty where all have one."""
+    missing = sum(not record.is_located for record in records)
+    return {'not_compared': missing, 'positives': sum(r.label == 1 for r in records)} if missing else {}
+
+
+def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
+    return round(math.fsum(weights[image_id] for image_id in image_ids if image_id in weights), 4)
+
+
+def _on_images(config: Config, criterion: Any, split: Split) -> Config:
+    """The test part of the config, pointed at the images to be judged, without augmentation."""
+    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
+    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
+    dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
+    changed.test_dataloader.dataset = dataset
+    if getattr(criterion, 'threshold_from', 'val') == 'train':
+        changed.test_evaluator = changed.val_evaluator
+    changed.test_evaluator.metrics = []
+    return changed
+
+
+def _judge(criterion: Any, image: dict[str, Any], record: ImageRecord, thresholds: tuple[float, float]) -> Verdict:
+    predicted = record.points[record.points[:, 2] > thresholds[1], :2]
+    info = {**image, 'label': record.label}
+    return criterion.judge(info, predicted, record.truth, score=record.score, image_threshold=thresholds[0])
+
+
+def _seen(record: ImageRecord | None, thresholds: tuple[float, float] | None) -> Seen | None:
+    if record is None or thresholds is None:
+        return None
+    return Seen(record.score, record.points[record.points[:, 2] > thresholds[1]], record.truth)
+
+
+def _labels(source: Mapping[str, Any]) -> dict[int, int]:
+    """Image id -> label of a data set."""
+    dataset = DATASETS.build({**source, 'pipeline': []})
+    infos = map(dataset.get_data_info, range(len(dataset)))
+    return {info['img_id']: info['gt_label'] for info in infos}

@@ -1,0 +1,185 @@
+"""Methods of different kinds beside each other: what they are told, what they find, and what that costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mitouts.experiments.cases import CaseCounter
+from mitouts.experiments.costs import Cost, Costs
+from mitouts.experiments.methods import MethodScores, Settings, score_method
+from mitouts.experiments.notes import cases_note, environments_note, runs_notes, sentences
+from mitouts.experiments.rows import Estimate, MeanSd, Row, RowRuns, mean_sd, runs_of
+from mitouts.experiments.suite_results import Suite
+from mitouts.experiments.tables import INTERVAL, Cell, Column, Table
+
+MISSING = '-'
+NOT_COUNTED = (
+    'GMAC: convolutions and matrix products of the prediction; batch norms, activations and the compiled operations of '
+    'mmcv (RoIAlign, suppression) are not counted.'
+)
+
+
+@dataclass(frozen=True)
+class BaselineRow:
+    """A line of the comparison.
+
+    Attributes:
+        row: The stage, and what stands in the table.
+        method: Name of the method alone.
+        level: Label of the group of lines that it belongs to, such as a share of noise; empty without groups.
+        supervision: What a training is told, such as ``image label`` or ``box``.
+    """
+
+    row: Row
+    method: str
+    level: str
+    supervision: str
+
+
+@dataclass(frozen=True)
+class Baselines:
+    """What is compared.
+
+    Attributes:
+        rows: Lines.
+        costs: File of ``tools/analysis/measure_costs.py``; None where nothing was measured.
+        folds: Only runs of these folds; None for all.
+        seeds: Only runs of these seeds.
+    """
+
+    rows: tuple[BaselineRow, ...] = ()
+    costs: str | None = None
+    folds: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BaselineScores:
+    """The scores of a line; None where there are none.
+
+    Attributes:
+        line: The line.
+        one_to_one: Its scores under the one-to-one protocol.
+        f1_presence: Pooled F1 under the presence protocol.
+        ap: Average precision of boxes, mean over IoU 0.5 to 0.95, over runs.
+        ap50: The same at IoU 0.5.
+        cost: Cost of the model.
+    """
+
+    line: BaselineRow
+    one_to_one: MethodScores
+    f1_presence: Estimate | None
+    ap: MeanSd | None
+    ap50: MeanSd | None
+    cost: Cost | None
+
+    @property
+    def runs(self) -> RowRuns:
+        """The runs behind the line."""
+        return self.one_to_one.runs
+
+
+def score_baselines(
+    suite: Suite,
+    counter: CaseCounter,
+    baselines: Baselines,
+    costs: Costs,
+    settings: Settings,
+    *,
+    partial: bool = False,
+) -> list[BaselineScores]:
+    """Score the lines, all on the same folds and seeds.
+
+    Args:
+        suite: The runs.
+        counter: Counts the stages.
+        baselines: What is compared.
+        costs: What the models cost.
+        settings: How predictions are scored; both protocols are.
+        partial: See :func:`mitouts.experiments.rows.runs_of`.
+
+    Raises:
+        MitoutsError: A group or stage is missing, or a run's predictions cannot be scored.
+    """
+    chosen = suite.restricted(baselines.folds, baselines.seeds)
+    return [
+        _score(counter, line, runs_of(chosen, line.row, partial=partial), costs, settings) for line in baselines.rows
+    ]
+
+
+def baselines_table(scores: Sequence[BaselineScores], costs: Costs, settings: Settings, *, title: str = '') -> Table:
+    """A line for each method.
+
+    Args:
+        scores: The lines.
+        costs: What the models cost.
+        settings: How predictions were scored.
+        title: Above the table.
+    """
+    dash: dict[str, Any] = {'missing': MISSING}
+    columns = (
+        Column('Method'),
+        Column('Supervision'),
+        Column('Runs', 'number'),
+        Column('F1' + INTERVAL, 'estimate', **dash),
+        Column('F1 presence' + INTERVAL, 'estimate', **dash),
+        Column('P', 'mean_sd', **dash),
+        Column('R', 'mean_sd', **dash),
+        Column('FROC', 'mean_sd', **dash),
+        Column('AP50', 'mean_sd', **dash),
+        Column('AP', 'mean_sd', **dash),
+        Column('Parameters, M', 'number', digits=2, **dash),
+        Column('GMAC / MPix', 'number', digits=1, **dash),
+        Column('Minutes', 'number', digits=1, **dash),
+        Column('MPix / s', 'number', digits=2, **dash),
+    )
+    runs = [each.runs for each in scores]
+    notes = [
+        f'Points within {settings.radius_px:g} px, at the threshold that each run chose on its validation images. F1: '
+        'counts of all runs pooled, one-to-one and presence, bootstrap over cases. P and R: one-to-one, mean ± sd over '
+        'seeds, each pooled over its folds. FROC (mean sensitivity at 0.25 to 8 false positives an image), AP50 and AP '
+        "(COCO's, of 50 px boxes around the points): mean ± sd over runs. Minutes of training: mean over runs.",
+        *runs_notes(runs),
+        *(f'Minutes of {row.label}: {" + ".join(row.costs)}.' for row in (each.row for each in runs) if row.costs),
+        cases_note(each.one_to_one.num_cases for each in scores),
+        environments_note(runs),
+        f'Parameters, GMAC and MPix / s: {costs.describe()} {NOT_COUNTED}' if costs.info else '',
+    ]
+    return Table(columns, tuple(_cells(each) for each in scores), title, sentences(notes))
+
+
+def _score(counter: CaseCounter, line: BaselineRow, runs: RowRuns, costs: Costs, settings: Settings) -> BaselineScores:
+    one_to_one, presence = (
+        score_method(counter, runs, replace(settings, protocol=protocol)) for protocol in ('one_to_one', 'presence')
+    )
+    precisions = [counter.average_precision(run.stage(line.row.stage)) for run in runs.done]
+    return BaselineScores(
+        line=line,
+        one_to_one=one_to_one,
+        f1_presence=presence.f1_pooled,
+        ap=mean_sd([each['ap'] for each in precisions]),
+        ap50=mean_sd([each['ap50'] for each in precisions]),
+        cost=costs.models.get(line.row.source),
+    )
+
+
+def _cells(scores: BaselineScores) -> tuple[Cell, ...]:
+    found, cost = scores.one_to_one, scores.cost
+    return (
+        scores.line.row.label,
+        scores.line.supervision,
+        scores.runs.count,
+        found.f1_pooled,
+        scores.f1_presence,
+        found.precision,
+        found.recall,
+        found.froc,
+        scores.ap50,
+        scores.ap,
+        None if cost is None else cost.parameters / 1e6,
+        None if cost is None else cost.gmac_per_megapixel,
+        found.minutes,
+        None if cost is None else cost.megapixels_per_second,
+    )

@@ -1,0 +1,242 @@
+"""The tables of a results page: methods, paired comparisons, distillations, reviews, and what others have published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mitouts.experiments.cases import CaseCounter
+from mitouts.experiments.compare import Compared, Comparison, compare
+from mitouts.experiments.methods import MethodScores, Settings, score_method
+from mitouts.experiments.noise import score_distillation
+from mitouts.experiments.notes import cases_note, distinct, environments_note, names_of, runs_notes, sentences
+from mitouts.experiments.reviews import QUANTITIES, score_review
+from mitouts.experiments.rows import Estimate, Row, runs_of
+from mitouts.experiments.suite_results import Suite
+from mitouts.experiments.tables import INTERVAL, Cell, Column, Table
+from mitouts.functional.paired import PairedDifference
+from mitouts.visualization.tables import PROTOCOLS
+
+_NOISE_COLUMNS = {
+    'dropped': 'Positives dropped',
+    'noise_dropped': 'Noise dropped',
+    'clean_kept': 'Clean kept',
+    'noise_weight': 'Weight of noise',
+    'clean_weight': 'Weight of clean',
+    'auc_distance': 'AUC, distance',
+    'auc_disagreement': 'AUC, disagreement',
+    'auc_score': 'AUC, image score',
+}
+
+
+def methods_table(
+    suite: Suite,
+    counter: CaseCounter,
+    rows: Sequence[Row],
+    settings: Settings,
+    *,
+    title: str = '',
+    partial: bool = False,
+) -> Table:
+    """A line for each method.
+
+    Args:
+        suite: The runs.
+        counter: Counts the stages.
+        rows: Lines.
+        settings: How predictions are scored.
+        title: Above the table.
+        partial: See :func:`mitouts.experiments.rows.runs_of`.
+    """
+    scores = [score_method(counter, runs_of(suite, row, partial=partial), settings) for row in rows]
+    columns = (
+        Column('Method'),
+        Column('Runs', 'number'),
+        Column('Image AUC', 'mean_sd'),
+        Column('Image F1', 'mean_sd'),
+        Column('P', 'mean_sd'),
+        Column('R', 'mean_sd'),
+        Column('F1', 'mean_sd'),
+        Column('F1 pooled' + INTERVAL, 'estimate'),
+        Column('F1 at best threshold', 'mean_sd'),
+        Column('FROC', 'mean_sd'),
+        Column(f'F1 at {settings.second_radius_px:g} px', 'mean_sd'),
+        Column('Minutes', 'number', digits=1),
+    )
+    notes = [
+        f'Points within {settings.radius_px:g} px, {PROTOCOLS[settings.protocol]}. Image AUC, image F1 and FROC (mean '
+        'sensitivity at 0.25 to 8 false positives an image): mean ± sd over runs; P, R and F1: mean ± sd over seeds, '
+        'each pooled over its folds; F1 pooled: counts of all runs, bootstrap over cases. The best threshold is chosen '
+        'on the test images themselves, for each run: an upper bound, not a result.',
+        *runs_notes([each.runs for each in scores]),
+        *(f'Minutes of {row.label}: {" + ".join(row.costs)}.' for row in rows if row.costs),
+        cases_note(each.num_cases for each in scores),
+        environments_note([each.runs for each in scores]),
+    ]
+    return Table(columns, tuple(_method_cells(each) for each in scores), title, sentences(notes))
+
+
+def comparison_table(
+    suite: Suite,
+    counter: CaseCounter,
+    comparisons: Sequence[Comparison],
+    settings: Settings,
+    *,
+    title: str = '',
+    partial: bool = False,
+) -> Table:
+    """A line for each pair of methods; the arguments are those of :func:`methods_table`."""
+    compared = []
+    for comparison in comparisons:
+        sides = [comparison.a, comparison.b, *([comparison.oracle] if comparison.oracle else [])]
+        runs = tuple(runs_of(suite, row, partial=partial) for row in sides)
+        compared.append(compare(counter, comparison, runs, settings))
+    columns = [
+        Column('A against B'),
+        Column('Paired runs', 'number'),
+        Column('Cases', 'number'),
+        Column('F1 of A', 'number'),
+        Column('F1 of B', 'number'),
+        Column('A - B' + INTERVAL, 'estimate', signed=True),
+        Column('sd over seeds', 'number'),
+        Column('p, one-sided', 'number'),
+    ]
+    with_oracle = any(each.recovered for each in compared)
+    if with_oracle:
+        columns.append(Column('Recovered' + INTERVAL, 'estimate', without_interval='not defined'))
+    notes = [
+        f'Points within {settings.radius_px:g} px, {PROTOCOLS[settings.protocol]}; counts of a case summed over seeds; '
+        f'the same {settings.num_bootstrap} resamples of the cases for both. p: share of the resamples in which A is '
+        'not better than B. sd over seeds: of the difference of each seed.'
+    ]
+    if with_oracle:
+        notes.append('Recovered: (A - B) / (oracle - B), not defined unless the interval of oracle - B lies above 0.')
+        notes += [_distance_note(each) for each in compared]
+    lines = [line for each in compared for line in each.runs]
+    notes += [_pairing_note(each) for each in compared]
+    notes += [*runs_notes(lines), environments_note(lines)]
+    rows = tuple(_comparison_cells(each, with_oracle, settings.num_bootstrap) for each in compared)
+    return Table(tuple(columns), rows, title, sentences(notes))
+
+
+def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
+    """A line for each distillation stage; the arguments are those of :func:`methods_table`."""
+    scores = [score_distillation(runs_of(suite, row, partial=partial)) for row in rows]
+    shown = [name for name in _NOISE_COLUMNS if any(each.over_runs[name] for each in scores)]
+    weighted = any(
+        each.over_runs['noise_weight']
+        and each.over_runs['noise_dropped']
+        and abs(each.over_runs['noise_weight'].mean + each.over_runs['noise_dropped'].mean - 1) > 1e-9
+        for each in scores
+    )
+    if not weighted:
+        shown = [name for name in shown if not name.endswith('_weight')]
+    columns = (
+        Column('Distillation'),
+        Column('Runs', 'number'),
+        *(Column(_NOISE_COLUMNS[name], 'mean_sd') for name in shown),
+    )
+    notes = [
+        'Positive training images, mean ± sd over runs. AUC: how well the distance between predicted and annotated '
+        "points, or another score, tells mislabelled images from clean ones (image score: the Teacher's, low is "
+        'suspicious).',
+        *(
+            f'{each.runs.row.label}: no image is known to be mislabelled.'
+            for each in scores
+            if each.runs.done and each.over_runs['noise_dropped'] is None
+        ),
+        *runs_notes([each.runs for each in scores]),
+        environments_note([each.runs for each in scores]),
+    ]
+    cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
+    return Table(columns, cells, title, sentences(notes))
+
+
+def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
+    """A line for each review stage; the arguments are those of :func:`methods_table`."""
+    scores = [score_review(runs_of(suite, row, partial=partial)) for row in rows]
+    shown = [name for name in QUANTITIES if any(each.over_runs[name] for each in scores)]
+    columns = (Column('Review'), Column('Runs', 'number'), *(Column(name, 'mean_sd') for name in shown))
+    notes = [
+        'Training images, mean ± sd over runs. Noise corrected: share of the mislabelled images that have the right '
+        'label afterwards. Clean lost: share of the other positive images that have a wrong one.',
+        *runs_notes([each.runs for each in scores]),
+        environments_note([each.runs for each in scores]),
+    ]
+    cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
+    return Table(columns, cells, title, sentences(notes))
+
+
+def literature_table(columns: Sequence[str], entries: Sequence[Sequence[Any]], source: str, title: str = '') -> Table:
+    """What others have published, as they give it; nothing in it is measured here.
+
+    Args:
+        columns: Headings.
+        entries: Lines; a number shows with the digits it is written with, None as missing.
+        source: Where the numbers stand.
+        title: Above the table.
+    """
+    numeric = [
+        all(entry[index] is None or isinstance(entry[index], (int, float)) for entry in entries)
+        for index in range(len(columns))
+    ]
+    kinds = tuple(Column(name, 'number' if is_number else 'text') for name, is_number in zip(columns, numeric))
+    cells = tuple(tuple(None if cell is None else str(cell) for cell in entry) for entry in entries)
+    return Table(kinds, cells, title, (f'Published, not measured here: {source}.',))
+
+
+def _method_cells(scores: MethodScores) -> tuple[Cell, ...]:
+    return (
+        scores.runs.row.label,
+        scores.runs.count,
+        scores.image_auc,
+        scores.image_f1,
+        scores.precision,
+        scores.recall,
+        scores.f1,
+        scores.f1_pooled,
+        scores.f1_best,
+        scores.froc,
+        scores.f1_second,
+        scores.minutes,
+    )
+
+
+def _comparison_cells(compared: Compared, with_oracle: bool, num_bootstrap: int) -> tuple[Cell, ...]:
+    found, over_seeds = compared.difference, compared.over_seeds
+    cells: list[Cell] = [
+        compared.comparison.label,
+        len(compared.common),
+        found and found.num_cases,
+        compared.f1_a,
+        compared.f1_b,
+        found and Estimate(found.difference, found.ci95),
+        over_seeds and over_seeds.sd,
+        found and _p_text(found, num_bootstrap),
+    ]
+    if with_oracle:
+        recovered = compared.recovered
+        share = None if recovered is None else recovered.share
+        cells.append(None if recovered is None or share is None else Estimate(share, recovered.ci95))
+    return tuple(cells)
+
+
+def _p_text(found: PairedDifference, num_bootstrap: int) -> str | None:
+    if found.p_one_sided is None:
+        return None
+    return f'{found.p_one_sided:.4f}' if found.p_one_sided > 0 else f'< {1 / num_bootstrap:.4f}'
+
+
+def _distance_note(compared: Compared) -> str:
+    recovered, oracle = compared.recovered, compared.comparison.oracle
+    if recovered is None or oracle is None:
+        return ''
+    distance = recovered.distance
+    interval = 'not available' if distance.ci95 is None else '{:+.3f}, {:+.3f}'.format(*distance.ci95)
+    return f'{oracle.label} - {compared.comparison.b.label}: {distance.difference:+.3f} [{interval}].'
+
+
+def _pairing_note(compared: Compared) -> str:
+    """Says where runs of a side have no counterpart."""
+    alone = distinct(run for line in compared.runs for run in line.done if run.key not in compared.common)
+    return f'{compared.comparison.label}: without a counterpart and left out: {names_of(alone)}.' if alone else ''

@@ -1,0 +1,318 @@
+"""The predictions of a stage against its test annotations: images joined, and counts per case at any radius."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import MitoutsError
+from mitouts.experiments.operating_point import best_threshold
+from mitouts.experiments.suite_results import StageResult
+from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
+from mitouts.formats.predictions import Predictions, read_predictions
+from mitouts.formats.visibility import ShownFigures, is_located, shown_figures
+from mitouts.functional.average_precision import box_average_precision
+from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
+from mitouts.utils.files import file_sha256
+
+FloatArray = NDArray[np.float64]
+Rule = Literal['shared', 'best']
+BOX_PX = 50.0
+"""Side of the boxes around points, as in the annotation files."""
+
+
+@dataclass(frozen=True)
+class ScoredImages:
+    """The test images of a stage, predictions beside annotations, in the order of the annotation file.
+
+    Attributes:
+        entries: The images' entries in the annotation file.
+        cases: ``(N,)`` case of each image.
+        labels: ``(N,)`` int, 0 or 1.
+        scores: ``(N,)`` float, image scores.
+        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
+        curve_points: ``(Q, 3)``, the same that curves over all thresholds are drawn from.
+        truths: ``(G, 2)`` annotated points in pixels that count, an array for each image.
+        ignored: ``(I, 2)`` places in pixels where a prediction is neither true nor false, an array for each image.
+        has_points: ``(N,)`` bool; False for a positive image without any annotated point, which no localization can be
+            scored on.
+        image_threshold: On the image scores.
+        map_threshold: On the points' scores.
+    """
+
+    entries: tuple[dict[str, Any], ...]
+    cases: NDArray[np.str_]
+    labels: NDArray[np.int64]
+    scores: FloatArray
+    points: tuple[FloatArray, ...]
+    curve_points: tuple[FloatArray, ...]
+    truths: tuple[FloatArray, ...]
+    ignored: tuple[FloatArray, ...]
+    has_points: NDArray[np.bool_]
+    image_threshold: float
+    map_threshold: float
+
+    def located(self) -> ScoredImages:
+        """Only the images that a localization can be scored on."""
+        if self.has_points.all():
+            return self
+        keep = np.flatnonzero(self.has_points).tolist()
+        lists = ('entries', 'points', 'curve_points', 'truths', 'ignored')
+        parts: dict[str, Any] = {name: tuple(getattr(self, name)[index] for index in keep) for name in lists}
+        parts |= {name: getattr(self, name)[keep] for name in ('cases', 'labels', 'scores', 'has_points')}
+        return replace(self, **parts)
+
+
+@dataclass(frozen=True)
+class CaseCounts:
+    """Counts of one stage.
+
+    Attributes:
+        cases: ``(C,)`` names of the cases, sorted.
+        counts: ``(C, 3)`` int64: ``tp, fp, fn`` of each.
+        threshold: The threshold on the points' scores that they were counted at.
+    """
+
+    cases: NDArray[np.str_]
+    counts: NDArray[np.int64]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class _Annotations:
+    """An annotation file: by image id its entries, its figures, and their points as a data set holds them."""
+
+    images: dict[int, dict[str, Any]]
+    figures: dict[int, ShownFigures]
+    truths: dict[int, FloatArray]
+    ignored: dict[int, FloatArray]
+
+
+class CaseCounter:
+    """Counts stages and remembers the counts; every annotation file is read once.
+
+    Args:
+        root: Folder that relative annotation paths are relative to; the one that the runs were started in.
+    """
+
+    def __init__(self, root: str | Path = '.') -> None:
+        self.root = Path(root)
+        self._annotations: dict[tuple[Path, tuple[int, ...]], _Annotations] = {}
+        self._hashes: dict[Path, str] = {}
+        self._counts: dict[tuple[Path, float, str, str], CaseCounts] = {}
+        self._froc: dict[tuple[Path, float], float] = {}
+        self._precision: dict[Path, dict[str, float | None]] = {}
+        self._last: tuple[Path, ScoredImages] | None = None
+
+    def images(self, stage: StageResult) -> ScoredImages:
+        """Join a stage's predictions with its test annotations.
+
+        Raises:
+            MitoutsError: ``results.json`` does not name the annotation file, the file has changed since the run, or
+                predictions and annotations are not of the same images.
+        """
+        if self._last is None or self._last[0] != stage.folder:
+            self._last = stage.folder, self._join(stage)
+        return self._last[1]
+
+    def counts(
+        self, stage: StageResult, *, radius_px: float = 30.0, protocol: str = 'one_to_one', rule: Rule = 'shared'
+    ) -> CaseCounts:
+        """Count a stage's test images, case by case.
+
+        Args:
+            stage: Stage.
+            radius_px: The largest distance of a hit in pixels, inclusive.
+            protocol: ``one_to_one`` or ``presence``.
+            rule: ``shared``: the threshold that the run chose on its validation images. ``best``: the one with the
+                largest F1 on these very test images, which no one can know beforehand.
+
+        Raises:
+            MitoutsError: See :meth:`images`; or the counts are not those that the run itself has found.
+        """
+        key = (stage.folder, radius_px, protocol, rule)
+        if key not in self._counts:
+            images = self.images(stage).located()
+            threshold = images.map_threshold
+            if rule == 'best':
+                threshold = best_threshold(
+                    images.points, images.truths, radius_px=radius_px, protocol=protocol, ignored=images.ignored
+                )
+            per_image = count_points(
+                images.points,
+                images.truths,
+                radius_px=radius_px,
+                threshold=threshold,
+                protocol=protocol,
+                ignored=images.ignored,
+            )
+            if rule == 'shared':
+                _check_against_run(stage, per_image, radius_px, protocol)
+            self._counts[key] = CaseCounts(*_sum_cases(per_image, images.cases), threshold)
+        return self._counts[key]
+
+    def has_figures(self, stage: StageResult) -> bool:
+        """Whether any figure is annotated on a stage's test images; otherwise nothing is known of its localization.
+
+        Raises:
+            MitoutsError: See :meth:`images`.
+        """
+        return any(map(len, self.images(stage).truths))
+
+    def froc_score(self, stage: StageResult, *, radius_px: float = 30.0) -> float:
+        """Average sensitivity at 0.25 to 8 false positives an image, over all thresholds."""
+        key = (stage.folder, radius_px)
+        if key not in self._froc:
+            images = self.images(stage).located()
+            curve = froc_curve(images.curve_points, images.truths, radius_px=radius_px, ignored=images.ignored)
+            self._froc[key] = average_sensitivity(curve)
+        return self._froc[key]
+
+    def average_precision(self, stage: StageResult) -> dict[str, float | None]:
+        """COCO's ``ap`` and ``ap50`` of 50 px boxes around the points; None where nothing is annotated.
+
+        Raises:
+            MitoutsError: See :meth:`images`; or they are not those that the run itself has found.
+        """
+        if stage.folder not in self._precision:
+            images = self.images(stage).located()
+            # Of equal scores the first image's comes first: the order is the evaluator's.
+            order = sorted(range(len(images.entries)), key=lambda index: images.entries[index]['id'])
+            parts = (
+                [values[index] for index in order] for values in (images.curve_points, images.truths, images.ignored)
+            )
+            found = box_average_precision(*parts, box_px=BOX_PX)
+            _check_precision_against_run(stage, found)
+            self._precision[stage.folder] = found
+        return self._precision[stage.folder]
+
+    def annotation_path(self, stage: StageResult) -> Path:
+        """The annotation file that a stage was tested on.
+
+        Raises:
+            MitoutsError: ``results.json`` does not name it.
+        """
+        if not stage.row.get('test_ann_file'):
+            raise MitoutsError(
+                f'{stage.folder.parent / "results.json"}: stage {stage.name} has no "test_ann_file", so its '
+                'predictions cannot be scored; run it again with --resume, which writes the file anew'
+            )
+        return self.root / stage.row['test_ann_file']
+
+    def _join(self, stage: StageResult) -> ScoredImages:
+        path = self.annotation_path(stage)
+        self._check_unchanged(stage, path)
+        annotations = self._read(path, tuple(stage.row.get('positive_categories', (MITOTIC_FIGURE,))))
+        predictions = read_predictions(stage.predictions_path)
+        _check_images(stage, path, annotations, predictions)
+        thresholds = {}
+        for name in ('image_threshold', 'map_threshold'):
+            value = stage.row.get(name)
+            value = predictions.info.get(name) if value is None else value
+            if value is None:
+                raise MitoutsError(f'{stage.predictions_path}: neither info nor results.json has {name}')
+            thresholds[name] = float(value)
+        entries = [image for image_id, image in annotations.images.items() if image_id in predictions.scores]
+        figures = [annotations.figures[image['id']] for image in entries]
+        labels = [
+            int(len(shown.points) > 0) if image.get('label') is None else int(image['label'])
+            for image, shown in zip(entries, figures)
+        ]
+        has_points = [is_located(image, shown) for image, shown in zip(entries, figures)]
+        return ScoredImages(
+            entries=tuple(entries),
+            cases=np.array([str(image['case_id']) for image in entries]),
+            labels=np.array(labels, dtype=np.int64),
+            scores=np.array([predictions.scores[image['id']] for image in entries]),
+            points=tuple(predictions.points[image['id']] for image in entries),
+            curve_points=tuple(predictions.curve_points[image['id']] for image in entries),
+            truths=tuple(annotations.truths[image['id']] for image in entries),
+            ignored=tuple(annotations.ignored[image['id']] for image in entries),
+            has_points=np.array(has_points, dtype=bool),
+            **thresholds,
+        )
+
+    def _read(self, path: Path, categories: tuple[int, ...]) -> _Annotations:
+        key = (path, categories)
+        if key not in self._annotations:
+            document = read_coco(path)
+            figures = shown_figures(document, categories)
+            self._annotations[key] = _Annotations(
+                {image['id']: image for image in document['images']},
+                figures,
+                {image_id: _as_in_training(shown.counted_points) for image_id, shown in figures.items()},
+                {image_id: _as_in_training(shown.ignored) for image_id, shown in figures.items()},
+            )
+        return self._annotations[key]
+
+    def _check_unchanged(self, stage: StageResult, path: Path) -> None:
+        expected = stage.started.get('fingerprint', {}).get('test_dataloader')
+        if expected is None or not path.is_file():
+            return
+        if path not in self._hashes:
+            self._hashes[path] = file_sha256(path)
+        if self._hashes[path] != expected:
+            raise MitoutsError(
+                f'{path} is not the file that {stage.folder} was tested on (its SHA-256 differs from that in '
+                'started.json): restore it, or run the stage again'
+            )
+
+
+def _as_in_training(points: FloatArray) -> FloatArray:
+    """Points as the data set holds them: a distance of just the radius must fall on the same side."""
+    return points.astype(np.float32).astype(np.float64)
+
+
+def _check_images(stage: StageResult, path: Path, annotations: _Annotations, predictions: Predictions) -> None:
+    unknown = sorted(set(predictions.scores) - set(annotations.images))
+    if unknown:
+        raise MitoutsError(
+            f'{stage.predictions_path}: {len(unknown)} of {len(predictions.scores)} image ids, the first is '
+            f'{unknown[0]}, are not in {path}: it is not the file that the stage was tested on'
+        )
+    expected = stage.row.get('test_images')
+    if expected is not None and expected != len(predictions.scores):
+        raise MitoutsError(
+            f'{stage.predictions_path} holds {len(predictions.scores)} images, but results.json says that '
+            f'{expected} were tested: run the stage again'
+        )
+
+
+def _check_against_run(stage: StageResult, per_image: NDArray[np.int64], radius_px: float, protocol: str) -> None:
+    """Compare with what the run itself counted at this radius, if it did."""
+    for key, block in stage.row.items():
+        if key.partition('@')[0] != protocol or not block or block.get('radius') != f'{radius_px:g} px':
+            continue
+        found, expected = per_image.sum(axis=0).tolist(), [block[name] for name in ('tp', 'fp', 'fn')]
+        if found != expected:
+            raise MitoutsError(
+                f'{stage.folder}: counted tp, fp, fn = {found} under {protocol} at {radius_px:g} px, but results.json '
+                f'says {expected}: predictions or annotations have changed since; run the stage again'
+            )
+
+
+def _check_precision_against_run(stage: StageResult, found: Mapping[str, float | None]) -> None:
+    """Compare with what the run itself found, if it did."""
+    own = stage.row.get('coco') or {}
+    if own.get('box_px') == BOX_PX and not all(_same(own.get(key), value) for key, value in found.items()):
+        raise MitoutsError(
+            f'{stage.folder}: found ap, ap50 = {found["ap"]}, {found["ap50"]}, but results.json says {own["ap"]}, '
+            f'{own["ap50"]}: predictions or annotations have changed since; run the stage again'
+        )
+
+
+def _same(first: float | None, second: float | None) -> bool:
+    return first == second or (first is not None and second is not None and math.isclose(first, second, abs_tol=1e-9))
+
+
+def _sum_cases(per_image: NDArray[np.int64], cases: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+    names, index = np.unique(cases, return_inverse=True)
+    sums = np.zeros((len(names), 3), dtype=np.int64)
+    np.add.at(sums, index, per_image)
+    return names, sums

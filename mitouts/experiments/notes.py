@@ -1,0 +1,82 @@
+"""Sentences below a table: how many runs stand behind it, what is missing, and where they were made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mitouts.experiments.provenance import describe_environments
+from mitouts.experiments.rows import RowRuns
+from mitouts.experiments.suite_results import DONE, RunResult, describe_unfinished
+
+_MOST_NAMES = 3
+
+
+def runs_notes(lines: Sequence[RowRuns]) -> list[str]:
+    """How many runs, seeds and folds stand behind the lines, and what is missing."""
+    runs = distinct(run for line in lines for run in line.done)
+    seeds, folds = {run.seed for run in runs}, {run.fold for run in runs if run.fold is not None}
+    counted = f'{_plural(len(runs), "run")} ({_plural(len(seeds), "seed")}'
+    notes = [f'{counted}, {_plural(len(folds), "fold")}).' if folds else f'{counted}, no folds).']
+    missing = distinct(run for line in lines for run in line.all if not run.is_done)
+    if missing:
+        notes.append(f'Not finished and not in the table: {describe_unfinished(missing, reasons=False)}.')
+    begun = distinct(run for line in lines for run in line.done if run.status != DONE)
+    if begun:
+        notes.append(f'In the table with what is finished of them: {describe_unfinished(begun, reasons=False)}.')
+    for line in {line.row.source: line for line in lines}.values():
+        without = [run for run in line.all if run.is_done and run.key not in {run.key for run in line.done}]
+        if without:
+            notes.append(f'Without {line.row.stage}: {names_of(without)}.')
+    for group in dict.fromkeys(line.row.group for line in lines):
+        uneven = sorted({seed for line in lines if line.row.group == group for seed in line.uneven_seeds})
+        if uneven:
+            notes.append(f'{group}: {_plural_list("seed", uneven)} {"lacks" if len(uneven) == 1 else "lack"} a fold.')
+        configs = sorted({run.config for line in lines if line.row.group == group for run in line.done if run.config})
+        if len(configs) > 1:
+            notes.append(f'{group} mixes configs: {", ".join(configs)}.')
+    return notes
+
+
+def cases_note(counts: Iterable[int]) -> str:
+    """Number of test cases of the lines; empty without any."""
+    known = sorted({count for count in counts if count})
+    if not known:
+        return ''
+    if len(known) == 1:
+        return f'{_plural(known[0], "test case")}.'
+    return f'{known[0]} to {known[-1]} test cases.'
+
+
+def environments_note(lines: Sequence[RowRuns]) -> str:
+    """Machine and versions of the stages behind the lines."""
+    stages = {(run.folder, line.row.stage): run for line in lines for run in line.done}
+    return describe_environments([run.stage(stage).environment for (_, stage), run in stages.items()])
+
+
+def distinct(runs: Iterable[RunResult]) -> list[RunResult]:
+    """Each run once, in the order given."""
+    return list({run.folder: run for run in runs}.values())
+
+
+def names_of(runs: Sequence[RunResult]) -> str:
+    """The runs' names, or of many of a group their number."""
+    by_group: dict[str, list[str]] = {}
+    for run in runs:
+        by_group.setdefault(run.group, []).append(run.name)
+    return ', '.join(
+        ', '.join(names) if len(names) <= _MOST_NAMES else f'{len(names)} runs of {group}'
+        for group, names in by_group.items()
+    )
+
+
+def sentences(notes: Iterable[str]) -> tuple[str, ...]:
+    """The notes that say something."""
+    return tuple(note for note in notes if note)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f'{count} {noun}{"" if count == 1 else "s"}'
+
+
+def _plural_list(noun: str, values: Sequence[int]) -> str:
+    return f'{noun}{"" if len(values) == 1 else "s"} {", ".join(map(str, values))}'

@@ -1,0 +1,98 @@
+"""What a staged run shows at its end: one table and one picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import is_main_process
+from rich.console import Console
+
+from mitouts.datasets import PointDataset
+from mitouts.engine.runs import overlay_radius_px
+from mitouts.engine.stages import Experiment, Stage
+from mitouts.evaluation.records import ImageRecord
+from mitouts.formats.predictions import read_predictions
+from mitouts.visualization.field_of_view import overlay_of, pick_examples
+from mitouts.visualization.scalars import read_scalars
+from mitouts.visualization.summary import write_summary
+from mitouts.visualization.tables import distillation_sentence, localization_note, results_markdown, results_table
+
+
+def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
+    """Print the table of a run, and write ``results.md`` and ``summary.png`` into its work dir (rank 0)."""
+    if not is_main_process():
+        return
+    distillation = results.get('distillation')
+    work_dir = experiment.work_dir
+    console.print(results_table(results['stages'], title=f'{work_dir.name}: test images'))
+    sentences = localization_note(results['stages']), distillation_sentence(distillation) if distillation else ''
+    for sentence in filter(None, sentences):
+        console.print(sentence)
+    (work_dir / 'results.md').write_text(results_markdown(results['stages'], distillation), encoding='utf-8')
+    picture = work_dir / 'summary.png'
+    _write_picture(picture, experiment, results)
+    console.print(f'numbers: {work_dir / "results.json"}\npicture: {picture}')
+
+
+def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) -> None:
+    tested = {row['stage']: row for row in results['stages']}
+    stages = [stage for stage in experiment.stages if stage.name in tested]
+    records = {stage.name: read_records(stage, experiment.folder(stage.name)) for stage in stages}
+    histograms = {
+        name: (
+            np.array([record.score for record, _ in pairs]),
+            np.array([record.label for record, _ in pairs]),
+            tested[name]['image_threshold'],
+        )
+        for name, pairs in records.items()
+    }
+    overlays, last = [], 'nothing'
+    if stages:
+        last = stages[-1].name
+        threshold = tested[last]['map_threshold']
+        paths = {record.image_id: image for record, image in records[last]}
+        found = [record for record, _ in records[last]]
+        radius_px = overlay_radius_px(stages[-1].config, found[0].mpp)
+        chosen = pick_examples(found, threshold=threshold, radius_px=radius_px)
+        overlays = [overlay_of(r, paths[r.image_id], threshold=threshold, radius_px=radius_px) for r in chosen]
+    write_summary(
+        path,
+        title=experiment.work_dir.name,
+        stages=results['stages'],
+        overlays=overlays,
+        curves={stage.name: read_scalars(experiment.folder(stage.name)) for stage in stages if stage.kind == 'train'},
+        histograms=histograms,
+        distillation=results.get('distillation'),
+        overlay_title=f'{last} on test images',
+    )
+
+
+def read_records(stage: Stage, folder: Path) -> list[tuple[ImageRecord, str]]:
+    """A tested stage's predictions joined with the test annotations, and each image's path."""
+    predictions = read_predictions(folder / 'predictions.json')
+    arguments = {
+        key: value for key, value in stage.config.test_dataloader.dataset.items() if key not in ('type', 'pipeline')
+    }
+    dataset = PointDataset(**arguments)
+    pairs = []
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        points = predictions.points[info['img_id']]
+        record = ImageRecord(
+            image_id=info['img_id'],
+            case_id=info['case_id'],
+            label=info['gt_label'],
+            score=predictions.scores[info['img_id']],
+            map_max=float(points[:, 2].max()) if len(points) else 0.0,
+            truth=info['gt_points'].astype(np.float64),
+            counted=info['gt_counted'],
+            cut=info['gt_cut'].astype(np.float64),
+            points=points,
+            width=info['width'],
+            height=info['height'],
+            mpp=info['mpp'],
+        )
+        pairs.append((record, info['img_path']))
+    return pairs

@@ -1,0 +1,224 @@
+"""What a foreign format has no place for, carried along in it so that coming back loses nothing.
+
+An exporter puts the document's own entries where the other program ignores them. When the file comes back, perhaps
+edited there, what the other program shows (points, classes, which figures exist) counts; the rest is taken from here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeGuard
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.source import SourceFigure, SourceImage, check_file_name
+from mitouts.imaging.walk import SUFFIXES, walk_files
+from mitouts.utils.text_files import parse_json, to_plain
+
+# Nearer than this, a point was not moved but went through another program's arithmetic.
+SAME_POINT_PX = 1e-6
+CASE_UNKNOWN: Mapping[str, bool] = {'case_known': False}
+_POSITION_KEYS = ('id', 'image_id', 'category_id', 'point')
+_DERIVED_KEYS = ('bbox', 'area')
+_IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
+_MAX_ID = 2**63 - 1
+_MAX_NUMBER = 1e15
+
+
+def to_json(value: Any, where: str) -> str:
+    """Write a carried entry as JSON text.
+
+    Raises:
+        AnnotationError: It holds something that JSON cannot say.
+    """
+    try:
+        return json.dumps(value, allow_nan=False, default=to_plain)
+    except (TypeError, ValueError) as error:
+        raise AnnotationError(f'{where} cannot be written as JSON: {error}') from error
+
+
+def from_json(text: Any, where: str) -> Any:
+    """Read a carried entry.
+
+    Raises:
+        AnnotationError: It is not JSON.
+    """
+    if not isinstance(text, (str, bytes)):
+        raise AnnotationError(f'{where}: the entry is damaged: expected JSON, found {text!r:.60}')
+    return parse_json(text, f'{where}: the entry is damaged')
+
+
+def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
+    """Check that images can be told apart by name in another program.
+
+    Raises:
+        AnnotationError: A name stands twice, or leads out of the images' folder.
+    """
+    seen: set[str] = set()
+    for image in images:
+        name = check_file_name(image['file_name'], f'image {image["id"]}')
+        if not is_id(image['id']):
+            raise AnnotationError(f'image {name!r}: the id {image["id"]} is too large for {what}')
+        if name in seen:
+            raise AnnotationError(f'two images are called {name!r}; {what} tells images apart by their names')
+        seen.add(name)
+
+
+def base_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a document but its images and annotations."""
+    return {key: value for key, value in document.items() if key not in ('images', 'annotations')}
+
+
+def check_base(base: Any, where: str) -> dict[str, Any]:
+    """Check what :func:`base_of` made, read back from a foreign file.
+
+    Raises:
+        AnnotationError: It was damaged.
+    """
+    if not isinstance(base, dict) or not isinstance(base.get('info', {}), dict):
+        raise AnnotationError(f'{where}: expected the exported document, found {str(base)[:60]!r}')
+    origin = base.get('info', {}).get('mitouts', {})
+    if not isinstance(origin, dict):
+        raise AnnotationError(f'{where}: info.mitouts is damaged')
+    categories = base.get('categories')
+    if not isinstance(categories, list) or not all(
+        isinstance(entry, dict) and is_id(entry.get('id')) and isinstance(entry.get('name'), str)
+        for entry in categories
+    ):
+        raise AnnotationError(f'{where}: expected categories with id and name, found {str(categories)[:60]!r}')
+    return base
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether a value can be the id of an image, an annotation or a category."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
+
+
+def carried_image(entry: Any, where: str) -> SourceImage:
+    """Make the image of a carried entry of ``images``.
+
+    Raises:
+        AnnotationError: The entry was damaged.
+    """
+    if not isinstance(entry, dict):
+        raise AnnotationError(f'{where}: expected an entry of images, found {str(entry)[:60]!r}')
+    mpp = entry.get('mpp')
+    if not is_id(entry.get('id')) or not all(is_id(entry.get(key)) and entry[key] >= 1 for key in ('width', 'height')):
+        raise AnnotationError(f'{where}: expected id, width and height as whole numbers')
+    if mpp is not None and not (is_number(mpp) and mpp > 0):
+        raise AnnotationError(f'{where}: mpp must be positive or null, found {mpp!r:.40}')
+    check_file_name(entry.get('file_name'), where)
+    is_named = entry.get('case_id') is not None
+    extra = {key: value for key, value in entry.items() if key not in _IMAGE_KEYS}
+    return SourceImage(
+        file_name=entry['file_name'],
+        case_id=str(entry['case_id']) if is_named else case_of(entry['file_name']),
+        width=entry['width'],
+        height=entry['height'],
+        mpp=mpp,
+        image_id=entry['id'],
+        extra=extra if is_named else {**extra, **CASE_UNKNOWN},
+        exact_name=True,
+    )
+
+
+def carried_figure(
+    entry: Any, where: str, *, file_name: str, x: float, y: float, category_id: int
+) -> tuple[SourceFigure, bool]:
+    """Make the figure of a carried entry of ``annotations``, at the place where the other program has it now.
+
+    Args:
+        entry: What was exported.
+        where: Named in errors.
+        file_name: Its image.
+        x: Column in pixels that the other program shows.
+        y: Row in pixels.
+        category_id: The category that it shows.
+
+    Returns:
+        The figure, and whether its point or category changed.
+
+    Raises:
+        AnnotationError: The entry was damaged.
+    """
+    if not isinstance(entry, dict) or not is_id(entry.get('id')):
+        raise AnnotationError(f'{where}: expected an entry of annotations, found {str(entry)[:60]!r}')
+    point = entry.get('point')
+    if not isinstance(point, list) or len(point) != 2 or not all(is_number(value) for value in point):
+        raise AnnotationError(f'{where}: expected a point, found {point!r:.60}')
+    moved = max(abs(point[0] - x), abs(point[1] - y)) > SAME_POINT_PX
+    dropped = (*_POSITION_KEYS, *_DERIVED_KEYS) if moved else _POSITION_KEYS
+    column, row = (x, y) if moved else (point[0], point[1])
+    extra = {key: value for key, value in entry.items() if key not in dropped}
+    figure = SourceFigure(file_name, column, row, category_id, extra, entry['id'])
+    return figure, moved or category_id != entry.get('category_id')
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= _MAX_NUMBER
+        and math.isfinite(value)
+    )
+
+
+def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigure], where: str) -> None:
+    """Check that no carried entry was copied within the other program.
+
+    Raises:
+        AnnotationError: An id stands twice.
+    """
+    for what, ids in (
+        ('image', [image.image_id for image in images]),
+        ('annotation', [figure.annotation_id for figure in figures]),
+    ):
+        given = [number for number in ids if number is not None]
+        twice = len(given) - len(set(given))
+        if twice:
+            raise AnnotationError(f'{where}: {twice} {what} ids stand twice')
+
+
+def case_of(file_name: str) -> str:
+    """Case of an image that nothing else is known of: its path without an image's suffix.
+
+    The folders stay: ``clinic_a/001.png`` and ``clinic_b/001.png`` are two cases.
+    """
+    path = PurePosixPath(file_name)
+    return str(path.with_suffix('') if path.suffix.lower() in SUFFIXES else path)
+
+
+def listed(values: Sequence[Any], most: int = 5) -> str:
+    """Name the first of some values."""
+    return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')
+
+
+def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """The label files of a folder and below it, or one file by itself.
+
+    Args:
+        src: File or folder.
+        suffixes: Endings of label files, lower case, such as ``.geojson``.
+
+    Returns:
+        Each file, and the name of its image: its path relative to ``src`` without the suffix.
+
+    Raises:
+        AnnotationError: There is none, or a name leads out of the folder.
+    """
+    if src.is_dir():
+        paths = list(walk_files(src, suffixes))
+        if not paths:
+            raise AnnotationError(f'{src}: holds no {" or ".join(suffixes)} file')
+        root = src
+    elif src.is_file():
+        paths, root = [src], src.parent
+    else:
+        raise AnnotationError(f'{src}: no such file or folder')
+    for path in paths:
+        name = path.relative_to(root).as_posix()
+        suffix = max((each for each in suffixes if name.lower().endswith(each)), key=len, default='')
+        yield path, check_file_name(name[: len(name) - len(suffix)], str(path))

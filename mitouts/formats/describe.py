@@ -1,0 +1,370 @@
+"""What annotation files hold, counted, and what looks wrong in them."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from mitouts.errors import AnnotationWarning, ImageError
+from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
+from mitouts.imaging.image_header import probe
+from mitouts.utils.words import plural
+
+DUPLICATE_PX = 3.0
+MPP_TOLERANCE = 0.05
+USUAL_SPLITS = ('train', 'val', 'test')
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """An annotation.
+
+    Attributes:
+        annotation_id: Its id.
+        category_id: Its category.
+        x: Column in pixels, 0 at the centre of the leftmost pixel.
+        y: Row in pixels.
+        is_cut: Whether a part of it is seen at the border and its centre is outside.
+    """
+
+    annotation_id: int
+    category_id: int
+    x: float
+    y: float
+    is_cut: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image with its annotations.
+
+    Attributes:
+        path: Its file.
+        split: ``images[].split``, else the stem of the annotation file.
+        entry: Its entry in the annotation file.
+        points: What is annotated and counted here.
+        shown: What is seen here but counted in another patch (``iscrowd`` 1).
+        outside: Annotations whose point lies outside the image; they are left out of training.
+    """
+
+    path: Path
+    split: str
+    entry: Mapping[str, Any]
+    points: tuple[Point, ...] = ()
+    shown: tuple[Point, ...] = ()
+    outside: tuple[Point, ...] = ()
+
+    @property
+    def case_id(self) -> str:
+        """The patient or slide; the image's path where nobody named it, which tells folders apart."""
+        return str(self.entry['case_id'] if self.entry.get('case_known', True) else self.path)
+
+    @property
+    def has_figures(self) -> bool:
+        """Whether the centre of an annotated mitotic figure is inside, be it counted here or in another patch."""
+        return any(point.category_id == MITOTIC_FIGURE and not point.is_cut for point in (*self.points, *self.shown))
+
+    @property
+    def is_positive(self) -> bool:
+        """Its label, otherwise whether it shows a mitotic figure."""
+        label = self.entry.get('label')
+        return self.has_figures if label is None else label == 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that looks wrong.
+
+    Attributes:
+        kind: Short name, such as ``case_leakage``.
+        count: How many times.
+        message: In words, with examples.
+    """
+
+    kind: str
+    count: int
+    message: str
+
+
+@dataclass
+class Dataset:
+    """All images of some annotation files.
+
+    Attributes:
+        categories: Category id -> name.
+        images: In the files' order.
+        empty: Names of files without an image.
+    """
+
+    categories: dict[int, str] = field(default_factory=dict)
+    images: list[Image] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+
+def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Dataset:
+    """Read annotation files, keeping the annotations outside their images that :func:`read_coco` leaves out.
+
+    Args:
+        paths: Files, such as one a split.
+        root: Folder of the images; None for the one that each file names.
+
+    Raises:
+        AnnotationError: A file is missing, is no JSON, or makes no sense.
+    """
+    dataset = Dataset()
+    for path in map(Path, paths):
+        raw = read_json(path)
+        if isinstance(raw, dict) and raw.get('images') == []:
+            dataset.empty.append(path.stem)
+            continue
+        document, outside = _read_with_outside(path, raw)
+        for category in document['categories']:
+            dataset.categories.setdefault(category['id'], str(category['name']))
+        dataset.images += _images(document, outside, image_root(path, document, root), path.stem)
+    return dataset
+
+
+def summarize(dataset: Dataset) -> dict[str, Any]:
+    """Count everything, as a whole and by split, case, scanner and tumour type (the last two where they are known).
+
+    Returns:
+        ``{"total": row, "by_split": {name: row}, "by_case": ..., "by_scanner": ..., "by_tumor_type": ...}``; a row is
+        ``{"images", "cases", "without_annotation", "categories": {name: count}, "shown_only", "outside"}``, and where
+        an image has a label (``images[].label``) ``"labels": {"positive", "negative", "without_points"}``: images by
+        their labels, given or derived from the mitotic figures, and the positive ones without an annotated figure.
+    """
+    groups: dict[str, Callable[[Image], Any]] = {
+        'by_split': lambda image: image.split,
+        'by_case': lambda image: image.case_id,
+        'by_scanner': lambda image: image.entry.get('scanner'),
+        'by_tumor_type': lambda image: image.entry.get('tumor_type'),
+    }
+    summary: dict[str, Any] = {'total': _row(dataset.images, dataset)}
+    for name, key in groups.items():
+        members: dict[str, list[Image]] = {}
+        for image in dataset.images:
+            value = key(image)
+            members.setdefault('unknown' if value is None else str(value), []).append(image)
+        if set(members) != {'unknown'}:
+            ordered = sorted(members.items(), key=lambda item: (_split_order(item[0]), item[0]))
+            summary[name] = {value: _row(images, dataset) for value, images in ordered}
+    return summary
+
+
+def find_problems(dataset: Dataset) -> list[Finding]:
+    """Everything that looks wrong and can be seen without opening an image."""
+    findings = [
+        _leakage(dataset.images, 'case_leakage', 'case', lambda image: image.case_id),
+        _leakage(dataset.images, 'image_leakage', 'image', lambda image: str(image.path)),
+        _duplicates(dataset.images),
+        _outside(dataset.images),
+        _empty_splits(dataset),
+        _without_figure(dataset.images),
+        _without_annotation(dataset.images),
+    ]
+    return [finding for finding in findings if finding is not None]
+
+
+def check_files(images: Sequence[Image]) -> tuple[list[Finding], list[Image]]:
+    """Compare each image file's header with the annotation file.
+
+    Returns:
+        What differs or cannot be read, and the images that can be read and have the size that is stated.
+    """
+    unreadable, sizes, resolutions, usable = [], [], [], []
+    for image in images:
+        try:
+            info = probe(image.path)
+        except (ImageError, OSError) as error:
+            unreadable.append(str(error))
+            continue
+        stated = image.entry['width'], image.entry['height']
+        if (info.width, info.height) != stated:
+            sizes.append(f'{image.path} is {info.width} x {info.height} px, not {stated[0]} x {stated[1]}')
+            continue
+        usable.append(image)
+        mpp = image.entry.get('mpp')
+        if mpp and info.mpp and abs(info.mpp - mpp) > MPP_TOLERANCE * mpp:
+            resolutions.append(f'{image.path} has {info.mpp:.4g} um per pixel, not {mpp:g}')
+    total = len(images)
+    findings = [
+        _finding('unreadable_image', unreadable, f'{len(unreadable)} of {total} images cannot be read'),
+        _finding('size_differs', sizes, f'{plural(len(sizes), "image")} of another size than the annotation file says'),
+        _finding(
+            'mpp_differs', resolutions, f'{plural(len(resolutions), "image")} of another resolution than the file says'
+        ),
+    ]
+    return [finding for finding in findings if finding is not None], usable
+
+
+def choose_points(images: Sequence[Image], category_id: int, num: int, seed: int = 0) -> list[tuple[Image, Point]]:
+    """Up to ``num`` annotations of a category, drawn so that every case gives one before any gives two.
+
+    Returns:
+        ``(image, point)``, sorted by split, case and file.
+    """
+    rng = np.random.default_rng(seed)
+    by_case: dict[str, list[tuple[Image, Point]]] = {}
+    for image in images:
+        for point in image.points:
+            if point.category_id == category_id:
+                by_case.setdefault(image.case_id, []).append((image, point))
+    drawn = [
+        (round_number, order, by_case[case][int(index)])
+        for order, case in enumerate(rng.permutation(sorted(by_case)).tolist())
+        for round_number, index in enumerate(rng.permutation(len(by_case[case]))[:num])
+    ]
+    chosen = [item for _, _, item in sorted(drawn, key=lambda entry: entry[:2])[:num]]
+    return sorted(
+        chosen,
+        key=lambda item: (_split_order(item[0].split), item[0].case_id, str(item[0].path), item[1].annotation_id),
+    )
+
+
+def close_pairs(xy: np.ndarray, closer_than_px: float = DUPLICATE_PX) -> list[tuple[int, int]]:
+    """Pairs of rows of ``(N, 2)`` that lie less than a distance apart, by a KD-tree, in ascending order."""
+    if len(xy) < 2:
+        return []
+    pairs = KDTree(xy).query_pairs(closer_than_px)
+    return sorted(pair for pair in pairs if np.hypot(*(xy[pair[0]] - xy[pair[1]])) < closer_than_px)
+
+
+def _split_order(name: str) -> int:
+    return USUAL_SPLITS.index(name) if name in USUAL_SPLITS else len(USUAL_SPLITS)
+
+
+def _read_with_outside(path: Path, raw: Any) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always', AnnotationWarning)
+        document = read_coco(path)
+    kept = {annotation['id'] for annotation in document['annotations']}
+    outside = [annotation for annotation in raw['annotations'] if annotation['id'] not in kept]
+    for warning in caught:
+        if 'lies outside image' not in str(warning.message):
+            warnings.warn(str(warning.message), AnnotationWarning, stacklevel=3)
+    return document, outside
+
+
+def _images(
+    document: Mapping[str, Any], outside: Iterable[Mapping[str, Any]], root: Path, split: str
+) -> Iterable[Image]:
+    points: dict[tuple[str, int], list[Point]] = {}
+    for annotation in document['annotations']:
+        kind = 'shown' if annotation['iscrowd'] else 'points'
+        points.setdefault((kind, annotation['image_id']), []).append(_point(annotation))
+    for annotation in outside:
+        points.setdefault(('outside', annotation['image_id']), []).append(_point(annotation))
+    for entry in document['images']:
+        own = {kind: tuple(points.get((kind, entry['id']), ())) for kind in ('points', 'shown', 'outside')}
+        yield Image(root / entry['file_name'], str(entry.get('split') or split), entry, **own)
+
+
+def _point(annotation: Mapping[str, Any]) -> Point:
+    if annotation.get('point') is not None:
+        x, y = annotation['point']
+    else:
+        left, top, width, height = annotation['bbox']
+        x, y = left + width / 2, top + height / 2
+    return Point(annotation['id'], annotation['category_id'], float(x), float(y), bool(annotation.get('cut')))
+
+
+def _row(images: Sequence[Image], dataset: Dataset) -> dict[str, Any]:
+    counts = Counter(point.category_id for image in images for point in image.points)
+    row = {
+        'images': len(images),
+        'cases': len({image.case_id for image in images}),
+        'without_annotation': sum(not (image.points or image.shown or image.is_positive) for image in images),
+        'categories': {name: counts[category_id] for category_id, name in sorted(dataset.categories.items())},
+        'shown_only': sum(len(image.shown) for image in images),
+        'outside': sum(len(image.outside) for image in images),
+    }
+    if any(image.entry.get('label') is not None for image in dataset.images):
+        positive = [image for image in images if image.is_positive]
+        row['labels'] = {
+            'positive': len(positive),
+            'negative': len(images) - len(positive),
+            'without_points': sum(not image.has_figures for image in positive),
+        }
+    return row
+
+
+def _finding(kind: str, examples: Sequence[str], what: str, advice: str = '') -> Finding | None:
+    if not examples:
+        return None
+    more = len(examples) - _EXAMPLES
+    listed = '; '.join(examples[:_EXAMPLES]) + (f'; and {more} more' if more > 0 else '')
+    return Finding(kind, len(examples), f'{what}: {listed}' + (f'. {advice}' if advice else ''))
+
+
+def _leakage(images: Iterable[Image], kind: str, noun: str, key: Callable[[Image], str]) -> Finding | None:
+    splits: dict[str, dict[str, None]] = {}
+    for image in images:
+        splits.setdefault(key(image), {})[image.split] = None
+    leaked = [f'{value} ({" and ".join(names)})' for value, names in splits.items() if len(names) > 1]
+    advice = 'Results will look too good: keep each in one split'
+    return _finding(kind, leaked, f'{kind.replace("_", " ")}: {plural(len(leaked), noun)} in several splits', advice)
+
+
+def _duplicates(images: Iterable[Image]) -> Finding | None:
+    found = []
+    for image in images:
+        points = [*image.points, *image.shown]
+        xy = np.array([(point.x, point.y) for point in points], dtype=np.float64).reshape(-1, 2)
+        for first, second in close_pairs(xy):
+            a, b = points[first], points[second]
+            contrary = '' if a.category_id == b.category_id else ', of different categories'
+            distance = np.hypot(a.x - b.x, a.y - b.y)
+            found.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
+    what = f'{plural(len(found), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
+    return _finding('duplicate_points', found, what, 'One figure is annotated twice: remove one')
+
+
+def _outside(images: Iterable[Image]) -> Finding | None:
+    found = [
+        f'{point.annotation_id} at x={point.x:g}, y={point.y:g} of {image.path.name} '
+        f'({image.entry["width"]} x {image.entry["height"]} px)'
+        for image in images
+        for point in image.outside
+    ]
+    return _finding(
+        'points_outside', found, f'{plural(len(found), "annotation")} outside their image, left out of training'
+    )
+
+
+def _empty_splits(dataset: Dataset) -> Finding | None:
+    present = {image.split for image in dataset.images}
+    empty = list(dataset.empty)
+    if present & set(USUAL_SPLITS) and len(present) > 1:
+        empty += [name for name in USUAL_SPLITS if name not in present and name not in empty]
+    return _finding('empty_split', empty, f'{plural(len(empty), "split")} without an image')
+
+
+def _without_figure(images: Sequence[Image]) -> Finding | None:
+    positive: dict[str, bool] = {}
+    for image in images:
+        figures = any(point.category_id == MITOTIC_FIGURE for point in image.points)
+        positive[image.split] = positive.get(image.split, False) or figures or image.entry.get('label') == 1
+    names = [name for name, found in positive.items() if not found]
+    return _finding('split_without_figure', names, f'{plural(len(names), "split")} without a mitotic figure')
+
+
+def _without_annotation(images: Sequence[Image]) -> Finding | None:
+    bare = [
+        image.path.name
+        for image in images
+        # Patches without a figure are cut from images that somebody has looked at.
+        if not image.points
+        and not image.shown
+        and not image.outside
+        and not {'label', 'source_image'} & image.entry.keys()
+    ]
+    what = f'{len(bare)} of {len(images)} images have neither an annotation nor a label'
+    return _finding('no_annotation', bare, what, 'They count as negative: make sure that somebody has looked at them')

@@ -1,0 +1,241 @@
+"""Grand Challenge's "Multiple points" JSON: one file an image, with the points in millimetres.
+
+A coordinate is the pixel times the spacing, ``mm = px * mpp / 1000``, of the figure's centre and without a half-pixel
+shift; for an image without a resolution it stays in pixels. The file names neither the image nor its resolution.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.carried import CASE_UNKNOWN, case_of, check_exportable, is_number, label_files, listed
+from mitouts.formats.class_names import known_category
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json, write_json
+from mitouts.formats.source import (
+    SourceFigure,
+    SourceImage,
+    SourceSet,
+    check_coordinate,
+    check_file_name,
+)
+from mitouts.formats.source_files import find_file
+from mitouts.imaging.image_header import probe
+
+TYPE = 'Multiple points'
+NAMES = {MITOTIC_FIGURE: 'mitotic figure', HARD_NEGATIVE: 'non-mitotic figure'}
+# The official sample says "Mulitple points".
+_READ_TYPES = ('multiple points', 'mulitple points')
+_SUFFIX = '.json'
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a file.
+
+    Attributes:
+        x: In the file's unit: millimetres, or pixels where the image has no resolution.
+        y: In the same unit.
+        name: What it is called, None where it has no name.
+        probability: None where it has none.
+    """
+
+    x: float
+    y: float
+    name: str | None
+    probability: float | None
+
+
+def read_grand_challenge(
+    src: str | os.PathLike[str],
+    *,
+    mpp: float | None = None,
+    image_root: str | os.PathLike[str] | None = None,
+    in_pixels: bool = False,
+) -> SourceSet:
+    """Read a points file, or a folder of them; an image is called as its file is, without ``.json``.
+
+    Args:
+        src: The file or folder.
+        mpp: Micrometres per pixel of all images.
+        image_root: The images' folder, where ``mpp`` is None: each image says its own, and points on an image without
+            a resolution are pixels.
+        in_pixels: All points are in pixels.
+
+    Raises:
+        AnnotationError: No such file, one that is of another kind, or neither a resolution nor ``in_pixels``.
+    """
+    src = Path(src)
+    if mpp is None and image_root is None and not in_pixels:
+        raise AnnotationError(
+            f'{src}: points are in millimetres: give --mpp or --image-root, or --pixels where the images have no '
+            'resolution'
+        )
+    images: list[SourceImage] = []
+    figures: list[SourceFigure] = []
+    notes: list[str] = []
+    unnamed: list[str] = []
+    others: Counter[str] = Counter()
+    without_mpp: list[str] = []
+    for path, name in label_files(src, (_SUFFIX,)):
+        spacing = None if in_pixels else mpp if mpp is not None else _mpp_of(Path(image_root or ''), name)
+        if spacing is None:
+            without_mpp.append(name)
+        images.append(SourceImage(name, case_of(name), mpp=spacing, extra=CASE_UNKNOWN))
+        for number, point in enumerate(read_points(path), start=1):
+            category = MITOTIC_FIGURE if point.name is None else known_category(point.name)
+            if point.name is None:
+                unnamed.append(name)
+            if category is None:
+                others[str(point.name)] += 1
+                continue
+            scale = 1.0 if spacing is None else 1000 / spacing
+            x, y = (
+                # Without the last digits, whole pixels come back whole.
+                round(check_coordinate(value * scale, f'{path}: point {number}'), 9)
+                for value in (point.x, point.y)
+            )
+            extra = {} if point.probability is None else {'score': point.probability}
+            figures.append(SourceFigure(name, x, y, category, extra))
+    if without_mpp:
+        why = '--pixels' if in_pixels else 'they have no resolution'
+        notes.append(f'the points of {len(without_mpp)} images are in pixels ({why}): {listed(without_mpp)}')
+    if unnamed:
+        notes.append(f'{len(unnamed)} points without a name are taken for mitotic figures')
+    if others:
+        counted = ', '.join(f'{name!r} ({count})' for name, count in sorted(others.items()))
+        notes.append(f'left out {sum(others.values())} points of other names: {counted}')
+    scored = sum('score' in figure.extra for figure in figures)
+    if scored:
+        notes.append(f'{scored} points have a probability, kept as score; none is left out for a low one')
+    return SourceSet('Grand Challenge points', 'other', images, figures, notes)
+
+
+def read_points(path: str | os.PathLike[str]) -> list[Point]:
+    """Read one file.
+
+    Raises:
+        AnnotationError: It is missing, is not JSON, or is of another kind.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict):
+        raise AnnotationError(f'{path}: expected {{"type": "{TYPE}", "points": [...]}}, found {str(document)[:60]!r}')
+    kind = document.get('type')
+    if kind is not None and (not isinstance(kind, str) or kind.strip().casefold() not in _READ_TYPES):
+        raise AnnotationError(f'{path}: expected the type "{TYPE}", found {kind!r:.60}')
+    points = document.get('points')
+    if not isinstance(points, list):
+        raise AnnotationError(
+            f"{path}: expected a list 'points', found the keys {listed(list(document), 10) or 'none'}"
+        )
+    return [_point(entry, f'{path}: points[{position}]') for position, entry in enumerate(points)]
+
+
+def _point(entry: Any, where: str) -> Point:
+    if not isinstance(entry, dict):
+        raise AnnotationError(f'{where}: expected {{"point": [x, y, 0]}}, found {str(entry)[:60]!r}')
+    place, name, probability = entry.get('point'), entry.get('name'), entry.get('probability')
+    if not isinstance(place, list) or len(place) not in (2, 3):
+        raise AnnotationError(f'{where}: expected point as [x, y, 0], found {place!r:.60}')
+    x, y, *_ = (check_coordinate(value, where) for value in place)
+    if name is not None and not isinstance(name, str):
+        raise AnnotationError(f'{where}: expected a name, found {name!r:.60}')
+    if probability is not None and not (is_number(probability) and 0 <= probability <= 1):
+        raise AnnotationError(f'{where}: expected a probability from 0 to 1, found {probability!r:.60}')
+    return Point(x, y, name, probability)
+
+
+def points_document(
+    points: NDArray[np.floating], mpp: float | None, *, threshold: float | None = None, name: str = 'Points of interest'
+) -> dict[str, Any]:
+    """Make a file's content from predictions.
+
+    Args:
+        points: ``(N, 3)``, ``(x, y, score)`` in pixels.
+        mpp: Micrometres per pixel of the image; None leaves the points in pixels.
+        threshold: Points with a lower score are called non-mitotic figures; None calls all of them mitotic.
+        name: The content's title.
+
+    Raises:
+        AnnotationError: Points that are not finite, of another shape, or with a score outside 0 to 1.
+    """
+    points = np.asarray(points, dtype=np.float64).reshape(-1, 3) if np.size(points) == 0 else np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
+        raise AnnotationError(f'expected finite points of shape (N, 3), found an array of shape {points.shape}')
+    if mpp is not None and not (is_number(mpp) and mpp > 0):
+        raise AnnotationError(f'expected a positive mpp, or None where it is unknown, found {mpp!r}')
+    scores = points[:, 2]
+    if ((scores < 0) | (scores > 1)).any():
+        raise AnnotationError(f'expected scores from 0 to 1, found {scores.min():g} to {scores.max():g}')
+    entries = [
+        _entry(x, y, mpp, MITOTIC_FIGURE if threshold is None or score >= threshold else HARD_NEGATIVE, score)
+        for x, y, score in points.tolist()
+    ]
+    return _content(name, entries)
+
+
+def write_points(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
+    """Write a file's content beside its final place, and rename it."""
+    write_json(path, document)
+
+
+def export_points(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Make one file an image of an annotation document.
+
+    An annotation's ``score`` becomes its probability. Ids, votes and further keys have no place in the format.
+
+    Args:
+        document: As :func:`mitouts.formats.coco.read_coco` returns it.
+
+    Returns:
+        Relative path of each file -> its content, also for images without figures.
+
+    Raises:
+        AnnotationError: Two images share a name, or an annotation is of a category that the format has no name for.
+    """
+    check_exportable(document['images'], 'a folder of points files')
+    by_image: dict[int, list[Mapping[str, Any]]] = {image['id']: [] for image in document['images']}
+    for annotation in document['annotations']:
+        if annotation['category_id'] not in NAMES:
+            raise AnnotationError(
+                f'annotation {annotation["id"]}: only the categories 1 (mitotic figure) and 2 (hard negative) have a '
+                f'name there, found {annotation["category_id"]}'
+            )
+        by_image[annotation['image_id']].append(annotation)
+    return {
+        check_file_name(image['file_name'], 'image') + _SUFFIX: _content(
+            'Points of interest', [_annotation_entry(each, image['mpp']) for each in by_image[image['id']]]
+        )
+        for image in document['images']
+    }
+
+
+def _annotation_entry(annotation: Mapping[str, Any], mpp: float | None) -> dict[str, Any]:
+    score = annotation.get('score')
+    probability = float(score) if is_number(score) and 0 <= score <= 1 else None
+    x, y = annotation['point']
+    return _entry(x, y, mpp, annotation['category_id'], probability)
+
+
+def _entry(x: float, y: float, mpp: float | None, category_id: int, probability: float | None) -> dict[str, Any]:
+    scale = 1.0 if mpp is None else mpp / 1000
+    entry: dict[str, Any] = {'name': NAMES[category_id], 'point': [x * scale, y * scale, 0.0]}
+    return entry if probability is None else {**entry, 'probability': probability}
+
+
+def _content(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {'name': name, 'type': TYPE, 'points': entries, 'version': {'major': 1, 'minor': 0}}
+
+
+def _mpp_of(image_root: Path, name: str) -> float | None:
+    """The resolution that an image's own file says; None where there is no such file, or it does not say."""
+    path = find_file(image_root, name)
+    return None if path is None else probe(path).mpp

@@ -1,0 +1,172 @@
+"""Predictions as one JSON: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
+
+Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score. Above
+the map threshold those of a score map are its components. Its ``peaks``, in the same form, depend on no threshold:
+curves are drawn from them, and where there are none from the points.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.coco import read_json, write_json
+
+DECIMALS = 9
+"""Of the places of points, in pixels."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model predicted.
+
+    Attributes:
+        info: Where the predictions come from.
+        scores: Image id -> image score.
+        points: Image id -> ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
+        curve_points: Image id -> ``(M, 3)`` float64, what curves are drawn from: the image's peaks, without any listed
+            its points.
+        file_names: Image id -> file, of images that no annotation file names.
+    """
+
+    info: dict[str, Any]
+    scores: dict[int, float]
+    points: dict[int, NDArray[np.float64]]
+    curve_points: dict[int, NDArray[np.float64]]
+    file_names: dict[int, str] = field(default_factory=dict)
+
+
+def write_predictions(
+    path: str | os.PathLike[str], images: Sequence[Mapping[str, Any]], info: Mapping[str, Any]
+) -> None:
+    """Write predictions aside and rename them, so that a reader never sees half a file.
+
+    Args:
+        path: The JSON file; its folder is made where it does not exist.
+        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels, and of a
+            score map ``peaks``, likewise; further keys, such as the ``file_name`` of an image without an annotation
+            file, are kept.
+        info: Where they come from: checkpoint, thresholds, package version.
+
+    Raises:
+        AnnotationError: An entry makes no sense, such as a NaN score or an id that stands twice.
+        OSError: The file cannot be written.
+    """
+    checked = _check(path, images)
+    entries = []
+    for image, (image_id, score) in zip(images, checked.scores.items()):
+        entry = {**image, 'image_id': image_id, 'score': score, 'points': _rounded(checked.points[image_id])}
+        if image.get('peaks') is not None:
+            entry['peaks'] = _rounded(checked.curve_points[image_id])
+        entries.append(entry)
+    write_json(path, {'info': dict(info), 'images': entries})
+
+
+def read_predictions(path: str | os.PathLike[str]) -> Predictions:
+    """Read predictions and check all of them.
+
+    Raises:
+        AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
+            file and the entry.
+    """
+    document = read_json(path)
+    if not isinstance(document, dict) or not isinstance(document.get('images'), list):
+        found = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
+        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {found}")
+    info = document.get('info') or {}
+    if not isinstance(info, dict):
+        raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")
+    for key in ('map_threshold', 'image_threshold'):
+        if info.get(key) is not None and not _is_finite(info[key]):
+            raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
+    return _check(path, document['images'], info)
+
+
+def _rounded(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places without the digits that only binary arithmetic has put there; scores are compared, so they stay."""
+    return np.column_stack([points[:, :2].round(DECIMALS), points[:, 2]])
+
+
+def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, option: str) -> float:
+    """The threshold on points that the model of a predictions file was validated with.
+
+    Args:
+        path: The file.
+        predictions: Its content.
+        option: What gives a threshold instead.
+
+    Raises:
+        AnnotationError: The file holds none.
+    """
+    value = predictions.info.get('map_threshold')
+    if value is None:
+        raise AnnotationError(f'{path}: info has no map_threshold: give {option}')
+    return float(value)
+
+
+def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:
+    predictions = Predictions(info or {}, {}, {}, {})
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')
+        missing = [key for key in ('image_id', 'score', 'points') if key not in entry]
+        if missing:
+            raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
+        image_id, score = entry['image_id'], entry['score']
+        if isinstance(image_id, bool) or not isinstance(image_id, (int, np.integer)):
+            raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
+        if image_id in predictions.scores:
+            raise AnnotationError(
+                f'{path}: image {image_id} stands twice; each image has one entry with all its points'
+            )
+        if not _is_finite(score):
+            raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
+        predictions.scores[int(image_id)] = float(score)
+        points = _points(path, int(image_id), entry['points'], 'points')
+        predictions.points[int(image_id)] = points
+        peaks = entry.get('peaks')
+        predictions.curve_points[int(image_id)] = (
+            points if peaks is None else _points(path, int(image_id), peaks, 'peaks')
+        )
+        name = entry.get('file_name')
+        if name is not None and not isinstance(name, str):
+            raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
+        if name:
+            predictions.file_names[int(image_id)] = name
+    return predictions
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # The largest integers of JSON are beyond every float.
+        return False
+
+
+def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:
+    try:
+        points = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise AnnotationError(
+            f'{path}: image {image_id}: {key} must be a list of [x, y, score], found one that is not three numbers'
+        ) from error
+    if points.ndim > 0 and points.size == 0:
+        return np.zeros((0, 3))
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise AnnotationError(
+            f'{path}: image {image_id}: {key} must be a list of [x, y, score], found an array of shape {points.shape}'
+        )
+    if not np.isfinite(points).all():
+        bad = int(np.flatnonzero(~np.isfinite(points).all(axis=1))[0])
+        raise AnnotationError(f'{path}: image {image_id}: {key[:-1]} {bad} is not finite: {points[bad].tolist()}')
+    return points

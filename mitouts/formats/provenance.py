@@ -1,0 +1,55 @@
+"""Whether a file was made by a tool, and with which arguments: ``info.mitouts`` of an annotation file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.coco import read_json
+
+
+def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
+    """Read what an earlier run of a tool wrote, if it may stay.
+
+    Args:
+        path: Annotation file.
+        tool: The tool that runs now.
+        arguments: All that its output depends on, as JSON gives it back.
+        overwrite: What was made with other arguments may be replaced.
+
+    Returns:
+        The document; None where it was made with other arguments and may be replaced.
+
+    Raises:
+        AnnotationError: It was made by something else, or with other arguments and ``overwrite`` is off.
+    """
+    document = read_json(path)
+    info = document.get('info') if isinstance(document, dict) else None
+    made = info.get('mitouts') if isinstance(info, dict) else None
+    if not isinstance(made, dict) or made.get('tool') != tool:
+        raise AnnotationError(f'{path} was not made by this tool and is not touched; choose another --out')
+    same = check_arguments(path, made.get('arguments', {}), arguments, overwrite=overwrite)
+    return document if same else None
+
+
+def check_arguments(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], *, overwrite: bool) -> bool:
+    """Whether what lies at ``path`` was made with the arguments that are wanted.
+
+    Raises:
+        AnnotationError: It was not, and ``overwrite`` is off.
+    """
+    differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
+    if differing and not overwrite:
+        listed = ', '.join(_change(key, found.get(key), wanted.get(key)) for key in differing)
+        raise AnnotationError(
+            f'{path} was made with other arguments: {listed}; choose another --out or add --overwrite'
+        )
+    return not differing
+
+
+def _change(key: str, found: Any, wanted: Any) -> str:
+    # A table of all images would drown what else the line says.
+    nested = isinstance(found, (dict, list)) or isinstance(wanted, (dict, list))
+    return key if nested else f'{key} {found} (now {wanted})'

@@ -1,0 +1,304 @@
+"""Which case trains, validates and tests: the partitions of the UTS paper, those the data sets publish, and your own.
+
+A split is a function of the case alone, so that no case ever stands on two sides.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mitouts.errors import AnnotationError
+from mitouts.formats.coco import read_json
+from mitouts.formats.tables import Table, read_table
+
+SPLITS = ('train', 'val', 'test')
+NO_SPLIT = 'none'
+IGNORE = 'ignore'
+FILE_COLUMNS = ('file_name', 'slide')
+SPLIT_COLUMNS = ('split', 'dataset')
+_NAMED = 'case_id, file_name or slide,'
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One way of dividing a data set.
+
+    Attributes:
+        val: Cases that validate.
+        test: Cases that test.
+        source: Where it comes from.
+        rest: The split of all other cases.
+    """
+
+    val: frozenset[str]
+    test: frozenset[str]
+    source: str
+    rest: str = 'train'
+
+    def split_of(self, case_id: str) -> str:
+        """``train``, ``val`` or ``test``."""
+        if case_id in self.val:
+            return 'val'
+        return 'test' if case_id in self.test else self.rest
+
+
+def _numbered(numbers: Iterable[int], digits: int) -> frozenset[str]:
+    return frozenset(f'{number:0{digits}d}' for number in numbers)
+
+
+_MIDOGPP_TEST = (
+    6, 7, 14, 15, 18, 26, 29, 31, 32, 35, 50, 52, 57, 58, 59, 64, 66, 74, 88, 93, 95, 100, 102, 104, 107, 109, 115, 116,
+    123, 124, 128, 147, 150, 203, 212, 218, 220, 230, 232, 234, 236, 239, 241, 249, 251, 252, 253, 256, 257, 268, 269,
+    276, 291, 292, 295, 305, 310, 311, 315, 329, 336, 338, 339, 344, 345, 346, 353, 354, 366, 368, 370, 373, 375, 383,
+    386, 389, 390, 398, 413, 414, 419, 422, 425, 426, 427, 439, 442, 456, 458, 463, 472, 476, 477, 481, 484, 485, 487,
+    491, 497, 504, 510, 512, 528, 531, 533, 534, 537, 538, 539, 541, 552,
+)  # fmt: skip
+# Every seventh of the training images, by number; the published division has no validation part.
+_MIDOGPP_VAL = tuple(
+    number for number in range(1, 554) if number % 7 == 0 and number not in _MIDOGPP_TEST and not 151 <= number <= 200
+)
+_CCMCT_TEST = (
+    'be10fa37ad6e88e1f406', 'f3741e764d39ccc4d114', 'c86cd41f96331adf3856', '552c51bfb88fd3e65ffe',
+    '8c9f9618fcaca747b7c3', 'c91a842257ed2add5134', 'dd4246ab756f6479c841', 'f26e9fcef24609b988be',
+    '96274538c93980aad8d6', 'add0a9bbc53d1d9bac4c', '1018715d369dd0df2fc0',
+)  # fmt: skip
+
+_TUPAC16 = Partition(
+    _numbered((30, 37, 44, 51, 58, 65, 72), 2), _numbered((31, 38, 45, 52, 59, 66, 73), 2), 'UTS paper'
+)
+_MIDOG21 = Partition(
+    _numbered((*range(41, 46), *range(91, 96), *range(141, 146)), 3),
+    _numbered((*range(46, 51), *range(96, 101), *range(146, 151)), 3),
+    'UTS paper',
+)
+
+PARTITIONS: Mapping[str, Mapping[str, Partition]] = {
+    'tupac16': {'paper': _TUPAC16},
+    'mitos14': {
+        # A03 and H03 are one biopsy under two scanners.
+        'paper': Partition(_numbered((3,), 2), _numbered((4,), 2), 'UTS paper'),
+    },
+    'midog21': {'paper': _MIDOG21},
+    'midogpp': {
+        'published': Partition(
+            _numbered(_MIDOGPP_VAL, 3),
+            _numbered(_MIDOGPP_TEST, 3),
+            'the data set (test); every seventh of the other images validates',
+        ),
+    },
+    'amibr': {
+        # Its cases are those of both sources, which number them with two and with three digits.
+        'paper': Partition(
+            _MIDOG21.val | _TUPAC16.val,
+            _MIDOG21.test | _TUPAC16.test,
+            'UTS paper: as the slides of MIDOG21 and TUPAC16',
+        ),
+    },
+    'ccmct': {
+        'paper': Partition(frozenset(), frozenset(), 'UTS paper: all slides are an external test', rest='test'),
+        'published': Partition(frozenset(), frozenset(_CCMCT_TEST), 'the data set: 21 slides train, 11 test'),
+    },
+}
+"""Data set -> name of the partition -> partition; the first one is the default."""
+
+
+def default_partition(dataset: str) -> str:
+    """Name of the partition that a data set is divided by unless another is asked for."""
+    return next(iter(PARTITIONS.get(dataset, {NO_SPLIT: None})))
+
+
+def assign_splits(
+    dataset: str, images: Sequence[tuple[str, str]], wanted: str | os.PathLike[str]
+) -> tuple[list[str | None], str]:
+    """Give every image its split.
+
+    Args:
+        dataset: Key of :data:`PARTITIONS`; another name has no partition of its own.
+        images: ``(case_id, file_name)`` of each.
+        wanted: A partition's name, ``none``, or a file that :func:`read_split_file` reads.
+
+    Returns:
+        The split of each image (``ignore`` where a file says so, None for ``none``), and where they come from.
+
+    Raises:
+        AnnotationError: Neither a known partition nor a file, or a file that does not name every image, or that
+            divides a case.
+    """
+    if str(wanted) == NO_SPLIT:
+        return [None] * len(images), 'no split'
+    known = PARTITIONS.get(dataset, {})
+    if str(wanted) in known:
+        partition = known[str(wanted)]
+        return [partition.split_of(case_id) for case_id, _ in images], partition.source
+    if not Path(wanted).is_file():
+        names = ', '.join([*known, NO_SPLIT])
+        raise AnnotationError(f'split {str(wanted)!r} of {dataset} is neither a file nor one of {names}')
+    named = read_split_file(wanted)
+    found = [_look_up(named, case_id, file_name) for case_id, file_name in images]
+    missing = [file_name for (_, file_name), split in zip(images, found) if split is None]
+    if missing:
+        raise AnnotationError(
+            f'{wanted}: says nothing of {len(missing)} of {len(images)} images, the first is {missing[0]}; name every '
+            'case or file, or leave the others out with the split "ignore"'
+        )
+    check_cases(wanted, images, found)
+    return found, 'a split file'
+
+
+def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read a split file.
+
+    Either JSON, ``{"train": [...], "val": [...], "test": [...]}``, or a table with a header, separated by comma,
+    semicolon or tab, with a column ``file_name``, ``slide`` or ``case_id``, the first of them that there is, and a
+    column ``split`` or ``dataset``. A table that names files may say their cases as well: :func:`read_cases`.
+
+    Returns:
+        Name of a case or a file -> ``train``, ``val``, ``test`` or ``ignore``.
+
+    Raises:
+        AnnotationError: Another layout, an unknown split, or a name that stands in two splits.
+    """
+    path = Path(path)
+    rows = _json_rows(path) if path.suffix.lower() == '.json' else _table_rows(path)
+    named: dict[str, str] = {}
+    for where, name, split in rows:
+        split = split.strip().lower()
+        if split not in (*SPLITS, IGNORE):
+            raise AnnotationError(f'{path}: {where}: expected one of {", ".join(SPLITS)} or {IGNORE}, found {split!r}')
+        if named.setdefault(name, split) != split:
+            raise AnnotationError(f'{path}: {where}: {name} stands in {named[name]} and in {split}')
+    if not named:
+        raise AnnotationError(f'{path}: names no case')
+    return named
+
+
+def read_cases(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read which case each file is of: a table with a column ``file_name`` (or ``slide``) and a column ``case_id``.
+
+    Returns:
+        Name of a file, with forward slashes -> its case.
+
+    Raises:
+        AnnotationError: It has no such columns or rows, a row without a case, or a file with two.
+    """
+    table = read_table(path, 'file_name and case_id')
+    file_column, case_column = _column(table, FILE_COLUMNS), _column(table, ('case_id',))
+    if file_column is None or case_column is None:
+        raise AnnotationError(
+            f'{path}: expected a header with file_name and case_id, found {table.separator.join(table.names)!r:.80}'
+        )
+    cases: dict[str, str] = {}
+    for line, row in zip(table.lines, table.rows):
+        name, case_id = row[file_column].replace('\\', '/'), row[case_column]
+        if not name or not case_id:
+            raise AnnotationError(f'{path}: line {line} names no {"case" if name else "file"}')
+        if cases.setdefault(name, case_id) != case_id:
+            raise AnnotationError(f'{path}: line {line}: {name} is of case {cases[name]} and of case {case_id}')
+    if not cases:
+        raise AnnotationError(f'{path}: names no file')
+    return cases
+
+
+def has_cases(path: str | os.PathLike[str]) -> bool:
+    """Whether a split file is a table that also says of which case each file is."""
+    if Path(path).suffix.lower() == '.json':
+        return False
+    table = read_table(path)
+    return _column(table, FILE_COLUMNS) is not None and _column(table, ('case_id',)) is not None
+
+
+def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[str]:
+    """Find the case of each image in a table that :func:`read_cases` reads.
+
+    A file is found by its path, or by its name or stem alone where no other image has the same.
+
+    Raises:
+        AnnotationError: The table does not name all of them, or one of its names fits two.
+    """
+    cases = read_cases(path)
+    keys = [next((key for key in _file_keys(name) if key in cases), None) for name in file_names]
+    missing = [name for name, key in zip(file_names, keys) if key is None]
+    if missing:
+        raise AnnotationError(
+            f'{path}: names no case for {len(missing)} of {len(keys)} images, the first is {missing[0]}; give each '
+            'image a row with file_name and case_id'
+        )
+    first: dict[str | None, str] = {}
+    for name, key in zip(file_names, keys):
+        if first.setdefault(key, name) != name:
+            raise AnnotationError(
+                f'{path}: {key} can be {first[key]} and {name}: write the files with their folders there'
+            )
+    return [cases[str(key)] for key in keys]
+
+
+def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], found: Sequence[str | None]) -> None:
+    """Check that no case is divided.
+
+    Args:
+        path: What divides them, for the message.
+        images: ``(case_id, file_name)`` of each.
+        found: The split of each.
+
+    Raises:
+        AnnotationError: A case stands in two splits; an image that is ignored stands in none.
+    """
+    first: dict[str, tuple[str | None, str]] = {}
+    for (case_id, file_name), split in zip(images, found):
+        if split == IGNORE:
+            continue
+        before, other = first.setdefault(case_id, (split, file_name))
+        if before != split:
+            raise AnnotationError(
+                f'{path}: case {case_id} stands in {before} ({other}) and in {split} ({file_name}); '
+                'a case belongs to one split'
+            )
+
+
+def _json_rows(path: Path) -> list[tuple[str, str, str]]:
+    document: Any = read_json(path)
+    if not isinstance(document, dict) or not all(isinstance(names, list) for names in document.values()):
+        raise AnnotationError(f'{path}: expected {{"train": [...], "val": [...], "test": [...]}} with names of cases')
+    for split, names in document.items():
+        wrong = [name for name in names if isinstance(name, bool) or not isinstance(name, (str, int))]
+        if wrong:
+            raise AnnotationError(f'{path}: {split}: expected names of cases or files, found {wrong[0]!r:.60}')
+    return [(f'{split}', str(name), split) for split, names in document.items() for name in names]
+
+
+def _table_rows(path: Path) -> list[tuple[str, str, str]]:
+    table = read_table(path, f'{_NAMED} and split or dataset')
+    name_column, split_column = _column(table, (*FILE_COLUMNS, 'case_id')), _column(table, SPLIT_COLUMNS)
+    if name_column is None or split_column is None:
+        raise AnnotationError(
+            f'{path}: expected a header with {_NAMED} and split or dataset, found '
+            f'{table.separator.join(table.names)!r:.80}'
+        )
+    return [
+        (f'line {line}', row[name_column].replace('\\', '/'), row[split_column])
+        for line, row in zip(table.lines, table.rows)
+    ]
+
+
+def _column(table: Table, names: Sequence[str]) -> int | None:
+    """Position of the first of some columns that a table has, whatever their case."""
+    columns = [name.casefold() for name in table.names]
+    present = [name for name in names if name in columns]
+    return columns.index(present[0]) if present else None
+
+
+def _look_up(named: Mapping[str, str], case_id: str, file_name: str) -> str | None:
+    path, *others = _file_keys(file_name)
+    # The case comes before the bare stem: region 07 of case 01 is not case 07.
+    keys = [path, PurePosixPath(file_name).name, case_id, case_id.lstrip('0'), *others]
+    return next((named[key] for key in keys if key in named), None)
+
+
+def _file_keys(file_name: str) -> list[str]:
+    """How a table may call a file: path, path without suffix, name, stem; a spreadsheet makes 1 of 001."""
+    path = PurePosixPath(file_name)
+    return [file_name, str(path.with_suffix('')), path.name, path.stem, path.stem.lstrip('0')]

@@ -1,0 +1,81 @@
+"""From a checkpoint to a model that is ready to predict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from mitouts.checkpoint import config_of, load_weights, read_checkpoint
+from mitouts.errors import CheckpointError, ConfigError, MitoutsError
+from mitouts.registry import MODELS, components_of, import_packages
+
+Model = TypeVar('Model', bound=nn.Module)
+
+
+def load_model(
+    path: str | Path,
+    kind: type[Model],
+    *,
+    expected: str,
+    needs: str,
+    advice: str,
+    attributes: Sequence[str] = (),
+    imports: Sequence[str] = (),
+) -> Model:
+    """Build the model that a checkpoint was trained with; nothing in the file is executed.
+
+    Args:
+        path: Checkpoint.
+        kind: Class of the model.
+        expected: What such a model is called.
+        needs: What the checkpoint's calibration holds, as a user knows it.
+        advice: What to do where the checkpoint will not do.
+        attributes: What such a model has, whatever its class.
+        imports: Packages that register components of your own; they are imported first.
+
+    Raises:
+        UnknownComponentError: A component is not registered; the error names what to import.
+        ConfigError: A package of ``imports`` cannot be imported.
+        CheckpointError: Missing or broken, without a config or a calibration, or of another kind of model.
+    """
+    import_packages(imports)
+    checkpoint = read_checkpoint(path)
+    meta = checkpoint['meta']
+    if 'cfg' not in meta or not meta.get('mitouts'):
+        missing = 'config' if 'cfg' not in meta else needs
+        raise CheckpointError(f'checkpoint {path} carries no {missing} in its meta: {advice}')
+    config = config_of(checkpoint, path)
+    try:
+        with components_of(path, config):
+            model = MODELS.build(config['model'])
+    except (TypeError, ValueError, AssertionError) as error:
+        if isinstance(error, MitoutsError):
+            raise
+        raise CheckpointError(
+            f'the model that checkpoint {path} was trained with cannot be built ({type(error).__name__}: {error}): it '
+            'was made by another version, or its config was changed'
+        ) from error
+    if not isinstance(model, kind) or not all(hasattr(model, attribute) for attribute in attributes):
+        raise CheckpointError(f'checkpoint {path} is of a {type(model).__name__}, expected {expected}: {advice}')
+    load_weights(model, checkpoint['state_dict'], path)
+    model.calibration = dict(meta['mitouts'])  # type: ignore[assignment]
+    return model
+
+
+def move_to(model: nn.Module, device: str) -> torch.device:
+    """Bring a model to a device, and set it to predict.
+
+    Raises:
+        ConfigError: There is no such device, or it cannot be used.
+    """
+    try:
+        place = torch.device(device)
+        model.to(place).eval()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f'device {device!r} cannot be used ({reason}): give cpu, or a GPU that is visible') from error
+    return place

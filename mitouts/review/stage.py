@@ -1,0 +1,95 @@
+"""A stage that has a distillation's hard samples reviewed by a simulated rater, and writes the corrected labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from mitouts.errors import ConfigError
+from mitouts.formats.coco import read_coco
+from mitouts.review.apply import apply_review
+from mitouts.review.items import Include
+from mitouts.review.opening import open_or_create
+from mitouts.review.simulate import simulate
+from mitouts.utils.ranks import together
+
+REVIEWED_NAME = 'reviewed.json'
+DATABASE_NAME = 'review.sqlite'
+
+
+class ReviewSettings(NamedTuple):
+    """``review = dict(...)`` of a config.
+
+    Attributes:
+        accuracy: The share of the items that the simulated rater gets right.
+        seed: Of the rater and of the order.
+        include: ``dropped`` or ``all``: see :func:`mitouts.review.items.build_items`.
+        rule: How decisions become labels.
+        undecided: What becomes of images with an undecided item: ``keep`` or ``drop``.
+    """
+
+    accuracy: float = 0.9
+    seed: int = 0
+    include: Include = 'dropped'
+    rule: str = 'majority'
+    undecided: str = 'keep'
+
+
+def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Path) -> dict[str, Any]:
+    """Review the hard samples of the training images by a simulated rater, as a person would through the application.
+
+    Args:
+        config: Its ``review`` says how (:class:`ReviewSettings`); its training images are those that were distilled.
+        hard_samples: What the distillation wrote.
+        out_dir: Gets ``review.sqlite`` and ``reviewed.json``, which a training takes as it is.
+
+    Returns:
+        What was reviewed, what the rater got right, and what became of the labels.
+
+    Raises:
+        ConfigError: ``review`` has other keys.
+        MitoutsError: The training file does not know which of its labels are wrong.
+    """
+    settings = _settings(config)
+    summary: dict[str, Any] = {}
+    with together():
+        if is_main_process():
+            summary = _review(config.train_dataloader.dataset, hard_samples, Path(out_dir), settings)
+    return summary
+
+
+def _review(
+    source: Mapping[str, Any], hard_samples: str | Path, out_dir: Path, settings: ReviewSettings
+) -> dict[str, Any]:
+    out_dir.mkdir(parents=True, exist_ok=True)
+    database = out_dir / DATABASE_NAME
+    for path in (database, out_dir / f'{DATABASE_NAME}-wal', out_dir / f'{DATABASE_NAME}-shm'):
+        path.unlink(missing_ok=True)
+    (out_dir / REVIEWED_NAME).unlink(missing_ok=True)
+    ann_file = source['ann_file']
+    with open_or_create(database, hard_samples, ann_file, include=settings.include, seed=settings.seed) as store:
+        rated = simulate(store, read_coco(ann_file), accuracy=settings.accuracy, seed=settings.seed)
+        applied = apply_review(
+            store,
+            ann_file,
+            out_dir / REVIEWED_NAME,
+            rule=settings.rule,
+            undecided=settings.undecided,
+            data_root=source.get('data_root'),
+        )
+    return {**rated, **applied}
+
+
+def _settings(config: Config) -> ReviewSettings:
+    given = config.get('review') or {}
+    unknown = set(given) - set(ReviewSettings._fields) if isinstance(given, Mapping) else {repr(given)}
+    if unknown:
+        raise ConfigError(
+            f'config {config.filename}: review has {", ".join(sorted(unknown))}; it may have '
+            f'{", ".join(ReviewSettings._fields)}'
+        )
+    return ReviewSettings(**given)

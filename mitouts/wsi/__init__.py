@@ -1,0 +1,1 @@
+"""A model on whole slides: tiles, score map, tissue, counts, hottest regions, reports and cohorts."""

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
+from mitouts.formats.visibility import shown_figures
+
+
+def _document() -> dict:
+    images = [make_image(number, f'{number}.png', 100, 100, case_id='A') for number in (1, 2, 3)]
+    annotations = [
+        make_annotation(1, 1, MITOTIC_FIGURE, 10, 20),
+        make_annotation(2, 1, MITOTIC_FIGURE, 30, 40, iscrowd=1),
+        make_annotation(3, 1, HARD_NEGATIVE, 50, 60),
+        make_annotation(4, 1, MITOTIC_FIGURE, 0, 70, iscrowd=1, cut=True),
+        make_annotation(5, 2, MITOTIC_FIGURE, 99, 5, iscrowd=1, cut=True),
+    ]
+    return make_document(images, annotations, name='test', tool='test')
+
+
+def test_annotations_are_sorted_by_what_an_image_shows():
+    first = shown_figures(_document(), [MITOTIC_FIGURE])[1]
+    np.testing.assert_array_equal(first.points, [[10, 20], [30, 40]])
+    np.testing.assert_array_equal(first.counted_points, [[10, 20]])
+    np.testing.assert_array_equal(first.cut, [[0, 70]])
+    np.testing.assert_array_equal(first.ignored, [[30, 40], [0, 70]])
+
+
+def test_only_an_image_with_nothing_but_parts_is_ambiguous():
+    figures = shown_figures(_document(), [MITOTIC_FIGURE])
+    assert [figures[key].is_ambiguous for key in (1, 2, 3)] == [False, True, False]
+    assert figures[3].points.shape == (0, 2)
+
+
+def test_other_categories_do_not_count():
+    assert not shown_figures(_document(), [HARD_NEGATIVE])[2].is_ambiguous
