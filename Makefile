@@ -48,10 +48,11 @@ test-slurm: $(READY)  ## Tests under a Slurm of one node (root; installs Debian'
 test-pythons:  ## All tests on Python 3.10 and 3.12, where installed, in .venv-3.10 and .venv-3.12
 	bash tools/test_pythons.sh
 
-lint: $(READY)  ## Formatter, linter, type checker
+lint: $(READY)  ## Formatter, linter, type checker, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(READY)  ## Format and fix
 	$(BIN)/ruff format .

@@ -32,11 +32,11 @@ from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
 from mitouts.formats.predictions import read_predictions
 from mitouts.formats.regions import Region, read_regions
 from mitouts.formats.slide_names import match_slides
+from mitouts.formats.slide_reports import REPORT_NAME, read_report
 from mitouts.formats.tables import read_table
 from mitouts.formats.visibility import shown_figures
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
-from mitouts.wsi.cohort import REPORT_NAME, read_report
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.model import BaseModel
 from numpy.typing import NDArray
 
-from mitouts.errors import CheckpointError, ImageError
-from mitouts.models.loading import load_model, move_to
+from mitouts.errors import ImageError
+from mitouts.models.loading import load_localizer, move_to, need_thresholds
 from mitouts.models.reading import located_points
 from mitouts.stain import Fit
 from mitouts.stain.preparation import ImagePreparer, resample
@@ -57,12 +56,7 @@ class Localizer:
     """
 
     def __init__(self, model: Any, device: str = 'cpu') -> None:
-        for key in ('image_threshold', 'map_threshold'):
-            if key not in model.calibration:
-                raise CheckpointError(
-                    f'the model has no {key}: it was never validated, so nothing can be counted with it. '
-                    'Train it with a val_evaluator'
-                )
+        need_thresholds(model)
         self.model = model
         self.device = move_to(model, device)
         self.preparer = ImagePreparer(model.calibration)
@@ -81,16 +75,7 @@ class Localizer:
             ConfigError: A package of ``imports`` cannot be imported, or the device cannot be used.
             CheckpointError: Missing or broken, without a config or thresholds, or not of a localizer.
         """
-        model = load_model(
-            path,
-            BaseModel,
-            expected='a localizer',
-            needs='thresholds',
-            attributes=('geometry', 'calibration'),
-            advice='use best.pth of a training, or publish one with tools/publish_model.py',
-            imports=imports,
-        )
-        return cls(model, device)
+        return cls(load_localizer(path, imports=imports), device)
 
     @property
     def mpp(self) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from mmengine.model import BaseModel
 from torch import nn
 
 from mitouts.checkpoint import config_of, load_weights, read_checkpoint
@@ -64,6 +65,39 @@ def load_model(
     load_weights(model, checkpoint['state_dict'], path)
     model.calibration = dict(meta['mitouts'])  # type: ignore[assignment]
     return model
+
+
+def load_localizer(path: str | Path, *, imports: Sequence[str] = ()) -> Any:
+    """Build the localizer that a checkpoint was trained with, whether it scores a map or finds points.
+
+    Raises:
+        As :func:`load_model`; CheckpointError also where it has no thresholds.
+    """
+    model = load_model(
+        path,
+        BaseModel,
+        expected='a localizer',
+        needs='thresholds',
+        attributes=('geometry', 'calibration'),
+        advice='use best.pth of a training, or publish one with tools/publish_model.py',
+        imports=imports,
+    )
+    need_thresholds(model)
+    return model
+
+
+def need_thresholds(model: Any) -> None:
+    """Check that a localizer was validated.
+
+    Raises:
+        CheckpointError: It has no thresholds, so nothing can be counted with it.
+    """
+    for key in ('image_threshold', 'map_threshold'):
+        if key not in model.calibration:
+            raise CheckpointError(
+                f'the model has no {key}: it was never validated, so nothing can be counted with it. '
+                'Train it with a val_evaluator'
+            )
 
 
 def move_to(model: nn.Module, device: str) -> torch.device:

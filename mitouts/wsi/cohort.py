@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError, ImageError, MitoutsError
-from mitouts.formats.carried import is_id, is_number
 from mitouts.formats.coco import read_json, write_json
 from mitouts.formats.slide_csv import write_table
 from mitouts.formats.slide_names import folder_names, relative_names
+from mitouts.formats.slide_reports import FAILURE_NAME, REPORT_NAME, read_failure
 from mitouts.formats.tables import Table, read_table
 from mitouts.imaging.walk import SUFFIXES, find_images, slide_file
 from mitouts.utils.text_files import read_text
 from mitouts.wsi.counts import PROVENANCE_COLUMNS, RESEARCH_USE, flat_provenance
 
-REPORT_NAME = 'report.json'
-FAILURE_NAME = 'failed.json'
 STAMP_NAME = '.stamp.json'
 WORK_NAME = '.work'
 TABLE_STEM = 'counts'
@@ -180,73 +178,6 @@ def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
             report = read_json(folder / REPORT_NAME)
         found.append(Outcome(slide, report, reason))
     return found
-
-
-def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
-    """Read the report of a counted slide.
-
-    Args:
-        folder: Of the slide.
-        needed: What the report must say, of :data:`REPORT_KEYS`, beside the slide and its provenance.
-
-    Raises:
-        AnnotationError: It is missing, or no report of ``count_mitoses.py``; the message names what is wrong.
-    """
-    path = folder / REPORT_NAME
-    report = read_json(path)
-    for keys in ('provenance', 'slide.file_name', 'slide.mpp', 'slide.width_px', 'slide.height_px', *needed):
-        value: Any = report
-        for number, key in enumerate(keys.split('.'), start=1):
-            if not isinstance(value, Mapping) or key not in value:
-                lacking = '.'.join(keys.split('.')[:number])
-                raise AnnotationError(f'{path} is no report of count_mitoses.py: it lacks {lacking}')
-            value = value[key]
-        if not REPORT_KEYS[keys](value):
-            raise AnnotationError(f'{path} is no report of count_mitoses.py: {keys} cannot be {value!r:.40}')
-    return dict(report)
-
-
-def read_failure(folder: Path) -> tuple[str, str]:
-    """Read which slide failed, and why.
-
-    Raises:
-        AnnotationError: It is missing, or of another kind.
-    """
-    failure = read_json(folder / FAILURE_NAME)
-    if not isinstance(failure, dict):
-        raise AnnotationError(
-            f'{folder / FAILURE_NAME}: expected an object with slide and reason, found {failure!r:.60}'
-        )
-    return str(failure.get('slide')), str(failure.get('reason'))
-
-
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
-
-
-def _is_count(value: Any) -> bool:
-    return is_id(value) and value >= 0
-
-
-def _are_rectangles(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(each, list) and len(each) == 4 and all(map(is_number, each)) for each in value
-    )
-
-
-REPORT_KEYS: Mapping[str, Callable[[Any], bool]] = {
-    'provenance': lambda value: isinstance(value, Mapping),
-    'slide.file_name': lambda value: isinstance(value, str) and bool(value),
-    'slide.mpp': _is_positive,
-    'slide.width_px': _is_count,
-    'slide.height_px': _is_count,
-    'provenance.map_threshold': is_number,
-    'counts.figures': _is_count,
-    'counts.num_tiles': _is_count,
-    'counted_area.from': lambda value: isinstance(value, str),
-    'unreadable.rectangles_px': _are_rectangles,
-}
-"""What is read of reports -> whether a value can be that."""
 
 
 def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:

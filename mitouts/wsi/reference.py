@@ -16,9 +16,9 @@ from mitouts.errors import AnnotationError
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.predictions import read_predictions
 from mitouts.formats.slide_names import match_slides, relative_names
+from mitouts.formats.slide_reports import FAILURE_NAME, REPORT_NAME, read_failure, read_report
 from mitouts.formats.tables import Table, read_table
 from mitouts.functional.hotspot import ROI_AREA_MM2, ReferenceHotspot, Roi, reference_hotspot
-from mitouts.wsi.cohort import FAILURE_NAME, REPORT_NAME, read_failure, read_report
 from mitouts.wsi.counts import RESEARCH_USE
 
 COMPARED = 'compared'

@@ -32,6 +32,7 @@ import mitouts
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.evaluation.slide_threshold import SlideThreshold
 from mitouts.formats.regions import read_regions
+from mitouts.formats.slide_reports import REPORT_NAME
 from mitouts.functional.counting import FIELD_DIAMETER_MM, MIN_AREA_MM2
 from mitouts.imaging import open_slide
 from mitouts.inference import Localizer
@@ -41,7 +42,6 @@ from mitouts.utils.cli import run
 from mitouts.utils.files import file_sha256
 from mitouts.utils.memory import keep_freed_memory
 from mitouts.wsi.cohort import (
-    REPORT_NAME,
     WORK_NAME,
     CohortSlide,
     Outcome,

@@ -16,6 +16,7 @@ from mitouts.errors import CheckpointError, ConfigError
 from mitouts.functional.geometry import upsample_map
 from mitouts.functional.pseudo_masks import disc_masks, map_masks
 from mitouts.models.data_preprocessor import PointDataPreprocessor
+from mitouts.models.loading import load_localizer
 from mitouts.models.localizer import WSSLocalizer
 from mitouts.registry import MODELS, TASK_UTILS
 from mitouts.stain.preparation import MPP_TOLERANCE, describe_colours, same_colours
@@ -141,22 +142,19 @@ class ScoreMapMasks:
 
     def _on(self, device: torch.device) -> WSSLocalizer:
         if self._localizer is None:
-            # Inference is built on models, so it can only be looked for once both are there.
-            from mitouts.inference import Localizer
-
             if not self.checkpoint.is_file():
                 raise CheckpointError(
                     f'{self.checkpoint}, whose score map the pseudo-masks are cut from, does not exist: train a '
                     'localizer first (configs/wss), give another checkpoint as model.masks.checkpoint, or take discs '
                     "(model.masks=dict(type='DiscMasks'))"
                 )
-            found = Localizer.from_checkpoint(self.checkpoint, str(device)).model
+            found = load_localizer(self.checkpoint)
             if found.geometry is None:
                 raise CheckpointError(
                     f'{self.checkpoint} is of a {type(found).__name__}, which scores no map to cut masks from: give a '
                     'localizer of configs/wss or configs/uts as model.masks.checkpoint'
                 )
-            self._localizer = found
+            self._localizer = found.eval()
             self._localizer.requires_grad_(False)
         return self._localizer.to(device)
 
