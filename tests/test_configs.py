@@ -79,7 +79,7 @@ def plain(stem: str) -> Config:
 @cache
 def experiment(path: Path) -> Experiment:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('mitouts.engine.stages.load_config', copied)
+        patch.setattr('mitouts.engine.stages.experiment.load_config', copied)
         return load_experiment(path, 'work')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +10,11 @@ from typing import Any, NamedTuple
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from mitouts.engine.distill import HARD_SAMPLES_NAME
+from mitouts.engine.stages import Experiment, Stage
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import read_coco
+from mitouts.registry import STAGES
 from mitouts.review.apply import apply_review
 from mitouts.review.items import Include
 from mitouts.review.opening import open_or_create
@@ -82,6 +86,38 @@ def _review(
             data_root=source.get('data_root'),
         )
     return {**rated, **applied}
+
+
+@STAGES.register_module(name='review')
+class ReviewStage(Stage):
+    """Has a distillation's hard samples reviewed by a simulated rater; leaves the corrected annotation file.
+
+    Args:
+        name: See :class:`Stage`.
+        config: See :class:`Stage`; its ``review`` says how.
+        data_from: The distillation whose samples are reviewed.
+    """
+
+    kind = 'review'
+    labels_name = REVIEWED_NAME
+    section = 'reviews'
+
+    def __init__(self, name: str, config: Config, data_from: str | None = None) -> None:
+        super().__init__(name, config)
+        self.data_from = data_from
+
+    def check(self, earlier: Mapping[str, Stage]) -> None:
+        if self.data_from is None:
+            raise ConfigError(f'stage {self.name}: data_from must name the distillation whose samples are reviewed')
+        self.need('data_from', self.data_from, earlier, lambda stage: stage.kind == 'distill', 'distill stage')
+
+    def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
+        return {'hard_samples': str(run.made_by(self, self.data_from, HARD_SAMPLES_NAME))}
+
+    def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
+        begin = time.monotonic()
+        summary = simulated_review(config, run.made_by(self, self.data_from, HARD_SAMPLES_NAME), folder)
+        return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **summary}
 
 
 def _settings(config: Config) -> ReviewSettings:

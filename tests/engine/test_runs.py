@@ -15,7 +15,7 @@ from mitouts.checkpoint import read_checkpoint
 from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.engine import runs
 from mitouts.engine.hooks import DistillationHook
-from mitouts.engine.stage_config import make_stage
+from mitouts.engine.stages.experiment import make_stage
 from mitouts.inference.localizer import Localizer
 from mitouts.models import WSSLocalizer
 from mitouts.registry import HOOKS

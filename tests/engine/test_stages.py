@@ -17,7 +17,7 @@ from mmengine.config import Config
 from tiny_experiment import write_tiny
 
 from mitouts.engine.config import load_config
-from mitouts.engine.stages import load_experiment, split_overrides
+from mitouts.engine.stages.experiment import load_experiment, split_overrides
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import read_coco
 from mitouts.registry import UnknownComponentError
@@ -321,6 +321,6 @@ def test_weights_are_inputs_wherever_a_model_takes_them(model: dict, role: str, 
     found = []
     for content in (b'old', b'new'):
         file.write_bytes(content)
-        found.append(experiment._fingerprint(stage, config))
+        found.append(stage.fingerprint(config, experiment))
     assert found[0][role] == hashlib.sha256(b'old').hexdigest()
     assert found[1][role] == hashlib.sha256(b'new').hexdigest()

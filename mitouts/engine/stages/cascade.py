@@ -1,0 +1,66 @@
+"""A stage that puts a trained proposer and a trained verifier together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mitouts.engine.cascade import combine, model_of
+from mitouts.engine.stages.base import Stage, checkpoint_of, is_training
+from mitouts.engine.stages.tested import tested_row
+from mitouts.errors import ConfigError
+from mitouts.registry import STAGES
+
+if TYPE_CHECKING:
+    from mitouts.engine.stages.experiment import Experiment
+
+
+@STAGES.register_module(name='cascade')
+class CascadeStage(Stage):
+    """Combines two models, chooses the thresholds of the whole, and tests it.
+
+    Args:
+        name: See :class:`Stage`.
+        config: See :class:`Stage`; its model is a ``CascadeLocalizer``.
+        model_from: The training whose checkpoint proposes.
+        verifier_from: The training on figure crops whose checkpoint verifies.
+    """
+
+    kind = 'cascade'
+    gives_model = True
+
+    def __init__(
+        self, name: str, config: Config, model_from: str | None = None, verifier_from: str | None = None
+    ) -> None:
+        super().__init__(name, config)
+        self.model_from = model_from
+        self.verifier_from = verifier_from
+
+    def check(self, earlier: Mapping[str, Stage]) -> None:
+        self.need_localizer('model_from', self.model_from, earlier)
+        found = self.need('verifier_from', self.verifier_from, earlier, is_training, 'training stage')
+        if not found.uses_crops:
+            raise ConfigError(
+                f'stage {self.name}: verifier_from must name the training of a patch classifier, trained on a '
+                f'FigureCropDataset, which {self.verifier_from} is not'
+            )
+
+    def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
+        return {
+            'model': str(checkpoint_of(run, self.model_from)),
+            'verifier': str(checkpoint_of(run, self.verifier_from)),
+        }
+
+    def model_config(self, run: Experiment) -> dict[str, Any]:
+        return model_of(checkpoint_of(run, self.name))
+
+    def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
+        begin = time.monotonic()
+        parts = checkpoint_of(run, self.model_from), checkpoint_of(run, self.verifier_from)
+        checkpoint, config = combine(config, *parts, folder, launcher=run.launcher)
+        minutes = (time.monotonic() - begin) / 60
+        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=minutes, images=None)

@@ -1,0 +1,52 @@
+"""A stage that tests an earlier stage's model on other images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mitouts.engine.stages.base import Stage, checkpoint_of
+from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.registry import STAGES
+
+if TYPE_CHECKING:
+    from mitouts.engine.stages.experiment import Experiment
+
+
+@STAGES.register_module(name='test')
+class TestStage(Stage):
+    """Tests a model on the test images of its config.
+
+    Args:
+        name: See :class:`Stage`.
+        config: See :class:`Stage`.
+        model_from: The earlier stage that left the model.
+    """
+
+    kind = 'test'
+
+    def __init__(self, name: str, config: Config, model_from: str | None = None) -> None:
+        super().__init__(name, config)
+        self.model_from = model_from
+
+    @property
+    def section(self) -> str | None:
+        return section_of(self)
+
+    def check(self, earlier: Mapping[str, Stage]) -> None:
+        self.need('model_from', self.model_from, earlier, lambda stage: stage.gives_model, 'training stage')
+
+    def take_inputs(self, config: Config, run: Experiment) -> None:
+        model = run.stage(self.model_from).model_config(run)
+        if model is not None:
+            config.model = model
+
+    def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
+        return {'model': str(checkpoint_of(run, self.model_from))}
+
+    def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
+        checkpoint = checkpoint_of(run, self.model_from)
+        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=None, images=None)

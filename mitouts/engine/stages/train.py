@@ -1,0 +1,85 @@
+"""A stage that trains a model and tests it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmengine.config import Config
+
+from mitouts.engine import runs
+from mitouts.engine.config import enable_amp
+from mitouts.engine.proposals import SPLITS, proposal_file
+from mitouts.engine.stages.base import Stage, gives_labels, settings_of, take_images
+from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.errors import ConfigError
+from mitouts.registry import STAGES
+
+if TYPE_CHECKING:
+    from mitouts.engine.stages.experiment import Experiment
+
+
+@STAGES.register_module(name='train')
+class TrainStage(Stage):
+    """Trains by its config, and tests the best checkpoint.
+
+    Args:
+        name: See :class:`Stage`.
+        config: See :class:`Stage`.
+        data_from: The stage whose annotation file has the training images (a distillation, a review); for a training
+            on figure crops, the propose stage whose three files are used.
+        val_from: The distillation stage whose file is validated on.
+    """
+
+    kind = 'train'
+    gives_model = True
+
+    def __init__(self, name: str, config: Config, data_from: str | None = None, val_from: str | None = None) -> None:
+        super().__init__(name, config)
+        self.data_from = data_from
+        self.val_from = val_from
+
+    @property
+    def section(self) -> str | None:
+        return section_of(self)
+
+    def enable_amp(self) -> None:
+        enable_amp(self.config)
+
+    def check(self, earlier: Mapping[str, Stage]) -> None:
+        if not self.uses_crops:
+            self.need_labels('data_from', self.data_from, earlier, 'train', gives_labels)
+            self.need_labels('val_from', self.val_from, earlier, 'val', gives_labels_of_a_split)
+            return
+        if self.val_from is not None:
+            raise ConfigError(f'stage {self.name}: data_from gives figure crops of all splits, so leave val_from out')
+        if self.data_from is not None:
+            self.need('data_from', self.data_from, earlier, lambda stage: stage.kind == 'propose', 'propose stage')
+
+    def take_inputs(self, config: Config, run: Experiment) -> None:
+        if self.uses_crops:
+            for split in SPLITS if self.data_from is not None else ():
+                take_images(config, split, run.made_by(self, self.data_from, proposal_file(Path(), split).name))
+            return
+        for split, source in (('train', self.data_from), ('val', self.val_from)):
+            if source is not None:
+                take_images(config, split, run.labels_of(self, source))
+
+    def name_places(self, content: dict[str, Any]) -> None:
+        if self.data_from is not None:
+            for split in SPLITS if self.uses_crops else SPLITS[:1]:
+                content[f'{split}_dataloader']['dataset']['ann_file'] = self.data_from
+        if self.val_from is not None:
+            content['val_dataloader']['dataset']['ann_file'] = self.val_from
+
+    def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
+        trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
+        about = {'kind': self.kind, 'minutes': trained.minutes, 'images': trained.images}
+        return tested_row(config, trained.checkpoint, folder, run, **about)
+
+
+def gives_labels_of_a_split(stage: Any) -> bool:
+    """Whether a stage, or a kind of it, leaves annotations of the images that its ``split`` says."""
+    kind = stage if isinstance(stage, type) else type(stage)
+    return gives_labels(stage) and 'split' in settings_of(kind)
