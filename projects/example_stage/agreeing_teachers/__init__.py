@@ -1,0 +1,3 @@
+from agreeing_teachers.stage import AgreeStage
+
+__all__ = ['AgreeStage']
