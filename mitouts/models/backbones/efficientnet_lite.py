@@ -96,7 +96,7 @@ class EfficientNetLite(BaseModule):
             kept.append(block)
         if num_blocks is not None and not 0 <= num_blocks <= len(kept):
             raise ConfigError(
-                f'backbone.num_blocks must be from 1 to {len(kept)}, the blocks up to stride {stride}, found {num_blocks}'
+                f'backbone.num_blocks must be from 1 to {len(kept)} (those up to stride {stride}), found {num_blocks}'
             )
         if reached != stride:
             raise ConfigError(
