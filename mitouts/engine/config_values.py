@@ -44,6 +44,11 @@ SCHEDULER_LIMITS = {
     # It is divided by.
     'start_factor': Limit(float, 1e-12),
 }
+LOOPS = {
+    'train_cfg.type': ('EpochBasedTrainLoop', 'IterBasedTrainLoop'),
+    'val_cfg.type': ('ValLoop',),
+    'test_cfg.type': ('TestLoop',),
+}
 CLIP_GRAD_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 PLACEHOLDER = 'max_epochs'
 """Stands for the number of epochs in a parameter scheduler."""
@@ -132,6 +137,15 @@ def check_limits(config: Any) -> None:
             if scheduler[name] not in (None, PLACEHOLDER):
                 _check_limit(f'param_scheduler.{number}.{name}', scheduler[name], SCHEDULER_LIMITS[name])
     _check_clip_grad(_look_up(config, ['optim_wrapper', 'clip_grad']))
+    _check_loops(config)
+
+
+def _check_loops(config: Any) -> None:
+    """Refuse a loop of the engine in another one's place, and a sampler that never lets it end."""
+    for key, loops in LOOPS.items():
+        found = _look_up(config, key.split('.'))
+        if found not in loops and found in sum(LOOPS.values(), ()):
+            raise ConfigError(f'{key}={found!r}: expected {" or ".join(map(repr, loops))}')
     for split in ('train', 'val', 'test'):
         is_endless = _look_up(config, [f'{split}_dataloader', 'sampler', 'type']) == 'InfiniteSampler'
         if is_endless and (split != 'train' or _look_up(config, ['train_cfg', 'type']) == 'EpochBasedTrainLoop'):

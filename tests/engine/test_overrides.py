@@ -187,6 +187,8 @@ def test_values_of_the_right_kind_are_taken(config: Config, option: str) -> None
         ('+optim_wrapper.clip_grad=dict(maxnorm=1)', r'clip_grad\.maxnorm: expected one of type, max_norm'),
         ('+optim_wrapper.clip_grad=dict(max_norm=1, norm_type="x")', r"clip_grad\.norm_type='x': expected a number"),
         ('+optim_wrapper.clip_grad=dict(type="value", clip_value=-1)', r'clip_grad\.clip_value=-1: expected .* from 0'),
+        ('train_cfg.type=TestLoop', r"train_cfg\.type='TestLoop': expected 'EpochBasedTrainLoop' or"),
+        ('+test_cfg.type=ValLoop', r"test_cfg\.type='ValLoop': expected 'TestLoop'"),
         ('train_dataloader.sampler.type=InfiniteSampler', 'never comes to the end of an epoch'),
     ],
 )
