@@ -172,7 +172,8 @@ class LocalizationEvaluator:
                 return self.calibration['image_threshold'], self.calibration['map_threshold']
             except KeyError:
                 raise CheckpointError(
-                    'the checkpoint carries no thresholds: it was saved before a validation, or by another program. '
+                    'the checkpoint carries no thresholds: it was saved before a validation, or by another program, '
+                    'or the config lacks the CalibrationHook that reads them. '
                     "Train with a val_evaluator, or set test_evaluator.thresholds='select' to choose them on these "
                     'very images (and say so)'
                 ) from None

@@ -7,6 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mitouts.errors import ConfigError
 from mitouts.visualization.marks import Mark, draw_mark
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 
@@ -47,7 +48,12 @@ def draw_item(item: dict[str, Any]) -> tuple[np.ndarray, str]:
 
     Returns:
         The picture ``(H', W', 3)`` and its caption.
+
+    Raises:
+        ConfigError: The data set's pipeline does not end with the step that packs.
     """
+    if 'data_samples' not in item:
+        raise ConfigError("the data set's pipeline must end with the step that packs, dict(type='PackPointSample')")
     sample = item['data_samples']
     points = np.asarray(sample.gt_points).reshape(-1, 2)
     picture = draw_sample(item['inputs'].numpy().transpose(1, 2, 0), points, int(sample.gt_label))
