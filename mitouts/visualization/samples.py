@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from mitouts.errors import ConfigError
+from mitouts.utils.words import case_words, plural
 from mitouts.visualization.marks import Mark, draw_mark
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 
@@ -57,5 +58,5 @@ def draw_item(item: dict[str, Any]) -> tuple[np.ndarray, str]:
     sample = item['data_samples']
     points = np.asarray(sample.gt_points).reshape(-1, 2)
     picture = draw_sample(item['inputs'].numpy().transpose(1, 2, 0), points, int(sample.gt_label))
-    plural = '' if len(points) == 1 else 's'
-    return picture, f'{sample.img_id}: label {int(sample.gt_label)}, {len(points)} point{plural}, case {sample.case_id}'
+    held = plural(len(points), 'point')
+    return picture, f'{sample.img_id}: label {int(sample.gt_label)}, {held}, {case_words(sample.case_id)}'
