@@ -70,6 +70,12 @@ def test_images_of_a_broken_file_and_of_a_label_alone_are_skipped_or_refused(
     assert (code, 'label.dcm is the label of a slide' in err) == (2, True)
 
 
+def test_image_of_a_resolution_that_does_not_suit_is_named(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    write_rgb(tmp_path / 'coarse.png', smooth_tissue(100, 80))
+    code, _, err = call('predict.py', tmp_path / 'coarse.png', checkpoint, '--mpp', 9, '--out', tmp_path / 'p.json')
+    assert (code, f'skipped: image {tmp_path / "coarse.png"}: the image has 9.0 um/px' in err) == (1, True)
+
+
 @pytest.mark.parametrize('tool', LABELS)
 def test_label_files_of_a_folder_are_converted(tool: str, convert: Call, tmp_path: Path) -> None:
     suffix, content = LABELS[tool]
