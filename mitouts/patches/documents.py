@@ -84,6 +84,8 @@ def make_documents(
 
 def _image(plan: ImagePlan, image_id: int, x: int, y: int, patch_px: int) -> dict[str, Any]:
     replaced = {'id', 'file_name', 'width', 'height', 'case_id', 'mpp', 'size_known'}
+    # Of an image that is a patch itself.
+    replaced |= {'source_image', 'source_xy_px', 'source_downsample'}
     if not plan.grid.is_whole:
         # The label of an image is not that of a part of it, and its parts are of one case, also where nobody named it.
         replaced |= {'label', 'case_known'}
