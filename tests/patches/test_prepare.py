@@ -146,6 +146,13 @@ def test_parts_of_a_positive_image_without_points_are_not_called_negative(source
         _run(source, tmp_path / 'small', replace(SMALL, patch_px=50, stride_px=50))
 
 
+@pytest.mark.parametrize('split', [3, True, ['train']])
+def test_a_split_that_is_no_text_is_refused(source: Path, tmp_path: Path, split: Any) -> None:
+    _edit(source, lambda document: document['images'][0].update(split=split))
+    with pytest.raises(AnnotationError, match=r'split must be one of train, val, test, found (3|True|\[.train.\])'):
+        _run(source, tmp_path / 'out')
+
+
 def test_patches_of_patches_say_which_patch_they_were_cut_from(source: Path, tmp_path: Path) -> None:
     def as_patches(document: dict[str, Any]) -> None:
         for image in document['images']:
