@@ -53,6 +53,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"checkpoint {path} has no 'state_dict' of tensors: it is not a checkpoint of a training")
     if not isinstance(checkpoint.setdefault('meta', {}), dict):
         raise CheckpointError(f"checkpoint {path}: expected a dict as 'meta', found {checkpoint['meta']!r:.60}")
+    if not isinstance(calibration := checkpoint['meta'].get('mitouts', {}), Mapping):
+        raise CheckpointError(f"checkpoint {path}: expected a dict as meta['mitouts'], found {calibration!r:.60}")
     return checkpoint
 
 

@@ -84,3 +84,9 @@ def test_published_checkpoint_is_plain(tmp_path) -> None:
 def test_a_model_without_thresholds_is_not_published() -> None:
     with pytest.raises(CheckpointError, match='no thresholds'):
         publish({'meta': {'epoch': 1}, 'state_dict': {}})
+
+
+def test_a_calibration_that_is_no_dict_is_refused(tmp_path) -> None:
+    torch.save({'state_dict': {}, 'meta': {'mitouts': 5}}, tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=r"expected a dict as meta\['mitouts'\], found 5"):
+        read_checkpoint(tmp_path / 'a.pth')

@@ -26,7 +26,7 @@ from mitouts.imaging.image import write_rgb
 from mitouts.imaging.walk import find_images, slide_file
 from mitouts.inference import Localizer
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
-from mitouts.utils.arguments import add_imports
+from mitouts.utils.arguments import add_imports, positive
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural
 from mitouts.visualization.overlay import draw_overlay
@@ -81,7 +81,7 @@ def main() -> int:
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     parser.add_argument(
-        '--mpp', type=float, help='micrometres per pixel of all images (default: as each file says, or as the model)'
+        '--mpp', type=positive, help='micrometres per pixel of all images (default: as each file says, or as the model)'
     )
     parser.add_argument(
         '--is-normalized',

@@ -358,7 +358,7 @@ def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
     files = export_geojson(reviewed, bounds_xy_px=bounds)
     write_folder(args.geojson, files, write_geojson, overwrite=args.overwrite)
     print(
-        f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "figure")} written to {args.geojson}'
+        f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "point")} written to {args.geojson}'
     )
 
 

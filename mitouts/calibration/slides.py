@@ -37,6 +37,7 @@ from mitouts.formats.tables import read_table
 from mitouts.formats.visibility import shown_figures
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
+from mitouts.utils.words import plural
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -158,7 +159,7 @@ def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideC
         left_out = np.stack([rows[np.searchsorted(thresholds, each), n] for n, each in enumerate(others)])
     notes = []
     if len(slides) < FEW:
-        notes.append(f'{len(slides)} slides are few: expect a threshold that would be quite different on others')
+        notes.append(f'only {plural(len(slides), "slide")}: expect a threshold that would be quite different on others')
     if threshold == thresholds[0]:
         notes.append(
             'the lowest threshold that the counts can tell is the best: weaker points were not kept. The model misses '

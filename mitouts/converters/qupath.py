@@ -56,6 +56,7 @@ from mitouts.imaging import open_slide
 
 SUFFIXES = ('.geojson', '.json', '.geojson.gz', '.json.gz')
 _MAX_FILES = 1 << 62
+_OUTLINED = ('Polygon', 'MultiPolygon')
 Bounds = Mapping[str, Sequence[float]]
 
 
@@ -135,7 +136,8 @@ def read_qupath(
     """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
 
     Points and multi-points are figures; a polygon is one at its centroid, or at a point inside where that lies outside
-    (:func:`mitouts.functional.outline.interior_point`; holes do not count). Objects of other classes are left out.
+    (:func:`mitouts.functional.outline.interior_point`; holes do not count), of its largest part where it has several.
+    Objects of other classes are left out.
 
     Args:
         src: The file or folder; ``.gz`` is unpacked.
@@ -293,11 +295,11 @@ def _figures(
     if category is None:
         found.left_out['without a class' if class_name is None else f'{class_name!r:.60}'] += 1
         return []
-    if kind not in ('Point', 'MultiPoint', 'Polygon'):
+    if kind not in ('Point', 'MultiPoint', *_OUTLINED):
         found.left_out[f'{class_name!r:.60} as {str(kind)[:40]!r}'] += 1
         return []
     points = [from_qupath(x, y, bounds) for x, y in _points(geometry, where)]
-    found.polygons += kind == 'Polygon'
+    found.polygons += kind in _OUTLINED
     carried = properties.get(FOREIGN_MEMBER)
     score = _score(properties, where)
     if carried is not None and len(points) == 1:
@@ -333,12 +335,24 @@ def _points(geometry: Mapping[str, Any], where: str) -> list[tuple[float, float]
         raise AnnotationError(f'{where}: expected a list of coordinates, found {coordinates!r:.60}')
     if geometry['type'] == 'MultiPoint':
         return [_pair(pair, where) for pair in coordinates]
-    if not coordinates or not isinstance(coordinates[0], list):
+    polygons = coordinates if geometry['type'] == 'MultiPolygon' else [coordinates]
+    if not polygons:
         raise AnnotationError(f'{where}: expected a polygon with an outline')
-    outline = [_pair(pair, where) for pair in coordinates[0]]
+    return [interior_point(max((_outline(polygon, where) for polygon in polygons), key=_area))]
+
+
+def _outline(polygon: Any, where: str) -> list[tuple[float, float]]:
+    if not isinstance(polygon, list) or not polygon or not isinstance(polygon[0], list):
+        raise AnnotationError(f'{where}: expected a polygon with an outline')
+    outline = [_pair(pair, where) for pair in polygon[0]]
     if len(outline) < 3:
         raise AnnotationError(f'{where}: a polygon needs three corners, found {len(outline)}')
-    return [interior_point(outline)]
+    return outline
+
+
+def _area(outline: Sequence[tuple[float, float]]) -> float:
+    following = [*outline[1:], outline[0]]
+    return abs(sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in zip(outline, following))) / 2
 
 
 def _pair(pair: Any, where: str) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
 from mitouts.converters.sliderunner_figures import (
-    case_id_of,
+    case_ids_of,
     centre,
     class_name,
     labelled_slides,
@@ -130,10 +130,11 @@ def from_database(
             'cases 1 to 23 are annotated on stitched images (such as 01_stitched1.tif, 16000 x 16000 px), not on the '
             'regions of the TUPAC16 download: read those from the csv files with tupac16.py'
         )
+    cases = case_ids_of(names.values(), dataset)
     images = [
         SourceImage(
             names[slide.uid],
-            case_id_of(names[slide.uid], dataset),
+            cases[names[slide.uid]],
             slide.width,
             slide.height,
             image_id=slide.uid,

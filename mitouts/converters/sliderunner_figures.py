@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from mitouts.converters.midog import UNLABELLED
@@ -32,17 +32,19 @@ def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None,
     alike: dict[str, list[Slide]] = {}
     for slide in slides:
         name = check_file_name(slide.filename, f'{database.path}: slide {slide.uid}')
-        alike.setdefault(name, []).append(slide)
+        # Not every system tells 25.tif and 25.TIF apart.
+        alike.setdefault(name.casefold(), []).append(slide)
     names: dict[int | None, str] = {}
-    for name, group in alike.items():
+    for group in alike.values():
         for slide, folder in zip(group, _distinct_ends([slide.directory for slide in group])):
+            name = check_file_name(slide.filename, f'{database.path}: slide {slide.uid}')
             names[slide.uid] = f'{folder}/{name}' if folder else name
     first: dict[str, int | None] = {}
     for uid, name in names.items():
-        if first.setdefault(name, uid) != uid:
+        if first.setdefault(name.casefold(), uid) != uid:
             raise AnnotationError(
-                f'{database.path}: the slides {first[name]} and {uid} are both called {name}, in one directory; remove '
-                'one of them in SlideRunner, or rename it'
+                f'{database.path}: the slides {first[name.casefold()]} and {uid} are both called {name}, in one '
+                'directory; remove one of them in SlideRunner, or rename it'
             )
     return names
 
@@ -143,15 +145,19 @@ def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotat
     return {'votes': votes} if votes else {}
 
 
-def case_id_of(file_name: str, dataset: str) -> str:
-    """The case of a slide: the slide itself, by its number in TUPAC16.
+def case_ids_of(file_names: Collection[str], dataset: str) -> dict[str, str]:
+    """The case of each slide: the slide itself, by its number in TUPAC16.
 
     Args:
-        file_name: One of :func:`slide_names`.
+        file_names: Those of :func:`slide_names`; ``1.tif`` and ``1.svs`` are two cases.
         dataset: Key of :data:`mitouts.converters.sliderunner.DATASETS`.
     """
-    number = re.match(r'\d+', PurePosixPath(file_name).stem)
-    return number.group().zfill(2) if dataset == 'tupac16' and number else case_of(file_name)
+    shared = Counter(case_of(name).casefold() for name in file_names)
+    cases = {name: case_of(name) if shared[case_of(name).casefold()] == 1 else name for name in file_names}
+    if dataset == 'tupac16':
+        numbers = ((name, re.match(r'\d+', PurePosixPath(name).stem)) for name in file_names)
+        cases.update((name, number.group().zfill(2)) for name, number in numbers if number)
+    return cases
 
 
 def labelled_slides(

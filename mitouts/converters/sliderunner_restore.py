@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mitouts.converters.sliderunner_figures import (
-    case_id_of,
+    case_ids_of,
     centre,
     class_name,
     labelled_slides,
@@ -108,10 +108,11 @@ def _restored_images(
     names: dict[int | None, str] = dict(
         zip((uid for uid in exported if uid in here), (image.file_name for image in images))
     )
+    cases = case_ids_of([*(image.file_name for image in images), *new_names.values()], 'other')
     for slide in new:
         if slide.uid in new_names:
             name = names[slide.uid] = new_names[slide.uid]
-            images.append(SourceImage(name, case_id_of(name, 'other'), slide.width, slide.height))
+            images.append(SourceImage(name, cases[name], slide.width, slide.height))
     gone = len(exported) - (len(images) - len(new_names))
     if new_names or gone:
         notes.append(f'since the export {len(new_names)} slides are new, {gone} gone')

@@ -168,7 +168,7 @@ class FigureCropDataset(SeededDataset):
     def prepare_data(self, idx: int) -> Any:
         info = self.get_data_info(idx)
         info['augmentation_seed'] = int(self._next_generator().integers(2**31))
-        return self.pipeline(self._cut(info))
+        return self.transform(self._cut(info))
 
     def _cut(self, info: dict[str, Any]) -> dict[str, Any]:
         """Add the crop and the place of its figure in it; a hard negative has none."""

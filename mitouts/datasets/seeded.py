@@ -41,7 +41,25 @@ class SeededDataset(BaseDataset):
     def prepare_data(self, idx: int) -> Any:
         info = self.get_data_info(idx)
         info['augmentation_seed'] = int(self._next_generator().integers(2**31))
-        return self.pipeline(info)
+        return self.transform(info)
+
+    def transform(self, info: dict[str, Any]) -> Any:
+        """Put an image through the pipeline.
+
+        Raises:
+            ConfigError: A step needs what no step before it has made.
+        """
+        known = {*info}
+        try:
+            return self.pipeline(info)
+        except KeyError as error:
+            if not error.args or error.args[0] in known:
+                raise
+            steps = ', '.join(type(step).__name__ for step in self.pipeline.transforms)
+            raise ConfigError(
+                f'a step of the pipeline needs {error.args[0]!r}, which no step before it has made: {steps}. Pipelines '
+                'begin with LoadImage and end with the step that packs'
+            ) from error
 
     def __getitem__(self, idx: int) -> Any:
         # BaseDataset retries with a random other image when a transform returns None; here nothing is lost silently.

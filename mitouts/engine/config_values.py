@@ -32,11 +32,24 @@ LIMITS = {
     'optim_wrapper.accumulative_counts': Limit(int, 1),
     'optim_wrapper.clip_grad': Limit(dict | None),
     'optim_wrapper.clip_grad.max_norm': Limit(float, 0),
+    'optim_wrapper.clip_grad.norm_type': Limit(float, 0),
+    'optim_wrapper.clip_grad.clip_value': Limit(float, 0),
     'default_hooks.logger.interval': Limit(int, 1),
     'randomness.seed': Limit(int | None, 0),
     'load_from': Limit(str | None),
     'compile': Limit(bool | dict),
 }
+SCHEDULER_LIMITS = {
+    **{key: Limit(int, 1) for key in ('T_max', 'step_size')},
+    # It is divided by.
+    'start_factor': Limit(float, 1e-12),
+}
+LOOPS = {
+    'train_cfg.type': ('EpochBasedTrainLoop', 'IterBasedTrainLoop'),
+    'val_cfg.type': ('ValLoop',),
+    'test_cfg.type': ('TestLoop',),
+}
+CLIP_GRAD_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 PLACEHOLDER = 'max_epochs'
 """Stands for the number of epochs in a parameter scheduler."""
 WORDS = {
@@ -116,12 +129,43 @@ def check_limits(config: Any) -> None:
     """
     for key, limit in LIMITS.items():
         value = _look_up(config, key.split('.'))
-        if value is _MISSING:
-            continue
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not fits(value, limit.kind) or (is_number and not limit.least <= value < math.inf):
-            least = f' from {limit.least:g}' if limit.least > -math.inf else ''
-            raise ConfigError(f'{key}={value!r}: expected {in_words(limit.kind)}{least}')
+        if value is not _MISSING:
+            _check_limit(key, value, limit)
+    schedulers = _look_up(config, ['param_scheduler'])
+    for number, scheduler in enumerate(schedulers if isinstance(schedulers, list) else ()):
+        for name in SCHEDULER_LIMITS.keys() & (scheduler if isinstance(scheduler, Mapping) else {}):
+            if scheduler[name] not in (None, PLACEHOLDER):
+                _check_limit(f'param_scheduler.{number}.{name}', scheduler[name], SCHEDULER_LIMITS[name])
+    _check_clip_grad(_look_up(config, ['optim_wrapper', 'clip_grad']))
+    _check_loops(config)
+
+
+def _check_loops(config: Any) -> None:
+    """Refuse a loop of the engine in another one's place, and a sampler that never lets it end."""
+    for key, loops in LOOPS.items():
+        found = _look_up(config, key.split('.'))
+        if found not in loops and found in sum(LOOPS.values(), ()):
+            raise ConfigError(f'{key}={found!r}: expected {" or ".join(map(repr, loops))}')
+    for split in ('train', 'val', 'test'):
+        is_endless = _look_up(config, [f'{split}_dataloader', 'sampler', 'type']) == 'InfiniteSampler'
+        if is_endless and (split != 'train' or _look_up(config, ['train_cfg', 'type']) == 'EpochBasedTrainLoop'):
+            raise ConfigError(
+                f"{split}_dataloader.sampler.type='InfiniteSampler': it never comes to the end of an epoch; take "
+                'DefaultSampler'
+            )
+
+
+def _check_limit(key: str, value: Any, limit: Limit) -> None:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not fits(value, limit.kind) or (is_number and not limit.least <= value < math.inf):
+        least = f' from {limit.least:g}' if limit.least > -math.inf else ''
+        raise ConfigError(f'{key}={value!r}: expected {in_words(limit.kind)}{least}')
+
+
+def _check_clip_grad(options: Any) -> None:
+    unknown = sorted({*options} - {*CLIP_GRAD_KEYS}) if isinstance(options, Mapping) else []
+    if unknown:
+        raise ConfigError(f'optim_wrapper.clip_grad.{unknown[0]}: expected one of {", ".join(CLIP_GRAD_KEYS)}')
 
 
 def fits(value: Any, kind: Any) -> bool:

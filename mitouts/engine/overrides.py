@@ -15,6 +15,13 @@ from mitouts.errors import ConfigError
 WORDS = {'true': True, 'false': False, 'none': None}
 OPENINGS = ('dict(', '{', '[', '(')
 MAX_HINTS = 3
+OWN_OPTIONS = {
+    'custom_imports': '--import PACKAGE',
+    'resume': '--resume',
+    'work_dir': '--work-dir DIR',
+    'launcher': '--launcher NAME',
+}
+"""Keys that are settled before overrides are read, or after; an override would have no effect."""
 
 
 def apply_overrides(config: Config | ConfigDict, cfg_options: Sequence[str]) -> None:
@@ -32,6 +39,8 @@ def apply_overrides(config: Config | ConfigDict, cfg_options: Sequence[str]) -> 
         key, separator, text = option.partition('=')
         if not separator or not all(key.removeprefix('+').split('.')):
             raise ConfigError(f'--cfg-options takes key=value, found {option!r}')
+        if (first := key.removeprefix('+').split('.')[0]) in OWN_OPTIONS:
+            raise ConfigError(f'{option}: an override of {first} has no effect; give {OWN_OPTIONS[first]} instead')
         set_key(config, key.removeprefix('+'), parse_value(text), add=key.startswith('+'))
     check_limits(config)
 

@@ -172,7 +172,8 @@ class LocalizationEvaluator:
                 return self.calibration['image_threshold'], self.calibration['map_threshold']
             except KeyError:
                 raise CheckpointError(
-                    'the checkpoint carries no thresholds: it was saved before a validation, or by another program. '
+                    'the checkpoint carries no thresholds: it was saved before a validation, or by another program, '
+                    'or the config lacks the CalibrationHook that reads them. '
                     "Train with a val_evaluator, or set test_evaluator.thresholds='select' to choose them on these "
                     'very images (and say so)'
                 ) from None
@@ -190,8 +191,15 @@ class LocalizationEvaluator:
     def _map_max(self, prediction: RawPrediction) -> float:
         if prediction.score_map is None:
             return float(_points(prediction)[:, 2].max(initial=0.0))
-        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
-        return map_maximum(prediction.score_map, prediction.height, prediction.width, self.geometry)
+        return map_maximum(prediction.score_map, prediction.height, prediction.width, self._known_geometry())
+
+    def _known_geometry(self) -> FeatureGeometry:
+        if self.geometry is None:
+            raise ConfigError(
+                "a score map cannot be read without the model's geometry, which CalibrationHook hands over: the config "
+                "needs dict(type='CalibrationHook') in custom_hooks, ValLoop in val_cfg and TestLoop in test_cfg"
+            )
+        return self.geometry
 
     def _drift(self, records: list[ImageRecord], image_threshold: float, map_threshold: float) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
@@ -231,12 +239,11 @@ class LocalizationEvaluator:
         if prediction.score_map is None:
             points = _points(prediction)
             return points[points[:, 2] > self.min_score], None
-        assert self.geometry is not None, 'CalibrationHook hands the geometry over before the first evaluation'
         return read_map(
             prediction.score_map,
             prediction.height,
             prediction.width,
-            self.geometry,
+            self._known_geometry(),
             map_threshold=map_threshold,
             min_score=self.min_score,
             min_area_px=self.min_area_px,

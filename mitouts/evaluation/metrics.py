@@ -68,6 +68,8 @@ class CentroidMetric:
         unknown = [protocol for protocol in protocols if protocol not in PROTOCOLS]
         if unknown:
             raise ConfigError(f'CentroidMetric: unknown protocol {unknown[0]!r}; known are {", ".join(PROTOCOLS)}')
+        if num_bootstrap < 0:
+            raise ConfigError(f'CentroidMetric: num_bootstrap must be at least 0, found {num_bootstrap}')
         self.protocols = tuple(protocols)
         self.num_bootstrap = num_bootstrap
         self.seed = seed

@@ -50,7 +50,7 @@ def choose_slide_threshold(
     through too much on the latter.
 
     Args:
-        records: Validation images, with ``map_max``, ``label``, size and ``mpp``.
+        records: Images of a validation or a calibration, with ``map_max``, ``label``, size and ``mpp``.
         figures_per_mm2: What a slide is taken to hold.
 
     Returns:
@@ -70,7 +70,7 @@ def choose_slide_threshold(
     value = select_threshold(maxima, labels, 'max_f1', prevalence=share)
     return SlideThreshold(
         value,
-        f'largest F1 over {len(records)} validation images ({int(labels.sum())} positive), weighted as if '
+        f'largest F1 over {len(records)} images ({int(labels.sum())} positive), weighted as if '
         f'{figures_per_mm2:g} figures lay in a mm2 of a slide ({share:.1%} of such images positive)',
     )
 

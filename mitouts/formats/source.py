@@ -174,7 +174,9 @@ def to_document(
     """
     figures = _by_image(source)
     notes = list(source.notes)
-    located = _locate(source.images, None if image_root is None else Path(image_root), skip_missing, notes)
+    located = _locate(
+        _with_own_cases(source.images), None if image_root is None else Path(image_root), skip_missing, notes
+    )
     _check_files(source, located)
     chosen = default_partition(source.dataset) if split is None else split
     located, splits, origin = _divide(source.dataset, located, chosen, cases, notes)
@@ -251,6 +253,17 @@ def _by_image(source: SourceSet) -> dict[str, list[SourceFigure]]:
     for figure in source.figures:
         figures[figure.file_name].append(figure)
     return figures
+
+
+def _with_own_cases(images: Sequence[SourceImage]) -> list[SourceImage]:
+    """Let images that are taken for a case each, such as ``1.tif`` and ``1.svs``, share none."""
+    shared = Counter(image.case_id for image in images)
+    return [
+        replace(image, case_id=image.file_name)
+        if shared[image.case_id] > 1 and image.extra.get('case_known') is False
+        else image
+        for image in images
+    ]
 
 
 def _locate(images: Sequence[SourceImage], root: Path | None, skip_missing: bool, notes: list[str]) -> list[_Located]:

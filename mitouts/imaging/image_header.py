@@ -28,8 +28,9 @@ LIMIT_VARIABLE = 'MITOUTS_MAX_IMAGE_PX'
 # What scanners of tissue have, from 100x with oil to overviews.
 SCANNER_MPP = (0.1, 2.0)
 SQUARE_TOLERANCE = 0.01
-# Coarser than any microscope: the print density that a writer of TIFF files sets by default.
-_PRINT_MPP = 20.0
+# Dots per inch that writers of TIFF files set by default: nobody meant them as the resolution of a microscope.
+_PRINT_DPI = (1, 2.54, 72, 75, 96, 100, 120, 150, 180, 200, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
+_UM_PER_INCH = 25_400.0
 TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _RASTER_MAGIC = (b'\x89PNG\r\n\x1a\n', b'\xff\xd8', b'BM')
 # OpenCV's own bound, fixed when it is imported.
@@ -252,9 +253,13 @@ def _probe_openslide(path: Path) -> ImageInfo:
 def _believed_mpp(mpp_xy: tuple[float, float] | None, path: Path) -> float | None:
     mpp = scanner_mpp(mpp_xy, path)
     doubt = mpp_doubt(mpp_xy)
-    if mpp is None and doubt is not None and mpp_xy is not None and max(mpp_xy) < _PRINT_MPP:
+    if mpp is None and doubt is not None and mpp_xy is not None and not _is_print_density(mpp_xy):
         warnings.warn(f'{path} {doubt}; it counts as unknown', AnnotationWarning, stacklevel=4)
     return mpp
+
+
+def _is_print_density(mpp_xy: tuple[float, float]) -> bool:
+    return all(any(math.isclose(_UM_PER_INCH / mpp, dpi, rel_tol=5e-3) for dpi in _PRINT_DPI) for mpp in mpp_xy)
 
 
 def _openslide_vendor(path: Path) -> str | None:

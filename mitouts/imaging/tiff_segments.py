@@ -14,6 +14,7 @@ _JPEG = (6, 7, 34892, 33007)
 _DECODED_TO_RGB = (*_JPEG, 50001, 34927, 50002, 52546, 22610, 34934)
 # JPEG 2000 of Aperio, whose components are YCbCr though its photometric interpretation says RGB.
 _APERIO_YCBCR = 33003
+_JPEG_2000 = (33003, 33004, 33005, 34712)
 _CONTIGUOUS = 1
 _COEFFICIENTS_TAG, _SUBSAMPLING_TAG, _BLACK_WHITE_TAG = 529, 530, 532
 _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 1, 2
@@ -37,6 +38,9 @@ def decode_segment(page: tifffile.TiffPage, data: bytes | None, index: int) -> t
     """
     if data is not None and page.compression in _JPEG and page.jpegheader is None and b'\xff\xd9' not in data:
         raise ValueError('the JPEG ends early')
+    if data is not None and page.compression in _JPEG_2000 and b'\xff\xd9' not in data:
+        # The decoder shows what is missing as blurred or black. Compressed data never hold these two bytes together.
+        raise ValueError('the JPEG 2000 ends early')
     if data is not None and _is_ycbcr(page) and page.is_subsampled:
         return _decode_subsampled(page, data, index)
     tables = {'jpegtables': page.jpegtables}

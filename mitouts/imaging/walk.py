@@ -17,6 +17,8 @@ SUFFIXES = (
 UNSUPPORTED_SUFFIXES = (
     '.czi', '.vsi', '.isyntax', '.i2syntax', '.kfb', '.sdpc', '.tmap', '.mds', '.mdsx', '.lif', '.nd2', '.zvi', '.zarr',
 )  # fmt: skip
+# Beginnings of PNG, JPEG and TIFF files.
+_IMAGE_MAGIC = (b'\x89PNG', b'\xff\xd8\xff', b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 _JUNK = frozenset(
     [
         'thumbs.db',
@@ -81,11 +83,13 @@ def find_images(
         leave_out: Folders that are not entered, such as that of the results.
 
     Returns:
-        Paths that begin with ``root``, each file once, and notes on DICOM files that belong to no slide.
+        Paths that begin with ``root``, each file once, and notes on what is passed over: DICOM files that belong to no
+        slide, and images whose names do not end like one's.
     """
     found: dict[str, Path] = {}
     parts: set[Path] = set()
     notes: list[str] = []
+    unnamed: list[Path] = []
     for path in walk_files(root, max_depth=max_depth, leave_out=leave_out):
         suffix = path.suffix.lower()
         slide = path if suffix in SUFFIXES + UNSUPPORTED_SUFFIXES else None
@@ -94,8 +98,16 @@ def find_images(
             notes += [] if note is None else [note]
         elif suffix in ('.vms', '.vmu'):
             parts.update(_parts_of_hamamatsu(path))
+        elif slide is None and _begins_like_an_image(path):
+            unnamed.append(path)
         if slide is not None:
             found.setdefault(os.path.realpath(slide), slide)
+    notes += [
+        f'{path} is passed over: it begins like a TIFF, PNG or JPEG image, but its name does not end like one of them; '
+        'rename it if it is meant'
+        for path in unnamed
+        if path not in parts
+    ]
     return [path for path in found.values() if path not in parts], notes
 
 
@@ -139,6 +151,14 @@ def _walk(folder: Path, depth: int | None, closed: frozenset[str]) -> Iterator[P
 def _may_be_dicom(suffix: str) -> bool:
     """Archives name DICOM files by numbers, often without a suffix."""
     return suffix in ('', '.dcm', '.dicom') or suffix[1:].isdecimal()
+
+
+def _begins_like_an_image(path: Path) -> bool:
+    try:
+        with path.open('rb') as file:
+            return file.read(4).startswith(_IMAGE_MAGIC)
+    except OSError:
+        return False
 
 
 def _slide_of_dicom(path: Path) -> tuple[Path | None, str | None]:

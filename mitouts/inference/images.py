@@ -110,7 +110,10 @@ class ImagePredictor:
         image = read_rgb(source.path)
         is_normalized = source.path in self._normalized
         fit = None if is_normalized else self._fit(source)
-        prediction = self.localizer.predict(image, source.mpp, stain_fit=fit, is_normalized=is_normalized)
+        try:
+            prediction = self.localizer.predict(image, source.mpp, stain_fit=fit, is_normalized=is_normalized)
+        except ImageError as error:
+            raise ImageError(f'image {source.path}: {error}') from error
         if self.localizer.preparer.normalizer is not None and not is_normalized and prediction.stain_note:
             self.unmeasured.append(source.path)
         return image, prediction

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.checkpoint import read_checkpoint
+from mitouts.stain.preparation import describe_colours
 
 UNKNOWN = 'unknown'
 AS_SCANNED = 'images as they were'
@@ -76,5 +77,4 @@ def _stain(calibration: Mapping[str, Any]) -> str:
         return AS_SCANNED
     if not isinstance(reference, Mapping):
         return UNKNOWN
-    source = (reference.get('reference') or {}).get('source') or UNKNOWN
-    return f'normalized by {reference.get("method", UNKNOWN)} to {source}'
+    return describe_colours({'method': UNKNOWN, **reference})

@@ -41,8 +41,13 @@ class PointDataPreprocessor(BaseDataPreprocessor):
             ``inputs``: float32 tensor ``(N, 3, H, W)``; ``data_samples``: as given.
 
         Raises:
-            ConfigError: The images of the batch differ in size.
+            ConfigError: The images of the batch differ in size, or the data set's pipeline did not pack them.
         """
+        if 'inputs' not in data:
+            raise ConfigError(
+                "the data set's pipeline gives no 'inputs': it must end with the step that packs, such as "
+                "dict(type='PackPointSample')"
+            )
         inputs = self.cast_data(data['inputs'])
         if not isinstance(inputs, Tensor):
             sizes = {tuple(image.shape[-2:]) for image in inputs}

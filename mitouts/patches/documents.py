@@ -21,8 +21,11 @@ def split_names(document: Mapping[str, Any]) -> list[str]:
     Raises:
         AnnotationError: A split with another name.
     """
-    found = {image.get('split') or NO_SPLIT_NAME for image in document['images']}
-    unknown = sorted(found - {*SPLITS, NO_SPLIT_NAME})
+    named = [image.get('split') or NO_SPLIT_NAME for image in document['images']]
+    found = {name for name in named if isinstance(name, str)}
+    unknown = (
+        sorted(found - {*SPLITS, NO_SPLIT_NAME}) + [f'{name!r:.40}' for name in named if name not in (*found,)][:5]
+    )
     if unknown:
         raise AnnotationError(f'images[].split must be one of {", ".join(SPLITS)}, found {", ".join(unknown)}')
     return [split for split in (*SPLITS, NO_SPLIT_NAME) if split in found]
@@ -84,6 +87,8 @@ def make_documents(
 
 def _image(plan: ImagePlan, image_id: int, x: int, y: int, patch_px: int) -> dict[str, Any]:
     replaced = {'id', 'file_name', 'width', 'height', 'case_id', 'mpp', 'size_known'}
+    # Of an image that is a patch itself.
+    replaced |= {'source_image', 'source_xy_px', 'source_downsample'}
     if not plan.grid.is_whole:
         # The label of an image is not that of a part of it, and its parts are of one case, also where nobody named it.
         replaced |= {'label', 'case_known'}

@@ -70,9 +70,10 @@ class PatchFigure:
         """Keys of the patch's annotation beyond its place and category."""
         keys = {key: value for key, value in self.source.items() if key not in DERIVED_KEYS}
         keys['source_id'] = self.source['id']
-        if not self.counted:
+        # What is not counted in the image, or cut by its border, is neither counted nor whole in a part of it.
+        if not self.counted or self.source.get('iscrowd'):
             keys['iscrowd'] = 1
-        if self.cut:
+        if self.cut or self.source.get('cut'):
             keys['cut'] = True
         return keys
 

@@ -161,6 +161,6 @@ def describe_colours(description: Mapping[str, Any] | None) -> str:
     """How images were stained, in words for a message."""
     if description is None:
         return 'as they were scanned'
-    source = description.get('reference', {}).get('source', 'an unnamed reference')
+    source = (description.get('reference') or {}).get('source') or 'an unnamed reference'
     note = source.get('note', source) if isinstance(source, Mapping) else source
     return f'normalized by {description.get("method")} to {note}'

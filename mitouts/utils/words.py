@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def plural(count: int, noun: str, several: str | None = None) -> str:
     """A count and what is counted.
@@ -15,6 +17,15 @@ def plural(count: int, noun: str, several: str | None = None) -> str:
     ('1 mitotic figure', '0 tiles', '1,204 patches')
     """
     return f'{count:,} {noun if count == 1 else several or f"{noun}s"}'
+
+
+def case_words(name: str) -> str:
+    """What a case is called in a sentence, without saying "case" twice.
+
+    >>> case_words('A03'), case_words('case_02'), case_words('casein 1')
+    ('case A03', 'case_02', 'case casein 1')
+    """
+    return name if re.match(r'case(?![a-z])', name, re.IGNORECASE) else f'case {name}'
 
 
 def rounded(value: float) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mitouts.errors import ConfigError
+from mitouts.utils.words import case_words, plural
 from mitouts.visualization.marks import Mark, draw_mark
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 
@@ -47,9 +49,14 @@ def draw_item(item: dict[str, Any]) -> tuple[np.ndarray, str]:
 
     Returns:
         The picture ``(H', W', 3)`` and its caption.
+
+    Raises:
+        ConfigError: The data set's pipeline does not end with the step that packs.
     """
+    if 'data_samples' not in item:
+        raise ConfigError("the data set's pipeline must end with the step that packs, dict(type='PackPointSample')")
     sample = item['data_samples']
     points = np.asarray(sample.gt_points).reshape(-1, 2)
     picture = draw_sample(item['inputs'].numpy().transpose(1, 2, 0), points, int(sample.gt_label))
-    plural = '' if len(points) == 1 else 's'
-    return picture, f'{sample.img_id}: label {int(sample.gt_label)}, {len(points)} point{plural}, case {sample.case_id}'
+    held = plural(len(points), 'point')
+    return picture, f'{sample.img_id}: label {int(sample.gt_label)}, {held}, {case_words(sample.case_id)}'

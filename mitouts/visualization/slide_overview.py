@@ -149,7 +149,7 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
         scale_bar(panel.um_per_px(picture.mpp), panel.image.shape[1] / 2, _LEGEND_TEXT_PX),
         line_entry(TISSUE, 'tissue', _LEGEND_TEXT_PX),
         line_entry(COUNTED, 'counted area', _LEGEND_TEXT_PX),
-        figure_entry(f'mitotic figure ({len(picture.figures)})', _LEGEND_TEXT_PX),
+        figure_entry(label_of_figures(picture.is_counted), _LEGEND_TEXT_PX),
     ]
     if doubts:
         entries.append(doubt_entry('just below the threshold', _LEGEND_TEXT_PX))
@@ -160,6 +160,16 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
     sigma_um = smoothing_um(picture.counted, picture.tile_px, picture.mpp)
     entries.append(colour_bar(highest, sigma_um, _LEGEND_TEXT_PX))
     return np.concatenate([both, _widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
+
+
+def label_of_figures(is_counted: NDArray[np.bool_]) -> str:
+    """What the legend says of the figures on the map, of which some may lie outside the counted tiles.
+
+    >>> label_of_figures(np.array([True, True])), label_of_figures(np.array([True, False]))
+    ('mitotic figure (2)', 'mitotic figure (2, 1 of them counted)')
+    """
+    total, counted = len(is_counted), int(is_counted.sum())
+    return f'mitotic figure ({total})' if counted == total else f'mitotic figure ({total}, {counted} of them counted)'
 
 
 def _shown_box(picture: SlidePicture) -> tuple[int, int, int, int]:

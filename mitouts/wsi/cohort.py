@@ -91,7 +91,9 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
         paths, notes = find_images(source)
         entries = [(path, {}) for path in paths if not (path.parent / STAMP_NAME).exists()]
         if not entries:
-            raise AnnotationError(f'{source} holds no slide; expected files that end in {", ".join(SUFFIXES)}')
+            raise AnnotationError(
+                '; '.join([f'{source} holds no slide; expected files that end in {", ".join(SUFFIXES)}', *notes])
+            )
     elif source.suffix.lower() == '.csv':
         entries = _listed(read_table(source))
     elif source.suffix.lower() == '.txt':

@@ -36,10 +36,14 @@ PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_thre
 """What tables say of where a row comes from."""
 _COUNTED_IN = {'tissue': 'all tissue', 'region': 'the given region', 'model': 'tumour'}
 _AREAS = {
-    'tissue': 'all tissue: neither a tissue model nor a region says what is tumour',
-    'region': 'the given region',
-    'model': 'tumour, as the tissue model sees it',
+    'tissue': (
+        'all tissue, because neither a tissue model nor a region says what is tumour',
+        'whose share of tissue is at least',
+    ),
+    'region': ('the given region', 'whose share in the region is at least'),
+    'model': ('tumour, as the tissue model sees it', 'with a mean tumour probability of at least'),
 }
+"""What is counted in, and which of its tiles count."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,8 @@ class SlideReport:
     @property
     def counted_area(self) -> str:
         """What was counted in, in words."""
-        source = _AREAS[self.findings.tumour_from]
-        return (
-            f'{source}; tiles of {self.counts.tile_um:.0f} um with a mean of at least {MIN_TUMOUR_PROBABILITY:.2f} '
-            'over what could be read of them'
-        )
+        area, tiles = _AREAS[self.findings.tumour_from]
+        return f'{area}; tiles of {self.counts.tile_um:.0f} um {tiles} {MIN_TUMOUR_PROBABILITY:.2f}'
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON; only ``run`` differs when the same slide is looked at again."""
@@ -235,7 +236,7 @@ def _remarks(findings: SlideFindings, counts: SlideCounts) -> Iterator[str]:
     if counts.excluded_because is None and counts.counted_mm2 < MIN_AREA_MM2:
         yield f'rates on less than {MIN_AREA_MM2:g} mm2, as asked for'
     if counts.figures > counts.count:
-        yield f'{plural(counts.figures - counts.count, "further figure")} outside'
+        yield f'{plural(counts.figures - counts.count, "further figure")} outside the counted tiles'
     if counts.unreadable_mm2:
         yield f'{counts.unreadable_mm2:.2f} mm2 could not be read and are left out'
 

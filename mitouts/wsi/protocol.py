@@ -241,8 +241,8 @@ def _check_columns(steps: Mapping[str, Mapping[str, Any]], slides: Sequence[Coho
         both = [column for column in own if column in known and column in asked]
         if both:
             raise ConfigError(
-                f'{steps["count"]["slides"]}: the column {both[0]!r} would be overwritten, because {table} has one of '
-                f'that name; rename it, for instance to pathologist_{both[0]}'
+                f'{steps["count"]["slides"]}: the column {both[0]!r} has the name of a count, so correlate would not '
+                f'compare it but the one in {table}; rename it, for instance to pathologist_{both[0]}'
             )
         known += [f'given_{column}' if column in known else column for column in own]
     for key in ('x', 'y', 'by'):

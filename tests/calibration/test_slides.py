@@ -58,7 +58,7 @@ def test_each_slide_left_out_is_cut_where_the_others_say() -> None:
     # By the second alone the first is cut at 0.5, one figure too many; by the first the second at 0.825, one too few.
     assert result.left_out == {'mean_absolute_error': 1.0, 'mean_error': 0.0}
     assert result.interval is None
-    assert '2 slides are few' in result.notes[0]
+    assert 'only 2 slides:' in result.notes[0]
 
 
 @pytest.mark.parametrize('seed', [0, 1])

@@ -158,6 +158,30 @@ def test_the_centroid_of_an_uneven_polygon_is_that_of_its_area(tmp_path: Path) -
     assert _figures(source) == [(pytest.approx(100_000 + 5 / 6), pytest.approx(5 / 6), MITOTIC_FIGURE)]
 
 
+def test_an_outline_of_several_parts_is_one_figure_in_the_largest(tmp_path: Path) -> None:
+    def square(x: float, y: float, side: float) -> list[list[list[float]]]:
+        return [[[x, y], [x + side, y], [x + side, y + side], [x, y + side], [x, y]]]
+
+    geometry = {'type': 'MultiPolygon', 'coordinates': [square(5, 5, 4), square(40, 60, 10), square(90, 90, 6)]}
+    source = read_qupath(_write(tmp_path / 'a.geojson', [_feature(geometry)]))
+    assert _figures(source) == [(44.5, 64.5, MITOTIC_FIGURE)]
+    for broken in ([], [3], [[[[1, 2]]]]):
+        path = _write(tmp_path / 'b.geojson', [_feature({'type': 'MultiPolygon', 'coordinates': broken})])
+        with pytest.raises(AnnotationError, match=r'b\.geojson: feature 1: (expected|a polygon needs)'):
+            read_qupath(path)
+
+
+def test_images_of_one_stem_share_no_case(tmp_path: Path) -> None:
+    for name in ('a.png.geojson', 'a.tif.geojson', 'b.png.geojson'):
+        _write(tmp_path / name, [_point(3, 4)])
+    document = to_document(read_qupath(tmp_path), tool='test', arguments={})
+    assert {image['file_name']: image['case_id'] for image in document['images']} == {
+        'a.png': 'a.png',
+        'a.tif': 'a.tif',
+        'b.png': 'b',
+    }
+
+
 def test_a_polygon_without_area(tmp_path: Path) -> None:
     line = [[1.5, 1.5], [3.5, 1.5], [5.5, 1.5]]
     source = read_qupath(_write(tmp_path / 'a.geojson', [_feature({'type': 'Polygon', 'coordinates': [line]})]))

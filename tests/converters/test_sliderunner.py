@@ -323,6 +323,23 @@ def test_slides_of_one_name_in_one_directory_are_refused(tmp_path: Path, directo
         read_sliderunner(path)
 
 
+def test_names_that_differ_in_case_or_ending_share_neither_name_nor_case(tmp_path: Path) -> None:
+    path = _in_directories(tmp_path / 'a.sqlite', 'D:\\a', 'D:\\b', 'D:\\a')
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executemany('UPDATE Slides SET filename = ? WHERE uid = ?', [('25.TIF', 2), ('25.svs', 3)])
+    source = read_sliderunner(path)
+    assert [(image.file_name, image.case_id) for image in source.images] == [
+        ('a/25.tif', 'a/25'),
+        ('b/25.TIF', 'b/25'),
+        ('25.svs', '25'),
+    ]
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE Slides SET filename = '26.tif' WHERE uid = 1")
+        connection.execute("UPDATE Slides SET filename = '26.svs' WHERE uid = 2")
+    source = read_sliderunner(path)
+    assert [image.case_id for image in source.images] == ['26.tif', '26.svs', '25']
+
+
 def test_polygons_that_the_middle_of_their_box_misses_give_a_point_inside(tmp_path: Path) -> None:
     # A U, a bow tie, and a triangle that holds the middle of its box.
     shapes = [

@@ -343,3 +343,10 @@ def test_positive_images_without_points_are_refused_where_points_are_needed(writ
         PointDataset(path, need_points=True)
     whole = str(write_dataset([{'points': [(9, 9)]}, {}], name='whole'))
     assert len(PointDataset(whole, need_points=True)) == 2
+
+
+@pytest.mark.parametrize('steps', [['PackPointSample', 'LoadImage'], ['PackPointSample'], ['StainJitter']])
+def test_a_pipeline_in_a_wrong_order_is_told(steps: list[str], tiny_dataset: Path) -> None:
+    dataset = PointDataset(str(tiny_dataset), pipeline=[{'type': step} for step in steps])
+    with pytest.raises(ConfigError, match=f"needs 'img', which no step before it has made: {steps[0]}"):
+        dataset[0]

@@ -66,7 +66,7 @@ def test_the_checkpoint_keeps_the_colours_of_training_and_scanned_images_are_bro
     calibration = torch.load(trained.checkpoint, weights_only=True)['meta']['mitouts']
     assert calibration['stain_reference'] == MACENKO
     assert 0 < calibration['slide_threshold'] < 1
-    assert calibration['slide_threshold_reason'].startswith('largest F1 over 8 validation images (4 positive)')
+    assert calibration['slide_threshold_reason'].startswith('largest F1 over 8 images (4 positive)')
     scanned = runs.evaluate(config, trained.checkpoint, tmp_path / 'scanned')
     normalize_files(tmp_path, 'test')
     prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared')

@@ -176,3 +176,42 @@ def test_a_value_of_another_kind_names_the_key_and_what_was_expected(
 def test_values_of_the_right_kind_are_taken(config: Config, option: str) -> None:
     apply_overrides(config, [option])
     assert nearest_keys(config, option)
+
+
+@pytest.mark.parametrize(
+    ('option', 'message'),
+    [
+        ('param_scheduler.0.T_max=0', r'param_scheduler\.0\.T_max=0: expected a whole number from 1'),
+        ('param_scheduler=[dict(type="StepLR", step_size=0)]', r'param_scheduler\.0\.step_size=0: expected .* from 1'),
+        ('param_scheduler=[dict(type="LinearLR", start_factor=0)]', r'param_scheduler\.0\.start_factor=0: expected'),
+        ('+optim_wrapper.clip_grad=dict(maxnorm=1)', r'clip_grad\.maxnorm: expected one of type, max_norm'),
+        ('+optim_wrapper.clip_grad=dict(max_norm=1, norm_type="x")', r"clip_grad\.norm_type='x': expected a number"),
+        ('+optim_wrapper.clip_grad=dict(type="value", clip_value=-1)', r'clip_grad\.clip_value=-1: expected .* from 0'),
+        ('train_cfg.type=TestLoop', r"train_cfg\.type='TestLoop': expected 'EpochBasedTrainLoop' or"),
+        ('+test_cfg.type=ValLoop', r"test_cfg\.type='ValLoop': expected 'TestLoop'"),
+        ('train_dataloader.sampler.type=InfiniteSampler', 'never comes to the end of an epoch'),
+    ],
+)
+def test_a_schedule_that_could_not_be_run_is_refused_before_it_is(config: Config, option: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        apply_overrides(config, [option])
+
+
+def test_a_schedule_may_follow_the_epochs_and_a_gradient_be_clipped(config: Config) -> None:
+    apply_overrides(config, ['param_scheduler.0.T_max=max_epochs', '+optim_wrapper.clip_grad=dict(max_norm=5)'])
+    assert config.optim_wrapper.clip_grad == {'max_norm': 5}
+
+
+@pytest.mark.parametrize(
+    ('option', 'instead'),
+    [
+        ('+custom_imports=dict(imports=["mine"])', '--import'),
+        ('+resume=True', '--resume'),
+        ('+work_dir=x', '--work-dir'),
+    ],
+)
+def test_an_override_that_would_have_no_effect_names_the_option_that_has(
+    config: Config, option: str, instead: str
+) -> None:
+    with pytest.raises(ConfigError, match=f'has no effect; give {instead}'):
+        apply_overrides(config, [option])

@@ -12,6 +12,7 @@ from map_samples import CELLS, SIDE_PX, map_sample, map_samples
 from mmengine.dataset import DefaultSampler
 from two_processes import in_two_processes
 
+from mitouts.errors import ConfigError
 from mitouts.evaluation import LocalizationEvaluator
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.large_map import large_map_to_points
@@ -116,3 +117,10 @@ def test_a_threshold_is_chosen_on_the_scores_that_points_have(geometry: FeatureG
             score_map, SIDE_PX, SIDE_PX, geometry, map_threshold=evaluator.results['map_threshold']
         )
         assert record.map_max == record.points[0, 2] == record.curve_points[0, 2] == slide[0, 2]
+
+
+def test_maps_of_a_config_without_the_hook_that_explains_them_are_refused() -> None:
+    evaluator = LocalizationEvaluator(METRICS, thresholds='select')
+    evaluator.process(map_samples(GEOMETRIES['on pixels'], 4))
+    with pytest.raises(ConfigError, match='CalibrationHook'):
+        evaluator.evaluate(4)

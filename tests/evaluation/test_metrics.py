@@ -138,6 +138,7 @@ def test_one_case_has_no_interval():
     [
         ({'radius_px': 30, 'radius_um': 7.5}, 'radius_px or radius_um, not both'),
         ({'radius_px': 0}, 'distinct positive radii, found 0'),
+        ({'num_bootstrap': -1}, 'num_bootstrap must be at least 0, found -1'),
         ({'radius_px': [30, 30]}, r'distinct positive radii, found \[30, 30\]'),
         ({'protocols': ['hungarian']}, "unknown protocol 'hungarian'; known are one_to_one, presence"),
     ],

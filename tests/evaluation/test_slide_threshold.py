@@ -60,7 +60,7 @@ def test_it_is_stricter_than_where_half_of_the_images_are_positive() -> None:
 def test_the_reason_says_what_it_was_chosen_on() -> None:
     chosen = choose_slide_threshold(records([0.1, 0.9, 0.2], [0, 1, 0]), 5)
     assert chosen.reason == (
-        'largest F1 over 3 validation images (1 positive), weighted as if 5 figures lay in a mm2 of a slide (4.9% of '
+        'largest F1 over 3 images (1 positive), weighted as if 5 figures lay in a mm2 of a slide (4.9% of '
         'such images positive)'
     )
     assert slide_threshold_of(chosen.to_dict()) == chosen

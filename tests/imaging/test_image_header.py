@@ -153,6 +153,16 @@ def test_resolution_that_no_scanner_has_is_unknown_with_a_warning_unless_it_is_a
     assert probe(tmp_path / 'print.tif').mpp is None
 
 
+def test_resolution_a_hundred_times_too_coarse_is_doubted_though_print_densities_are_as_coarse(tmp_path, recwarn):
+    image = np.zeros((8, 9, 3), np.uint8)
+    for name, pixels_per_cm in (('coarse', 1e4 / 28.97), ('dpi_72', 72 / 2.54), ('dpi_1200', 1200 / 2.54)):
+        path = tmp_path / f'{name}.tif'
+        tifffile.imwrite(path, image, photometric='rgb', resolution=(pixels_per_cm,) * 2, resolutionunit=3)
+        assert probe(path).mpp is None
+    (warning,) = recwarn
+    assert 'coarse.tif states 28.97 um per pixel, which no scanner has' in str(warning.message)
+
+
 def test_pixels_that_are_not_square_are_refused():
     with pytest.raises(ImageError, match=r'a\.tif has pixels of 0\.25 x 0\.26 um: expected square ones'):
         scanner_mpp((0.25, 0.26), 'a.tif')

@@ -250,7 +250,7 @@ def test_orientation_is_ignored_with_a_warning(orientation, compression, smooth,
         ('zlib', ('zeros', 'half', 'noise', 'short')),
         ('packbits', ('zeros', 'half', 'noise', 'short')),
         ('jpeg', ('zeros', 'half', 'noise', 'short')),
-        ('jpeg2000', ('zeros', 'noise', 'short')),
+        ('jpeg2000', ('zeros', 'half', 'noise', 'short')),
         (None, ('short',)),
     ],
 )

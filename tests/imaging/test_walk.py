@@ -33,6 +33,17 @@ def test_slides_that_nothing_opens_are_not_passed_over(tmp_path):
     assert _found(tmp_path) == ['a.czi', 'b.vsi', 'c.isyntax', 'd.ome.zarr', 'e.dcm', 'gone.svs']
 
 
+def test_an_image_of_an_unusual_ending_is_told_of(tmp_path):
+    _touch(tmp_path, 'a.tif', 'notes.txt')
+    for name, begin in (('b.lsm', b'II*\0'), ('c.tif.bak', b'MM\0+'), ('d', b'\x89PNG'), ('e.jfif', b'\xff\xd8\xff')):
+        (tmp_path / name).write_bytes(begin + bytes(9))
+    slides, notes = find_images(tmp_path)
+    assert slides == [tmp_path / 'a.tif']
+    assert [note.partition(' is passed over')[0] for note in notes] == [
+        str(tmp_path / name) for name in ('b.lsm', 'c.tif.bak', 'd', 'e.jfif')
+    ]
+
+
 def test_what_operating_systems_leave_is_no_image(tmp_path):
     _touch(tmp_path, 'a.tif', '._a.tif', '.hidden.png', 'Thumbs.db')
     _touch(tmp_path, '__MACOSX/a.tif', '.git/b.png', '$RECYCLE.BIN/c.svs')

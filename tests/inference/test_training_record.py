@@ -43,6 +43,12 @@ def test_what_is_not_known_is_unknown(meta: dict[str, Any]) -> None:
     assert 'a data set of unknown name (unknown)' in found['in_words']
 
 
+def test_of_a_reference_with_a_note_the_note_is_said() -> None:
+    stain = {'method': 'macenko', 'reference': {'source': {'note': 'two good fields', 'images': ['a.png', 'b.png']}}}
+    record = describe_training(_meta({**CALIBRATION, 'stain_reference': stain}))
+    assert record['stain'] == 'normalized by macenko to two good fields'
+
+
 def test_images_as_they_were_are_not_unknown() -> None:
     assert describe_training(_meta(CALIBRATION))['stain'] == 'images as they were'
 

@@ -53,3 +53,8 @@ def test_another_normalization_is_undone() -> None:
     inputs = given({'inputs': images})['inputs']
     torch.testing.assert_close(wanted.renormalize(inputs, given), wanted({'inputs': images})['inputs'])
     assert given.renormalize(inputs, PointDataPreprocessor(MEAN, STD)) is inputs
+
+
+def test_a_batch_that_no_step_packed_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"gives no 'inputs': it must end with .*PackPointSample"):
+        PointDataPreprocessor(MEAN, STD)({'img': _images(1)})

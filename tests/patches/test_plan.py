@@ -65,6 +65,16 @@ def test_point_is_where_the_patch_shows_it():
     assert part.annotation_keys() == {'source_uid': 70, 'source_id': 0, 'iscrowd': 1, 'cut': True}
 
 
+def test_figure_that_is_not_counted_in_the_image_is_counted_in_no_patch():
+    grid = make_grid(200, 100, 100, 50, 'cover')
+    annotations = [{**_annotations([(60, 50)])[0], 'iscrowd': 1, 'cut': True}]
+    parts = [
+        part for found in figures_by_patch(annotations, np.array([[60.0, 50.0]]), grid)[0].values() for part in found
+    ]
+    assert len(parts) > 1
+    assert all(part.annotation_keys()['iscrowd'] == 1 and part.annotation_keys()['cut'] for part in parts)
+
+
 def test_overlap_shows_a_figure_twice_and_counts_it_once():
     figures = _figures([(480, 100)], make_grid(700, 500, 500, 500, 'cover'))
     assert [(key, figure.x, figure.counted, figure.cut) for key, (figure,) in figures.items()] == [

@@ -146,6 +146,26 @@ def test_parts_of_a_positive_image_without_points_are_not_called_negative(source
         _run(source, tmp_path / 'small', replace(SMALL, patch_px=50, stride_px=50))
 
 
+@pytest.mark.parametrize('split', [3, True, ['train']])
+def test_a_split_that_is_no_text_is_refused(source: Path, tmp_path: Path, split: Any) -> None:
+    _edit(source, lambda document: document['images'][0].update(split=split))
+    with pytest.raises(AnnotationError, match=r'split must be one of train, val, test, found (3|True|\[.train.\])'):
+        _run(source, tmp_path / 'out')
+
+
+def test_patches_of_patches_say_which_patch_they_were_cut_from(source: Path, tmp_path: Path) -> None:
+    def as_patches(document: dict[str, Any]) -> None:
+        for image in document['images']:
+            image.update(source_image='slide.svs', source_xy_px=[5, 6], source_downsample=2.0)
+
+    _edit(source, as_patches)
+    _run(source, tmp_path / 'out')
+    names = {image['file_name'] for image in json.loads(source.read_text())['images']}
+    patches = [image for path in (tmp_path / 'out').glob('*.json') for image in json.loads(path.read_text())['images']]
+    assert {image['source_image'] for image in patches} == names
+    assert all(image['source_downsample'] == 1 for image in patches)
+
+
 def test_splits_go_to_files_of_their_own_and_images_without_a_split_to_one(source: Path, tmp_path: Path) -> None:
     summary = _run(source, tmp_path / 'out')
     assert summary is not None

@@ -177,7 +177,7 @@ def test_thresholds_on_counted_slides(call, tmp_path, model_file) -> None:
     assert meta['calibrated']['slides'] == ['a.tif', 'b.tif', 'c.tif']
     assert meta['calibrated']['errors']['old']['mean_absolute_error'] == pytest.approx(2 / 3)
     assert meta['calibrated']['errors']['new']['mean_absolute_error'] == pytest.approx(1 / 3)
-    assert '3 slides are few' in text
+    assert 'only 3 slides:' in text
 
 
 def test_slides_go_with_their_reference_alone(call, tmp_path, model_file) -> None:

@@ -225,5 +225,5 @@ def test_a_word_means_the_same_in_table_csv_and_report(
     assert shown['counted mm2'] == f'{float(row["counted_mm2"]):.2f}' == f'{counts["counted_mm2"]:.2f}'
     assert shown['remark'] == row['remark'] == '; '.join(report['remarks'])
     outside = counts['figures'] - counts['count']
-    assert f'{outside} further figure{"" if outside == 1 else "s"} outside' in report['remarks']
+    assert f'{outside} further figure{"" if outside == 1 else "s"} outside the counted tiles' in report['remarks']
     assert row['counted_area_from'] == report['counted_area']['from'] == 'region'

@@ -234,6 +234,13 @@ def test_arguments_that_make_no_sense_are_refused(call: Call, arguments: list[st
     assert message in stderr
 
 
+def test_a_class_of_polygons_without_polygons_is_refused(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    slide = tmp_path / 'a.tif'
+    slide.touch()
+    out = ('--out', tmp_path / 'out')
+    assert 'give --roi' in refuses(call, slide, '--checkpoint', checkpoint, *out, '--roi-class', 'tumour')
+
+
 def test_lists_that_cannot_be_read_are_refused(call: Call, checkpoint: Path, tmp_path: Path) -> None:
     (tmp_path / 'empty').mkdir()
     (tmp_path / 'binary.txt').write_bytes(b'\x89PNG\x00a')

@@ -171,9 +171,9 @@ def test_predictions_become_qupath_files(convert: Call, tmp_path: Path) -> None:
     images = [{'image_id': 1, 'file_name': 'x/a.png', 'score': 0.9, 'points': [[1, 2, 0.9], [3, 4, 0.4]]}]
     write_json(path, {'info': {'map_threshold': 0.5}, 'images': images})
     code, err = convert('qupath_geojson', path, '--export', '--out', tmp_path / 'q')
-    assert (code, '1 file with 1 figure ' in err) == (0, True)
+    assert (code, '1 file with 1 point ' in err) == (0, True)
     code, err = convert('qupath_geojson', path, '--export', '--score-thr', 0.3, '--out', tmp_path / 'r')
-    assert (code, '1 file with 2 figures' in err) == (0, True)
+    assert (code, '1 file with 2 points' in err) == (0, True)
     code, err = convert('qupath_geojson', path, '--out', tmp_path / 'x.json')
     assert (code, '--export makes GeoJSON of it' in err) == (2, True)
     write_json(path, {'images': images})

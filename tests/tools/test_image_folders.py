@@ -51,6 +51,15 @@ def test_images_of_a_folder_are_predicted(call: Call, checkpoint: Path, tmp_path
     assert names == ['a.png', 'c.bif', 'b.png']
 
 
+@pytest.mark.parametrize('mpp', ['0', '-0.25', 'nan', 'inf'])
+def test_resolution_that_makes_no_sense_is_refused(call: Call, mpp: str, tmp_path: Path) -> None:
+    code, _, err = call(
+        'predict.py', tmp_path / 'a.png', tmp_path / 'c.pth', '--mpp', mpp, '--out', tmp_path / 'p.json'
+    )
+    assert code == 2
+    assert f'argument --mpp: must be a positive number, found {mpp}' in err
+
+
 def test_image_that_cannot_be_h_and_e_is_predicted_with_a_warning(call: Call, checkpoint: Path, tmp_path: Path) -> None:
     write_rgb(tmp_path / 'dark.png', smooth_tissue(100, 80) // 30)
     code, _, err = call('predict.py', tmp_path / 'dark.png', checkpoint, '--mpp', 2, '--out', tmp_path / 'p.json')
@@ -68,6 +77,12 @@ def test_images_of_a_broken_file_and_of_a_label_alone_are_skipped_or_refused(
     label = write_dicom(tmp_path / 'label.dcm', flavor='LABEL')
     code, _, err = call('predict.py', label, checkpoint, '--mpp', 2, '--out', tmp_path / 'p.json')
     assert (code, 'label.dcm is the label of a slide' in err) == (2, True)
+
+
+def test_image_of_a_resolution_that_does_not_suit_is_named(call: Call, checkpoint: Path, tmp_path: Path) -> None:
+    write_rgb(tmp_path / 'coarse.png', smooth_tissue(100, 80))
+    code, _, err = call('predict.py', tmp_path / 'coarse.png', checkpoint, '--mpp', 9, '--out', tmp_path / 'p.json')
+    assert (code, f'skipped: image {tmp_path / "coarse.png"}: the image has 9.0 um/px' in err) == (1, True)
 
 
 @pytest.mark.parametrize('tool', LABELS)

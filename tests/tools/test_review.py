@@ -228,7 +228,7 @@ def test_export(call, reviewed, tmp_path):
     assert text.splitlines() == [
         f'4 decisions written to {now}',
         f'4 log entries written to {log}',
-        f'7 files with 6 figures written to {folder}',
+        f'7 files with 6 points written to {folder}',
     ]
     figures = {(figure.file_name, figure.x, figure.y): figure.category_id for figure in read_qupath(folder).figures}
     assert (figures['2.png', 40.25, 50.5], figures['3.png', 30.5, 30.5]) == (2, 1)

@@ -192,12 +192,12 @@ def test_a_config_without_a_step_says_so(call: Call, tmp_path: Path) -> None:
     assert 'mine.py has no count = dict(...)' in err
 
 
-def test_a_reference_of_the_name_of_a_count_would_be_overwritten(data: Path, tmp_path: Path) -> None:
+def test_a_reference_of_the_name_of_a_count_is_refused(data: Path, tmp_path: Path) -> None:
     (tmp_path / 'cohort.csv').write_text('slide,mai\na.tif,3\n')
     overrides = [f'count.slides={tmp_path / "cohort.csv"}', f'count.checkpoint={data / "best.pth"}', 'correlate.x=mai']
     config = load_config(CONFIGS / 'suh.py', [*overrides, 'count.tissue=None'])
     with pytest.raises(
-        ConfigError, match=r"column 'mai' would be overwritten.*rename it, for instance to pathologist_"
+        ConfigError, match=r"column 'mai' has the name of a count.*rename it, for instance to pathologist_"
     ):
         read_protocol(config)
 

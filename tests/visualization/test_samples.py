@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mitouts.errors import ConfigError
 from mitouts.structures import PointSample
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 from mitouts.visualization.samples import draw_item, draw_sample
@@ -41,3 +42,10 @@ def test_an_item_is_drawn_with_its_caption():
     assert picture.shape == (300, 280, 3)
     assert tuple(picture[150, 150]) == (255, 0, 0)
     assert caption == '7: label 1, 1 point, case A03'
+    sample.set_metainfo({'case_id': 'Case 3'})
+    assert draw_item({'inputs': inputs, 'data_samples': sample})[1] == '7: label 1, 1 point, Case 3'
+
+
+def test_an_item_that_no_step_packed_is_refused() -> None:
+    with pytest.raises(ConfigError, match='end with the step that packs'):
+        draw_item({'img': np.zeros((8, 8, 3), np.uint8)})

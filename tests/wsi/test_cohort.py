@@ -94,6 +94,14 @@ def test_label_without_its_slide_fails_with_the_reason(tmp_path: Path) -> None:
     assert 'is the label of a slide' in slide.fault
 
 
+def test_folder_of_a_label_alone_is_refused_with_the_reason(tmp_path: Path) -> None:
+    write_dicom(tmp_path / 'label.dcm', flavor='LABEL')
+    with pytest.raises(
+        AnnotationError, match=r'holds no slide; .*label\.dcm is passed over: it is the label of a slide'
+    ):
+        find_slides(tmp_path)
+
+
 def test_list_says_resolutions_regions_and_more(tmp_path: Path) -> None:
     (tmp_path / 'cohort.csv').write_text('slide;mpp;roi;pathologist\nx/1.svs;0.5;r.geojson;12\n2.svs;;;\n')
     (first, second), _ = find_slides(tmp_path / 'cohort.csv')

@@ -135,7 +135,9 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
         'software': f'mitouts {mitouts.__version__}',
         'use': 'for research use only',
     }
-    assert document['counted_area']['in_words'].startswith('the given region; tiles of 256 um')
+    assert document['counted_area']['in_words'] == (
+        'the given region; tiles of 256 um whose share in the region is at least 0.40'
+    )
     assert document['unreadable']['rectangles_px'] == [[0, 512, 64, 64]]
     assert document['slide'] == {
         'file_name': 'a slide, Größe 1.png',
@@ -149,7 +151,7 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
     assert document['remarks'] == [
         'counted in the given region',
         'rates on less than 1.59 mm2, as asked for',
-        '1 further figure outside',
+        '1 further figure outside the counted tiles',
     ]
     with pytest.raises(AnnotationError, match='must name the checkpoint'):
         make_report(findings, provenance={})

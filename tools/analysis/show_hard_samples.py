@@ -28,6 +28,7 @@ from mitouts.formats.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
+from mitouts.utils.words import case_words
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.hard_sample_sheet import (
     ModelPoints,
@@ -156,7 +157,7 @@ def caption(sample: dict[str, Any], noisy: set[int] | None) -> list[str]:
     if sample.get('predicted_points') and sample.get('annotated_points') and distance is not None:
         numbers.append(f'{distance:.0f} px')
     return [
-        f'case {sample.get("case_id", "unknown")}{truth}',
+        f'{case_words(str(sample.get("case_id", "unknown")))}{truth}',
         str(sample['reason']).replace('_', ' '),
         ', '.join(numbers),
     ]
@@ -190,7 +191,7 @@ def compare(args: argparse.Namespace) -> None:
     for image_id in order:
         image = images[image_id]
         picture = read_rgb(root / image['file_name'], (image['width'], image['height']))
-        name = f'case {image["case_id"]}, image {image_id}'
+        name = f'{case_words(image["case_id"])}, image {image_id}'
         truth = truths[image_id].points if is_located(image, truths[image_id]) else None
         tiles += compare_tiles(picture, truth, pairs[image_id], args.radius_px, name)
     labels = args.labels or [str(path) for path in args.compare]

@@ -39,8 +39,8 @@ def main() -> int:
     if args.export:
         files = _predicted(args) if is_of_predictions(read_json(args.src)) else _annotated(args)
         write_folder(args.out, files, write_geojson, overwrite=args.overwrite)
-        figures = plural(sum(len(content['features']) for content in files.values()), 'figure')
-        print(f'{plural(len(files), "file")} with {figures} written to {args.out}', file=sys.stderr)
+        points = plural(sum(len(content['features']) for content in files.values()), 'point')
+        print(f'{plural(len(files), "file")} with {points} written to {args.out}', file=sys.stderr)
         return 0
     options = {'mitotic': args.mitotic, 'hard_negative': args.hard_negative}
     write_converted(read_qupath(args.src, image_root=args.image_root, **options), args, TOOL, options)

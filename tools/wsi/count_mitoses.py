@@ -74,6 +74,8 @@ def main() -> int:
         raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
     if args.roi is not None:
         read_regions(args.roi, classes=args.roi_class)
+    elif args.roi_class:
+        raise MitoutsError('--roi-class says which polygons of --roi are meant: give --roi, too')
     device = device_of(args.device)
     make_folder(args.out)
     counter = Counter(args, console, device)

@@ -77,6 +77,8 @@ class EfficientNetLite(BaseModule):
                 f"backbone.weights='imagenet' is at hand for variant 0 only, found variant {variant}: "
                 'give a checkpoint file, or None'
             )
+        if not 0 <= drop_path_rate < 1:
+            raise ConfigError(f'backbone.drop_path_rate must be a share from 0 and below 1, found {drop_path_rate}')
         self.weights = weights
         self.drop_path_rate = drop_path_rate
         full = EfficientNet.from_name(f'efficientnet-lite{variant}')
@@ -92,6 +94,10 @@ class EfficientNetLite(BaseModule):
             reached *= step
             self._stage_of_block.append(reached.bit_length() - 1)
             kept.append(block)
+        if num_blocks is not None and not 0 <= num_blocks <= len(kept):
+            raise ConfigError(
+                f'backbone.num_blocks must be from 1 to {len(kept)} (those up to stride {stride}), found {num_blocks}'
+            )
         if reached != stride:
             raise ConfigError(
                 f'backbone.num_blocks={num_blocks} ends at stride {reached}, not {stride}: change one of them'

@@ -212,6 +212,9 @@ def test_imagenet_url_is_read_from_the_cache(depth: int, monkeypatch: pytest.Mon
         ({'type': 'EfficientNetLite', 'variant': 1}, r"backbone\.weights='imagenet' is at hand for variant 0 only"),
         ({'type': 'EfficientNetLite', 'num_blocks': 4}, r'backbone\.num_blocks=4 ends at stride 8, not 16'),
         ({'type': 'EfficientNetLite', 'num_blocks': 0}, r'backbone\.num_blocks=0 ends at stride 2, not 16'),
+        ({'type': 'EfficientNetLite', 'num_blocks': 99}, r'backbone\.num_blocks must be from 1 to 11 .*found 99'),
+        ({'type': 'EfficientNetLite', 'num_blocks': -1}, r'backbone\.num_blocks must be .* found -1'),
+        ({'type': 'EfficientNetLite', 'drop_path_rate': 1}, r'backbone\.drop_path_rate must be .* below 1, found 1'),
         (
             {'type': 'EfficientNetLite', 'frozen_dtype': 'int8'},
             r"backbone\.frozen_dtype must be one of .*, found 'int8'",
