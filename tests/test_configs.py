@@ -234,7 +234,7 @@ def test_stages_load_and_their_criteria_build(path: Path) -> None:
 def test_a_teacher_is_strongly_augmented_and_its_student_weakly(path: Path) -> None:
     stages = {stage.name: stage for stage in experiment(path).stages}
     assert augmentation(stages['teacher'].config) == ['elastic' if 'r18-code' in path.stem else 'beta']
-    students = [stage for stage in stages.values() if stage.data_from is not None and stage.kind == 'train']
+    students = [stage for stage in stages.values() if stage.kind == 'train' and stage.data_from is not None]
     assert students
     for student in students:
         expected = 'beta' if student.name.endswith('_strong') else 'alpha'

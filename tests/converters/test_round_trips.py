@@ -51,8 +51,9 @@ def _through_geojson(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
 
 PROGRAMS = pytest.mark.parametrize('through', [_through_sliderunner, _through_geojson])
 
+# What begins with a dot is hidden, and hidden files are passed over.
 WORD = st.text(st.characters(exclude_categories=['C', 'Z']), min_size=1, max_size=6).filter(
-    lambda text: not set(text) & set('/\\:') and text not in ('.', '..')
+    lambda text: not set(text) & set('/\\:') and not text.startswith('.')
 )
 FILE_NAME = st.builds(
     lambda folders, stem, suffix: '/'.join([*folders, f'{stem}{suffix}']),
