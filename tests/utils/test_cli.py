@@ -58,8 +58,8 @@ def test_the_code_of_a_tool_is_its_own(end, value, code: int) -> None:
             'error: a.csv: no such file or directory',
         ),
         (
-            PermissionError(errno.EACCES, 'Permission denied', '/root/a'),
-            'error: /root/a: permission denied: check the rights of the file and its folder, or name another',
+            PermissionError(errno.EACCES, 'Permission denied', '/closed/a'),
+            'error: /closed/a: permission denied: check the rights of the file and its folder, or name another',
         ),
         (OSError(errno.ENOSPC, 'No space left'), 'error: no space is left on the disk: make room and start again'),
         (OSError('cannot identify image file'), 'error: cannot identify image file'),
