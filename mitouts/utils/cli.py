@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import os
@@ -42,12 +43,29 @@ def run(main: Callable[[], int | None]) -> None:
         is_reader_gone = isinstance(error, BrokenPipeError) and _reader_is_gone()
         _drop_unwritable_output()
         if is_reader_gone:
-            sys.exit(READER_GONE)
+            _end(READER_GONE)
         if os.environ.get(SHOW_TRACEBACK):
             raise
         print(f'error: {describe(error)}', file=sys.stderr)
         code = FAILED
-    sys.exit(code)
+    _end(code)
+
+
+def _end(code: int) -> None:
+    """Exit with a code; one process of several without Python's finalization.
+
+    A thread of gloo that lets go of its last tensor while the interpreter is being torn down aborts the process, after
+    all has been written.
+    """
+    distributed = sys.modules.get('torch.distributed')
+    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
+        sys.exit(code)
+    # Leaves the process group, among other things.
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 def describe(error: Exception) -> str:
