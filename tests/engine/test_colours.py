@@ -73,6 +73,13 @@ def test_the_checkpoint_keeps_the_colours_of_training_and_scanned_images_are_bro
     assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
 
 
+def test_what_the_stain_is_measured_over_is_that_of_training(tmp_path: Path) -> None:
+    config = stained(tmp_path, train={**MACENKO, 'fit': 'case'}, val=MACENKO)
+    trained = runs.train(config, tmp_path / 'run')
+    calibration = torch.load(trained.checkpoint, weights_only=True)['meta']['mitouts']
+    assert calibration['stain_reference'] == {**MACENKO, 'fit': 'case'}
+
+
 def test_a_teacher_that_judges_sees_its_training_images_in_the_colours_that_it_learns_from(tmp_path: Path) -> None:
     config = stained(tmp_path)
     steps = config.train_dataloader.dataset.pipeline

@@ -44,12 +44,14 @@ class CalibrationHook(Hook):
                 f'CalibrationHook.slide_figures_per_mm2 must be a rate above 0, found {slide_figures_per_mm2}'
             )
         self.slide_figures_per_mm2 = slide_figures_per_mm2
+        self.learnt_stain: dict[str, Any] | None = None
 
     def before_train(self, runner: Any) -> None:
         if runner.iter == 0:
             forget_calibration(_model(runner))
         dataset = runner.train_dataloader.dataset
-        learnt = {'mpp': resolution_of(dataset), 'stain_reference': stain_of(dataset)}
+        self.learnt_stain = stain_of(dataset)
+        learnt = {'mpp': resolution_of(dataset), 'stain_reference': self.learnt_stain}
         if runner.val_loop is not None:
             _prepare(runner, runner.val_dataloader.dataset, learnt, 'the validation set')
         check = getattr(_model(runner), 'check_training_input', None)
@@ -79,7 +81,7 @@ class CalibrationHook(Hook):
             'mpp': resolution_of(runner.val_dataloader.dataset),
             'geometry': None if model.geometry is None else model.geometry.to_dict(),
             'classes': list(meta.get('classes', ())),
-            'stain_reference': stain_of(runner.val_dataloader.dataset),
+            'stain_reference': self.learnt_stain,
             'dataset': _training_data(runner),
             'version': mitouts.__version__,
             'epoch': runner.epoch,
