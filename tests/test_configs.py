@@ -20,7 +20,7 @@ from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages import Experiment, Stage, load_experiment
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.segmentation import UNKNOWN_INDEX
-from mitouts.registry import DATA_SAMPLERS, EVALUATOR, HOOKS, MODELS, TASK_UTILS, TRANSFORMS
+from mitouts.registry import CRITERIA, DATA_SAMPLERS, EVALUATOR, HOOKS, MODELS, TRANSFORMS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = REPOSITORY / 'configs'
@@ -135,7 +135,7 @@ def test_config_builds_its_parts(path: Path) -> None:
     assert built(EVALUATOR, config.test_evaluator).thresholds == 'checkpoint'
     for hook in [*config.custom_hooks, *config.default_hooks.values()]:
         built(HOOKS, hook)
-    built(TASK_UTILS, config.distillation.criterion)
+    built(CRITERIA, config.distillation.criterion)
     assert all(scheduler.get('T_max') != 'max_epochs' for scheduler in config.param_scheduler)
 
 
@@ -150,7 +150,7 @@ def test_baseline_config_builds_its_parts(path: Path) -> None:
         assert backbone.get('weights') == ('imagenet' if backbone.type == 'mitouts.EfficientNetLite' else None)
         assert backbone.get('init_cfg') is None
         if 'masks' in config.model:
-            built(TASK_UTILS, config.model.masks)
+            built(MODELS, config.model.masks)
     else:
         assert network(config).calibration is not None
     for split in SPLITS:
@@ -226,7 +226,7 @@ def test_stages_load_and_their_criteria_build(path: Path) -> None:
     for stage in experiment(path).stages:
         assert stage.config.model.type == ('CascadeLocalizer' if stage.kind == 'cascade' else 'WSSLocalizer')
         if 'distillation' in stage.config or path not in BASELINES:
-            criterion = built(TASK_UTILS, stage.config.distillation.criterion)
+            criterion = built(CRITERIA, stage.config.distillation.criterion)
             assert stage.kind != 'distill' or hasattr(criterion, 'judge') or stage.model_from is None
 
 

@@ -18,7 +18,16 @@ from mitouts import registry
 from mitouts.engine.hooks import EMATeacherHook, NonFiniteLossHook
 from mitouts.models.aggregators import MaxAggregator
 from mitouts.models.backbones import ResNet
-from mitouts.registry import AGGREGATORS, EVALUATOR, HOOKS, MODELS, Registry, UnknownComponentError
+from mitouts.registry import (
+    AGGREGATORS,
+    CRITERIA,
+    EVALUATOR,
+    HOOKS,
+    MODELS,
+    Registry,
+    UnknownComponentError,
+    locating,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +53,7 @@ def test_unknown_name_names_registry_and_the_nearest_known_names() -> None:
 
 def test_name_like_no_other_lists_what_the_registry_knows() -> None:
     with pytest.raises(UnknownComponentError, match=r'It knows: AttentionAggregator, GeMAggregator, .*TopKMeanAgg'):
-        AGGREGATORS.get('xyzzy_42')
+        AGGREGATORS.require('xyzzy_42')
 
 
 def test_unknown_name_in_a_nested_config_is_located_from_the_outermost_build() -> None:
@@ -79,8 +88,45 @@ def test_name_that_stands_twice_is_located_twice() -> None:
 
 @pytest.mark.parametrize('name', ['mmnosuch.RetinaNet', 'mitouts.Nope', 'nosuch.module.Thing'])
 def test_unknown_name_with_a_prefix_is_an_unknown_name(name: str) -> None:
+    assert MODELS.get(name) is None
     with pytest.raises(UnknownComponentError, match=name):
-        MODELS.get(name)
+        MODELS.require(name)
+
+
+@pytest.mark.parametrize('name', ['Nope', 'mmnosuch.RetinaNet', 'mitouts.Nope', 'nosuch.module.Thing', 'mmengine.Nope'])
+def test_an_unknown_name_is_none_as_in_mmengine(name: str) -> None:
+    assert roots.MODELS.get(name) is None
+    assert MODELS.get(name) is None
+
+
+def test_what_is_no_name_is_refused_as_in_mmengine() -> None:
+    for registry_asked in (roots.MODELS, MODELS):
+        with pytest.raises(TypeError):
+            registry_asked.get(nn.Module)
+
+
+@pytest.mark.parametrize('name', ['os.system', 'os', 'subprocess.Popen', 'mmengine.utils.call_command'])
+def test_what_is_not_registered_is_never_found(name: str) -> None:
+    assert MODELS.get(name) is None
+    assert CRITERIA.get(name) is None
+
+
+def test_an_unknown_name_of_a_registry_of_mmengine_is_told_alike() -> None:
+    hook = {'type': 'EMATeacherHok'}
+    with (
+        DefaultScope.overwrite_default_scope('mitouts'),
+        pytest.raises(UnknownComponentError) as caught,
+        locating({'custom_hooks': [hook]}),
+    ):
+        roots.HOOKS.build(hook)
+    assert caught.value.nearest[0] == 'EMATeacherHook'
+    assert "not in the mitouts::hook registry (config key 'custom_hooks.0.type')" in str(caught.value)
+
+
+def test_another_missing_key_stays_what_it_is() -> None:
+    with pytest.raises(KeyError) as caught, locating({}):
+        raise KeyError('width')
+    assert type(caught.value) is KeyError
 
 
 def test_component_of_a_parent_is_found_and_ours_goes_first() -> None:
@@ -92,7 +138,7 @@ def test_component_of_a_parent_is_found_and_ours_goes_first() -> None:
 
 def test_names_of_parents_are_suggested() -> None:
     with pytest.raises(UnknownComponentError) as caught:
-        MODELS.get('BaseDataPreproccesor')
+        MODELS.require('BaseDataPreproccesor')
     assert caught.value.nearest[0] == 'BaseDataPreprocessor'
 
 
@@ -176,7 +222,16 @@ def test_own_parts_are_found_without_importing_them_first_and_without_a_network(
 
 @pytest.mark.parametrize(
     'name',
-    ['LOOPS', 'LOG_PROCESSORS', 'MODEL_WRAPPERS', 'OPTIMIZERS', 'OPTIM_WRAPPERS', 'PARAM_SCHEDULERS', 'RUNNERS'],
+    [
+        'LOOPS',
+        'LOG_PROCESSORS',
+        'MODEL_WRAPPERS',
+        'OPTIMIZERS',
+        'OPTIM_WRAPPERS',
+        'PARAM_SCHEDULERS',
+        'RUNNERS',
+        'VISUALIZERS',
+    ],
 )
 def test_roots_without_parts_of_ours_still_have_a_child_in_our_scope(name: str) -> None:
     child = getattr(roots, name).children[registry.SCOPE]

@@ -28,7 +28,7 @@ from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.models import WSSLocalizer
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import PointSample
 
 MAX_CANDIDATES = 200
@@ -173,7 +173,7 @@ def calibrate_images(
     labels = np.array([record.label for record in records])
     values = [np.array([record.score for record in records]), np.array([record.map_max for record in records])]
     choices: list[Choice] = [
-        partial(_select, TASK_UTILS.build(each), *pair)
+        partial(_select, THRESHOLD_SELECTORS.build(each), *pair)
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':

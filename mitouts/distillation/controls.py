@@ -8,29 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from mitouts.distillation.base import Control
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.formats.coco import read_json
 from mitouts.functional.distillation import Verdict
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import CRITERIA
 
 NEGATIVE = Verdict(keep=True, reason='negative', distance_px=0.0)
 
 
-@TASK_UTILS.register_module()
-class OracleNoise:
+@CRITERIA.register_module()
+class OracleNoise(Control):
     """Drops exactly the mislabelled images: the best that any distillation of a file with known noise can do.
 
     An image is mislabelled where ``images[].is_noise`` of the annotation file says so.
     """
 
-    uses_predictions = False
-
     def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
-        """Judge all images.
-
-        Args:
-            images: Image id -> its entry in the annotation file.
-            labels: Image id -> label, 0 or 1.
+        """Judge all images, by ``is_noise`` of each.
 
         Raises:
             AnnotationError: The file does not say which images are noise.
@@ -48,8 +43,8 @@ class OracleNoise:
         }
 
 
-@TASK_UTILS.register_module()
-class RandomDrop:
+@CRITERIA.register_module()
+class RandomDrop(Control):
     """Drops positives at random: what is left of a gain over it is not the smaller training set's.
 
     Args:
@@ -62,8 +57,6 @@ class RandomDrop:
         ConfigError: Both or a negative number are given.
     """
 
-    uses_predictions = False
-
     def __init__(self, number: int | None = None, like: str | None = None, seed: int = 0) -> None:
         if number is not None and like is not None:
             raise ConfigError('RandomDrop: give number or like, not both')
@@ -74,7 +67,7 @@ class RandomDrop:
         self.seed = seed
 
     def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
-        """Judge all images; the arguments are those of :meth:`OracleNoise.judge_all`.
+        """Judge all images; negatives are kept.
 
         Raises:
             ConfigError: There are fewer positives than shall be dropped, nothing says how many, or ``like`` is not

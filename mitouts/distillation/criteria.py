@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from numpy.typing import ArrayLike
 
+from mitouts.distillation.base import Criterion, ThresholdSplit
 from mitouts.errors import ConfigError
 from mitouts.functional.distillation import (
     POLICIES,
@@ -18,13 +19,11 @@ from mitouts.functional.distillation import (
     least_distance_px,
     soft_weight,
 )
-from mitouts.registry import TASK_UTILS
-
-ThresholdSplit = Literal['val', 'train']
+from mitouts.registry import CRITERIA
 
 
-@TASK_UTILS.register_module()
-class CentroidDisagreement:
+@CRITERIA.register_module()
+class CentroidDisagreement(Criterion):
     """Drops positives whose localized figures disagree with the annotated ones (Section 3.3 of the paper).
 
     Args:
@@ -32,12 +31,9 @@ class CentroidDisagreement:
         policy: ``any_true`` (the paper), ``no_false`` or ``perfect``; see
             :func:`mitouts.functional.distillation.judge_sample`.
         drop_image_errors: Drop first every image whose predicted label is wrong, as the authors' public code does.
-        threshold_from: The images that the thresholds are chosen on: ``val`` takes those in the checkpoint, ``train``
-            chooses them on the images to be judged (the authors' public code).
+        threshold_from: As for :class:`~mitouts.distillation.base.Criterion`; the authors' public code chooses on
+            ``train``.
     """
-
-    uses_predictions = True
-    compares_points = True
 
     def __init__(
         self,
@@ -64,16 +60,6 @@ class CentroidDisagreement:
         score: float,
         image_threshold: float,
     ) -> Verdict:
-        """Judge one image.
-
-        Args:
-            image: Its entry in the annotation file; the label is ``label`` where present, otherwise 1 when there is an
-                annotated point.
-            predicted_xy: ``(P, 2)`` points of the teacher in pixels.
-            annotated_xy: ``(G, 2)`` annotated points of the positive categories in pixels.
-            score: The teacher's image score.
-            image_threshold: The teacher calls an image positive when its score is > this.
-        """
         return judge_sample(
             predicted_xy,
             annotated_xy,
@@ -86,7 +72,7 @@ class CentroidDisagreement:
         )
 
 
-@TASK_UTILS.register_module()
+@CRITERIA.register_module()
 class SoftDisagreement(CentroidDisagreement):
     """Weighs positives by how far the localized figures are from the annotated ones, instead of dropping them.
 
@@ -117,7 +103,6 @@ class SoftDisagreement(CentroidDisagreement):
         score: float,
         image_threshold: float,
     ) -> Verdict:
-        """Judge one image; the arguments are those of :meth:`CentroidDisagreement.judge`."""
         verdict = super().judge(image, predicted_xy, annotated_xy, score=score, image_threshold=image_threshold)
         if verdict.reason in ('negative', 'no_annotation'):
             return verdict
@@ -125,15 +110,14 @@ class SoftDisagreement(CentroidDisagreement):
         return replace(verdict, keep=True, weight=weight)
 
 
-@TASK_UTILS.register_module()
-class PseudoLabel:
+@CRITERIA.register_module()
+class PseudoLabel(Criterion):
     """Keeps every image and replaces its label with the teacher's (Table 6 of the paper).
 
     Args:
         threshold_from: As for :class:`CentroidDisagreement`.
     """
 
-    uses_predictions = True
     compares_points = False
 
     def __init__(self, threshold_from: ThresholdSplit = 'val') -> None:
@@ -148,7 +132,6 @@ class PseudoLabel:
         score: float,
         image_threshold: float,
     ) -> Verdict:
-        """Judge one image; the arguments are those of :meth:`CentroidDisagreement.judge`."""
         return Verdict(
             keep=True,
             reason='pseudo_label',

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from mitouts.engine.overrides import apply_overrides
 from mitouts.errors import ConfigError, MitoutsError
-from mitouts.registry import UnknownComponentError, import_path
+from mitouts.registry import UnknownComponentError, import_path, unknown_component
 
 
 def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
@@ -61,12 +61,16 @@ def explained(config: Config, part: str = '') -> Iterator[None]:
 
     Raises:
         ConfigError: Whatever was raised instead of an error that says what to do.
+        UnknownComponentError: A component is not registered, whichever registry was asked.
     """
     try:
         yield
     except (TypeError, ValueError, AssertionError, LookupError, AttributeError) as error:
         if isinstance(error, (MitoutsError, UnknownComponentError)):
             raise
+        unknown = unknown_component(error)
+        if unknown is not None:
+            raise unknown from error
         what = f'config {config.filename}' + (f': {part}' if part else '')
         raise ConfigError(f'{what} cannot be built: {type(error).__name__}: {error}') from error
 

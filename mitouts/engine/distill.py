@@ -12,13 +12,15 @@ from typing import Any, Literal
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from mitouts.distillation.criteria import Verdict
+from mitouts.distillation import Control, Criterion, Verdict
+from mitouts.distillation.base import build_criterion
 from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.engine import runs
+from mitouts.engine.config import explained
 from mitouts.errors import ConfigError
 from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import image_root, read_coco, write_json
-from mitouts.registry import DATASETS, TASK_UTILS
+from mitouts.registry import DATASETS
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -78,7 +80,10 @@ def distill(
     images = {image['id']: image for image in document['images']}
     records: list[ImageRecord] = []
     thresholds: tuple[float, float] | None = None
-    if getattr(criterion, 'uses_predictions', True):
+    if isinstance(criterion, Control):
+        labels = _labels(source)
+        verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
+    else:
         if checkpoint is None:
             raise ConfigError(f'{type(criterion).__name__} judges by predictions: give the checkpoint of a Teacher')
         run = runs.evaluate(_on_images(config, criterion, split), checkpoint, Path(out_dir), launcher=launcher)
@@ -86,11 +91,8 @@ def distill(
         thresholds = run.results['image_threshold'], run.results['map_threshold']
         verdicts = {r.image_id: _judge(criterion, images[r.image_id], r, thresholds) for r in records}
         labels = {record.image_id: record.label for record in records}
-    else:
-        labels = _labels(source)
-        verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
     summary = summarize(document, verdicts, labels)
-    if getattr(criterion, 'compares_points', True):
+    if isinstance(criterion, Criterion) and criterion.compares_points:
         summary |= _not_compared(records)
     result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
     root = image_root(ann_file, document, source.get('data_root')).resolve()
@@ -115,18 +117,15 @@ def distill(
     return result
 
 
-def _criterion(config: Config) -> Any:
+def _criterion(config: Config) -> Criterion | Control:
     settings = config.get('distillation')
     if not settings or 'criterion' not in settings:
         raise ConfigError(
             f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
-    try:
-        with runs.located(config):
-            return TASK_UTILS.build(settings.criterion)
-    except TypeError as error:
-        raise ConfigError(f'config {config.filename}: distillation.criterion: {error}') from error
+    with runs.located(config), explained(config, 'distillation.criterion'):
+        return build_criterion(settings.criterion)
 
 
 def clean_document(
@@ -138,8 +137,7 @@ def clean_document(
         verdict = verdicts.get(image['id'])
         if verdict is None or not verdict.keep:
             continue
-        label = getattr(verdict, 'new_label', None)
-        changed: dict[str, Any] = {} if label is None else {'label': int(label)}
+        changed: dict[str, Any] = {} if verdict.new_label is None else {'label': int(verdict.new_label)}
         if verdict.weight != 1:
             changed['weight'] = image.get('weight', 1.0) * verdict.weight
         images.append({**image, **changed})
@@ -162,7 +160,7 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     summary: dict[str, float] = {'kept': len(kept), 'dropped': len(verdicts) - len(kept)}
     if weighted:
         summary |= {'weighted': len(weighted), 'weight_sum': _sum(weights, kept)}
-    changed = [i for i, verdict in verdicts.items() if getattr(verdict, 'new_label', None) not in (None, labels[i])]
+    changed = [i for i, verdict in verdicts.items() if verdict.new_label not in (None, labels[i])]
     if changed:
         summary['relabelled'] = len(changed)
     positive = {image_id for image_id, label in labels.items() if label == 1}
@@ -190,19 +188,21 @@ def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
     return round(math.fsum(weights[image_id] for image_id in image_ids if image_id in weights), 4)
 
 
-def _on_images(config: Config, criterion: Any, split: Split) -> Config:
+def _on_images(config: Config, criterion: Criterion, split: Split) -> Config:
     """The test part of the config, pointed at the images to be judged, without augmentation."""
     changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
     dataset = changed[f'{split}_dataloader'].dataset.to_dict()
     dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
     changed.test_dataloader.dataset = dataset
-    if getattr(criterion, 'threshold_from', 'val') == 'train':
+    if criterion.threshold_from == 'train':
         changed.test_evaluator = changed.val_evaluator
     changed.test_evaluator.metrics = []
     return changed
 
 
-def _judge(criterion: Any, image: dict[str, Any], record: ImageRecord, thresholds: tuple[float, float]) -> Verdict:
+def _judge(
+    criterion: Criterion, image: dict[str, Any], record: ImageRecord, thresholds: tuple[float, float]
+) -> Verdict:
     predicted = record.points[record.points[:, 2] > thresholds[1], :2]
     info = {**image, 'label': record.label}
     return criterion.judge(info, predicted, record.truth, score=record.score, image_threshold=thresholds[0])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import check_splits
 from mitouts.formats.predictions import write_predictions
-from mitouts.registry import DATASETS, HOOKS, UnknownComponentError
+from mitouts.registry import DATASETS, HOOKS, locating
 from mitouts.utils.memory import keep_freed_memory
 from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
@@ -207,14 +207,9 @@ def save_predictions(
     write_predictions(path, images, info)
 
 
-@contextmanager
-def located(config: Config) -> Iterator[None]:
+def located(config: Config) -> AbstractContextManager[None]:
     """Give an unknown component's error the whole path of its config key."""
-    try:
-        yield
-    except UnknownComponentError as error:
-        error.locate(config._cfg_dict)
-        raise
+    return locating(config._cfg_dict)
 
 
 def _build(config: Config, work_dir: Path, launcher: str, *, resume: bool = False) -> Runner:

@@ -15,7 +15,7 @@ from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid, read_map
-from mitouts.registry import EVALUATOR, METRICS, TASK_UTILS
+from mitouts.registry import EVALUATOR, METRICS, THRESHOLD_SELECTORS
 from mitouts.structures import PointSample
 from mitouts.utils.ranks import on_main_process
 
@@ -104,8 +104,8 @@ class LocalizationEvaluator:
         self.metrics = [METRICS.build(metric) for metric in metrics]
         self.thresholds = thresholds
         image_threshold = image_threshold or dict(type='MaxF1Threshold')
-        self.select_image_threshold = TASK_UTILS.build(image_threshold)
-        self.select_map_threshold = TASK_UTILS.build(map_threshold or image_threshold)
+        self.select_image_threshold = THRESHOLD_SELECTORS.build(image_threshold)
+        self.select_map_threshold = THRESHOLD_SELECTORS.build(map_threshold or image_threshold)
         self.min_score = min_score
         self.min_area_px = min_area_px
         self.centroid = centroid

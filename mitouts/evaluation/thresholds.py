@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 
 from mitouts.errors import ConfigError
 from mitouts.functional.thresholds import select_threshold
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import THRESHOLD_SELECTORS
 
 
-@TASK_UTILS.register_module()
+@THRESHOLD_SELECTORS.register_module()
 class MaxF1Threshold:
     """The threshold with the largest F1; what the authors' public code does.
 
@@ -31,7 +31,7 @@ class MaxF1Threshold:
         return select_threshold(scores, labels, 'max_f1', prevalence=self.prevalence)
 
 
-@TASK_UTILS.register_module()
+@THRESHOLD_SELECTORS.register_module()
 class YoudenThreshold:
     """The threshold with the largest difference of true and false positive rate."""
 
@@ -39,7 +39,7 @@ class YoudenThreshold:
         return select_threshold(scores, labels, 'youden')
 
 
-@TASK_UTILS.register_module()
+@THRESHOLD_SELECTORS.register_module()
 class ClosestCornerThreshold:
     """The threshold whose point on the ROC curve is closest to the corner of no error."""
 
@@ -47,7 +47,7 @@ class ClosestCornerThreshold:
         return select_threshold(scores, labels, 'closest_corner')
 
 
-@TASK_UTILS.register_module()
+@THRESHOLD_SELECTORS.register_module()
 class FixedThreshold:
     """A given threshold, whatever the scores are.
 

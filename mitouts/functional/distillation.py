@@ -11,20 +11,6 @@ from scipy.spatial import cKDTree
 from scipy.special import expit
 
 Policy = Literal['any_true', 'no_false', 'perfect']
-Reason = Literal[
-    'negative',
-    'agreement',
-    'no_annotation',
-    'no_prediction',
-    'no_true_prediction',
-    'false_prediction',
-    'missed_annotation',
-    'image_error',
-    'pseudo_label',
-    'known_noise',
-    'known_clean',
-    'random',
-]
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -34,7 +20,8 @@ class Verdict:
 
     Attributes:
         keep: Whether the student trains on it.
-        reason: Why.
+        reason: Why, in a word or a few joined by underscores, in the criterion's own words. Files, tables and pages
+            show it as it is.
         distance_px: The least distance between any prediction and any annotation in pixels; the image's diagonal where
             either is missing.
         new_label: The label that replaces the image's own; None leaves it as it is.
@@ -42,10 +29,14 @@ class Verdict:
     """
 
     keep: bool
-    reason: Reason
+    reason: str
     distance_px: float
     new_label: int | None = None
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str) or not self.reason.strip():
+            raise ValueError(f'a verdict needs a reason in words, found {self.reason!r}')
 
 
 def judge_sample(
@@ -134,7 +125,7 @@ def _decide(
     radius_px: float,
     policy: Policy,
     strict: bool,
-) -> tuple[bool, Reason]:
+) -> tuple[bool, str]:
     if strict and predicted_label != label:
         return False, 'image_error'
     if label == 0:

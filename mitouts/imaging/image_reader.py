@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from mitouts.imaging.base import SlideHeader, SlideReader
 from mitouts.imaging.image_header import check_size, probe
 from mitouts.imaging.raster import read_raster
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import SLIDE_READERS
 
 
-@TASK_UTILS.register_module()
+@SLIDE_READERS.register_module()
 class ImageReader(SlideReader):
     """PNG, JPEG and BMP: one level, decoded at the first read and kept until the reader is closed.
 

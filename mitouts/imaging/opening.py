@@ -9,7 +9,7 @@ from mitouts.imaging.image_header import file_kind
 from mitouts.imaging.image_reader import ImageReader
 from mitouts.imaging.openslide_reader import OpenSlideReader
 from mitouts.imaging.tiff_reader import TiffReader
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import SLIDE_READERS
 
 _READERS: dict[str, type[SlideReader]] = {'openslide': OpenSlideReader, 'tiff': TiffReader, 'image': ImageReader}
 
@@ -27,5 +27,5 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
         ImageError: Missing, empty, broken, or neither a slide nor an image.
     """
     # A reader that is named may know formats that nobody here does.
-    reader_type = _READERS[file_kind(Path(path))] if reader is None else TASK_UTILS.get(reader)
+    reader_type = _READERS[file_kind(Path(path))] if reader is None else SLIDE_READERS.require(reader)
     return reader_type(path, mpp=mpp)

@@ -14,14 +14,14 @@ from mitouts.imaging.base import SlideHeader, SlideReader
 from mitouts.imaging.image_header import open_with_openslide, openslide_mpp
 from mitouts.imaging.samples import samples_to_rgb
 from mitouts.imaging.tiff import open_tiff, slide_pages
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import SLIDE_READERS
 
 _CACHE_BYTES = 64 << 20
 _BLOCK_PX = 512
 _SHIFT_TOLERANCE_PX = 0.01
 
 
-@TASK_UTILS.register_module()
+@SLIDE_READERS.register_module()
 class OpenSlideReader(SlideReader):
     """SVS, NDPI, MRXS, SCN, DICOM and what else OpenSlide opens, generic tiled TIFF included.
 

@@ -15,13 +15,13 @@ from mitouts.imaging.base import WHITE, SlideHeader, SlideReader
 from mitouts.imaging.samples import warn_of_16_bits, warn_of_orientation
 from mitouts.imaging.tiff import is_mappable, open_tiff, reading_tiff, slide_pages, tiff_mpp
 from mitouts.imaging.tiff_segments import decode_segment, to_rgb
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import SLIDE_READERS
 
 _CACHE_BYTES = 64 << 20
 _SEPARATE = 2
 
 
-@TASK_UTILS.register_module()
+@SLIDE_READERS.register_module()
 class TiffReader(SlideReader):
     """OME-TIFF and plain TIFF: tiled, striped or in one piece, with or without a pyramid, of any compression.
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.functional.stain import sample_pixels
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import STAIN_NORMALIZERS
 from mitouts.stain.fit import Fit
 from mitouts.stain.methods import METHODS, Numbers
 from mitouts.stain.reference import ReferenceLike, load_reference
@@ -133,7 +133,7 @@ class Normalizer:
         return Fit(parts), image
 
 
-@TASK_UTILS.register_module()
+@STAIN_NORMALIZERS.register_module()
 class MacenkoNormalizer(Normalizer):
     """Stains and maxima by Macenko et al. 2009, one 3 x 3 matrix in optical density: the default, and the fastest."""
 
@@ -141,7 +141,7 @@ class MacenkoNormalizer(Normalizer):
         super().__init__(['macenko'], reference)
 
 
-@TASK_UTILS.register_module()
+@STAIN_NORMALIZERS.register_module()
 class ReinhardNormalizer(Normalizer):
     """Mean and standard deviation in Lab over the whole image (Reinhard et al. 2001)."""
 
@@ -149,7 +149,7 @@ class ReinhardNormalizer(Normalizer):
         super().__init__(['reinhard'], reference)
 
 
-@TASK_UTILS.register_module()
+@STAIN_NORMALIZERS.register_module()
 class HistogramNormalizer(Normalizer):
     """Grey-level distributions of R, G and B."""
 
@@ -157,7 +157,7 @@ class HistogramNormalizer(Normalizer):
         super().__init__(['histogram'], reference)
 
 
-@TASK_UTILS.register_module()
+@STAIN_NORMALIZERS.register_module()
 class StaintoolsNormalizer(Normalizer):
     """Macenko's or Vahadane's stains with staintools' sparse, non-negative concentrations; slow.
 
@@ -176,7 +176,7 @@ class StaintoolsNormalizer(Normalizer):
         super().__init__([names[method]], reference)
 
 
-@TASK_UTILS.register_module()
+@STAIN_NORMALIZERS.register_module()
 class NormalizerChain(Normalizer):
     """One method after the other; the default is what the authors' code of the UTS paper does.
 

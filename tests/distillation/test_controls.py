@@ -10,14 +10,14 @@ import pytest
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.formats.coco import write_json
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import CRITERIA
 
 LABELS = {image_id: int(image_id > 10) for image_id in range(1, 21)}
 IMAGES: dict[int, dict[str, Any]] = {image_id: {'id': image_id} for image_id in LABELS}
 
 
 def build(name: str, **arguments: Any) -> Any:
-    return TASK_UTILS.build({'type': name, **arguments})
+    return CRITERIA.build({'type': name, **arguments})
 
 
 def dropped(verdicts: dict[int, Any]) -> set[int]:
@@ -102,19 +102,3 @@ def test_a_file_that_no_distillation_wrote_is_refused(document: Any, tmp_path: P
     write_json(path, document)
     with pytest.raises(ConfigError, match=r'other\.json is no hard_samples\.json'):
         build('RandomDrop', like=str(path)).judge_all(IMAGES, LABELS)
-
-
-@pytest.mark.parametrize(
-    ('name', 'predicts'),
-    [
-        ('CentroidDisagreement', True),
-        ('SoftDisagreement', True),
-        ('PseudoLabel', True),
-        ('OracleNoise', False),
-        ('RandomDrop', False),
-    ],
-)
-def test_each_criterion_says_whether_it_looks_at_predictions(name: str, predicts: bool) -> None:
-    criterion = TASK_UTILS.get(name)
-    assert criterion.uses_predictions is predicts
-    assert hasattr(criterion, 'judge' if predicts else 'judge_all')

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mitouts.errors import ConfigError
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import CRITERIA
 
 IMAGE = {'id': 1, 'file_name': 'a.png', 'width': 300, 'height': 400}
 TEACHER_SAYS_YES = {'score': 0.8, 'image_threshold': 0.5}
@@ -13,7 +13,7 @@ TEACHER_SAYS_NO = {'score': 0.5, 'image_threshold': 0.5}
 
 
 def build(name: str, **arguments):
-    return TASK_UTILS.build({'type': name, **arguments})
+    return CRITERIA.build({'type': name, **arguments})
 
 
 def test_defaults_are_the_paper():

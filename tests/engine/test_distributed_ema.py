@@ -17,7 +17,7 @@ from mitouts.engine import runs
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.evaluation.located import locate_figures, training_images
 from mitouts.inference.localizer import Localizer
-from mitouts.registry import HOOKS, TASK_UTILS
+from mitouts.registry import CRITERIA, HOOKS
 
 
 @HOOKS.register_module(force=True)
@@ -74,7 +74,7 @@ def _verdicts_of_one_process(config: Config, checkpoint: Path) -> list[tuple[int
     model = Localizer.from_checkpoint(checkpoint).model
     calibration = read_checkpoint(checkpoint)['meta']['mitouts']
     dataset = training_images(config)
-    criterion = TASK_UTILS.build(config.distillation.criterion)
+    criterion = CRITERIA.build(config.distillation.criterion)
     keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
     found = locate_figures(model, dataset, range(1, 16, 2), **{key: calibration[key] for key in keys})
     verdicts = []

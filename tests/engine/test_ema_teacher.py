@@ -10,11 +10,11 @@ from labels_only import keep_labels_only
 from tiny_experiment import tiny_config
 
 from mitouts.checkpoint import read_checkpoint
+from mitouts.distillation import Criterion, Verdict
 from mitouts.engine import runs
 from mitouts.engine.hooks import EMATeacherHook
 from mitouts.errors import ConfigError
-from mitouts.functional.distillation import Verdict
-from mitouts.registry import HOOKS, TASK_UTILS
+from mitouts.registry import CRITERIA, HOOKS
 
 
 @HOOKS.register_module(force=True)
@@ -150,11 +150,9 @@ def test_criteria_that_a_running_training_cannot_follow_are_refused(criterion, w
         runs.train(config, tmp_path / 'run')
 
 
-@TASK_UTILS.register_module(force=True)
-class _DropsOneCase:
+@CRITERIA.register_module(force=True)
+class _DropsOneCase(Criterion):
     """Judges by what the annotation file says of an image."""
-
-    uses_predictions = True
 
     def judge(self, image, predicted_xy, annotated_xy, *, score, image_threshold) -> Verdict:
         return Verdict(image['case_id'] != 'train_1', 'agreement', 0.0)

@@ -11,7 +11,7 @@ from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.localization import froc_curve, score_localization
-from mitouts.registry import METRICS, TASK_UTILS
+from mitouts.registry import METRICS, THRESHOLD_SELECTORS
 
 
 def record(image_id: int, truth: list, points: list, **changes) -> ImageRecord:
@@ -177,16 +177,16 @@ def test_configs_build_them_by_name():
 def test_threshold_selectors(config, expected):
     # Descending: half the positives first, so (FPR, TPR) is (0, 0.5) there, (0.3, 0.7) below 14, and (1, 1) below 1.
     labels = [1] * 10 + [0] * 3 + [1] * 4 + [0] * 7 + [1] * 6
-    assert TASK_UTILS.build(config)(np.arange(30, 0, -1), labels) == expected
+    assert THRESHOLD_SELECTORS.build(config)(np.arange(30, 0, -1), labels) == expected
 
 
 def test_threshold_selectors_refuse():
     with pytest.raises(ValueError, match='needs both classes'):
-        TASK_UTILS.build({'type': 'MaxF1Threshold'})([0.1, 0.2], [0, 0])
+        THRESHOLD_SELECTORS.build({'type': 'MaxF1Threshold'})([0.1, 0.2], [0, 0])
     with pytest.raises(ConfigError, match='prevalence must lie between 0 and 1'):
-        TASK_UTILS.build({'type': 'MaxF1Threshold', 'prevalence': 0})
+        THRESHOLD_SELECTORS.build({'type': 'MaxF1Threshold', 'prevalence': 0})
     with pytest.raises(ConfigError, match='value must be finite'):
-        TASK_UTILS.build({'type': 'FixedThreshold', 'value': float('nan')})
+        THRESHOLD_SELECTORS.build({'type': 'FixedThreshold', 'value': float('nan')})
 
 
 def test_positive_images_without_points_are_not_scored():

@@ -17,7 +17,7 @@ from stained_patches import HARD, NO_STAINS, STAINS, draw_patch
 from mitouts.errors import ConfigError, ImageError
 from mitouts.functional import stain
 from mitouts.imaging.image import write_rgb
-from mitouts.registry import TASK_UTILS
+from mitouts.registry import STAIN_NORMALIZERS
 from mitouts.stain import (
     METHODS,
     Fit,
@@ -46,7 +46,7 @@ OTHER = draw_patch(160, seed=3, stains=STAINS[:, [0, 2, 1]], noise=2)
     ],
 )
 def test_registered_and_named_normalizers_are_the_same(config, name) -> None:
-    registered, named = TASK_UTILS.build(config), build_normalizer(name)
+    registered, named = STAIN_NORMALIZERS.build(config), build_normalizer(name)
     assert registered.name == name
     np.testing.assert_array_equal(registered.normalize(IMAGE)[0], named.normalize(IMAGE)[0])
 
@@ -199,7 +199,7 @@ def test_no_normalizer_is_none() -> None:
         (lambda: build_normalizer('histogram+'), r"found 'histogram\+'"),
         (lambda: NormalizerChain([]), 'found none'),
         (lambda: NormalizerChain(['lab']), "found 'lab'"),
-        (lambda: TASK_UTILS.build(dict(type='StaintoolsNormalizer', method='ruifrok')), "found 'ruifrok'"),
+        (lambda: STAIN_NORMALIZERS.build(dict(type='StaintoolsNormalizer', method='ruifrok')), "found 'ruifrok'"),
         (lambda: from_description({'method': 'macenko'}), 'needs "method" and "reference"'),
         (lambda: from_description(['macenko']), 'needs "method" and "reference"'),
         (

@@ -10,11 +10,13 @@ from mmengine.dist import all_gather_object, get_dist_info, is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.datasets.preparation import prepare_dataset, stain_of
+from mitouts.distillation import Control
+from mitouts.distillation.base import build_criterion
 from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
 from mitouts.evaluation.located import locate_figures, training_images
 from mitouts.formats.coco import read_coco, read_json, write_json
-from mitouts.registry import HOOKS, TASK_UTILS
+from mitouts.registry import HOOKS
 from mitouts.utils.ranks import together
 
 HARD_SAMPLES_NAME = 'hard_samples.json'
@@ -76,12 +78,13 @@ class EMATeacherHook(EMAHook):
             raise ConfigError(
                 "EMATeacherHook has nothing to judge by: give it a criterion, or inherit '_base_/distillation.py'"
             )
-        self.criterion = TASK_UTILS.build(settings)
-        if not getattr(self.criterion, 'uses_predictions', True):
+        criterion = build_criterion(settings)
+        if isinstance(criterion, Control):
             raise ConfigError(
-                f'EMATeacherHook: {type(self.criterion).__name__} looks at no prediction, so it needs no Teacher: '
+                f'EMATeacherHook: {type(criterion).__name__} looks at no prediction, so it needs no Teacher: '
                 'use it in a distill stage'
             )
+        self.criterion = criterion
         # The folder of a new training may hold the verdicts of an older one.
         self.resumed = runner.epoch > 0
         self.dataset = training_images(runner.cfg)
@@ -90,7 +93,7 @@ class EMATeacherHook(EMAHook):
         self.positives = np.flatnonzero(self.dataset.labels() == 1)
         self.given = self.dataset.weights()
         infos = [self.dataset.get_data_info(int(index)) for index in self.positives]
-        if getattr(self.criterion, 'compares_points', True) and not any(len(info['gt_points']) for info in infos):
+        if self.criterion.compares_points and not any(len(info['gt_points']) for info in infos):
             runner.logger.warning(
                 f'EMATeacherHook: nothing can be compared, none of the {len(infos)} positive images has an annotated '
                 'point: all will be kept'

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mmengine.config import Config
 
+from mitouts.distillation.base import needs_teacher
 from mitouts.engine import runs
 from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Split, distill
 from mitouts.engine.stages.base import Stage, checkpoint_of
 from mitouts.errors import ConfigError
-from mitouts.registry import STAGES, TASK_UTILS
+from mitouts.registry import STAGES
 
 if TYPE_CHECKING:
     from mitouts.engine.stages.experiment import Experiment
@@ -84,4 +85,4 @@ class DistillStage(Stage):
                 f'stage {self.name}: distillation.criterion must be a dict with a type, found {settings!r}'
             )
         with runs.located(self.config):
-            return getattr(TASK_UTILS.class_of(settings), 'uses_predictions', True)
+            return needs_teacher(settings)

@@ -19,7 +19,7 @@ from torch.nn import functional
 from mitouts.errors import ConfigError
 from mitouts.functional.suppression import suppress_by_distance
 from mitouts.models.initialization import init_children
-from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 BOX_PX = 50.0
@@ -73,7 +73,7 @@ class DetectorLocalizer(BaseModel):
         self.detector: Any = MODELS.build(ConfigDict(copy.deepcopy(dict(detector))))
         self.box_px = box_px
         self.suppression_px = suppression_px
-        self.make_masks = None if masks is None else TASK_UTILS.build(masks)
+        self.make_masks = None if masks is None else MODELS.build(masks)
         if self.data_preprocessor.memory_format == torch.channels_last:
             self.to(memory_format=torch.channels_last)
             _keep_compiled_operations_contiguous(self.detector)

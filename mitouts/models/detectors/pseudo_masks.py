@@ -18,12 +18,12 @@ from mitouts.functional.pseudo_masks import disc_masks, map_masks
 from mitouts.models.data_preprocessor import PointDataPreprocessor
 from mitouts.models.loading import load_localizer
 from mitouts.models.localizer import WSSLocalizer
-from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.registry import MODELS
 from mitouts.stain.preparation import MPP_TOLERANCE, describe_colours, same_colours
 from mitouts.structures import PointSample
 
 
-@TASK_UTILS.register_module()
+@MODELS.register_module()
 class DiscMasks:
     """A disc around each annotated point.
 
@@ -51,7 +51,7 @@ class DiscMasks:
         return [disc_masks(sample.gt_points.cpu().numpy(), height, width, self.radius_px) for sample in samples]
 
 
-@TASK_UTILS.register_module()
+@MODELS.register_module()
 class ScoreMapMasks:
     """What a trained localizer shows around each annotated point.
 

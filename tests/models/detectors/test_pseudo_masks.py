@@ -19,7 +19,7 @@ from mitouts.errors import CheckpointError, ConfigError
 from mitouts.functional.pseudo_masks import disc_masks
 from mitouts.models import PointDataPreprocessor
 from mitouts.models.detectors import DiscMasks, ScoreMapMasks
-from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.registry import MODELS
 from mitouts.stain import build_normalizer
 from mitouts.structures import PointSample
 
@@ -70,7 +70,7 @@ def centre_of(mask: NDArray[np.bool_]) -> tuple[float, float]:
 
 def test_discs_lie_around_the_points_of_each_image() -> None:
     points = [(20.0, 30.5), (33.0, 30.0)]
-    first, second = TASK_UTILS.build(dict(type='DiscMasks', radius_px=8))(
+    first, second = MODELS.build(dict(type='DiscMasks', radius_px=8))(
         torch.zeros(2, 3, HEIGHT, WIDTH), [sample_of(*points), sample_of()]
     )
     np.testing.assert_array_equal(first, disc_masks(points, HEIGHT, WIDTH, 8))
@@ -80,7 +80,7 @@ def test_discs_lie_around_the_points_of_each_image() -> None:
 def test_a_figure_that_the_map_shows_is_the_mask(field: Draw, blob_checkpoint: Callable[..., Path]) -> None:
     seen, beside = (30.0, 22.0), (70.0, 40.0)
     image = field(WIDTH, HEIGHT, [seen, beside], sigma_px=5.0)
-    make = TASK_UTILS.build(
+    make = MODELS.build(
         dict(type='ScoreMapMasks', checkpoint=str(blob_checkpoint()), max_radius_px=20, fallback_radius_px=3)
     )
     annotated = [seen, (70.0, 46.0), (80.0, 8.0)]

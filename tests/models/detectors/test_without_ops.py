@@ -11,7 +11,7 @@ import torch
 
 from mitouts.engine.config import load_config
 from mitouts.errors import ConfigError
-from mitouts.registry import MODELS, TASK_UTILS
+from mitouts.registry import MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CONFIG = REPOSITORY / 'configs' / 'detection' / 'retinanet_lite0_amibr-fields.py'
@@ -61,4 +61,4 @@ def test_a_detection_config_stops_with_one_line(
 def test_nothing_else_needs_them(missing: str) -> None:
     model = MODELS.build(load_config(REPOSITORY / 'configs' / 'wss' / 'lite0_max_weak_phantom.py').model).eval()
     assert model(torch.zeros(1, 3, 64, 64)).image_logit.shape == (1,)
-    assert TASK_UTILS.build(dict(type='DiscMasks')).radius_px > 0
+    assert MODELS.build(dict(type='DiscMasks')).radius_px > 0

@@ -1,0 +1,102 @@
+"""Says what a criterion and a control are: the two ways to judge the images of a distillation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from numpy.typing import ArrayLike
+
+from mitouts.errors import ConfigError
+from mitouts.functional.distillation import Verdict
+from mitouts.registry import CRITERIA
+
+ThresholdSplit = Literal['val', 'train']
+
+
+class Criterion(ABC):
+    """Judges images one by one, by what a Teacher predicts on them.
+
+    Registered in :data:`mitouts.registry.CRITERIA`. One criterion may be asked by several processes, each for its own
+    images, and about one image again in a later epoch, so a verdict depends on the arguments of :meth:`judge` alone.
+
+    Attributes:
+        compares_points: It compares predicted with annotated points, so that a positive image without annotated points
+            is one that it cannot judge; the summary counts those, and a warning says when there are no others.
+        threshold_from: The images that the Teacher's thresholds are chosen on: ``val`` takes those in its checkpoint,
+            ``train`` chooses them on the images to be judged.
+    """
+
+    compares_points: ClassVar[bool] = True
+    threshold_from: ThresholdSplit = 'val'
+
+    @abstractmethod
+    def judge(
+        self,
+        image: Mapping[str, Any],
+        predicted_xy: ArrayLike,
+        annotated_xy: ArrayLike,
+        *,
+        score: float,
+        image_threshold: float,
+    ) -> Verdict:
+        """Judge one image.
+
+        Args:
+            image: Its entry in the annotation file (``width`` and ``height`` in pixels, ``case_id``, ...), with its
+                ``label``, 0 or 1.
+            predicted_xy: ``(P, 2)`` points of the Teacher in pixels, those above the map threshold.
+            annotated_xy: ``(G, 2)`` annotated points of the positive categories in pixels.
+            score: The Teacher's image score.
+            image_threshold: The Teacher calls an image positive when its score is > this.
+
+        Returns:
+            The verdict, with a reason in the criterion's own words.
+        """
+
+
+class Control(ABC):
+    """Judges all images at once and looks at no prediction, so that it needs no Teacher.
+
+    Registered in :data:`mitouts.registry.CRITERIA`, too. Controls are what a distillation is compared with.
+    """
+
+    @abstractmethod
+    def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
+        """Judge all images.
+
+        Args:
+            images: Image id -> its entry in the annotation file.
+            labels: Image id -> label, 0 or 1.
+
+        Returns:
+            Image id -> verdict, for every image; ``distance_px`` is 0.
+        """
+
+
+def build_criterion(settings: Mapping[str, Any]) -> Criterion | Control:
+    """Build what a config's ``distillation.criterion`` describes.
+
+    Raises:
+        ConfigError: It is neither a criterion nor a control.
+        UnknownComponentError: There is none of that name.
+    """
+    criterion = CRITERIA.build(settings)
+    if not isinstance(criterion, (Criterion, Control)):
+        raise ConfigError(
+            f'distillation.criterion: {type(criterion).__name__} derives neither from Criterion nor from Control of '
+            'mitouts.distillation'
+        )
+    return criterion
+
+
+def needs_teacher(settings: Mapping[str, Any]) -> bool:
+    """Whether what a config's ``distillation.criterion`` describes judges by a Teacher's predictions.
+
+    Settings without a type are taken to describe such a criterion.
+
+    Raises:
+        UnknownComponentError: There is none of that name.
+    """
+    return not CRITERIA.is_kind(settings, Control)
