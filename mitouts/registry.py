@@ -201,6 +201,22 @@ class Registry(roots.Registry):
         """Whether what a config stands for is one of these classes or derived from one; see :meth:`class_of`."""
         return issubclass(self.class_of(cfg), kinds)
 
+    def build_kind(self, cfg: Any, *kinds: type) -> Any:
+        """Build a component that is used as one of these base classes.
+
+        Raises:
+            ConfigError: It derives from none of them.
+            UnknownComponentError: There is none of that name.
+        """
+        component = self.build(cfg)
+        if not isinstance(component, kinds):
+            wanted = ' or '.join(import_path(kind) for kind in kinds)
+            raise ConfigError(
+                f'{import_path(type(component))} cannot be used as a {self.name} here: expected a class that derives '
+                f'from {wanted}'
+            )
+        return component
+
     def build(self, cfg: Any, *args: Any, **kwargs: Any) -> Any:
         with locating(cfg):
             self._refuse_foreign_paths(cfg)

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.checkpoint import publish
 from mitouts.errors import AnnotationError, ConfigError
+from mitouts.evaluation.base import ThresholdSelector, build_selector
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.records import ImageRecord
@@ -28,7 +29,6 @@ from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.models import WSSLocalizer
-from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import PointSample
 
 MAX_CANDIDATES = 200
@@ -173,7 +173,7 @@ def calibrate_images(
     labels = np.array([record.label for record in records])
     values = [np.array([record.score for record in records]), np.array([record.map_max for record in records])]
     choices: list[Choice] = [
-        partial(_select, THRESHOLD_SELECTORS.build(each), *pair)
+        partial(_select, build_selector(each), *pair)
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':
@@ -383,9 +383,7 @@ def _selector(settings: Settings, key: str, old: Mapping[str, Any]) -> dict[str,
     return dict(type=SELECTORS[settings.selector], **weighted)
 
 
-def _select(
-    selector: Callable[[ArrayLike, ArrayLike], float], values: FloatArray, labels: IntArray, chosen: IntArray
-) -> float:
+def _select(selector: ThresholdSelector, values: FloatArray, labels: IntArray, chosen: IntArray) -> float:
     return selector(values[chosen], labels[chosen])
 
 

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 
 from numpy.typing import ArrayLike
 
-from mitouts.errors import ConfigError
 from mitouts.functional.distillation import Verdict
 from mitouts.registry import CRITERIA
 
@@ -82,12 +81,7 @@ def build_criterion(settings: Mapping[str, Any]) -> Criterion | Control:
         ConfigError: It is neither a criterion nor a control.
         UnknownComponentError: There is none of that name.
     """
-    criterion = CRITERIA.build(settings)
-    if not isinstance(criterion, (Criterion, Control)):
-        raise ConfigError(
-            f'distillation.criterion: {type(criterion).__name__} derives neither from Criterion nor from Control of '
-            'mitouts.distillation'
-        )
+    criterion: Criterion | Control = CRITERIA.build_kind(settings, Criterion, Control)
     return criterion
 
 

@@ -1,7 +1,8 @@
 """Metrics and threshold selectors: thin registered classes over :mod:`mitouts.functional`."""
 
+from mitouts.evaluation.base import Metric, ThresholdSelector
 from mitouts.evaluation.coco_boxes import CocoBoxMetric
-from mitouts.evaluation.dice import DiceMetric, TissueEvaluator, TissueRecord
+from mitouts.evaluation.dice import DiceMetric, TissueEvaluator, TissueMetric, TissueRecord
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
 from mitouts.evaluation.records import ImageRecord
@@ -17,7 +18,10 @@ __all__ = [
     'ImageRecord',
     'LocalizationEvaluator',
     'MaxF1Threshold',
+    'Metric',
+    'ThresholdSelector',
     'TissueEvaluator',
+    'TissueMetric',
     'TissueRecord',
     'YoudenThreshold',
 ]

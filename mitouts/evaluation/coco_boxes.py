@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from mitouts.errors import ConfigError
+from mitouts.evaluation.base import Metric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.average_precision import box_average_precision
 from mitouts.registry import METRICS
 
 
 @METRICS.register_module()
-class CocoBoxMetric:
+class CocoBoxMetric(Metric):
     """Average precision of equal square boxes around the predicted points, under the key ``coco``.
 
     Whatever made the points, boxes or the peaks of score maps, each stands for a box of the annotations' size, so that

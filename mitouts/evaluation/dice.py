@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,8 +41,27 @@ class TissueRecord:
     mpp: float | None
 
 
+class TissueMetric(ABC):
+    """Scores the label maps of a tissue model, all images together.
+
+    Registered in :data:`mitouts.registry.METRICS`, beside the metrics of localizers.
+    """
+
+    @abstractmethod
+    def __call__(self, records: Sequence[TissueRecord], classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Score the label maps.
+
+        Args:
+            records: One an image, by ascending image id.
+            classes: Names of the classes, in the order of the confusion matrices.
+
+        Returns:
+            Block -> key -> value, ready for JSON, for ``results.json``; None for what is not defined.
+        """
+
+
 @METRICS.register_module()
-class DiceMetric:
+class DiceMetric(TissueMetric):
     """Dice of each class over all labelled pixels of all images, its mean, and the pixel accuracy.
 
     A class that is neither there nor predicted has no Dice and is left out of the mean.
@@ -94,7 +114,7 @@ class TissueEvaluator:
     """
 
     def __init__(self, metrics: Sequence[dict[str, Any]]) -> None:
-        self.metrics = [METRICS.build(metric) for metric in metrics]
+        self.metrics: list[TissueMetric] = [METRICS.build_kind(metric, TissueMetric) for metric in metrics]
         self.dataset_meta: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
         self.records: list[TissueRecord] = []

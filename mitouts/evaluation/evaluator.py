@@ -11,11 +11,12 @@ from mmengine import dist
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
+from mitouts.evaluation.base import Metric, build_selector
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid, read_map
-from mitouts.registry import EVALUATOR, METRICS, THRESHOLD_SELECTORS
+from mitouts.registry import EVALUATOR, METRICS
 from mitouts.structures import PointSample
 from mitouts.utils.ranks import on_main_process
 
@@ -101,11 +102,11 @@ class LocalizationEvaluator:
     ) -> None:
         if thresholds not in ('select', 'checkpoint'):
             raise ConfigError(f"evaluator.thresholds must be 'select' or 'checkpoint', found {thresholds!r}")
-        self.metrics = [METRICS.build(metric) for metric in metrics]
+        self.metrics: list[Metric] = [METRICS.build_kind(metric, Metric) for metric in metrics]
         self.thresholds = thresholds
         image_threshold = image_threshold or dict(type='MaxF1Threshold')
-        self.select_image_threshold = THRESHOLD_SELECTORS.build(image_threshold)
-        self.select_map_threshold = THRESHOLD_SELECTORS.build(map_threshold or image_threshold)
+        self.select_image_threshold = build_selector(image_threshold)
+        self.select_map_threshold = build_selector(map_threshold or image_threshold)
         self.min_score = min_score
         self.min_area_px = min_area_px
         self.centroid = centroid

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mitouts.errors import AnnotationError, ConfigError
+from mitouts.evaluation.base import Metric
 from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.image_level import image_scores
 from mitouts.functional.localization import (
@@ -22,7 +23,7 @@ FROC_FP_PER_IMAGE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @METRICS.register_module()
-class ImageMetric:
+class ImageMetric(Metric):
     """Image-level AUC, F1, accuracy, precision and recall, under the key ``image``."""
 
     def __call__(
@@ -36,7 +37,7 @@ class ImageMetric:
 
 
 @METRICS.register_module()
-class CentroidMetric:
+class CentroidMetric(Metric):
     """Localization of figures: precision, recall and F1 with an interval over cases, and a free-response curve.
 
     The first radius' results stand under ``one_to_one``, ``presence`` and ``froc``, those of further ones under

@@ -10,12 +10,13 @@ import math
 from numpy.typing import ArrayLike
 
 from mitouts.errors import ConfigError
+from mitouts.evaluation.base import ThresholdSelector
 from mitouts.functional.thresholds import select_threshold
 from mitouts.registry import THRESHOLD_SELECTORS
 
 
 @THRESHOLD_SELECTORS.register_module()
-class MaxF1Threshold:
+class MaxF1Threshold(ThresholdSelector):
     """The threshold with the largest F1; what the authors' public code does.
 
     Args:
@@ -32,7 +33,7 @@ class MaxF1Threshold:
 
 
 @THRESHOLD_SELECTORS.register_module()
-class YoudenThreshold:
+class YoudenThreshold(ThresholdSelector):
     """The threshold with the largest difference of true and false positive rate."""
 
     def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
@@ -40,7 +41,7 @@ class YoudenThreshold:
 
 
 @THRESHOLD_SELECTORS.register_module()
-class ClosestCornerThreshold:
+class ClosestCornerThreshold(ThresholdSelector):
     """The threshold whose point on the ROC curve is closest to the corner of no error."""
 
     def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
@@ -48,7 +49,7 @@ class ClosestCornerThreshold:
 
 
 @THRESHOLD_SELECTORS.register_module()
-class FixedThreshold:
+class FixedThreshold(ThresholdSelector):
     """A given threshold, whatever the scores are.
 
     Args:
