@@ -19,7 +19,7 @@ from mitouts.formats.provenance import read_earlier
 from mitouts.patches import worker
 from mitouts.patches.documents import TOOL, make_documents, split_names
 from mitouts.patches.images import ImagePlan, Options, plan_images
-from mitouts.stain import Normalizer
+from mitouts.stain import NormalizerChain
 from mitouts.utils.files import file_sha256
 from mitouts.utils.journal import Journal
 
@@ -57,7 +57,7 @@ def prepare(
     image_root: Path | None,
     out: Path,
     options: Options,
-    normalizer: Normalizer | None,
+    normalizer: NormalizerChain | None,
     *,
     workers: int = 1,
     overwrite: bool = False,

@@ -17,7 +17,7 @@ from mitouts.functional.tissue import tissue_mask, tissue_share
 from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.sampling import even_tiles
-from mitouts.stain import Fit, Normalizer, from_description
+from mitouts.stain import Fit, NormalizerChain, from_description
 
 MAX_STRIP_PX = 16_384
 """Width of what is read at once; a row of a slide can be far wider than memory likes."""
@@ -186,5 +186,5 @@ def _view(source: Source, mpp: float | None, level: int) -> ScaledView:
 
 
 @lru_cache(maxsize=1)
-def _normalizer(description: str) -> Normalizer | None:
+def _normalizer(description: str) -> NormalizerChain | None:
     return from_description(json.loads(description))

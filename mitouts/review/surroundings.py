@@ -17,7 +17,7 @@ from mitouts.review.items import Item
 
 if TYPE_CHECKING:
     from mitouts.imaging import ScaledView
-    from mitouts.stain import Normalizer
+    from mitouts.stain import NormalizerChain
 
 _OPEN_SOURCES = 2
 ASSUMED_MPP = 1.0
@@ -51,7 +51,7 @@ class Surroundings:
         normalizer: The stain normalization of the patches; None where they have the colours of their sources.
     """
 
-    def __init__(self, roots: Sequence[Path], items: Iterable[Item], normalizer: Normalizer | None = None) -> None:
+    def __init__(self, roots: Sequence[Path], items: Iterable[Item], normalizer: NormalizerChain | None = None) -> None:
         names = {item.source_image for item in items if item.source_xy_px is not None}
         found = {name: _find(roots, name) for name in sorted(names)}
         self._paths = {name: path for name, path in found.items() if path is not None}

@@ -1,32 +1,21 @@
 """Stain normalization of images and slides."""
 
+from mitouts.stain import methods  # registers the package's normalizers
+from mitouts.stain.base import StainNormalizer, known_methods
 from mitouts.stain.fit import Fit
-from mitouts.stain.methods import METHODS
-from mitouts.stain.normalizers import (
-    HistogramNormalizer,
-    MacenkoNormalizer,
-    Normalizer,
-    NormalizerChain,
-    ReinhardNormalizer,
-    StaintoolsNormalizer,
-    build_normalizer,
-    from_description,
-)
+from mitouts.stain.normalizers import NormalizerChain, build_normalizer, from_description
 from mitouts.stain.reference import DEFAULT_REFERENCE, Reference, fit_reference, load_reference
 
 __all__ = [
     'DEFAULT_REFERENCE',
-    'METHODS',
     'Fit',
-    'HistogramNormalizer',
-    'MacenkoNormalizer',
-    'Normalizer',
     'NormalizerChain',
     'Reference',
-    'ReinhardNormalizer',
-    'StaintoolsNormalizer',
+    'StainNormalizer',
     'build_normalizer',
     'fit_reference',
     'from_description',
+    'known_methods',
     'load_reference',
+    'methods',
 ]

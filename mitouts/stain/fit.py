@@ -13,12 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.functional.stain import LabMoments, StainFit, is_usable
-from mitouts.functional.stain.reinhard import MIN_STD
-from mitouts.stain.methods import METHODS, Numbers
+from mitouts.stain.base import Numbers, find_normalizer, known_methods
 from mitouts.utils.text_files import read_json, write_json
-
-_SHAPES = {'stains': (2, 3), 'maxima': (2,), 'mean': (3,), 'std': (3,), 'quantiles': (3, 256)}
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class Fit:
     """The numbers of one method, or of the methods of a chain.
 
     Attributes:
-        parts: Method (a key of :data:`~mitouts.stain.methods.METHODS`) -> its numbers.
+        parts: Method, the name of a registered :class:`~mitouts.stain.base.StainNormalizer` -> its numbers.
     """
 
     parts: Mapping[str, Numbers]
@@ -49,10 +45,10 @@ class Fit:
         Raises:
             ConfigError: No method, or numbers that are missing, of another shape, or cannot be a fit.
         """
-        parts = {method: _parse(data[method], method, where) for method in METHODS if method in data}
+        parts = {method: _parse(data[method], method, where) for method in known_methods() if method in data}
         if not parts:
             raise ConfigError(
-                f'{where}: holds the numbers of no method; expected one or more of {", ".join(METHODS)}, '
+                f'{where}: holds the numbers of no method; expected one or more of {", ".join(known_methods())}, '
                 f'found {", ".join(map(str, data)) or "nothing"}'
             )
         return cls(parts)
@@ -90,12 +86,15 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def _parse(section: Any, method: str, where: str) -> Numbers:
-    kind = METHODS[method].numbers
-    names = [field.name for field in dataclasses.fields(kind)]
-    if not isinstance(section, Mapping) or any(name not in section for name in names):
-        raise ConfigError(f'{where}: {method} must be an object with {" and ".join(names)}, found {section!r:.80}')
-    numbers = kind(**{name: _array(section[name], f'{where}: {method}.{name}', _SHAPES[name]) for name in names})
-    _check(numbers, f'{where}: {method}')
+    normalizer = find_normalizer(method)
+    shapes = normalizer.shapes
+    if not isinstance(section, Mapping) or any(name not in section for name in shapes):
+        raise ConfigError(f'{where}: {method} must be an object with {" and ".join(shapes)}, found {section!r:.80}')
+    arrays = {name: _array(section[name], f'{where}: {method}.{name}', shape) for name, shape in shapes.items()}
+    numbers = normalizer.numbers(**arrays)
+    flaw = normalizer.flaw(numbers)
+    if flaw is not None:
+        raise ConfigError(f'{where}: {method}: {flaw}')
     return numbers
 
 
@@ -107,17 +106,3 @@ def _array(values: Any, where: str, shape: tuple[int, ...]) -> NDArray[np.float6
     if array.shape != shape or not np.isfinite(array).all():
         raise ConfigError(f'{where} must be finite numbers of shape {shape}, found shape {array.shape}: {values!r:.80}')
     return array
-
-
-def _check(numbers: Numbers, where: str) -> None:
-    if isinstance(numbers, StainFit):
-        lengths = np.linalg.norm(numbers.stains, axis=1)
-        if not np.allclose(lengths, 1, atol=1e-3):
-            raise ConfigError(f'{where}: the rows of stains must have length 1, found {lengths.round(4).tolist()}')
-        if not is_usable(numbers):
-            raise ConfigError(f'{where}: two stains at least 5 degrees apart with maxima of at least 0.1 are expected')
-    elif isinstance(numbers, LabMoments):
-        if (numbers.std < MIN_STD).any():
-            raise ConfigError(f'{where}: each std must be at least {MIN_STD}, found {numbers.std.tolist()}')
-    elif (np.diff(numbers.quantiles, prepend=0.0) < 0).any() or not np.allclose(numbers.quantiles[:, -1], 1):
-        raise ConfigError(f'{where}: quantiles must rise from at least 0 to 1 in each of the three rows')

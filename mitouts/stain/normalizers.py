@@ -1,4 +1,4 @@
-"""Normalizers: they measure an image or a slide once and give it the colours of a reference."""
+"""Measures an image or a slide once and gives it the colours of a reference, by one stain normalizer or several."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.functional.stain import sample_pixels
-from mitouts.registry import STAIN_NORMALIZERS
+from mitouts.stain.base import Numbers, find_normalizer, known_methods
 from mitouts.stain.fit import Fit
-from mitouts.stain.methods import METHODS, Numbers
 from mitouts.stain.reference import ReferenceLike, load_reference
 
 POOLED_PX_PER_TILE = 16_384
 MAX_POOLED_PX = 4_194_304
 
 
-class Normalizer:
-    """Methods applied one after the other, each to what the one before has made.
+class NormalizerChain:
+    """Stain normalizers applied one after the other, each to what the one before has made; mostly just one.
+
+    An image that one of them cannot measure stays as it was before the first.
 
     Args:
-        methods: Keys of :data:`~mitouts.stain.methods.METHODS`.
+        methods: Names of registered :class:`~mitouts.stain.base.StainNormalizer`.
         reference: A JSON file of ``tools/fit_stain_reference.py``, an image file, such numbers as a dict, or None for
             the reference that comes with the package.
 
@@ -32,11 +33,12 @@ class Normalizer:
     """
 
     def __init__(self, methods: Sequence[str], reference: ReferenceLike = None) -> None:
-        unknown = [method for method in methods if method not in METHODS]
+        unknown = [method for method in methods if method not in known_methods()]
         if unknown or not methods:
             found = ', '.join(map(repr, unknown)) or 'none'
-            raise ConfigError(f'stain methods must be one or more of {", ".join(METHODS)}, found {found}')
+            raise ConfigError(f'stain methods must be one or more of {", ".join(known_methods())}, found {found}')
         self.methods = tuple(methods)
+        self._steps = [(method, find_normalizer(method)) for method in methods]
         self.reference = load_reference(reference, self.methods)
 
     @property
@@ -92,8 +94,8 @@ class Normalizer:
         """
         _check_image(image)
         self.check_fit(fit)
-        for method in self.methods:
-            image = METHODS[method].apply(image, fit.parts[method], self.reference.part(method))
+        for method, step in self._steps:
+            image = step.recolour(image, fit.parts[method], self.reference.part(method))
         return image
 
     def check_fit(self, fit: Fit) -> None:
@@ -124,76 +126,22 @@ class Normalizer:
 
     def _fit_and_apply(self, image: NDArray[np.uint8]) -> tuple[Fit | None, NDArray[np.uint8]]:
         parts: dict[str, Numbers] = {}
-        for method in self.methods:
-            numbers = METHODS[method].fit(image)
+        for method, step in self._steps:
+            numbers = step.measure(image)
             if numbers is None:
                 return None, image
             parts[method] = numbers
-            image = METHODS[method].apply(image, numbers, self.reference.part(method))
+            image = step.recolour(image, numbers, self.reference.part(method))
         return Fit(parts), image
 
 
-@STAIN_NORMALIZERS.register_module()
-class MacenkoNormalizer(Normalizer):
-    """Stains and maxima by Macenko et al. 2009, one 3 x 3 matrix in optical density: the default, and the fastest."""
-
-    def __init__(self, reference: ReferenceLike = None) -> None:
-        super().__init__(['macenko'], reference)
-
-
-@STAIN_NORMALIZERS.register_module()
-class ReinhardNormalizer(Normalizer):
-    """Mean and standard deviation in Lab over the whole image (Reinhard et al. 2001)."""
-
-    def __init__(self, reference: ReferenceLike = None) -> None:
-        super().__init__(['reinhard'], reference)
-
-
-@STAIN_NORMALIZERS.register_module()
-class HistogramNormalizer(Normalizer):
-    """Grey-level distributions of R, G and B."""
-
-    def __init__(self, reference: ReferenceLike = None) -> None:
-        super().__init__(['histogram'], reference)
-
-
-@STAIN_NORMALIZERS.register_module()
-class StaintoolsNormalizer(Normalizer):
-    """Macenko's or Vahadane's stains with staintools' sparse, non-negative concentrations; slow.
-
-    Args:
-        method: ``macenko`` or ``vahadane``.
-        reference: As in :class:`Normalizer`.
-
-    Raises:
-        ConfigError: Another method.
-    """
-
-    def __init__(self, method: str = 'vahadane', reference: ReferenceLike = None) -> None:
-        names = {'macenko': 'staintools_macenko', 'vahadane': 'vahadane'}
-        if method not in names:
-            raise ConfigError(f'StaintoolsNormalizer.method must be one of {", ".join(names)}, found {method!r}')
-        super().__init__([names[method]], reference)
-
-
-@STAIN_NORMALIZERS.register_module()
-class NormalizerChain(Normalizer):
-    """One method after the other; the default is what the authors' code of the UTS paper does.
-
-    An image that one of them cannot fit stays as it was before the first.
-    """
-
-    def __init__(self, methods: Sequence[str] = ('histogram', 'macenko'), reference: ReferenceLike = None) -> None:
-        super().__init__(methods, reference)
-
-
-def build_normalizer(name: str, reference: ReferenceLike = None) -> Normalizer | None:
+def build_normalizer(name: str, reference: ReferenceLike = None) -> NormalizerChain | None:
     """Build a normalizer from its name.
 
     Args:
-        name: ``none``, a key of :data:`~mitouts.stain.methods.METHODS` or several joined by ``+``, such as
-            ``histogram+macenko``.
-        reference: As in :class:`Normalizer`.
+        name: ``none``, the name of a registered :class:`~mitouts.stain.base.StainNormalizer`, or several joined by
+            ``+``, such as ``histogram+macenko`` (the authors' code of the UTS paper).
+        reference: As in :class:`NormalizerChain`.
 
     Returns:
         None for ``none``.
@@ -204,16 +152,16 @@ def build_normalizer(name: str, reference: ReferenceLike = None) -> Normalizer |
     if name == 'none':
         return None
     methods = str(name).split('+')
-    if not all(method in METHODS for method in methods):
+    if not all(method in known_methods() for method in methods):
         raise ConfigError(
-            f'the stain normalizer must be one of none, {", ".join(METHODS)}, or a chain of them such as '
+            f'the stain normalizer must be one of none, {", ".join(known_methods())}, or a chain of them such as '
             f'histogram+macenko; found {name!r}'
         )
-    return Normalizer(methods, reference)
+    return NormalizerChain(methods, reference)
 
 
-def from_description(description: Mapping[str, Any] | None) -> Normalizer | None:
-    """Build the normalizer that :meth:`Normalizer.describe` described; None for None.
+def from_description(description: Mapping[str, Any] | None) -> NormalizerChain | None:
+    """Build the normalizer that :meth:`NormalizerChain.describe` described; None for None.
 
     Keys other than ``method`` and ``reference`` are passed over.
 

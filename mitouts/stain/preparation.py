@@ -15,7 +15,7 @@ from mitouts.errors import AnnotationWarning, ConfigError, ImageError
 from mitouts.imaging import MAX_UPSAMPLING
 from mitouts.imaging.sampling import array_tiles
 from mitouts.stain.fit import Fit
-from mitouts.stain.normalizers import Normalizer, from_description
+from mitouts.stain.normalizers import NormalizerChain, from_description
 
 MEASURED_OVER = ('image', 'case', 'patch')
 """What the stain is measured on: a whole image, all images of a case, or each patch by itself."""
@@ -26,8 +26,8 @@ class ImagePreparer:
     """Brings images to the resolution and the colours that a model was trained on.
 
     Args:
-        calibration: The model's: ``mpp`` and ``stain_reference`` (what :meth:`Normalizer.describe` gives, with ``fit``:
-            one of :data:`MEASURED_OVER`). What it lacks is left alone.
+        calibration: The model's: ``mpp`` and ``stain_reference`` (what :meth:`NormalizerChain.describe` gives, with
+            ``fit``: one of :data:`MEASURED_OVER`). What it lacks is left alone.
 
     Attributes:
         mpp: Micrometres per pixel that the model takes; None if unknown.
@@ -41,7 +41,7 @@ class ImagePreparer:
     def __init__(self, calibration: Mapping[str, Any]) -> None:
         description = calibration.get('stain_reference')
         self.mpp: float | None = calibration.get('mpp')
-        self.normalizer: Normalizer | None = from_description(description)
+        self.normalizer: NormalizerChain | None = from_description(description)
         self.measured_over = measured_over(description)
 
     def scale(self, mpp: float | None) -> float:

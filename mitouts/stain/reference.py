@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError, ImageError
-from mitouts.functional.stain import ChannelQuantiles, sample_pixels
+from mitouts.functional.stain import sample_pixels
 from mitouts.imaging.image import read_rgb
+from mitouts.stain.base import Numbers, find_normalizer, known_methods
 from mitouts.stain.fit import Fit, read_object
-from mitouts.stain.methods import METHODS, Numbers
 
 DEFAULT_REFERENCE = Path(__file__).with_name('default_reference.json')
 MAX_PX = 4_194_304
@@ -87,13 +87,13 @@ def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Referenc
     return found
 
 
-def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] = tuple(METHODS)) -> Reference:
+def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] | None = None) -> Reference:
     """Measure a reference image, or a regular sample of 4 million of its pixels.
 
     Args:
         image: Array ``(H, W, 3)``, RGB; ``(N, 1, 3)`` for pooled pixels.
         source: Note on what it is.
-        methods: Keys of :data:`~mitouts.stain.methods.METHODS`.
+        methods: Names of stain normalizers; None for all that are registered.
 
     Raises:
         ConfigError: A method cannot be fitted to it.
@@ -101,21 +101,17 @@ def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] 
     parts: dict[str, Numbers] = {}
     if image.shape[0] * image.shape[1] > MAX_PX:
         image = sample_pixels(image, MAX_PX)
-    for method in methods:
-        numbers = METHODS[method].fit(image)
+    for method in known_methods() if methods is None else methods:
+        normalizer = find_normalizer(method)
+        numbers = normalizer.measure(image)
         if numbers is None:
             raise ConfigError(
                 f'{_note(source)}: {method} cannot be fitted, so it cannot be a reference: expected at least 64 '
                 'pixels and 2% of stained tissue in two stains; choose a well-stained field'
             )
-        parts[method] = _rounded(numbers)
+        parts[method] = normalizer.rounded(numbers)
     return Reference(Fit(parts), source)
 
 
 def _note(source: Any) -> str:
     return str(source.get('note', source) if isinstance(source, Mapping) else source)
-
-
-def _rounded(numbers: Numbers) -> Numbers:
-    """Quantiles with 7 digits: 768 numbers travel with every data set and checkpoint."""
-    return ChannelQuantiles(numbers.quantiles.round(7)) if isinstance(numbers, ChannelQuantiles) else numbers

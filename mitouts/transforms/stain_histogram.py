@@ -9,7 +9,7 @@ from typing import Any
 
 from mitouts.errors import ConfigError
 from mitouts.registry import TRANSFORMS
-from mitouts.stain import HistogramNormalizer
+from mitouts.stain import NormalizerChain
 from mitouts.stain.reference import ReferenceLike
 from mitouts.transforms.base import Transform
 from mitouts.transforms.stain_references import check_share, list_references
@@ -42,9 +42,9 @@ class MatchHistogram(Transform):
             raise ConfigError('MatchHistogram takes a reference_folder or a reference, not both')
         self.prob = check_share('MatchHistogram.prob', prob)
         self.references: list[Path] = []
-        self.normalizer: HistogramNormalizer | None = None
+        self.normalizer: NormalizerChain | None = None
         if reference_folder is None:
-            self.normalizer = HistogramNormalizer(reference)
+            self.normalizer = NormalizerChain(['histogram'], reference)
         else:
             self.references = list_references('MatchHistogram.reference_folder', reference_folder)
 
@@ -57,5 +57,5 @@ class MatchHistogram(Transform):
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path) -> HistogramNormalizer:
-    return HistogramNormalizer(path)
+def _read(path: Path) -> NormalizerChain:
+    return NormalizerChain(['histogram'], path)

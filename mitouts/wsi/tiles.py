@@ -14,7 +14,7 @@ from mitouts.errors import ImageError
 from mitouts.functional.lattice import Margin, Window
 from mitouts.imaging import ScaledView
 from mitouts.imaging.image_reader import ImageReader
-from mitouts.stain import Fit, Normalizer
+from mitouts.stain import Fit, NormalizerChain
 
 BLOCK_PX = 512
 """Where a tile cannot be read, blocks of this lattice are tried one by one."""
@@ -65,7 +65,7 @@ class TileReader:
         stride: int,
         margin: Margin,
         *,
-        normalizer: Normalizer | None = None,
+        normalizer: NormalizerChain | None = None,
         fit: Fit | None = None,
         workers: int = 1,
     ) -> None:

@@ -13,13 +13,13 @@ from stained_patches import NO_STAINS, draw_patch
 
 from mitouts.errors import ConfigError
 from mitouts.imaging.image import write_rgb
-from mitouts.stain import DEFAULT_REFERENCE, METHODS, Fit, build_normalizer, fit_reference, load_reference
+from mitouts.stain import DEFAULT_REFERENCE, Fit, build_normalizer, fit_reference, known_methods, load_reference
 
 IMAGE = draw_patch(100)
 
 
 def test_package_brings_numbers_for_every_method_and_says_of_what() -> None:
-    reference = load_reference(None, list(METHODS))
+    reference = load_reference(None, known_methods())
     assert 'MIDOG 2021 slide 140' in reference.source['note']
     stains = reference.part('macenko').stains
     # Haematoxylin takes more red than eosin.

@@ -12,7 +12,7 @@ import torch
 from stained_patches import AMIBR, NO_STAINS, draw_patch
 
 from mitouts.imaging.image import write_rgb
-from mitouts.stain import METHODS, build_normalizer, load_reference
+from mitouts.stain import build_normalizer, known_methods, load_reference
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -25,7 +25,7 @@ def test_reference_of_images_is_what_normalizers_measure_on_them(call, tmp_path)
     code, printed, _ = call('fit_stain_reference.py', tmp_path / '0.png', tmp_path / '1.png', '--out', out)
     assert code == 0
     assert f'written to {out}' in printed
-    reference = load_reference(out, list(METHODS))
+    reference = load_reference(out, known_methods())
     assert reference.source['note'] == '0.png, 1.png'
     own = build_normalizer('macenko').fit(np.vstack(images)).parts['macenko']
     np.testing.assert_allclose(reference.part('macenko').stains, own.stains, atol=1e-6)
