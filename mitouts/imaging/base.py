@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import mpp_doubt, scanner_mpp
+from mitouts.imaging.image_header import Kind, mpp_doubt, scanner_mpp
 from mitouts.imaging.resample import read_resampled
 
 WHITE = 255
@@ -46,13 +46,25 @@ class SlideReader(ABC):
     A reader can be pickled and survives a fork: each process opens the file for itself at its first read. ``close``
     frees the file; a later read opens it again.
 
+    Registered in :data:`mitouts.registry.SLIDE_READERS`. A reader opens a file, reads its header and rectangles inside
+    its levels, and closes it; all else is the same for every reader.
+
     Args:
         path: File.
         mpp: Micrometres per pixel at level 0; it replaces what the file says.
 
+    Attributes:
+        suffixes: Endings of names, lower case, of the files that are opened by it whatever is in them, such as
+            ``('.npy',)``: those of a format that no other reader knows.
+        kind: What :func:`mitouts.imaging.image_header.file_kind` calls the files that are opened by it; None for no
+            such kind.
+
     Raises:
         ImageError: The file cannot be read, or ``mpp`` is not positive.
     """
+
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    kind: ClassVar[Kind | None] = None
 
     def __init__(self, path: str | Path, mpp: float | None = None) -> None:
         self._opened: dict[int, Any] = {}
@@ -213,15 +225,39 @@ class SlideReader(ABC):
 
     @abstractmethod
     def _open(self) -> Any:
-        """Open the file."""
+        """Open the file, once a process.
+
+        Returns:
+            The handle that the other methods are given.
+
+        Raises:
+            ImageError: It is broken, or of another format.
+        """
 
     @abstractmethod
     def _describe(self, handle: Any) -> SlideHeader:
-        """Read the header."""
+        """Read the header, when the reader is made. What the file does not say stays unknown: it is never guessed."""
 
     @abstractmethod
     def _read(self, handle: Any, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """Read a rectangle that lies inside the level, in the level's pixels, as RGB ``(height, width, 3)``."""
+        """Read a rectangle that lies inside a level.
+
+        Several threads may read at a time, each through a copy of the reader with a handle of its own.
+
+        Args:
+            handle: What ``_open`` gave.
+            level: Index of the level.
+            x: Left column, in pixels of the level.
+            y: Top row, likewise.
+            width: Of the rectangle, likewise.
+            height: Likewise.
+
+        Returns:
+            Array ``(height, width, 3)``, RGB uint8, that the caller may change.
+
+        Raises:
+            ImageError: That part of the file is broken. It is then read again, and skipped and listed if that fails.
+        """
 
     @abstractmethod
     def _close(self, handle: Any) -> None:

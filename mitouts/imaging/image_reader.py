@@ -23,6 +23,7 @@ class ImageReader(SlideReader):
         ImageError: Unreadable, or too large to be decoded whole.
     """
 
+    kind = 'image'
     _pixels: NDArray[np.uint8] | None = None
 
     def _open(self) -> None:

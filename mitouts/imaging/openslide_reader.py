@@ -33,6 +33,8 @@ class OpenSlideReader(SlideReader):
         mpp: Micrometres per pixel at level 0; it replaces what the file says.
     """
 
+    kind = 'openslide'
+
     def _open(self) -> openslide.OpenSlide:
         slide = open_with_openslide(self.path)
         slide.set_cache(openslide.OpenSlideCache(_CACHE_BYTES))

@@ -41,6 +41,8 @@ class TiffReader(SlideReader):
             of the largest size.
     """
 
+    kind = 'tiff'
+
     def _open(self) -> _Pyramid:
         tiff = open_tiff(self.path)
         try:
