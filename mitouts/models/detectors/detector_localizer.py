@@ -18,6 +18,8 @@ from torch.nn import functional
 
 from mitouts.errors import ConfigError
 from mitouts.functional.suppression import suppress_by_distance
+from mitouts.models.detectors.pseudo_masks import PseudoMasks
+from mitouts.models.heads.base import sample_weights
 from mitouts.models.initialization import init_children
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
@@ -73,7 +75,7 @@ class DetectorLocalizer(BaseModel):
         self.detector: Any = MODELS.build(ConfigDict(copy.deepcopy(dict(detector))))
         self.box_px = box_px
         self.suppression_px = suppression_px
-        self.make_masks = None if masks is None else MODELS.build(masks)
+        self.make_masks: PseudoMasks | None = None if masks is None else MODELS.build_kind(masks, PseudoMasks)
         if self.data_preprocessor.memory_format == torch.channels_last:
             self.to(memory_format=torch.channels_last)
             _keep_compiled_operations_contiguous(self.detector)
@@ -92,9 +94,8 @@ class DetectorLocalizer(BaseModel):
         Raises:
             CheckpointError: The localizer that makes the masks was trained on other images.
         """
-        check = getattr(self.make_masks, 'check_training_input', None)
-        if check is not None:
-            check(learnt)
+        if self.make_masks is not None:
+            self.make_masks.check_training_input(learnt)
 
     def forward(
         self, inputs: Tensor, data_samples: list[PointSample] | None = None, mode: str = 'tensor'
@@ -130,8 +131,7 @@ class DetectorLocalizer(BaseModel):
         return data_samples
 
     def _training_samples(self, inputs: Tensor, padded: Tensor, samples: Sequence[PointSample]) -> list[Any]:
-        weights = [float(getattr(sample, 'gt_weight', 1.0)) for sample in samples]
-        if any(weight != 1 for weight in weights):
+        if any(weight != 1 for weight in sample_weights(samples)):
             raise ConfigError(
                 'a detector takes no sample weights, and the training set has some: train it on an annotation file '
                 'without images[].weight'

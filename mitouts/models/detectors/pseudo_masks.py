@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -23,8 +24,38 @@ from mitouts.stain.preparation import MPP_TOLERANCE, describe_colours, same_colo
 from mitouts.structures import PointSample
 
 
+class PseudoMasks(ABC):
+    """Makes the masks that a detector is trained on, where figures are annotated by points only.
+
+    Registered in :data:`mitouts.registry.MODELS`.
+    """
+
+    @abstractmethod
+    def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
+        """Make the masks of a batch.
+
+        Args:
+            inputs: Tensor ``(N, 3, H, W)``, normalized for the detector.
+            samples: One an image, with ``gt_points``.
+
+        Returns:
+            One array ``(G, H, W)`` an image, a mask for each annotated point.
+        """
+
+    def check_training_input(self, learnt: Mapping[str, Any]) -> None:
+        """Check, before a training, that masks can be made for its images; by default they always can.
+
+        Args:
+            learnt: ``mpp`` and ``stain_reference`` of the training images.
+
+        Raises:
+            CheckpointError: They have another resolution or other colours than the masks are made for.
+        """
+        return None
+
+
 @MODELS.register_module()
-class DiscMasks:
+class DiscMasks(PseudoMasks):
     """A disc around each annotated point.
 
     Args:
@@ -38,21 +69,13 @@ class DiscMasks:
         self.radius_px = _positive('masks.radius_px', radius_px)
 
     def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
-        """Masks of a batch.
-
-        Args:
-            inputs: Tensor ``(N, 3, H, W)``; its size alone matters.
-            samples: One an image, with ``gt_points``.
-
-        Returns:
-            One array ``(G, H, W)`` an image, a mask for each annotated point.
-        """
+        """Make the masks of a batch, of whose ``inputs`` the size alone matters."""
         height, width = inputs.shape[-2:]
         return [disc_masks(sample.gt_points.cpu().numpy(), height, width, self.radius_px) for sample in samples]
 
 
 @MODELS.register_module()
-class ScoreMapMasks:
+class ScoreMapMasks(PseudoMasks):
     """What a trained localizer shows around each annotated point.
 
     The localizer is frozen and runs on the very batch that the detector is trained on, so no mask is ever augmented. It
@@ -88,10 +111,7 @@ class ScoreMapMasks:
         self._localizer: WSSLocalizer | None = None
 
     def check_training_input(self, learnt: Mapping[str, Any]) -> None:
-        """Check that the detector's training images are such as the localizer was trained on.
-
-        Args:
-            learnt: ``mpp`` and ``stain_reference`` of the training images.
+        """Check that the training images are such as the localizer was trained on.
 
         Raises:
             CheckpointError: They have another resolution or other colours; and see :meth:`__call__`.
@@ -112,14 +132,7 @@ class ScoreMapMasks:
 
     @torch.no_grad()
     def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
-        """Masks of a batch.
-
-        Args:
-            inputs: Tensor ``(N, 3, H, W)``, normalized for the detector.
-            samples: One an image, with ``gt_points``.
-
-        Returns:
-            One array ``(G, H, W)`` an image, a mask for each annotated point.
+        """Make the masks of a batch.
 
         Raises:
             CheckpointError: There is no checkpoint, it cannot be read, is not of a localizer, or was never validated.

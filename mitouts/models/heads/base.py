@@ -193,7 +193,7 @@ class LocalizationHead(BaseModule):
 
 def sample_weights(data_samples: Sequence[PointSample]) -> list[float]:
     """How much each image counts: its ``gt_weight``, or 1."""
-    return [float(getattr(sample, 'gt_weight', 1.0)) for sample in data_samples]
+    return [float(sample.get('gt_weight', 1.0)) for sample in data_samples]
 
 
 def attention_map(weights: Tensor, image_logit: Tensor) -> Tensor:
