@@ -261,7 +261,7 @@ def unknown_component(error: Exception) -> UnknownComponentError | None:
     said = _NOT_FOUND_IN_MMENGINE.match(str(error.args[0])) if isinstance(error, KeyError) and error.args else None
     if said is None:
         return None
-    asked = [each for each in _registries() if (each.scope, each.name) == (said['scope'], said['registry'])]
+    asked = [each for each in all_registries() if (each.scope, each.name) == (said['scope'], said['registry'])]
     return _unknown(asked[0], said['name']) if asked else None
 
 
@@ -286,7 +286,7 @@ def _is_foreign_path(name: str) -> bool:
     scope, *rest = name.split('.')
     if not rest or _registered(_imported(name)) is not None:
         return False
-    known = {'mmcv', 'mmdet', *(each.scope for each in _registries())}
+    known = {'mmcv', 'mmdet', *(each.scope for each in all_registries())}
     return scope not in known or len(rest) > 1 or _imported(name) is not None
 
 
@@ -298,12 +298,12 @@ def _imported(path: str) -> Any:
 
 def _registered(component: Any) -> Any:
     """The component if a registry holds it, otherwise None."""
-    holds = any(component is known for each in _registries() for known in each.module_dict.values())
+    holds = any(component is known for each in all_registries() for known in each.module_dict.values())
     return component if holds else None
 
 
-def _registries() -> Iterator[roots.Registry]:
-    """Ours, mmengine's and those of other packages that are imported."""
+def all_registries() -> Iterator[roots.Registry]:
+    """Our registries, mmengine's, and those of other packages that are imported."""
     for each in (*(own for own in _OURS if own.parent is None), *vars(roots).values()):
         if isinstance(each, roots.Registry):
             yield from _descendants(each)

@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from mitouts import registry
+from mitouts.registry import Registry, all_registries
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'my_package'
@@ -16,6 +17,38 @@ PAGE = ROOT / 'docs' / 'extend.md'
 _BLOCK = re.compile(
     r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL
 )
+
+
+class Place(NamedTuple):
+    """Where a component from outside is: the name of its recipe, or of its package and the project's folder."""
+
+    name: str
+    folder: str | None = None
+
+
+OUTSIDE = {
+    'SoftmaxPooling': Place('aggregator'),
+    'SoftmaxAggregator': Place('softmax_pooling', 'example_aggregator'),
+    'DeepHead': Place('head'),
+    'Brightness': Place('transform'),
+    'CountMetric': Place('metric'),
+    'QuantileThreshold': Place('threshold selector'),
+    'KeepConfident': Place('criterion'),
+    'CountDisagreement': Place('count_disagreement', 'example_criterion'),
+    'means': Place('stain normalizer'),
+    'ArrayReader': Place('slide reader'),
+}
+
+
+def names_in(registry: Registry, base: type, *outside: str) -> list[str]:
+    """The names under which the package registers classes of a base class, and those of examples from outside."""
+    own = [
+        name
+        for name, kind in registry.own_components().items()
+        if kind.__module__.startswith('mitouts.') and isinstance(kind, type) and issubclass(kind, base)
+    ]
+    assert own, f'no {base.__name__} is registered'
+    return [*own, *outside]
 
 
 def recipe_blocks() -> dict[str, str]:
@@ -48,7 +81,7 @@ def found_in(folder: Path, *packages: str) -> Iterator[None]:
 
 
 def _forget(packages: tuple[str, ...]) -> None:
-    for each in registry._registries():
+    for each in all_registries():
         for name, component in list(each.module_dict.items()):
             if component.__module__.partition('.')[0] in packages:
                 del each.module_dict[name]
