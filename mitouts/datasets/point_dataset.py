@@ -68,7 +68,8 @@ class PointDataset(SeededDataset):
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         self.split = split
         super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
-        given = [float(self.get_data_info(index)['gt_weight']) for index in range(len(self))]
+        stored = super().get_data_info
+        given = [float(stored(index)['gt_weight']) for index in range(len(self))]
         # Shared memory: persistent workers see the weights that a hook sets in the main process.
         self._weights = torch.tensor(given, dtype=torch.float32).share_memory_()
 
@@ -116,10 +117,7 @@ class PointDataset(SeededDataset):
         }
 
     def get_data_info(self, idx: int) -> dict[str, Any]:
-        info = super().get_data_info(idx)
-        if hasattr(self, '_weights'):
-            info['gt_weight'] = float(self._weights[idx])
-        return info
+        return {**super().get_data_info(idx), 'gt_weight': float(self._weights[idx])}
 
     def weights(self) -> np.ndarray:
         """Sample weights ``(N,)``, float32, as they are now."""

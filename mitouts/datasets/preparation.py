@@ -151,6 +151,7 @@ def _spacings(dataset: Any) -> list[float]:
     return sorted({float(info['mpp']) for info in _infos(dataset) if info.get('mpp') is not None})
 
 
+# Any data set of torch may be trained on; those that are mmengine's have infos, a pipeline and metainfo.
 def _infos(dataset: Any) -> list[dict[str, Any]]:
     if not hasattr(dataset, 'get_data_info'):
         return []

@@ -52,6 +52,7 @@ class ClassBalancedSampler(Sampler[int]):
 
     def _members(self) -> list[np.ndarray]:
         """The samples of each class that may be drawn now."""
+        # A data set from outside has labels, but may know neither weights nor an annotation file.
         weights = getattr(self.dataset, 'weights', None)
         drawn = [indices if weights is None else indices[weights()[indices] > 0] for indices in self._of_class]
         if min(map(len, drawn)) == 0:

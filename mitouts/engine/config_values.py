@@ -10,6 +10,8 @@ from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+from mmengine.config import Config
+
 from mitouts.errors import ConfigError
 from mitouts.registry import find_component
 
@@ -270,7 +272,7 @@ def _check_component(key: str, value: Any) -> None:
 
 def _look_up(node: Any, parts: list[str]) -> Any:
     for part in parts:
-        if not isinstance(node, Mapping) and not hasattr(node, '_cfg_dict'):
+        if not isinstance(node, (Mapping, Config)):
             return _MISSING
         if part not in node:
             return _MISSING

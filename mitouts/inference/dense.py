@@ -58,7 +58,7 @@ class DenseModel:
         self.device = torch.device(device)
         self.dtype = torch.float16 if half and self.device.type == 'cuda' else torch.float32
         self.geometry: FeatureGeometry = model.geometry
-        # A decoder's map repeats with its coarsest level only.
+        # A decoder's map repeats with its coarsest level only; other backbones, also from outside, do not say it.
         self.step = getattr(model.backbone, 'period_px', model.geometry.stride) // model.geometry.stride
         self.margin = margin_cells(model.geometry, self.step)
         preprocessor = model.data_preprocessor
@@ -145,6 +145,7 @@ class StripNetwork(nn.Module):
         self.register_buffer('mean', mean.detach().clone())
         self.register_buffer('std', std.detach().clone())
         fold_batch_norm(backbone)
+        # Any module with features may be a backbone; those that can be run in parts say so.
         find_sections = getattr(backbone, 'sections', None)
         sections = find_sections() if callable(find_sections) else []
         front = [module for module, geometry in sections if geometry.stride <= stride]

@@ -54,6 +54,7 @@ class CalibrationHook(Hook):
         learnt = {'mpp': resolution_of(dataset), 'stain_reference': self.learnt_stain}
         if runner.val_loop is not None:
             _prepare(runner, runner.val_dataloader.dataset, learnt, 'the validation set')
+        # Optional: localizers from outside derive from mmengine's BaseModel alone (docs/add_a_baseline.md).
         check = getattr(_model(runner), 'check_training_input', None)
         if check is not None:
             check(learnt)
