@@ -365,6 +365,12 @@ _OURS: tuple[Registry, ...] = (
 )
 
 
+def modules_from_outside(*registries: Registry) -> list[str]:
+    """The modules that have registered components of one's own here; a new process must import them, too."""
+    modules = {component.__module__ for registry in registries for component in registry.module_dict.values()}
+    return sorted(module for module in modules if module.partition('.')[0] not in (SCOPE, '__main__'))
+
+
 def find_component(name: str) -> Any:
     """The class or function of a name, whatever registry has it; None where none has, or it is another package's.
 

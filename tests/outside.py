@@ -63,9 +63,9 @@ def recipes() -> list[str]:
     return [title.partition(':')[0] for title in recipe_blocks() if title.endswith(f': {PACKAGE}.py')]
 
 
-def write_recipe(name: str, folder: Path) -> None:
+def write_recipe(name: str, folder: Path, module: str = PACKAGE) -> None:
     """Write the module of a recipe into a folder."""
-    (folder / f'{PACKAGE}.py').write_text(recipe_blocks()[f'{name}: {PACKAGE}.py'])
+    (folder / f'{module}.py').write_text(recipe_blocks()[f'{name}: {PACKAGE}.py'])
 
 
 @contextmanager

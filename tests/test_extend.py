@@ -21,11 +21,14 @@ from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.distill import distill
 from mitouts.engine.stages import load_experiment
-from mitouts.formats.coco import read_coco
+from mitouts.formats.coco import make_document, make_image, read_coco, write_json
 from mitouts.imaging import open_slide
 from mitouts.imaging.image import read_rgb, write_rgb
 from mitouts.inference import Localizer
+from mitouts.patches.images import Options
+from mitouts.patches.prepare import prepare
 from mitouts.registry import DATASETS, MODELS, STAGES, UnknownComponentError
+from mitouts.stain import NormalizerChain
 
 BASE = 'the_config_you_start_from.py'
 Prepared = Callable[..., Config]
@@ -198,6 +201,26 @@ def test_a_stain_normalizer_travels_with_the_checkpoint(folder: Path, prepared: 
     normalized, why_not = localizer.preparer.normalize(image)
     assert why_not is None
     np.testing.assert_allclose(normalized.mean(axis=(0, 1)), (200, 120, 180), atol=2)
+
+
+def test_processes_that_cut_patches_know_it(folder: Path) -> None:
+    write_recipe('stain normalizer', folder)
+    write_recipe('slide reader', folder, module='my_reader')
+    importlib.import_module(PACKAGE)
+    pixels = np.random.default_rng(0).integers(40, 220, (48, 96, 3), np.uint8)
+    write_rgb(folder / 'reference.png', pixels[:, :48])
+    np.save('field.npy', pixels)
+    with found_in(folder, 'my_reader'):
+        importlib.import_module('my_reader')
+        image = make_image(1, 'field.npy', 96, 48, case_id='a', mpp=0.25)
+        write_json(folder / 'field.json', make_document([image], [], name='field', tool='tests'))
+        chain = NormalizerChain(['means'], 'reference.png')
+        options = Options(patch_px=48, stride_px=48, fit='patch')
+        prepare(folder / 'field.json', folder, folder / 'patches', options, chain, workers=2)
+    patches = sorted((folder / 'patches').rglob('*.png'))
+    assert len(patches) == 2
+    for path, patch in zip(patches, np.split(pixels, 2, axis=1)):
+        np.testing.assert_array_equal(read_rgb(path), chain.normalize(patch)[0])
 
 
 def test_a_slide_reader_claims_its_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

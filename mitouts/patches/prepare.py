@@ -19,6 +19,7 @@ from mitouts.formats.provenance import read_earlier
 from mitouts.patches import worker
 from mitouts.patches.documents import TOOL, make_documents, split_names
 from mitouts.patches.images import ImagePlan, Options, plan_images
+from mitouts.registry import SLIDE_READERS, STAIN_NORMALIZERS, modules_from_outside
 from mitouts.stain import NormalizerChain
 from mitouts.utils.files import file_sha256
 from mitouts.utils.journal import Journal
@@ -145,7 +146,8 @@ def _runner(workers: int) -> Iterator[RunAll]:
         yield lambda job, arguments: (job(*each) for each in arguments)
         return
     context = multiprocessing.get_context('spawn')
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=worker.start) as pool:
+    modules = modules_from_outside(SLIDE_READERS, STAIN_NORMALIZERS)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=worker.start, initargs=(modules,)) as pool:
 
         def run_all(
             job: Callable[..., dict[str, Any]], arguments: Iterable[tuple[Any, ...]]

@@ -17,6 +17,7 @@ from mitouts.functional.tissue import tissue_mask, tissue_share
 from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.sampling import even_tiles
+from mitouts.registry import import_packages
 from mitouts.stain import Fit, NormalizerChain, from_description
 
 MAX_STRIP_PX = 16_384
@@ -88,9 +89,14 @@ def patch_name(folder: str, x: int, y: int) -> str:
     return f'{folder}/{x:06d}_{y:06d}.png'
 
 
-def start() -> None:
-    """Prepare a process: processes share the cores, so each computes with one thread."""
+def start(modules: Sequence[str] = ()) -> None:
+    """Prepare a process: processes share the cores, so each computes with one thread.
+
+    Args:
+        modules: What registers components from outside of the package, which a new process does not know.
+    """
     cv2.setNumThreads(1)
+    import_packages(modules)
 
 
 def write_row(settings: Settings, row: Row) -> dict[str, Any]:
