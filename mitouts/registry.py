@@ -20,7 +20,7 @@ from mmengine import registry as roots
 from mitouts.errors import ConfigError
 
 SCOPE = 'mitouts'
-_NOT_FOUND_IN_MMENGINE = re.compile(r'(?P<name>\S+) is not in the (?P<scope>\w+)::(?P<registry>.+?) registry\. ')
+_NOT_FOUND_IN_MMENGINE = re.compile(r'(?P<name>\S+) is not in the ((?P<scope>\w+)::)?(?P<registry>.+?) registry\. ')
 
 
 class UnknownComponentError(KeyError):
@@ -261,8 +261,9 @@ def unknown_component(error: Exception) -> UnknownComponentError | None:
     said = _NOT_FOUND_IN_MMENGINE.match(str(error.args[0])) if isinstance(error, KeyError) and error.args else None
     if said is None:
         return None
-    asked = [each for each in all_registries() if (each.scope, each.name) == (said['scope'], said['registry'])]
-    return _unknown(asked[0], said['name']) if asked else None
+    asked = (said['scope'] or SCOPE, said['registry'])
+    searched = [each for each in all_registries() if (each.scope, each.name) == asked]
+    return _unknown(searched[0], said['name']) if searched else None
 
 
 def _unknown(registry: roots.Registry, name: str) -> UnknownComponentError:
@@ -329,15 +330,15 @@ SLIDE_READERS = Registry('slide reader', scope=SCOPE, locations=['mitouts.imagin
 STAGES = Registry('stage', scope=SCOPE, locations=['mitouts.engine.stages', 'mitouts.review.stage'])
 HOOKS = Registry('hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine'])
 
-# These hold nothing of ours. Under every root that it builds its own parts from, mmengine looks for a child in our
-# scope, and it logs a warning at each build where there is none.
-EMPTY_CHILDREN = tuple(
+# From here on they hold nothing of ours. Under every root that it builds its own parts from, mmengine looks for a child
+# in our scope, and it logs a warning at each build where there is none.
+OPTIMIZERS = Registry('optimizer', parent=roots.OPTIMIZERS, scope=SCOPE)
+_EMPTY = tuple(
     Registry(root.name, parent=root, scope=SCOPE)
     for root in (
         roots.LOOPS,
         roots.LOG_PROCESSORS,
         roots.MODEL_WRAPPERS,
-        roots.OPTIMIZERS,
         roots.OPTIM_WRAPPERS,
         roots.OPTIM_WRAPPER_CONSTRUCTORS,
         roots.PARAM_SCHEDULERS,
@@ -361,7 +362,8 @@ _OURS: tuple[Registry, ...] = (
     SLIDE_READERS,
     STAGES,
     HOOKS,
-    *EMPTY_CHILDREN,
+    OPTIMIZERS,
+    *_EMPTY,
 )
 
 

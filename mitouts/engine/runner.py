@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mitouts.checkpoint import (
 from mitouts.engine.config import config_to_json, explained
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
+from mitouts.registry import OPTIMIZERS
 from mitouts.utils.ranks import peers_explained, together
 
 
@@ -61,6 +62,9 @@ class Runner(EngineRunner):
 
     def build_optim_wrapper(self, optim_wrapper: Any) -> Any:
         with explained(self.cfg, 'optim_wrapper'):
+            if isinstance(optim_wrapper, Mapping):
+                # mmengine would call what it does not find.
+                OPTIMIZERS.class_of(optim_wrapper.get('optimizer') or {})
             return super().build_optim_wrapper(optim_wrapper)
 
     def build_param_scheduler(self, scheduler: Any) -> Any:

@@ -18,7 +18,7 @@ from mitouts.engine.hooks import DistillationHook
 from mitouts.engine.stages.experiment import make_stage
 from mitouts.inference.localizer import Localizer
 from mitouts.models import WSSLocalizer
-from mitouts.registry import HOOKS
+from mitouts.registry import HOOKS, UnknownComponentError
 
 
 @HOOKS.register_module(force=True)
@@ -90,3 +90,29 @@ def test_a_stage_on_crops_is_known_however_its_data_set_is_named(kind: Any) -> N
     assert make_stage({'name': 'verifier', 'kind': 'train'}, config).uses_crops
     config.train_dataloader.dataset.type = 'mitouts.PointDataset'
     assert not make_stage({'name': 'localizer', 'kind': 'train'}, config).uses_crops
+
+
+@pytest.mark.parametrize(
+    ('key', 'nearest'),
+    [
+        ('optim_wrapper__optimizer__type', "'AdamWW' is not in the mitouts::optimizer registry.* Did you mean 'AdamW'"),
+        ('val_evaluator__type', "'AdamWW' is not in the mitouts::evaluator registry"),
+        ('train_dataloader__dataset__type', "'AdamWW' is not in the mitouts::dataset registry"),
+        ('train_dataloader__sampler__type', "'AdamWW' is not in the mitouts::data sampler registry"),
+        ('param_scheduler__0__type', "'AdamWW' is not in the mitouts::parameter scheduler registry"),
+        ('train_cfg__type', "'AdamWW' is not in the mitouts::loop registry"),
+    ],
+)
+def test_an_unknown_name_is_told_with_its_key_whoever_builds_it(tmp_path: Path, key: str, nearest: str) -> None:
+    config = tiny_config(tmp_path, **{key: 'AdamWW'})
+    with pytest.raises(UnknownComponentError, match=nearest) as raised:
+        runs.train(config, tmp_path / 'run')
+    assert raised.value.config_keys == [key.replace('__', '.')]
+
+
+def test_an_unknown_hook_is_told_with_its_key(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    config.custom_hooks = [*config.custom_hooks, dict(type='EMATeacherHok')]
+    with pytest.raises(UnknownComponentError, match="Did you mean 'EMATeacherHook'") as raised:
+        runs.train(config, tmp_path / 'run')
+    assert raised.value.config_keys == ['custom_hooks.4.type']
