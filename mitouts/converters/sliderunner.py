@@ -27,9 +27,7 @@ from mitouts.converters.sliderunner_figures import (
     unique_names,
     votes_of,
 )
-from mitouts.converters.sliderunner_restore import restore
 from mitouts.converters.sliderunner_tables import Database, Slide, read_tables
-from mitouts.converters.sliderunner_writer import DOCUMENT
 from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
@@ -58,9 +56,6 @@ def read_sliderunner(
 ) -> SourceSet:
     """Read a SlideRunner database.
 
-    One that :func:`mitouts.converters.sliderunner_writer.write_database` made gives the exported document back, with
-    what was changed in SlideRunner.
-
     Args:
         path: The database.
         mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
@@ -73,13 +68,16 @@ def read_sliderunner(
         AnnotationError: Not a SlideRunner database, damaged, or without a class of mitotic figures.
     """
     database = read_tables(path)
-    if (DOCUMENT, 0) in database.carried:
-        return restore(database, mitotic, hard_negative, keep_empty)
     found = recognise(database) if dataset is None else dataset
     source = from_database(database, found, mitotic, hard_negative, keep_empty)
     if dataset is None:
         name = 'none that is known' if found == 'other' else DATASETS[found][0]
         source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
+    if database.is_export:
+        source.notes.append(
+            'a former version of mitouts wrote this database from an annotation file: points, classes and votes are '
+            'read from it; ids, cases, splits and further keys are in that file alone'
+        )
     return source
 
 
