@@ -261,6 +261,7 @@ TRANSFORMS = Registry('transform', parent=roots.TRANSFORMS, scope=SCOPE, locatio
 METRICS = Registry('metric', parent=roots.METRICS, scope=SCOPE, locations=['mitouts.evaluation'])
 EVALUATOR = Registry('evaluator', parent=roots.EVALUATOR, scope=SCOPE, locations=['mitouts.evaluation'])
 STAGES = Registry('stage', scope=SCOPE, locations=['mitouts.engine.stages', 'mitouts.review.stage'])
+CONVERTERS = Registry('converter', scope=SCOPE, locations=['mitouts.converters'])
 HOOKS = Registry('hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine'])
 FUNCTIONS = Registry('function', parent=roots.FUNCTIONS, scope=SCOPE, locations=['mitouts.datasets'])
 VISUALIZERS = Registry('visualizer', parent=roots.VISUALIZERS, scope=SCOPE, locations=['mitouts.visualization'])

@@ -15,15 +15,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 
+from mitouts.converters.base import Converter
 from mitouts.converters.midog import BREAST_SCANNERS, MIDOG21_IDS, SCANNER_MPP
+from mitouts.converters.midog import PAPER as MIDOG_PAPER
+from mitouts.converters.tupac16 import PAPER as TUPAC_PAPER
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.splits import Partition
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 from mitouts.utils.text_files import read_text
 
 CSV_NAME = 'AMI-BR.csv'
@@ -37,6 +43,47 @@ MIDOG = 'MIDOG21'
 TUPAC = 'TUPAC16'
 LABELS = ('atypical', 'mitosis')
 COLUMNS = ('slide', 'dataset', 'uid', 'x', 'y', 'majority_atypical')
+
+
+@CONVERTERS.register_module('amibr')
+@dataclass
+class AMiBr(Converter):
+    """AMi-Br: labelled crops, typical against atypical mitotic figures.
+
+        mitouts convert amibr AMi-Br --out data/amibr.json
+
+    SRC is a clone of the data set's repository; the crops stay where they are:
+
+        SRC/AMI-BR.csv
+        SRC/patches/normal/MIDOG21_6.png
+        SRC/patches/atypical/MIDOG21_7.png
+
+    Each crop has a label (1: atypical) and one figure in its middle, with the experts' phases and votes. (Fields
+    for detection are made of the same crops by another command.)
+    """
+
+    src = 'folder with AMI-BR.csv and patches/'
+    partitions = {
+        'amibr': {
+            # Its cases are those of both sources, which number them with two and with three digits.
+            'paper': Partition(
+                MIDOG_PAPER.val | TUPAC_PAPER.val,
+                MIDOG_PAPER.test | TUPAC_PAPER.test,
+                'UTS paper: as the slides of MIDOG21 and TUPAC16',
+            )
+        }
+    }
+
+    label: Annotated[
+        Literal['atypical', 'mitosis'],
+        Argument('image label: atypical (1) against typical (0) figures, or mitosis (1 for all) (default: atypical)'),
+    ] = 'atypical'
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        return read_source(src, self.label)
+
+    def images_of(self, src: Path) -> Path:
+        return src
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import BOX_PX, MITOTIC_FIGURE, read_json
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
 
 # Um/px as Aubreville et al. 2023 (Med. Image Anal. 84 and Sci. Data 10) publish them. The sizes of the images, regions
 # of 2 mm2, agree: 0.226, 0.229, 0.253 and 0.248.
@@ -30,6 +33,48 @@ TUMOR_SCANNERS = {
 # Scanned with the Leica GT450; nobody looked for figures in them.
 UNLABELLED = range(151, 201)
 MIDOG21_IDS = range(1, 201)
+_MIDOGPP_TEST = (
+    6, 7, 14, 15, 18, 26, 29, 31, 32, 35, 50, 52, 57, 58, 59, 64, 66, 74, 88, 93, 95, 100, 102, 104, 107, 109, 115, 116,
+    123, 124, 128, 147, 150, 203, 212, 218, 220, 230, 232, 234, 236, 239, 241, 249, 251, 252, 253, 256, 257, 268, 269,
+    276, 291, 292, 295, 305, 310, 311, 315, 329, 336, 338, 339, 344, 345, 346, 353, 354, 366, 368, 370, 373, 375, 383,
+    386, 389, 390, 398, 413, 414, 419, 422, 425, 426, 427, 439, 442, 456, 458, 463, 472, 476, 477, 481, 484, 485, 487,
+    491, 497, 504, 510, 512, 528, 531, 533, 534, 537, 538, 539, 541, 552,
+)  # fmt: skip
+# Every seventh of the training images, by number; the published division has no validation part.
+_MIDOGPP_VAL = tuple(
+    number for number in range(1, 554) if number % 7 == 0 and number not in _MIDOGPP_TEST and not 151 <= number <= 200
+)
+
+PAPER = Partition(
+    numbered((*range(41, 46), *range(91, 96), *range(141, 146)), 3),
+    numbered((*range(46, 51), *range(96, 101), *range(146, 151)), 3),
+    'UTS paper',
+)
+PUBLISHED = Partition(
+    numbered(_MIDOGPP_VAL, 3),
+    numbered(_MIDOGPP_TEST, 3),
+    'the data set (test); every seventh of the other images validates',
+)
+
+
+@CONVERTERS.register_module('midog')
+class Midog(Converter):
+    """MIDOG 2021 and MIDOG++: MIDOG.json or MIDOG++.json; which of them it is is found out.
+
+        mitouts convert midog MIDOG.json --image-root images --out data/midog21.json
+
+        DIR/001.tiff ... DIR/553.tiff
+
+    Boxes [x1, y1, x2, y2] become points, unlabelled images are left out, and tumour types, votes and ids are kept.
+    MIDOG 2021 is split as in the UTS paper, MIDOG++ as published (its datasets_xvalidation.csv, which has no validation
+    part, can be given to --split).
+    """
+
+    src = 'MIDOG.json or MIDOG++.json'
+    partitions = {'midog21': {'paper': PAPER}, 'midogpp': {'published': PUBLISHED}}
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        return read_midog(src)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.archive import read_files, read_rows, walk
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
 
 _LABELS = re.compile(r'([AH]\d{2}_\d{2}[A-D][a-d])_(not_)?mitosis', re.ASCII)
 _FRAME = re.compile(r'[AH]\d{2}_\d{2}[A-D][a-d]', re.ASCII)
@@ -46,6 +49,29 @@ SCANNERS = {
 # Some Hamamatsu frames are a pixel narrower than the others, and a few points lie a pixel outside of their frame.
 SIZE_TOLERANCE_PX = 2
 EDGE_PX = 1.0
+
+
+@CONVERTERS.register_module('mitos14')
+class Mitos14(Converter):
+    """MITOS14: the mitosis labels of MITOS-ATYPIA 2014, csv files of frames.
+
+        mitouts convert mitos14 mitos14 --image-root mitos14 --out data/mitos14.json
+
+    SRC holds the csv files of frames at x40 with rows ``x,y,confidence``, and DIR their images, as the challenge lays
+    them out (other trees with the same file names do as well; frames at x10 and x20 are passed over):
+
+        SRC/A03/mitosis/A03_00Aa_mitosis.csv
+        SRC/A03/mitosis/A03_00Aa_not_mitosis.csv
+        DIR/A03/frames/x40/A03_00Aa.tiff
+
+    Slides A03 (Aperio) and H03 (Hamamatsu) are one biopsy, and so one case.
+    """
+
+    src = 'folder, .zip or .tar.gz of the csv files'
+    partitions = {'mitos14': {'paper': Partition(numbered((3,), 2), numbered((4,), 2), 'UTS paper')}}
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        return read_mitos14(src, image_root)
 
 
 @dataclass

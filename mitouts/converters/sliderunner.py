@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
+from mitouts.converters.base import Converter, partitions_of
 from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
 from mitouts.converters.sliderunner_figures import (
     case_ids_of,
@@ -32,7 +34,8 @@ from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
-from mitouts.formats.splits import PARTITIONS
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 
 DATASETS: Mapping[str, tuple[str, float | None, str | None]] = {
     'midog21': ('MIDOG 2021', None, None),
@@ -44,6 +47,35 @@ DATASETS: Mapping[str, tuple[str, float | None, str | None]] = {
 """Data set -> its name, published micrometres per pixel and scanner, where all slides have the same."""
 
 CCMCT_CLASSES = {2: MITOTIC_FIGURE, 7: HARD_NEGATIVE}
+
+
+@CONVERTERS.register_module('sliderunner')
+@dataclass
+class SlideRunner(Converter):
+    """A SlideRunner database: that of MIDOG, TUPAC16 or CCMCT, or one of your own.
+
+        mitouts convert sliderunner MIDOG.sqlite --image-root images --out data/midog21.json
+        mitouts convert sliderunner mine.sqlite --mitotic Mitose --hard-negative 7 --out data/mine.json
+
+    MIDOG.sqlite, the TUPAC16 alternative labels and CCMCT are recognised by their slides.
+    """
+
+    src = 'a SlideRunner database'
+
+    mitotic: Annotated[str | None, Argument('name or number of the class of mitotic figures', 'CLASS')] = None
+    hard_negative: Annotated[str | None, Argument('name or number of the class of look-alikes', 'CLASS')] = None
+    dataset: Annotated[
+        Literal['midog21', 'midogpp', 'tupac16', 'ccmct', 'other'] | None,
+        Argument('the data set, where it is not recognised rightly'),
+    ] = None
+    keep_empty: Annotated[bool, Argument('keep slides without any annotation as negative')] = False
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        return read_sliderunner(src, **self.options())
+
+    @classmethod
+    def datasets(cls) -> Sequence[str]:
+        return [name for name in DATASETS if name != 'other']
 
 
 def read_sliderunner(
@@ -88,7 +120,7 @@ def recognise(database: Database) -> str:
         return 'midogpp' if '553' in stems else 'midog21'
     if {stem[:2] for stem in stems if re.fullmatch(r'\d\d(_stitched\d+)?', stem)} >= {f'{n:02d}' for n in range(1, 74)}:
         return 'tupac16'
-    if stems & PARTITIONS['ccmct']['published'].test:
+    if stems & partitions_of('ccmct')['published'].test:
         return 'ccmct'
     return 'other'
 

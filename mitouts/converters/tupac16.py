@@ -11,11 +11,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.archive import read_files, read_rows, walk
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 
 MPP = 0.25
 NUM_CASES = 73
@@ -28,6 +33,40 @@ RELEASES = {1552: (1, 'original release'), 1999: (0, 'alternative labels')}
 _NUMBER = re.compile(r'\d{1,3}', re.ASCII)
 
 Key = tuple[int, int]
+
+PAPER = Partition(numbered((30, 37, 44, 51, 58, 65, 72), 2), numbered((31, 38, 45, 52, 59, 66, 73), 2), 'UTS paper')
+
+
+@CONVERTERS.register_module('tupac16')
+@dataclass
+class Tupac16(Converter):
+    """TUPAC16: the mitosis labels, original or alternative, csv files of regions.
+
+        mitouts convert tupac16 mitoses_ground_truth --image-root images --out data/tupac16.json
+
+    SRC holds ``case/region.csv`` with rows ``row,col``, also deeper inside; a .tar.gz or .zip is read as it is:
+
+        SRC/01/01.csv                            or SRC/TUPAC_AL/mitoses_ground_truth/01/01.csv
+
+        DIR/01/01.tif                            or, as downloaded,
+        DIR/mitoses_image_data_part_1/01/01.tif  (parts 1 to 3)
+
+    A region without a csv is one without figures, so give --image-root: only then are such regions known.
+    """
+
+    src = 'folder, .tar.gz or .zip of the csv files'
+    partitions = {'tupac16': {'paper': PAPER}}
+
+    origin: Annotated[
+        Literal[0, 1] | None,
+        Argument(
+            'number of the first row and column: 1 in the original release, 0 in the alternative labels '
+            '(default: found out)'
+        ),
+    ] = None
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        return read_tupac16(src, image_root, self.origin)
 
 
 @dataclass(frozen=True)

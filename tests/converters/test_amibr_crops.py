@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters.amibr import read_amibr, read_source
+from mitouts.converters.document import count_by_split, to_document
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.coco import read_coco, write_json
-from mitouts.formats.source import SourceSet, count_by_split, to_document
+from mitouts.formats.source import SourceSet
 
 SOURCE = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'AMi-Br'
 HEADER = (

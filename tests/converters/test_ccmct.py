@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters.ccmct import read_ccmct
+from mitouts.converters.document import to_document
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import SourceSet, to_document
+from mitouts.formats.source import SourceSet
 
 CLASSES = {1: 'Granulocyte', 2: 'Mitotic Figure', 3: 'Tumor cell', 7: 'Lookalike'}
 # A training slide and a test slide.

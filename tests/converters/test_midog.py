@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mitouts.converters.document import count_by_split, to_document
 from mitouts.converters.midog import SCANNER_MPP, read_midog
 from mitouts.errors import AnnotationError
-from mitouts.formats.source import SourceSet, count_by_split, to_document
+from mitouts.formats.source import SourceSet
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 CATEGORIES = [{'id': 1, 'name': 'mitotic figure'}, {'id': 2, 'name': 'not mitotic figure'}]

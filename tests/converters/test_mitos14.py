@@ -9,10 +9,11 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mitouts.converters.document import to_document
 from mitouts.converters.mitos14 import SCANNERS, read_mitos14
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import SourceSet, to_document
+from mitouts.formats.source import SourceSet
 
 SIZES = {'A': (1539, 1376), 'H': (1663, 1485)}
 LABELS = {

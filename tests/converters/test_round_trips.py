@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mitouts.converters.document import to_document
 from mitouts.converters.midog import read_midog
 from mitouts.converters.qupath import export_geojson, read_qupath
 from mitouts.errors import AnnotationError
@@ -24,7 +25,6 @@ from mitouts.formats.coco import (
     write_json,
 )
 from mitouts.formats.geojson import write_geojson
-from mitouts.formats.source import to_document
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 

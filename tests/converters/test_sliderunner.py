@@ -12,10 +12,10 @@ from foreign_files import change, error_of, write_sliderunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mitouts.converters.document import count_by_split, to_document
 from mitouts.converters.sliderunner import read_sliderunner
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import count_by_split, to_document
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 CLASSES = {1: 'Mitose', 2: 'Hard negative', 5: 'Tumorzelle'}

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters import tupac16
+from mitouts.converters.document import count_by_split, to_document
 from mitouts.converters.tupac16 import read_tupac16
 from mitouts.errors import AnnotationError
-from mitouts.formats.source import SourceSet, count_by_split, to_document
+from mitouts.formats.source import SourceSet
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 LABELS = {'01/01.csv': '10,20\n30,40\n', '01/02.csv': '', '30/01.csv': '5,2500\n'}
