@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,62 +28,75 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command.
 
-    Raises:
-        MitoutsError: There is no such converter, or the labels or the images make no sense.
-    """
-    from mitouts.registry import CONVERTERS
-
-    imports = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    add_imports(imports)
-    _, rest = imports.parse_known_args(argv)
-    if rest and not rest[0].startswith('-'):
-        # Its error names the nearest ones; argparse lists them all.
-        CONVERTERS.get(rest[0])
-    args = build_parser().parse_args(argv)
-    _run(args.converter, args)
-
-
-def run_converter(name: str, argv: Sequence[str] | None = None) -> None:
-    """Run the command for one converter, whose name is not on the command line.
-
     Args:
-        name: The converter's.
         argv: The command line, default the program's.
 
     Raises:
         MitoutsError: The labels or the images make no sense.
+        UnknownComponentError: There is no such converter; it names the nearest.
     """
-    from mitouts.registry import CONVERTERS
-
-    parser = argparse.ArgumentParser(formatter_class=argparse.RawDescriptionHelpFormatter)
-    _add_options(parser, CONVERTERS.get(name))
-    _run(name, parser.parse_args(argv))
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Wherever --import stands: a converter of the package must be known before its options can be.
+    imports = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    add_imports(imports)
+    imports.parse_known_args(words)
+    parser = build_parser()
+    parser.epilog = _list_converters()
+    args = parser.parse_args(words)
+    run_converter(args.name, args.arguments, prog=f'{parser.prog} {args.name}')
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Make the command's parser, with every converter that is registered by now."""
-    import inspect
+    """Make the parser of everything but the converter's own options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_imports(parser)
+    parser.add_argument('name', metavar='NAME', help='the converter')
+    parser.add_argument(
+        'arguments', nargs=argparse.REMAINDER, metavar='SRC --out ANN.json ...', help='NAME --help describes them'
+    )
+    return parser
+
+
+def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Run one converter.
+
+    Args:
+        name: The converter's.
+        argv: The command line behind the name, default the program's.
+        prog: What the help calls the program, default its file.
+
+    Raises:
+        MitoutsError: The labels or the images make no sense.
+        UnknownComponentError: There is no such converter; it names the nearest.
+    """
+    from mitouts.registry import CONVERTERS
+
+    kind = CONVERTERS.get(name)
+    parser = argparse.ArgumentParser(prog, formatter_class=argparse.RawDescriptionHelpFormatter)
+    _add_options(parser, kind)
+    args = parser.parse_args(argv)
+    converter = kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
+    if args.export:
+        _export(converter, args)
+    else:
+        _convert(name, converter, args)
+
+
+def _list_converters() -> str:
+    """The name of each converter, and the first line of its docstring."""
+    import textwrap
 
     from mitouts.converters.base import known_converters
 
-    parser = argparse.ArgumentParser(
-        prog='mitouts convert', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add_imports(parser)
-    commands = parser.add_subparsers(title='converters', metavar='NAME', required=True)
-    for name, converter in sorted(known_converters().items()):
-        summary = (inspect.getdoc(converter) or '').partition('\n')[0]
-        own = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        _add_options(own, converter)
-        own.set_defaults(converter=name)
-        add_imports(own)
-    return parser
+    known = sorted(known_converters().items())
+    width = max(len(name) for name, _ in known)
+    lines = [f'{name:{width}}  {(inspect.getdoc(kind) or "").partition(chr(10))[0]}' for name, kind in known]
+    wrap = textwrap.TextWrapper(100, initial_indent='  ', subsequent_indent=' ' * (width + 4))
+    return '\n'.join(['converters:', *map(wrap.fill, lines)])
 
 
 def _add_options(parser: argparse.ArgumentParser, converter: type[Converter]) -> None:
     """Add ``SRC --out ANN.json``, what all converters take, and the converter's own options."""
-    import inspect
-
     from mitouts.converters.base import ExportingConverter, default_partition, partitions_of
     from mitouts.formats.splits import NO_SPLIT
 
@@ -113,23 +128,13 @@ def _add_options(parser: argparse.ArgumentParser, converter: type[Converter]) ->
         help='CSV with file_name and case_id: which patient or slide each image is of (default: as the labels say)',
     )
     parser.add_argument('--skip-missing', action='store_true', help='leave out images that --image-root lacks')
+    add_imports(parser)
     add_parameters(parser, converter)
     parser.set_defaults(export=False)
     if issubclass(converter, ExportingConverter):
         parser.add_argument('--export', action='store_true', help='write such files from an annotation file')
         parser.set_defaults(export_options=add_parameters(parser, converter.export))
         parser.add_argument('--overwrite', action='store_true', help='with --export, replace existing files')
-
-
-def _run(name: str, args: argparse.Namespace) -> None:
-    from mitouts.registry import CONVERTERS
-
-    kind = CONVERTERS.get(name)
-    converter = kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
-    if args.export:
-        _export(converter, args)
-    else:
-        _convert(name, converter, args)
 
 
 def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:
@@ -169,8 +174,6 @@ def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:
 
 def _export(converter: ExportingConverter, args: argparse.Namespace) -> None:
     """Write one foreign file an image of an annotation file."""
-    import sys
-
     from mitouts.utils.files import write_folder
     from mitouts.utils.words import plural
 

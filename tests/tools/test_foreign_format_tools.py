@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_files import write_sliderunner
+from foreign_files import write_ccmct, write_sliderunner
 
 from mitouts.formats.coco import make_annotation, make_document, make_image, read_coco, write_json
 from mitouts.imaging.image import write_rgb
@@ -83,13 +83,7 @@ def test_grand_challenge_there_and_back(convert: Call, tmp_path: Path, ann_file:
 
 
 def test_ccmct(convert: Call, tmp_path: Path) -> None:
-    path = write_sliderunner(
-        tmp_path / 'MITOS_WSI_CCMCT_MEL.sqlite',
-        [(1, '2f2591b840e83a4b4358.svs', None, None), (2, 'be10fa37ad6e88e1f406.svs', None, None)],
-        [{'slide': 1, 'points': [(100, 200)], 'agreed': 2}, {'slide': 2, 'points': [(5, 6)], 'agreed': 7}],
-        {2: 'Mitotic figure', 7: 'Look-alike'},
-    )
-    code, err = convert('ccmct', path, '--split', 'published', '--out', tmp_path / 'ccmct.json')
+    code, err = convert('ccmct', write_ccmct(tmp_path), '--split', 'published', '--out', tmp_path / 'ccmct.json')
     assert code == 0
     assert 'CCMCT MEL' in err
     document = read_coco(tmp_path / 'ccmct.json')
