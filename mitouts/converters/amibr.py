@@ -41,7 +41,6 @@ CROP_MPP = 0.25
 CROP_CENTER_PX = (CROP_PX - 1) / 2
 MIDOG = 'MIDOG21'
 TUPAC = 'TUPAC16'
-LABELS = ('atypical', 'mitosis')
 COLUMNS = ('slide', 'dataset', 'uid', 'x', 'y', 'majority_atypical')
 
 
@@ -80,7 +79,25 @@ class AMiBr(Converter):
     ] = 'atypical'
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
-        return read_source(src, self.label)
+        figures = read_figures(src)
+        images = []
+        marks = []
+        for figure in figures:
+            name = figure.path.relative_to(src).as_posix()
+            scanner = _scanner(figure)
+            extra = {'label': int(self.label == 'mitosis' or figure.atypical), 'source': figure.dataset}
+            crop_mpp = CROP_MPP
+            if scanner:
+                # Crops are cut at their slide's own resolution.
+                extra['scanner'] = scanner
+                crop_mpp = SCANNER_MPP.get(scanner, CROP_MPP)
+            images.append(
+                SourceImage(
+                    name, figure.case_id, CROP_PX, CROP_PX, crop_mpp, extra=extra, size_from='crops of AMi-Br have'
+                )
+            )
+            marks.append(SourceFigure(name, CROP_CENTER_PX, CROP_CENTER_PX, MITOTIC_FIGURE, _figure_extra(figure)))
+        return SourceSet('AMi-Br', 'amibr', images, marks, _remarks(figures, self.label))
 
     def images_of(self, src: Path) -> Path:
         return src
@@ -132,37 +149,6 @@ def read_amibr(root: str | os.PathLike[str]) -> list[Figure]:
     if not figures:
         raise AnnotationError(f'{Path(root) / CSV_NAME}: holds no figure of {MIDOG}')
     return _with_crops(Path(root), figures)
-
-
-def read_source(root: str | os.PathLike[str], label: str = 'atypical') -> SourceSet:
-    """Read all of AMi-Br as a set of labelled crops, each with its figure in the middle.
-
-    Args:
-        root: The folder that holds ``AMI-BR.csv``; file names are relative to it.
-        label: The image label: ``atypical`` is 1 for what most experts call atypical, ``mitosis`` is 1 for every crop.
-
-    Raises:
-        AnnotationError: ``root`` does not hold the data set, or a row of the csv makes no sense.
-    """
-    if label not in LABELS:
-        raise AnnotationError(f'expected one of {", ".join(LABELS)} as label, found {label!r}')
-    figures = read_figures(root)
-    images = []
-    marks = []
-    for figure in figures:
-        name = figure.path.relative_to(root).as_posix()
-        scanner = _scanner(figure)
-        extra = {'label': int(label == 'mitosis' or figure.atypical), 'source': figure.dataset}
-        mpp = CROP_MPP
-        if scanner:
-            # Crops are cut at their slide's own resolution.
-            extra['scanner'] = scanner
-            mpp = SCANNER_MPP.get(scanner, CROP_MPP)
-        images.append(
-            SourceImage(name, figure.case_id, CROP_PX, CROP_PX, mpp, extra=extra, size_from='crops of AMi-Br have')
-        )
-        marks.append(SourceFigure(name, CROP_CENTER_PX, CROP_CENTER_PX, MITOTIC_FIGURE, _figure_extra(figure)))
-    return SourceSet('AMi-Br', 'amibr', images, marks, _remarks(figures, label))
 
 
 def read_figures(root: str | os.PathLike[str]) -> list[Figure]:

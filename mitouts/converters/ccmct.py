@@ -8,7 +8,6 @@ area's annotation twice.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -59,29 +58,20 @@ class Ccmct(Converter):
     }
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
-        return read_ccmct(src)
-
-
-def read_ccmct(path: str | os.PathLike[str]) -> SourceSet:
-    """Read a variant of CCMCT: ``MITOS_WSI_CCMCT_MEL``, ``_HEAEL`` or ``_ODAEL``, as ``.sqlite`` or ``.json``.
-
-    Args:
-        path: The database, or the COCO file.
-
-    Raises:
-        AnnotationError: It is neither, or its classes are not those of CCMCT.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise AnnotationError(f'{path}: no such file; expected MITOS_WSI_CCMCT_MEL.sqlite or .json, or another variant')
-    with path.open('rb') as file:
-        start = file.read(len(MAGIC))
-    is_json = start.lstrip()[:1] in (b'{', b'[') or path.suffix.lower() == '.json'
-    source = _read_json(path) if is_json else _read_database(path)
-    if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
-        source.notes.append('holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?')
-    variant = next((name for name in VARIANTS if name in path.stem.upper()), None)
-    return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
+        if not src.is_file():
+            raise AnnotationError(
+                f'{src}: no such file; expected MITOS_WSI_CCMCT_MEL.sqlite or .json, or another variant'
+            )
+        with src.open('rb') as file:
+            start = file.read(len(MAGIC))
+        is_json = start.lstrip()[:1] in (b'{', b'[') or src.suffix.lower() == '.json'
+        source = _read_json(src) if is_json else _read_database(src)
+        if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
+            source.notes.append(
+                'holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?'
+            )
+        variant = next((name for name in VARIANTS if name in src.stem.upper()), None)
+        return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
 
 
 def _read_database(path: Path) -> SourceSet:

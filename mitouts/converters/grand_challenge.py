@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,49 @@ class GrandChallenge(ExportingConverter):
     pixels: Annotated[bool, Argument('the points are in pixels')] = False
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
-        return read_grand_challenge(src, mpp=mpp, image_root=image_root, in_pixels=self.pixels)
+        if mpp is None and image_root is None and not self.pixels:
+            raise AnnotationError(
+                f'{src}: points are in millimetres: give --mpp or --image-root, or --pixels where the images have no '
+                'resolution'
+            )
+        images: list[SourceImage] = []
+        figures: list[SourceFigure] = []
+        notes: list[str] = []
+        unnamed: list[str] = []
+        others: Counter[str] = Counter()
+        without_mpp: list[str] = []
+        for path, name in label_files(src, (SUFFIX,)):
+            spacing = None if self.pixels else mpp if mpp is not None else _mpp_of(image_root or Path(), name)
+            if spacing is None:
+                without_mpp.append(name)
+            images.append(SourceImage(name, case_of(name), mpp=spacing, extra=CASE_UNKNOWN))
+            for number, point in enumerate(read_points(path), start=1):
+                category = MITOTIC_FIGURE if point.name is None else known_category(point.name)
+                if point.name is None:
+                    unnamed.append(name)
+                if category is None:
+                    others[str(point.name)] += 1
+                    continue
+                scale = 1.0 if spacing is None else 1000 / spacing
+                x, y = (
+                    # Without the last digits, whole pixels come back whole.
+                    round(check_coordinate(value * scale, f'{path}: point {number}'), 9)
+                    for value in (point.x, point.y)
+                )
+                extra = {} if point.probability is None else {'score': point.probability}
+                figures.append(SourceFigure(name, x, y, category, extra))
+        if without_mpp:
+            why = '--pixels' if self.pixels else 'they have no resolution'
+            notes.append(f'the points of {len(without_mpp)} images are in pixels ({why}): {listed(without_mpp)}')
+        if unnamed:
+            notes.append(f'{len(unnamed)} points without a name are taken for mitotic figures')
+        if others:
+            counted = ', '.join(f'{name!r} ({count})' for name, count in sorted(others.items()))
+            notes.append(f'left out {sum(others.values())} points of other names: {counted}')
+        scored = sum('score' in figure.extra for figure in figures)
+        if scored:
+            notes.append(f'{scored} points have a probability, kept as score; none is left out for a low one')
+        return SourceSet('Grand Challenge points', 'other', images, figures, notes)
 
     def export(self, src: Path, *, image_root: Path | None = None) -> Exported:
         document = read_coco(src, keep_outside=True)
@@ -51,71 +92,6 @@ class GrandChallenge(ExportingConverter):
 
     def write(self, path: Path, content: Any) -> None:
         write_points(path, content)
-
-
-def read_grand_challenge(
-    src: str | os.PathLike[str],
-    *,
-    mpp: float | None = None,
-    image_root: str | os.PathLike[str] | None = None,
-    in_pixels: bool = False,
-) -> SourceSet:
-    """Read a points file, or a folder of them; an image is called as its file is, without ``.json``.
-
-    Args:
-        src: The file or folder.
-        mpp: Micrometres per pixel of all images.
-        image_root: The images' folder, where ``mpp`` is None: each image says its own, and points on an image without
-            a resolution are pixels.
-        in_pixels: All points are in pixels.
-
-    Raises:
-        AnnotationError: No such file, one that is of another kind, or neither a resolution nor ``in_pixels``.
-    """
-    src = Path(src)
-    if mpp is None and image_root is None and not in_pixels:
-        raise AnnotationError(
-            f'{src}: points are in millimetres: give --mpp or --image-root, or --pixels where the images have no '
-            'resolution'
-        )
-    images: list[SourceImage] = []
-    figures: list[SourceFigure] = []
-    notes: list[str] = []
-    unnamed: list[str] = []
-    others: Counter[str] = Counter()
-    without_mpp: list[str] = []
-    for path, name in label_files(src, (SUFFIX,)):
-        spacing = None if in_pixels else mpp if mpp is not None else _mpp_of(Path(image_root or ''), name)
-        if spacing is None:
-            without_mpp.append(name)
-        images.append(SourceImage(name, case_of(name), mpp=spacing, extra=CASE_UNKNOWN))
-        for number, point in enumerate(read_points(path), start=1):
-            category = MITOTIC_FIGURE if point.name is None else known_category(point.name)
-            if point.name is None:
-                unnamed.append(name)
-            if category is None:
-                others[str(point.name)] += 1
-                continue
-            scale = 1.0 if spacing is None else 1000 / spacing
-            x, y = (
-                # Without the last digits, whole pixels come back whole.
-                round(check_coordinate(value * scale, f'{path}: point {number}'), 9)
-                for value in (point.x, point.y)
-            )
-            extra = {} if point.probability is None else {'score': point.probability}
-            figures.append(SourceFigure(name, x, y, category, extra))
-    if without_mpp:
-        why = '--pixels' if in_pixels else 'they have no resolution'
-        notes.append(f'the points of {len(without_mpp)} images are in pixels ({why}): {listed(without_mpp)}')
-    if unnamed:
-        notes.append(f'{len(unnamed)} points without a name are taken for mitotic figures')
-    if others:
-        counted = ', '.join(f'{name!r} ({count})' for name, count in sorted(others.items()))
-        notes.append(f'left out {sum(others.values())} points of other names: {counted}')
-    scored = sum('score' in figure.extra for figure in figures)
-    if scored:
-        notes.append(f'{scored} points have a probability, kept as score; none is left out for a low one')
-    return SourceSet('Grand Challenge points', 'other', images, figures, notes)
 
 
 def _mpp_of(image_root: Path, name: str) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -67,14 +66,46 @@ class Midog(Converter):
 
     Boxes [x1, y1, x2, y2] become points, unlabelled images are left out, and tumour types, votes and ids are kept.
     MIDOG 2021 is split as in the UTS paper, MIDOG++ as published (its datasets_xvalidation.csv, which has no validation
-    part, can be given to --split).
+    part, can be given to --split). Another file of the same make is read without scanners and resolutions.
     """
 
     src = 'MIDOG.json or MIDOG++.json'
     partitions = {'midog21': {'paper': PAPER}, 'midogpp': {'published': PUBLISHED}}
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
-        return read_midog(src)
+        document = read_json(src)
+        if not isinstance(document, dict):
+            raise AnnotationError(f'{src}: expected a JSON object, found a {type(document).__name__}')
+        images = _index(src, document, 'images', ('file_name', 'width', 'height'))
+        entries = _index(src, document, 'annotations', ('bbox', 'category_id', 'image_id'))
+        categories = _categories(src, _index(src, document, 'categories', ('name',)))
+        for annotation_id, entry in entries.items():
+            if not _is_integer(entry['image_id']) or entry['image_id'] not in images:
+                raise AnnotationError(
+                    f'{src}: annotation {annotation_id} belongs to image {entry["image_id"]!r}, which the file lacks'
+                )
+        edition = _edition(document, images, entries)
+        notes = [f'the file is {edition.name}']
+        if not edition.is_known:
+            notes.append('scanners and resolutions are those of neither MIDOG 2021 nor MIDOG++ and are left out')
+        left_out = {image_id for image_id in images if edition.is_known and image_id in UNLABELLED}
+        kept = {image_id: _image(src, image_id, entry, edition) for image_id, entry in images.items()}
+        kept = {image_id: image for image_id, image in kept.items() if image_id not in left_out}
+        if left_out:
+            notes.append(
+                f'left out {len(left_out)} unlabelled images ({min(left_out)} to {max(left_out)}, Leica GT450): that '
+                'they have no annotation says nothing'
+            )
+        notes += _resolutions(kept)
+        is_xyxy = _is_xyxy(src, entries)
+        if not is_xyxy:
+            notes.append('boxes are [x, y, width, height], not the published [x1, y1, x2, y2]; they are read so')
+        figures = [
+            _figure(src, annotation_id, entry, is_xyxy, categories, kept[entry['image_id']].file_name)
+            for annotation_id, entry in entries.items()
+        ]
+        notes += _negatives(kept, figures, edition)
+        return SourceSet(edition.name, edition.dataset, list(kept.values()), figures, notes)
 
 
 @dataclass(frozen=True)
@@ -84,51 +115,6 @@ class _Edition:
     name: str
     dataset: str
     is_known: bool
-
-
-def read_midog(path: str | os.PathLike[str]) -> SourceSet:
-    """Read ``MIDOG.json`` or ``MIDOG++.json``.
-
-    Args:
-        path: The file. Another file of the same make is read as well, without scanners and resolutions then.
-
-    Raises:
-        AnnotationError: It says something that makes no sense; the message names the entry.
-    """
-    path = Path(path)
-    document = read_json(path)
-    if not isinstance(document, dict):
-        raise AnnotationError(f'{path}: expected a JSON object, found a {type(document).__name__}')
-    images = _index(path, document, 'images', ('file_name', 'width', 'height'))
-    entries = _index(path, document, 'annotations', ('bbox', 'category_id', 'image_id'))
-    categories = _categories(path, _index(path, document, 'categories', ('name',)))
-    for annotation_id, entry in entries.items():
-        if not _is_integer(entry['image_id']) or entry['image_id'] not in images:
-            raise AnnotationError(
-                f'{path}: annotation {annotation_id} belongs to image {entry["image_id"]!r}, which the file lacks'
-            )
-    edition = _edition(document, images, entries)
-    notes = [f'the file is {edition.name}']
-    if not edition.is_known:
-        notes.append('scanners and resolutions are those of neither MIDOG 2021 nor MIDOG++ and are left out')
-    left_out = {image_id for image_id in images if edition.is_known and image_id in UNLABELLED}
-    kept = {image_id: _image(path, image_id, entry, edition) for image_id, entry in images.items()}
-    kept = {image_id: image for image_id, image in kept.items() if image_id not in left_out}
-    if left_out:
-        notes.append(
-            f'left out {len(left_out)} unlabelled images ({min(left_out)} to {max(left_out)}, Leica GT450): that they '
-            'have no annotation says nothing'
-        )
-    notes += _resolutions(kept)
-    is_xyxy = _is_xyxy(path, entries)
-    if not is_xyxy:
-        notes.append('boxes are [x, y, width, height], not the published [x1, y1, x2, y2]; they are read so')
-    figures = [
-        _figure(path, annotation_id, entry, is_xyxy, categories, kept[entry['image_id']].file_name)
-        for annotation_id, entry in entries.items()
-    ]
-    notes += _negatives(kept, figures, edition)
-    return SourceSet(edition.name, edition.dataset, list(kept.values()), figures, notes)
 
 
 def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence[str]) -> dict[int, dict[str, Any]]:

@@ -7,7 +7,6 @@ SlideRunner itself has their centre, and polygons that this misses at a point in
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -71,46 +70,22 @@ class SlideRunner(Converter):
     keep_empty: Annotated[bool, Argument('keep slides without any annotation as negative')] = False
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
-        return read_sliderunner(src, **self.options())
+        database = read_tables(src)
+        found = self.dataset or recognise(database)
+        source = from_database(database, found, self.mitotic, self.hard_negative, self.keep_empty)
+        if self.dataset is None:
+            name = 'none that is known' if found == 'other' else DATASETS[found][0]
+            source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
+        if database.is_export:
+            source.notes.append(
+                'a former version of mitouts wrote this database from an annotation file: points, classes and votes '
+                'are read from it; ids, cases, splits and further keys are in that file alone'
+            )
+        return source
 
     @classmethod
     def datasets(cls) -> Sequence[str]:
         return [name for name in DATASETS if name != 'other']
-
-
-def read_sliderunner(
-    path: str | os.PathLike[str],
-    *,
-    mitotic: str | None = None,
-    hard_negative: str | None = None,
-    dataset: str | None = None,
-    keep_empty: bool = False,
-) -> SourceSet:
-    """Read a SlideRunner database.
-
-    Args:
-        path: The database.
-        mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
-        hard_negative: The same for look-alikes; where there is no such class, none are read.
-        dataset: Key of :data:`DATASETS`; None recognises it by the slides' names.
-        keep_empty: Keep slides without any annotation. They are left out otherwise, because nothing says whether
-            anybody looked at them; in data sets that are known to be annotated throughout they always stay.
-
-    Raises:
-        AnnotationError: Not a SlideRunner database, damaged, or without a class of mitotic figures.
-    """
-    database = read_tables(path)
-    found = recognise(database) if dataset is None else dataset
-    source = from_database(database, found, mitotic, hard_negative, keep_empty)
-    if dataset is None:
-        name = 'none that is known' if found == 'other' else DATASETS[found][0]
-        source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
-    if database.is_export:
-        source.notes.append(
-            'a former version of mitouts wrote this database from an annotation file: points, classes and votes are '
-            'read from it; ids, cases, splits and further keys are in that file alone'
-        )
-    return source
 
 
 def recognise(database: Database) -> str:
@@ -132,7 +107,19 @@ def from_database(
     hard_negative: str | None = None,
     keep_empty: bool = False,
 ) -> SourceSet:
-    """Take the figures out of a database; see :func:`read_sliderunner`."""
+    """Take the figures out of a database.
+
+    Args:
+        database: Its tables.
+        dataset: Key of :data:`DATASETS`.
+        mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
+        hard_negative: The same for look-alikes; where there is no such class, none are read.
+        keep_empty: Keep slides without any annotation. They are left out otherwise, because nothing says whether
+            anybody looked at them; in data sets that are known to be annotated throughout they always stay.
+
+    Raises:
+        AnnotationError: No class is of mitotic figures, or something makes no sense.
+    """
     notes: list[str] = []
     slides = {slide.uid: slide for slide in database.slides}
     names = slide_names(database, database.slides)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters.document import to_document
-from mitouts.converters.grand_challenge import read_grand_challenge
+from mitouts.converters.grand_challenge import GrandChallenge
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, make_annotation, make_document, make_image
 from mitouts.formats.grand_challenge import (
@@ -34,7 +34,7 @@ def _write(path: Path, points: list[Any], **keys: Any) -> Path:
 def test_the_official_sample() -> None:
     if not SAMPLE.is_file():
         pytest.skip('the sample is not at hand in ../shared/data/annotations')
-    source = read_grand_challenge(SAMPLE, mpp=0.25)
+    source = GrandChallenge().read(SAMPLE, mpp=0.25)
     raw = json.loads(SAMPLE.read_text())['points']
     assert raw[0]['point'][:2] == [1.26915198652751, 0.7252919408805868]
     first = source.figures[0]
@@ -49,7 +49,7 @@ def test_the_official_sample() -> None:
 
 def test_millimetres_become_pixels(tmp_path: Path) -> None:
     path = _write(tmp_path / '001.tiff.json', [{'name': 'non-mitotic figure', 'point': [0.1, 0.02525, 0]}])
-    source = read_grand_challenge(path, mpp=0.25)
+    source = GrandChallenge().read(path, mpp=0.25)
     assert [(each.file_name, each.x, each.y, each.category_id) for each in source.figures] == [
         ('001.tiff', 400.0, 101.0, HARD_NEGATIVE)
     ]
@@ -65,7 +65,7 @@ def test_an_image_says_its_resolution_or_its_points_are_pixels(tmp_path: Path) -
         image = np.zeros((8, 8, 3), np.uint8)
         tifffile.imwrite(tmp_path / 'images' / name, image, photometric='rgb', **tags)  # type: ignore[arg-type]
         _write(tmp_path / 'points' / f'{Path(name).stem}.json', [{'point': [0.003, 0.002, 0.0]}])
-    source = read_grand_challenge(tmp_path / 'points', image_root=tmp_path / 'images')
+    source = GrandChallenge().read(tmp_path / 'points', image_root=tmp_path / 'images')
     assert [(each.x, each.y) for each in source.figures] == [(6.0, 4.0), (0.003, 0.002)]
     assert [image.mpp for image in source.images] == [0.5, None]
     notes = '\n'.join(source.notes)
@@ -75,15 +75,15 @@ def test_an_image_says_its_resolution_or_its_points_are_pixels(tmp_path: Path) -
 
 def test_pixels_on_request(tmp_path: Path) -> None:
     path = _write(tmp_path / 'a.json', [{'point': [12.5, 3]}])
-    figure = read_grand_challenge(path, in_pixels=True).figures[0]
+    figure = GrandChallenge(pixels=True).read(path).figures[0]
     assert (figure.x, figure.y) == (12.5, 3)
     with pytest.raises(AnnotationError, match='give --mpp or --image-root, or --pixels'):
-        read_grand_challenge(path)
+        GrandChallenge().read(path)
 
 
 def test_other_names_are_counted(tmp_path: Path) -> None:
     path = _write(tmp_path / 'a.json', [{'point': [1, 1, 0], 'name': 'lymphocyte'}, {'point': [2, 2, 0]}])
-    source = read_grand_challenge(path, mpp=1)
+    source = GrandChallenge().read(path, mpp=1)
     assert len(source.figures) == 1
     assert "left out 1 points of other names: 'lymphocyte' (1)" in source.notes
 
@@ -91,14 +91,14 @@ def test_other_names_are_counted(tmp_path: Path) -> None:
 def test_a_point_that_is_nowhere(tmp_path: Path) -> None:
     path = _write(tmp_path / 'a.json', [{'point': [5e6, 1, 0]}])
     with pytest.raises(AnnotationError, match=r'point 1: the coordinate .* is larger than any slide'):
-        read_grand_challenge(path, mpp=0.25)
+        GrandChallenge().read(path, mpp=0.25)
 
 
 def test_folders_without_files(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r'holds no \.json file'):
-        read_grand_challenge(tmp_path, mpp=1)
+        GrandChallenge().read(tmp_path, mpp=1)
     with pytest.raises(AnnotationError, match='no such file or folder'):
-        read_grand_challenge(tmp_path / 'none', mpp=1)
+        GrandChallenge().read(tmp_path / 'none', mpp=1)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,7 +118,7 @@ def test_an_annotation_file_comes_back(
     ]
     for name, content in export_points(make_document(images, annotations, name='n', tool='t')).items():
         write_points(tmp_path / 'out' / name, content)
-    source = read_grand_challenge(tmp_path / 'out', mpp=mpp, in_pixels=mpp is None)
+    source = GrandChallenge(pixels=mpp is None).read(tmp_path / 'out', mpp=mpp)
     assert [image.file_name for image in source.images] == ['a b/ä.tiff']
     assert [(each.category_id, each.extra['score']) for each in source.figures] == [each[2:] for each in points]
     for figure, (x, y, _, _) in zip(source.figures, points):
@@ -152,5 +152,5 @@ JSON = st.recursive(
 def test_any_content(tmp_path: Path, content: Any) -> None:
     path = tmp_path / 'a.json'
     path.write_text(json.dumps(content))
-    message = error_of(lambda: to_document(read_grand_challenge(path, mpp=0.25), tool='test', arguments={}))
+    message = error_of(lambda: to_document(GrandChallenge().read(path, mpp=0.25), tool='test', arguments={}))
     assert not message or str(path) in message or 'no image is left' in message or 'holds no image' in message

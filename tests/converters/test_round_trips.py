@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters.document import to_document
-from mitouts.converters.midog import read_midog
+from mitouts.converters.midog import Midog
 from mitouts.converters.qupath import export_geojson, read_qupath
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import (
@@ -123,7 +123,7 @@ def test_any_document_comes_back(tmp_path: Path, document: dict[str, Any]) -> No
 def test_midog_comes_back(tmp_path: Path) -> None:
     if not (REAL / 'MIDOG.json').is_file():
         pytest.skip('MIDOG.json is not at hand in ../shared/data/annotations')
-    document = to_document(read_midog(REAL / 'MIDOG.json'), tool='midog', arguments={})
+    document = to_document(Midog().read(REAL / 'MIDOG.json'), tool='midog', arguments={})
     categories = [annotation['category_id'] for annotation in document['annotations']]
     assert (categories.count(MITOTIC_FIGURE), categories.count(HARD_NEGATIVE)) == (1721, 2714)
     _assert_same(document, _through_geojson(tmp_path, document))
