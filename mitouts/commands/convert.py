@@ -69,9 +69,9 @@ def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None
         MitoutsError: The labels or the images make no sense.
         UnknownComponentError: There is no such converter; it names the nearest.
     """
-    from mitouts.registry import CONVERTERS
+    from mitouts.converters.base import find_converter
 
-    kind = CONVERTERS.get(name)
+    kind = find_converter(name)
     parser = argparse.ArgumentParser(prog, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_options(parser, kind)
     args = parser.parse_args(argv)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from mitouts.formats.source import SourceSet
 from mitouts.formats.splits import NO_SPLIT, Partition
-from mitouts.registry import CONVERTERS
+from mitouts.registry import CONVERTERS, UnknownComponentError
 
 
 @dataclass
@@ -108,6 +108,18 @@ def known_converters() -> dict[str, type[Converter]]:
     """Every registered converter by its name."""
     CONVERTERS.import_from_location()
     return dict(CONVERTERS.module_dict)
+
+
+def find_converter(name: str) -> type[Converter]:
+    """The converter of a name.
+
+    Raises:
+        UnknownComponentError: There is none; it names the nearest.
+    """
+    known = known_converters()
+    if name not in known:
+        raise UnknownComponentError(name, f'{CONVERTERS.scope}::{CONVERTERS.name}', list(known))
+    return known[name]
 
 
 def partitions_of(dataset: str) -> Mapping[str, Partition]:

@@ -28,7 +28,7 @@ from mitouts.converters.base import ExportingConverter, known_converters, partit
 from mitouts.formats.coco import read_coco
 from mitouts.formats.splits import SPLITS
 from mitouts.imaging.image import write_rgb
-from mitouts.registry import import_packages
+from mitouts.registry import CONVERTERS, import_packages
 from mitouts.utils.arguments import add_parameters
 from mitouts.utils.cli import run
 
@@ -145,6 +145,26 @@ def test_the_help_describes_it_and_each_of_its_options(name: str, capsys: pytest
     assert converter.src.split()[-1] in text
     assert all(f'--{option.replace("_", "-")} ' in text for option in options)
     assert ('--export ' in text) == issubclass(converter, ExportingConverter)
+
+
+def test_the_recipe_of_the_docs_works_as_it_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (PROJECTS.parent / 'docs' / 'extend.md').read_text()
+    module, use = (
+        page.partition(f' title="converter: {title}"\n')[2].partition('\n```')[0] for title in ('my_package.py', 'use')
+    )
+    (tmp_path / 'converter_of_the_docs.py').write_text(module)
+    (tmp_path / 'points.csv').write_text('image,patient,x,y\na.png,P2,3,4.5\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = use.replace('my_package', 'converter_of_the_docs').partition('mitouts convert ')[2].split()
+    try:
+        main(words)
+    finally:
+        CONVERTERS.module_dict.pop('lab', None)
+    document = read_coco(tmp_path / 'data' / 'lab.json')
+    assert [(image['case_id'], image['split']) for image in document['images']] == [('P2', 'val')]
+    assert [annotation['point'] for annotation in document['annotations']] == [[3, 4.5]]
+    assert document['info']['mitouts']['arguments']['delimiter'] == ','
 
 
 @pytest.mark.parametrize('name', [name for name, kind in KNOWN.items() if issubclass(kind, ExportingConverter)])
