@@ -328,6 +328,7 @@ CRITERIA = Registry('criterion', scope=SCOPE, locations=['mitouts.distillation']
 STAIN_NORMALIZERS = Registry('stain normalizer', scope=SCOPE, locations=['mitouts.stain'])
 SLIDE_READERS = Registry('slide reader', scope=SCOPE, locations=['mitouts.imaging.opening'])
 STAGES = Registry('stage', scope=SCOPE, locations=['mitouts.engine.stages', 'mitouts.review.stage'])
+CONVERTERS = Registry('converter', scope=SCOPE, locations=['mitouts.converters'])
 HOOKS = Registry('hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine'])
 
 # From here on they hold nothing of ours. Under every root that it builds its own parts from, mmengine looks for a child

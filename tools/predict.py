@@ -16,7 +16,6 @@ from pathlib import Path
 from rich.progress import track
 
 from mitouts.calibration.adaptation import adapt_to_images, add_adapt_bn
-from mitouts.converters.cli import write_folder
 from mitouts.converters.qupath_predictions import export_predictions
 from mitouts.errors import ConfigError, ImageError, MitoutsError
 from mitouts.formats.geojson import write_geojson
@@ -28,6 +27,7 @@ from mitouts.inference import Localizer
 from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
 from mitouts.utils.arguments import add_imports, positive
 from mitouts.utils.cli import run
+from mitouts.utils.files import write_folder
 from mitouts.utils.words import plural
 from mitouts.visualization.overlay import draw_overlay
 

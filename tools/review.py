@@ -19,11 +19,11 @@ from typing import Any
 
 from rich.console import Console
 
-from mitouts.converters.cli import check_out, write_folder
 from mitouts.converters.qupath import export_geojson, read_bounds
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.geojson import write_geojson
+from mitouts.formats.provenance import check_out
 from mitouts.formats.source_files import find_file
 from mitouts.functional.consensus import RULES
 from mitouts.functional.kappa import NUM_BOOTSTRAP
@@ -39,6 +39,7 @@ from mitouts.review.simulate import simulate
 from mitouts.review.store import ReviewStore
 from mitouts.utils.arguments import Gather, at_least, share
 from mitouts.utils.cli import run
+from mitouts.utils.files import write_folder
 from mitouts.utils.words import plural
 
 DATABASE_NAME = 'review.sqlite'

@@ -1,1 +1,25 @@
-"""Readers of foreign data sets: each gives a source set, which becomes an annotation file."""
+"""Foreign data sets: each is a class that reads its labels, and becomes an annotation file."""
+
+from mitouts.converters.amibr import AMiBr
+from mitouts.converters.base import Converter, Exported, ExportingConverter
+from mitouts.converters.ccmct import Ccmct
+from mitouts.converters.grand_challenge import GrandChallenge
+from mitouts.converters.midog import Midog
+from mitouts.converters.mitos14 import Mitos14
+from mitouts.converters.qupath_geojson import QuPathGeoJson
+from mitouts.converters.sliderunner import SlideRunner
+from mitouts.converters.tupac16 import Tupac16
+
+__all__ = [
+    'AMiBr',
+    'Ccmct',
+    'Converter',
+    'Exported',
+    'ExportingConverter',
+    'GrandChallenge',
+    'Midog',
+    'Mitos14',
+    'QuPathGeoJson',
+    'SlideRunner',
+    'Tupac16',
+]

@@ -15,15 +15,21 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
 
+from mitouts.converters.base import Converter
 from mitouts.converters.midog import BREAST_SCANNERS, MIDOG21_IDS, SCANNER_MPP
+from mitouts.converters.midog import PAPER as MIDOG_PAPER
+from mitouts.converters.tupac16 import PAPER as TUPAC_PAPER
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.splits import Partition
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 from mitouts.utils.text_files import read_text
 
 CSV_NAME = 'AMI-BR.csv'
@@ -35,8 +41,66 @@ CROP_MPP = 0.25
 CROP_CENTER_PX = (CROP_PX - 1) / 2
 MIDOG = 'MIDOG21'
 TUPAC = 'TUPAC16'
-LABELS = ('atypical', 'mitosis')
 COLUMNS = ('slide', 'dataset', 'uid', 'x', 'y', 'majority_atypical')
+
+
+@CONVERTERS.register_module('amibr')
+@dataclass
+class AMiBr(Converter):
+    """AMi-Br: labelled crops, typical against atypical mitotic figures.
+
+        mitouts convert amibr AMi-Br --out data/amibr.json
+
+    SRC is a clone of the data set's repository; the crops stay where they are:
+
+        SRC/AMI-BR.csv
+        SRC/patches/normal/MIDOG21_6.png
+        SRC/patches/atypical/MIDOG21_7.png
+
+    Each crop has a label (1: atypical) and one figure in its middle, with the experts' phases and votes. (Fields
+    for detection are made of the same crops by another command.)
+    """
+
+    src = 'folder with AMI-BR.csv and patches/'
+    partitions = {
+        'amibr': {
+            # Its cases are those of both sources, which number them with two and with three digits.
+            'paper': Partition(
+                MIDOG_PAPER.val | TUPAC_PAPER.val,
+                MIDOG_PAPER.test | TUPAC_PAPER.test,
+                'UTS paper: as the slides of MIDOG21 and TUPAC16',
+            )
+        }
+    }
+
+    label: Annotated[
+        Literal['atypical', 'mitosis'],
+        Argument('image label: atypical (1) against typical (0) figures, or mitosis (1 for all) (default: atypical)'),
+    ] = 'atypical'
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        figures = read_figures(src)
+        images = []
+        marks = []
+        for figure in figures:
+            name = figure.path.relative_to(src).as_posix()
+            scanner = _scanner(figure)
+            extra = {'label': int(self.label == 'mitosis' or figure.atypical), 'source': figure.dataset}
+            crop_mpp = CROP_MPP
+            if scanner:
+                # Crops are cut at their slide's own resolution.
+                extra['scanner'] = scanner
+                crop_mpp = SCANNER_MPP.get(scanner, CROP_MPP)
+            images.append(
+                SourceImage(
+                    name, figure.case_id, CROP_PX, CROP_PX, crop_mpp, extra=extra, size_from='crops of AMi-Br have'
+                )
+            )
+            marks.append(SourceFigure(name, CROP_CENTER_PX, CROP_CENTER_PX, MITOTIC_FIGURE, _figure_extra(figure)))
+        return SourceSet('AMi-Br', 'amibr', images, marks, _remarks(figures, self.label))
+
+    def images_of(self, src: Path) -> Path:
+        return src
 
 
 @dataclass(frozen=True)
@@ -85,37 +149,6 @@ def read_amibr(root: str | os.PathLike[str]) -> list[Figure]:
     if not figures:
         raise AnnotationError(f'{Path(root) / CSV_NAME}: holds no figure of {MIDOG}')
     return _with_crops(Path(root), figures)
-
-
-def read_source(root: str | os.PathLike[str], label: str = 'atypical') -> SourceSet:
-    """Read all of AMi-Br as a set of labelled crops, each with its figure in the middle.
-
-    Args:
-        root: The folder that holds ``AMI-BR.csv``; file names are relative to it.
-        label: The image label: ``atypical`` is 1 for what most experts call atypical, ``mitosis`` is 1 for every crop.
-
-    Raises:
-        AnnotationError: ``root`` does not hold the data set, or a row of the csv makes no sense.
-    """
-    if label not in LABELS:
-        raise AnnotationError(f'expected one of {", ".join(LABELS)} as label, found {label!r}')
-    figures = read_figures(root)
-    images = []
-    marks = []
-    for figure in figures:
-        name = figure.path.relative_to(root).as_posix()
-        scanner = _scanner(figure)
-        extra = {'label': int(label == 'mitosis' or figure.atypical), 'source': figure.dataset}
-        mpp = CROP_MPP
-        if scanner:
-            # Crops are cut at their slide's own resolution.
-            extra['scanner'] = scanner
-            mpp = SCANNER_MPP.get(scanner, CROP_MPP)
-        images.append(
-            SourceImage(name, figure.case_id, CROP_PX, CROP_PX, mpp, extra=extra, size_from='crops of AMi-Br have')
-        )
-        marks.append(SourceFigure(name, CROP_CENTER_PX, CROP_CENTER_PX, MITOTIC_FIGURE, _figure_extra(figure)))
-    return SourceSet('AMi-Br', 'amibr', images, marks, _remarks(figures, label))
 
 
 def read_figures(root: str | os.PathLike[str]) -> list[Figure]:

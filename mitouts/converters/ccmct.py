@@ -8,44 +8,70 @@ area's annotation twice.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mitouts.converters.base import Converter
 from mitouts.converters.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
 from mitouts.converters.sliderunner_tables import MAGIC, read_tables
 from mitouts.errors import AnnotationError
 from mitouts.formats.carried import is_id, listed
 from mitouts.formats.coco import MITOTIC_FIGURE, read_json
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.splits import Partition
+from mitouts.registry import CONVERTERS
 
 VARIANTS = ('MEL', 'HEAEL', 'CODAEL', 'ODAEL')
 BOX_PX = 50
 _, MPP, SCANNER = DATASETS['ccmct']
+_TEST = (
+    'be10fa37ad6e88e1f406', 'f3741e764d39ccc4d114', 'c86cd41f96331adf3856', '552c51bfb88fd3e65ffe',
+    '8c9f9618fcaca747b7c3', 'c91a842257ed2add5134', 'dd4246ab756f6479c841', 'f26e9fcef24609b988be',
+    '96274538c93980aad8d6', 'add0a9bbc53d1d9bac4c', '1018715d369dd0df2fc0',
+)  # fmt: skip
 
 
-def read_ccmct(path: str | os.PathLike[str]) -> SourceSet:
-    """Read a variant of CCMCT: ``MITOS_WSI_CCMCT_MEL``, ``_HEAEL`` or ``_ODAEL``, as ``.sqlite`` or ``.json``.
+@CONVERTERS.register_module('ccmct')
+class Ccmct(Converter):
+    """CCMCT: 32 whole slides of canine cutaneous mast cell tumours.
 
-    Args:
-        path: The database, or the COCO file.
+        mitouts convert ccmct data/CCMCT/databases/MITOS_WSI_CCMCT_MEL.sqlite \\
+            --image-root data/CCMCT/WSI --out data/CCMCT/mel.json
 
-    Raises:
-        AnnotationError: It is neither, or its classes are not those of CCMCT.
+        CCMCT/
+          databases/MITOS_WSI_CCMCT_{MEL,HEAEL,ODAEL}.{sqlite,json}
+          WSI/*.svs
+
+    SRC is one of the variants: MEL (labelled by experts), HEAEL (hard examples added) or ODAEL (what a detector found
+    added). Mitotic figures and look-alikes are kept, granulocytes and tumour cells left out. By default all slides are
+    an external test; --split published trains on 21 of them and tests on 11.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise AnnotationError(f'{path}: no such file; expected MITOS_WSI_CCMCT_MEL.sqlite or .json, or another variant')
-    with path.open('rb') as file:
-        start = file.read(len(MAGIC))
-    is_json = start.lstrip()[:1] in (b'{', b'[') or path.suffix.lower() == '.json'
-    source = _read_json(path) if is_json else _read_database(path)
-    if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
-        source.notes.append('holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?')
-    variant = next((name for name in VARIANTS if name in path.stem.upper()), None)
-    return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
+
+    src = 'a variant, as .sqlite or .json'
+    partitions = {
+        'ccmct': {
+            'paper': Partition(frozenset(), frozenset(), 'UTS paper: all slides are an external test', rest='test'),
+            'published': Partition(frozenset(), frozenset(_TEST), 'the data set: 21 slides train, 11 test'),
+        }
+    }
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        if not src.is_file():
+            raise AnnotationError(
+                f'{src}: no such file; expected MITOS_WSI_CCMCT_MEL.sqlite or .json, or another variant'
+            )
+        with src.open('rb') as file:
+            start = file.read(len(MAGIC))
+        is_json = start.lstrip()[:1] in (b'{', b'[') or src.suffix.lower() == '.json'
+        source = _read_json(src) if is_json else _read_database(src)
+        if not any(figure.category_id == MITOTIC_FIGURE for figure in source.figures):
+            source.notes.append(
+                'holds no mitotic figure at all: is it one of the variants MEL, HEAEL, ODAEL and CODAEL?'
+            )
+        variant = next((name for name in VARIANTS if name in src.stem.upper()), None)
+        return dataclasses.replace(source, name=f'CCMCT {variant}' if variant else 'CCMCT')
 
 
 def _read_database(path: Path) -> SourceSet:

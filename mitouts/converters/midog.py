@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import BOX_PX, MITOTIC_FIGURE, read_json
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
 
 # Um/px as Aubreville et al. 2023 (Med. Image Anal. 84 and Sci. Data 10) publish them. The sizes of the images, regions
 # of 2 mm2, agree: 0.226, 0.229, 0.253 and 0.248.
@@ -30,6 +32,80 @@ TUMOR_SCANNERS = {
 # Scanned with the Leica GT450; nobody looked for figures in them.
 UNLABELLED = range(151, 201)
 MIDOG21_IDS = range(1, 201)
+_MIDOGPP_TEST = (
+    6, 7, 14, 15, 18, 26, 29, 31, 32, 35, 50, 52, 57, 58, 59, 64, 66, 74, 88, 93, 95, 100, 102, 104, 107, 109, 115, 116,
+    123, 124, 128, 147, 150, 203, 212, 218, 220, 230, 232, 234, 236, 239, 241, 249, 251, 252, 253, 256, 257, 268, 269,
+    276, 291, 292, 295, 305, 310, 311, 315, 329, 336, 338, 339, 344, 345, 346, 353, 354, 366, 368, 370, 373, 375, 383,
+    386, 389, 390, 398, 413, 414, 419, 422, 425, 426, 427, 439, 442, 456, 458, 463, 472, 476, 477, 481, 484, 485, 487,
+    491, 497, 504, 510, 512, 528, 531, 533, 534, 537, 538, 539, 541, 552,
+)  # fmt: skip
+# Every seventh of the training images, by number; the published division has no validation part.
+_MIDOGPP_VAL = tuple(
+    number for number in range(1, 554) if number % 7 == 0 and number not in _MIDOGPP_TEST and not 151 <= number <= 200
+)
+
+PAPER = Partition(
+    numbered((*range(41, 46), *range(91, 96), *range(141, 146)), 3),
+    numbered((*range(46, 51), *range(96, 101), *range(146, 151)), 3),
+    'UTS paper',
+)
+PUBLISHED = Partition(
+    numbered(_MIDOGPP_VAL, 3),
+    numbered(_MIDOGPP_TEST, 3),
+    'the data set (test); every seventh of the other images validates',
+)
+
+
+@CONVERTERS.register_module('midog')
+class Midog(Converter):
+    """MIDOG 2021 and MIDOG++: MIDOG.json or MIDOG++.json; which of them it is is found out.
+
+        mitouts convert midog MIDOG.json --image-root images --out data/midog21.json
+
+        DIR/001.tiff ... DIR/553.tiff
+
+    Boxes [x1, y1, x2, y2] become points, unlabelled images are left out, and tumour types, votes and ids are kept.
+    MIDOG 2021 is split as in the UTS paper, MIDOG++ as published (its datasets_xvalidation.csv, which has no validation
+    part, can be given to --split). Another file of the same make is read without scanners and resolutions.
+    """
+
+    src = 'MIDOG.json or MIDOG++.json'
+    partitions = {'midog21': {'paper': PAPER}, 'midogpp': {'published': PUBLISHED}}
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        document = read_json(src)
+        if not isinstance(document, dict):
+            raise AnnotationError(f'{src}: expected a JSON object, found a {type(document).__name__}')
+        images = _index(src, document, 'images', ('file_name', 'width', 'height'))
+        entries = _index(src, document, 'annotations', ('bbox', 'category_id', 'image_id'))
+        categories = _categories(src, _index(src, document, 'categories', ('name',)))
+        for annotation_id, entry in entries.items():
+            if not _is_integer(entry['image_id']) or entry['image_id'] not in images:
+                raise AnnotationError(
+                    f'{src}: annotation {annotation_id} belongs to image {entry["image_id"]!r}, which the file lacks'
+                )
+        edition = _edition(document, images, entries)
+        notes = [f'the file is {edition.name}']
+        if not edition.is_known:
+            notes.append('scanners and resolutions are those of neither MIDOG 2021 nor MIDOG++ and are left out')
+        left_out = {image_id for image_id in images if edition.is_known and image_id in UNLABELLED}
+        kept = {image_id: _image(src, image_id, entry, edition) for image_id, entry in images.items()}
+        kept = {image_id: image for image_id, image in kept.items() if image_id not in left_out}
+        if left_out:
+            notes.append(
+                f'left out {len(left_out)} unlabelled images ({min(left_out)} to {max(left_out)}, Leica GT450): that '
+                'they have no annotation says nothing'
+            )
+        notes += _resolutions(kept)
+        is_xyxy = _is_xyxy(src, entries)
+        if not is_xyxy:
+            notes.append('boxes are [x, y, width, height], not the published [x1, y1, x2, y2]; they are read so')
+        figures = [
+            _figure(src, annotation_id, entry, is_xyxy, categories, kept[entry['image_id']].file_name)
+            for annotation_id, entry in entries.items()
+        ]
+        notes += _negatives(kept, figures, edition)
+        return SourceSet(edition.name, edition.dataset, list(kept.values()), figures, notes)
 
 
 @dataclass(frozen=True)
@@ -39,51 +115,6 @@ class _Edition:
     name: str
     dataset: str
     is_known: bool
-
-
-def read_midog(path: str | os.PathLike[str]) -> SourceSet:
-    """Read ``MIDOG.json`` or ``MIDOG++.json``.
-
-    Args:
-        path: The file. Another file of the same make is read as well, without scanners and resolutions then.
-
-    Raises:
-        AnnotationError: It says something that makes no sense; the message names the entry.
-    """
-    path = Path(path)
-    document = read_json(path)
-    if not isinstance(document, dict):
-        raise AnnotationError(f'{path}: expected a JSON object, found a {type(document).__name__}')
-    images = _index(path, document, 'images', ('file_name', 'width', 'height'))
-    entries = _index(path, document, 'annotations', ('bbox', 'category_id', 'image_id'))
-    categories = _categories(path, _index(path, document, 'categories', ('name',)))
-    for annotation_id, entry in entries.items():
-        if not _is_integer(entry['image_id']) or entry['image_id'] not in images:
-            raise AnnotationError(
-                f'{path}: annotation {annotation_id} belongs to image {entry["image_id"]!r}, which the file lacks'
-            )
-    edition = _edition(document, images, entries)
-    notes = [f'the file is {edition.name}']
-    if not edition.is_known:
-        notes.append('scanners and resolutions are those of neither MIDOG 2021 nor MIDOG++ and are left out')
-    left_out = {image_id for image_id in images if edition.is_known and image_id in UNLABELLED}
-    kept = {image_id: _image(path, image_id, entry, edition) for image_id, entry in images.items()}
-    kept = {image_id: image for image_id, image in kept.items() if image_id not in left_out}
-    if left_out:
-        notes.append(
-            f'left out {len(left_out)} unlabelled images ({min(left_out)} to {max(left_out)}, Leica GT450): that they '
-            'have no annotation says nothing'
-        )
-    notes += _resolutions(kept)
-    is_xyxy = _is_xyxy(path, entries)
-    if not is_xyxy:
-        notes.append('boxes are [x, y, width, height], not the published [x1, y1, x2, y2]; they are read so')
-    figures = [
-        _figure(path, annotation_id, entry, is_xyxy, categories, kept[entry['image_id']].file_name)
-        for annotation_id, entry in entries.items()
-    ]
-    notes += _negatives(kept, figures, edition)
-    return SourceSet(edition.name, edition.dataset, list(kept.values()), figures, notes)
 
 
 def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence[str]) -> dict[int, dict[str, Any]]:

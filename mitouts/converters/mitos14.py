@@ -7,16 +7,18 @@ biopsy under the other scanner.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.archive import read_files, read_rows, walk
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
 
 _LABELS = re.compile(r'([AH]\d{2}_\d{2}[A-D][a-d])_(not_)?mitosis', re.ASCII)
 _FRAME = re.compile(r'[AH]\d{2}_\d{2}[A-D][a-d]', re.ASCII)
@@ -48,52 +50,60 @@ SIZE_TOLERANCE_PX = 2
 EDGE_PX = 1.0
 
 
+@CONVERTERS.register_module('mitos14')
+class Mitos14(Converter):
+    """MITOS14: the mitosis labels of MITOS-ATYPIA 2014, csv files of frames.
+
+        mitouts convert mitos14 mitos14 --image-root mitos14 --out data/mitos14.json
+
+    SRC holds the csv files of frames at x40 with rows ``x,y,confidence``, and DIR their images, as the challenge lays
+    them out (other trees with the same file names do as well; frames at x10 and x20 are passed over):
+
+        SRC/A03/mitosis/A03_00Aa_mitosis.csv
+        SRC/A03/mitosis/A03_00Aa_not_mitosis.csv
+        DIR/A03/frames/x40/A03_00Aa.tiff
+
+    Frames in DIR without a csv are negative, unless their slide has no csv at all. Slides A03 (Aperio) and H03
+    (Hamamatsu) are one biopsy, and so one case.
+    """
+
+    src = 'folder, .zip or .tar.gz of the csv files'
+    partitions = {'mitos14': {'paper': Partition(numbered((3,), 2), numbered((4,), 2), 'UTS paper')}}
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        notes: list[str] = []
+        frames = _read_labels(src, notes)
+        names = {frame: f'{frame[:3]}/frames/x40/{frame}.tiff' for frame in frames}
+        if image_root is not None:
+            names |= _find_images(image_root, frames, notes)
+        figures = [figure for frame in sorted(frames) for figure in _unique(frames[frame], names[frame], notes)]
+        notes += _remarks(src, frames, names, figures)
+        images = []
+        # The csv state no size, and not all frames of a scanner have the same.
+        size = {'size_known': False} if image_root is None else {}
+        for frame, name in sorted(names.items()):
+            scanner = SCANNERS[frame[0]]
+            images.append(
+                SourceImage(
+                    name,
+                    frame[1:3],
+                    scanner.width,
+                    scanner.height,
+                    scanner.mpp,
+                    extra={'scanner': scanner.name, **size},
+                    size_from=f'frames of the {scanner.name} scanner have',
+                    size_tolerance_px=SIZE_TOLERANCE_PX,
+                )
+            )
+        return SourceSet('MITOS14', 'mitos14', images, figures, notes, edge_px=EDGE_PX)
+
+
 @dataclass
 class _Frame:
     """The csv files of a frame, and the figures in them."""
 
     files: dict[int, str] = field(default_factory=dict)
     figures: list[SourceFigure] = field(default_factory=list)
-
-
-def read_mitos14(src: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None) -> SourceSet:
-    """Read the csv files of MITOS-ATYPIA 2014.
-
-    Args:
-        src: A folder (or ``.zip``, ``.tar.gz``) that holds ``<frame>_mitosis.csv`` and ``<frame>_not_mitosis.csv``,
-            also deeper inside.
-        image_root: The images' folder, ``<frame>.tiff`` anywhere in it. Frames without a csv are negative there,
-            unless their slide has no csv at all.
-
-    Raises:
-        AnnotationError: Not such files, or rows that make no sense.
-    """
-    src = Path(src)
-    notes: list[str] = []
-    frames = _read_labels(src, notes)
-    names = {frame: f'{frame[:3]}/frames/x40/{frame}.tiff' for frame in frames}
-    if image_root is not None:
-        names |= _find_images(Path(image_root), frames, notes)
-    figures = [figure for frame in sorted(frames) for figure in _unique(frames[frame], names[frame], notes)]
-    notes += _remarks(src, frames, names, figures)
-    images = []
-    # The csv state no size, and not all frames of a scanner have the same.
-    size = {'size_known': False} if image_root is None else {}
-    for frame, name in sorted(names.items()):
-        scanner = SCANNERS[frame[0]]
-        images.append(
-            SourceImage(
-                name,
-                frame[1:3],
-                scanner.width,
-                scanner.height,
-                scanner.mpp,
-                extra={'scanner': scanner.name, **size},
-                size_from=f'frames of the {scanner.name} scanner have',
-                size_tolerance_px=SIZE_TOLERANCE_PX,
-            )
-        )
-    return SourceSet('MITOS14', 'mitos14', images, figures, notes, edge_px=EDGE_PX)
 
 
 def _read_labels(src: Path, notes: list[str]) -> dict[str, _Frame]:

@@ -7,13 +7,14 @@ SlideRunner itself has their centre, and polygons that this misses at a point in
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import PurePosixPath
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
 
+from mitouts.converters.base import Converter, partitions_of
 from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
 from mitouts.converters.sliderunner_figures import (
     case_ids_of,
@@ -27,14 +28,13 @@ from mitouts.converters.sliderunner_figures import (
     unique_names,
     votes_of,
 )
-from mitouts.converters.sliderunner_restore import restore
 from mitouts.converters.sliderunner_tables import Database, Slide, read_tables
-from mitouts.converters.sliderunner_writer import DOCUMENT
 from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
-from mitouts.formats.splits import PARTITIONS
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 
 DATASETS: Mapping[str, tuple[str, float | None, str | None]] = {
     'midog21': ('MIDOG 2021', None, None),
@@ -48,39 +48,44 @@ DATASETS: Mapping[str, tuple[str, float | None, str | None]] = {
 CCMCT_CLASSES = {2: MITOTIC_FIGURE, 7: HARD_NEGATIVE}
 
 
-def read_sliderunner(
-    path: str | os.PathLike[str],
-    *,
-    mitotic: str | None = None,
-    hard_negative: str | None = None,
-    dataset: str | None = None,
-    keep_empty: bool = False,
-) -> SourceSet:
-    """Read a SlideRunner database.
+@CONVERTERS.register_module('sliderunner')
+@dataclass
+class SlideRunner(Converter):
+    """A SlideRunner database: that of MIDOG, TUPAC16 or CCMCT, or one of your own.
 
-    One that :func:`mitouts.converters.sliderunner_writer.write_database` made gives the exported document back, with
-    what was changed in SlideRunner.
+        mitouts convert sliderunner MIDOG.sqlite --image-root images --out data/midog21.json
+        mitouts convert sliderunner mine.sqlite --mitotic Mitose --hard-negative 7 --out data/mine.json
 
-    Args:
-        path: The database.
-        mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
-        hard_negative: The same for look-alikes; where there is no such class, none are read.
-        dataset: Key of :data:`DATASETS`; None recognises it by the slides' names.
-        keep_empty: Keep slides without any annotation. They are left out otherwise, because nothing says whether
-            anybody looked at them; in data sets that are known to be annotated throughout they always stay.
-
-    Raises:
-        AnnotationError: Not a SlideRunner database, damaged, or without a class of mitotic figures.
+    MIDOG.sqlite, the TUPAC16 alternative labels and CCMCT are recognised by their slides.
     """
-    database = read_tables(path)
-    if (DOCUMENT, 0) in database.carried:
-        return restore(database, mitotic, hard_negative, keep_empty)
-    found = recognise(database) if dataset is None else dataset
-    source = from_database(database, found, mitotic, hard_negative, keep_empty)
-    if dataset is None:
-        name = 'none that is known' if found == 'other' else DATASETS[found][0]
-        source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
-    return source
+
+    src = 'a SlideRunner database'
+
+    mitotic: Annotated[str | None, Argument('name or number of the class of mitotic figures', 'CLASS')] = None
+    hard_negative: Annotated[str | None, Argument('name or number of the class of look-alikes', 'CLASS')] = None
+    dataset: Annotated[
+        Literal['midog21', 'midogpp', 'tupac16', 'ccmct', 'other'] | None,
+        Argument('the data set, where it is not recognised rightly'),
+    ] = None
+    keep_empty: Annotated[bool, Argument('keep slides without any annotation as negative')] = False
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        database = read_tables(src)
+        found = self.dataset or recognise(database)
+        source = from_database(database, found, self.mitotic, self.hard_negative, self.keep_empty)
+        if self.dataset is None:
+            name = 'none that is known' if found == 'other' else DATASETS[found][0]
+            source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
+        if database.is_export:
+            source.notes.append(
+                'a former version of mitouts wrote this database from an annotation file: points, classes and votes '
+                'are read from it; ids, cases, splits and further keys are in that file alone'
+            )
+        return source
+
+    @classmethod
+    def datasets(cls) -> Sequence[str]:
+        return [name for name in DATASETS if name != 'other']
 
 
 def recognise(database: Database) -> str:
@@ -90,7 +95,7 @@ def recognise(database: Database) -> str:
         return 'midogpp' if '553' in stems else 'midog21'
     if {stem[:2] for stem in stems if re.fullmatch(r'\d\d(_stitched\d+)?', stem)} >= {f'{n:02d}' for n in range(1, 74)}:
         return 'tupac16'
-    if stems & PARTITIONS['ccmct']['published'].test:
+    if stems & partitions_of('ccmct')['published'].test:
         return 'ccmct'
     return 'other'
 
@@ -102,7 +107,19 @@ def from_database(
     hard_negative: str | None = None,
     keep_empty: bool = False,
 ) -> SourceSet:
-    """Take the figures out of a database; see :func:`read_sliderunner`."""
+    """Take the figures out of a database.
+
+    Args:
+        database: Its tables.
+        dataset: Key of :data:`DATASETS`.
+        mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
+        hard_negative: The same for look-alikes; where there is no such class, none are read.
+        keep_empty: Keep slides without any annotation. They are left out otherwise, because nothing says whether
+            anybody looked at them; in data sets that are known to be annotated throughout they always stay.
+
+    Raises:
+        AnnotationError: No class is of mitotic figures, or something makes no sense.
+    """
     notes: list[str] = []
     slides = {slide.uid: slide for slide in database.slides}
     names = slide_names(database, database.slides)

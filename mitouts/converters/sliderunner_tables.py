@@ -6,12 +6,12 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import from_json, listed
+from mitouts.formats.carried import listed
 from mitouts.formats.source import check_coordinate
 
 MAGIC = b'SQLite format 3\0'
@@ -25,7 +25,8 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 }
 """The columns that are read; every version of SlideRunner has them."""
 
-CARRIED_TABLE = 'mitouts'
+EXPORT_TABLE = 'mitouts'
+"""What former versions put beside these when they wrote an annotation file as a database."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Database:
         persons: ``uid`` -> name.
         votes: ``uid`` of an annotation -> ``uid`` of a person -> ``uid`` of the class that the person chose last.
         changed_votes: How many of a person's votes on one annotation were replaced by another class.
-        carried: What :func:`mitouts.converters.sliderunner.write_database` put beside: ``(kind, uid)`` -> entry.
+        is_export: Whether a former version of this package wrote it out of an annotation file.
     """
 
     path: Path
@@ -85,7 +86,7 @@ class Database:
     persons: dict[int, str]
     votes: dict[int, dict[int, int]]
     changed_votes: int
-    carried: dict[tuple[str, int], Any] = field(default_factory=dict)
+    is_export: bool = False
 
 
 def read_tables(path: str | os.PathLike[str]) -> Database:
@@ -115,7 +116,7 @@ def read_tables(path: str | os.PathLike[str]) -> Database:
                 persons=_names(path, connection, 'Persons'),
                 votes=votes,
                 changed_votes=changed,
-                carried=_carried(path, connection) if CARRIED_TABLE in found else {},
+                is_export=EXPORT_TABLE in found,
             )
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         # sqlite3 quotes a damaged name in its own message, which then is no text.
@@ -231,8 +232,3 @@ def _votes(path: Path, connection: sqlite3.Connection) -> tuple[dict[int, dict[i
             changed += before.get(person, class_uid) != class_uid
             before[person] = class_uid
     return votes, changed
-
-
-def _carried(path: Path, connection: sqlite3.Connection) -> dict[tuple[str, int], Any]:
-    rows = connection.execute(f'SELECT kind, uid, entry FROM "{CARRIED_TABLE}" ORDER BY rowid')
-    return {(kind, uid): from_json(entry, f'{path}: table {CARRIED_TABLE}, {kind} {uid}') for kind, uid, entry in rows}

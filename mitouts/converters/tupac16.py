@@ -6,16 +6,20 @@ counts pixels from 1, the alternative labels from 0.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
 
+from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.archive import read_files, read_rows, walk
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.splits import Partition, numbered
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 
 MPP = 0.25
 NUM_CASES = 73
@@ -29,6 +33,72 @@ _NUMBER = re.compile(r'\d{1,3}', re.ASCII)
 
 Key = tuple[int, int]
 
+PAPER = Partition(numbered((30, 37, 44, 51, 58, 65, 72), 2), numbered((31, 38, 45, 52, 59, 66, 73), 2), 'UTS paper')
+
+
+@CONVERTERS.register_module('tupac16')
+@dataclass
+class Tupac16(Converter):
+    """TUPAC16: the mitosis labels, original or alternative, csv files of regions.
+
+        mitouts convert tupac16 mitoses_ground_truth --image-root images --out data/tupac16.json
+
+    SRC holds ``case/region.csv`` with rows ``row,col``, also deeper inside; a .tar.gz or .zip is read as it is:
+
+        SRC/01/01.csv                            or SRC/TUPAC_AL/mitoses_ground_truth/01/01.csv
+
+        DIR/01/01.tif                            or, as downloaded,
+        DIR/mitoses_image_data_part_1/01/01.tif  (parts 1 to 3)
+
+    A region without a csv is one without figures, so give --image-root: only then are such regions known.
+    """
+
+    src = 'folder, .tar.gz or .zip of the csv files'
+    partitions = {'tupac16': {'paper': PAPER}}
+
+    origin: Annotated[
+        Literal[0, 1] | None,
+        Argument(
+            'number of the first row and column: 1 in the original release, 0 in the alternative labels '
+            '(default: found out)'
+        ),
+    ] = None
+
+    def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
+        notes: list[str] = []
+        regions = _read_labels(src, notes)
+        figures = sum(len(region.rows) for region in regions.values())
+        if image_root is not None:
+            regions = _add_images(regions, image_root, figures in RELEASES, notes)
+        first = _find_origin(regions.values(), figures, src, self.origin, notes)
+        empty = sum(not region.rows for region in regions.values())
+        notes.append(f'{empty} of {len(regions)} regions hold no figure')
+        if image_root is None:
+            notes.append('only regions with a csv are known; with --image-root those without one come in as negative')
+        notes.append(f'{MPP:g} um/px, as published, where neither an image nor --mpp says another')
+        notes.append('the csv files hold mitotic figures only; the look-alikes are in the sqlite (sliderunner.py)')
+        return SourceSet(
+            'TUPAC16',
+            'tupac16',
+            [
+                SourceImage(
+                    region.file_name,
+                    f'{case:02d}',
+                    region.side_px,
+                    region.side_px,
+                    MPP,
+                    size_from=f'a region of case {case:02d} of TUPAC16 has',
+                )
+                for (case, _), region in sorted(regions.items())
+            ],
+            [
+                SourceFigure(region.file_name, col - first, row - first, MITOTIC_FIGURE)
+                for _, region in sorted(regions.items())
+                for _, row, col in region.rows
+            ],
+            notes,
+        )
+
 
 @dataclass(frozen=True)
 class _Region:
@@ -38,55 +108,6 @@ class _Region:
     side_px: int
     where: str = ''
     rows: Sequence[tuple[int, float, float]] = ()
-
-
-def read_tupac16(
-    src: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None, origin: int | None = None
-) -> SourceSet:
-    """Read the csv files of TUPAC16.
-
-    Args:
-        src: A folder that holds ``case/region.csv``, also deeper inside, or the ``.tar.gz`` or ``.zip`` of it.
-        image_root: The images' folder, ``case/region.tif`` directly in it or in the parts as they are downloaded.
-            A region without a csv is one without figures; without ``image_root`` none such is known.
-        origin: Number of the first row and column, 0 or 1; None finds it out.
-
-    Raises:
-        AnnotationError: Not such files, two label sets at once, rows that make no sense, or an origin that cannot be.
-    """
-    notes: list[str] = []
-    regions = _read_labels(Path(src), notes)
-    figures = sum(len(region.rows) for region in regions.values())
-    if image_root is not None:
-        regions = _add_images(regions, Path(image_root), figures in RELEASES, notes)
-    first = _find_origin(regions.values(), figures, Path(src), origin, notes)
-    empty = sum(not region.rows for region in regions.values())
-    notes.append(f'{empty} of {len(regions)} regions hold no figure')
-    if image_root is None:
-        notes.append('only regions with a csv are known; with --image-root those without one come in as negative')
-    notes.append(f'{MPP:g} um/px, as published, where neither an image nor --mpp says another')
-    notes.append('the csv files hold mitotic figures only; the look-alikes are in the sqlite (sliderunner.py)')
-    return SourceSet(
-        'TUPAC16',
-        'tupac16',
-        [
-            SourceImage(
-                region.file_name,
-                f'{case:02d}',
-                region.side_px,
-                region.side_px,
-                MPP,
-                size_from=f'a region of case {case:02d} of TUPAC16 has',
-            )
-            for (case, _), region in sorted(regions.items())
-        ],
-        [
-            SourceFigure(region.file_name, col - first, row - first, MITOTIC_FIGURE)
-            for _, region in sorted(regions.items())
-            for _, row, col in region.rows
-        ],
-        notes,
-    )
 
 
 def _read_labels(src: Path, notes: list[str]) -> dict[Key, _Region]:

@@ -6,7 +6,6 @@ edited there, what the other program shows (points, classes, which figures exist
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,6 @@ from typing import Any, TypeGuard
 from mitouts.errors import AnnotationError
 from mitouts.formats.source import SourceFigure, SourceImage, check_file_name
 from mitouts.imaging.walk import SUFFIXES, walk_files
-from mitouts.utils.text_files import parse_json, to_plain
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
 SAME_POINT_PX = 1e-6
@@ -25,29 +23,6 @@ _DERIVED_KEYS = ('bbox', 'area')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
 _MAX_ID = 2**63 - 1
 _MAX_NUMBER = 1e15
-
-
-def to_json(value: Any, where: str) -> str:
-    """Write a carried entry as JSON text.
-
-    Raises:
-        AnnotationError: It holds something that JSON cannot say.
-    """
-    try:
-        return json.dumps(value, allow_nan=False, default=to_plain)
-    except (TypeError, ValueError) as error:
-        raise AnnotationError(f'{where} cannot be written as JSON: {error}') from error
-
-
-def from_json(text: Any, where: str) -> Any:
-    """Read a carried entry.
-
-    Raises:
-        AnnotationError: It is not JSON.
-    """
-    if not isinstance(text, (str, bytes)):
-        raise AnnotationError(f'{where}: the entry is damaged: expected JSON, found {text!r:.60}')
-    return parse_json(text, f'{where}: the entry is damaged')
 
 
 def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:

@@ -7,34 +7,23 @@ shift; for an image without a resolution it stays in pixels. The file names neit
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import CASE_UNKNOWN, case_of, check_exportable, is_number, label_files, listed
-from mitouts.formats.class_names import known_category
+from mitouts.formats.carried import check_exportable, is_number, listed
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json, write_json
-from mitouts.formats.source import (
-    SourceFigure,
-    SourceImage,
-    SourceSet,
-    check_coordinate,
-    check_file_name,
-)
-from mitouts.formats.source_files import find_file
-from mitouts.imaging.image_header import probe
+from mitouts.formats.source import check_coordinate, check_file_name
 
 TYPE = 'Multiple points'
 NAMES = {MITOTIC_FIGURE: 'mitotic figure', HARD_NEGATIVE: 'non-mitotic figure'}
 # The official sample says "Mulitple points".
 _READ_TYPES = ('multiple points', 'mulitple points')
-_SUFFIX = '.json'
+SUFFIX = '.json'
 
 
 @dataclass(frozen=True)
@@ -52,71 +41,6 @@ class Point:
     y: float
     name: str | None
     probability: float | None
-
-
-def read_grand_challenge(
-    src: str | os.PathLike[str],
-    *,
-    mpp: float | None = None,
-    image_root: str | os.PathLike[str] | None = None,
-    in_pixels: bool = False,
-) -> SourceSet:
-    """Read a points file, or a folder of them; an image is called as its file is, without ``.json``.
-
-    Args:
-        src: The file or folder.
-        mpp: Micrometres per pixel of all images.
-        image_root: The images' folder, where ``mpp`` is None: each image says its own, and points on an image without
-            a resolution are pixels.
-        in_pixels: All points are in pixels.
-
-    Raises:
-        AnnotationError: No such file, one that is of another kind, or neither a resolution nor ``in_pixels``.
-    """
-    src = Path(src)
-    if mpp is None and image_root is None and not in_pixels:
-        raise AnnotationError(
-            f'{src}: points are in millimetres: give --mpp or --image-root, or --pixels where the images have no '
-            'resolution'
-        )
-    images: list[SourceImage] = []
-    figures: list[SourceFigure] = []
-    notes: list[str] = []
-    unnamed: list[str] = []
-    others: Counter[str] = Counter()
-    without_mpp: list[str] = []
-    for path, name in label_files(src, (_SUFFIX,)):
-        spacing = None if in_pixels else mpp if mpp is not None else _mpp_of(Path(image_root or ''), name)
-        if spacing is None:
-            without_mpp.append(name)
-        images.append(SourceImage(name, case_of(name), mpp=spacing, extra=CASE_UNKNOWN))
-        for number, point in enumerate(read_points(path), start=1):
-            category = MITOTIC_FIGURE if point.name is None else known_category(point.name)
-            if point.name is None:
-                unnamed.append(name)
-            if category is None:
-                others[str(point.name)] += 1
-                continue
-            scale = 1.0 if spacing is None else 1000 / spacing
-            x, y = (
-                # Without the last digits, whole pixels come back whole.
-                round(check_coordinate(value * scale, f'{path}: point {number}'), 9)
-                for value in (point.x, point.y)
-            )
-            extra = {} if point.probability is None else {'score': point.probability}
-            figures.append(SourceFigure(name, x, y, category, extra))
-    if without_mpp:
-        why = '--pixels' if in_pixels else 'they have no resolution'
-        notes.append(f'the points of {len(without_mpp)} images are in pixels ({why}): {listed(without_mpp)}')
-    if unnamed:
-        notes.append(f'{len(unnamed)} points without a name are taken for mitotic figures')
-    if others:
-        counted = ', '.join(f'{name!r} ({count})' for name, count in sorted(others.items()))
-        notes.append(f'left out {sum(others.values())} points of other names: {counted}')
-    scored = sum('score' in figure.extra for figure in figures)
-    if scored:
-        notes.append(f'{scored} points have a probability, kept as score; none is left out for a low one')
-    return SourceSet('Grand Challenge points', 'other', images, figures, notes)
 
 
 def read_points(path: str | os.PathLike[str]) -> list[Point]:
@@ -211,7 +135,7 @@ def export_points(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             )
         by_image[annotation['image_id']].append(annotation)
     return {
-        check_file_name(image['file_name'], 'image') + _SUFFIX: _content(
+        check_file_name(image['file_name'], 'image') + SUFFIX: _content(
             'Points of interest', [_annotation_entry(each, image['mpp']) for each in by_image[image['id']]]
         )
         for image in document['images']
@@ -233,9 +157,3 @@ def _entry(x: float, y: float, mpp: float | None, category_id: int, probability:
 
 def _content(name: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
     return {'name': name, 'type': TYPE, 'points': entries, 'version': {'major': 1, 'minor': 0}}
-
-
-def _mpp_of(image_root: Path, name: str) -> float | None:
-    """The resolution that an image's own file says; None where there is no such file, or it does not say."""
-    path = find_file(image_root, name)
-    return None if path is None else probe(path).mpp

@@ -49,6 +49,23 @@ def check_arguments(path: Path, found: Mapping[str, Any], wanted: Mapping[str, A
     return not differing
 
 
+def check_out(out: Path, tool: str) -> None:
+    """Refuse to write over a file that ``tool`` did not write.
+
+    Raises:
+        AnnotationError: It is something else.
+    """
+    if not out.exists():
+        return
+    try:
+        info = read_json(out).get('info', {})
+        made_by = info['mitouts']['tool']
+    except (AnnotationError, AttributeError, KeyError, TypeError, IsADirectoryError):
+        made_by = None
+    if made_by != tool:
+        raise AnnotationError(f'{out} was not written by {tool} and is not touched; choose another --out')
+
+
 def _change(key: str, found: Any, wanted: Any) -> str:
     # A table of all images would drown what else the line says.
     nested = isinstance(found, (dict, list)) or isinstance(wanted, (dict, list))

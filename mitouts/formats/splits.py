@@ -1,4 +1,4 @@
-"""Which case trains, validates and tests: the partitions of the UTS paper, those the data sets publish, and your own.
+"""Which case trains, validates and tests: partitions that data sets come with, and split files of your own.
 
 A split is a function of the case alone, so that no case ever stands on two sides.
 """
@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from mitouts.errors import AnnotationError
@@ -46,80 +47,24 @@ class Partition:
         return 'test' if case_id in self.test else self.rest
 
 
-def _numbered(numbers: Iterable[int], digits: int) -> frozenset[str]:
+def numbered(numbers: Iterable[int], digits: int) -> frozenset[str]:
+    """Cases that are called by their numbers, such as ``007`` with three digits."""
     return frozenset(f'{number:0{digits}d}' for number in numbers)
 
 
-_MIDOGPP_TEST = (
-    6, 7, 14, 15, 18, 26, 29, 31, 32, 35, 50, 52, 57, 58, 59, 64, 66, 74, 88, 93, 95, 100, 102, 104, 107, 109, 115, 116,
-    123, 124, 128, 147, 150, 203, 212, 218, 220, 230, 232, 234, 236, 239, 241, 249, 251, 252, 253, 256, 257, 268, 269,
-    276, 291, 292, 295, 305, 310, 311, 315, 329, 336, 338, 339, 344, 345, 346, 353, 354, 366, 368, 370, 373, 375, 383,
-    386, 389, 390, 398, 413, 414, 419, 422, 425, 426, 427, 439, 442, 456, 458, 463, 472, 476, 477, 481, 484, 485, 487,
-    491, 497, 504, 510, 512, 528, 531, 533, 534, 537, 538, 539, 541, 552,
-)  # fmt: skip
-# Every seventh of the training images, by number; the published division has no validation part.
-_MIDOGPP_VAL = tuple(
-    number for number in range(1, 554) if number % 7 == 0 and number not in _MIDOGPP_TEST and not 151 <= number <= 200
-)
-_CCMCT_TEST = (
-    'be10fa37ad6e88e1f406', 'f3741e764d39ccc4d114', 'c86cd41f96331adf3856', '552c51bfb88fd3e65ffe',
-    '8c9f9618fcaca747b7c3', 'c91a842257ed2add5134', 'dd4246ab756f6479c841', 'f26e9fcef24609b988be',
-    '96274538c93980aad8d6', 'add0a9bbc53d1d9bac4c', '1018715d369dd0df2fc0',
-)  # fmt: skip
-
-_TUPAC16 = Partition(
-    _numbered((30, 37, 44, 51, 58, 65, 72), 2), _numbered((31, 38, 45, 52, 59, 66, 73), 2), 'UTS paper'
-)
-_MIDOG21 = Partition(
-    _numbered((*range(41, 46), *range(91, 96), *range(141, 146)), 3),
-    _numbered((*range(46, 51), *range(96, 101), *range(146, 151)), 3),
-    'UTS paper',
-)
-
-PARTITIONS: Mapping[str, Mapping[str, Partition]] = {
-    'tupac16': {'paper': _TUPAC16},
-    'mitos14': {
-        # A03 and H03 are one biopsy under two scanners.
-        'paper': Partition(_numbered((3,), 2), _numbered((4,), 2), 'UTS paper'),
-    },
-    'midog21': {'paper': _MIDOG21},
-    'midogpp': {
-        'published': Partition(
-            _numbered(_MIDOGPP_VAL, 3),
-            _numbered(_MIDOGPP_TEST, 3),
-            'the data set (test); every seventh of the other images validates',
-        ),
-    },
-    'amibr': {
-        # Its cases are those of both sources, which number them with two and with three digits.
-        'paper': Partition(
-            _MIDOG21.val | _TUPAC16.val,
-            _MIDOG21.test | _TUPAC16.test,
-            'UTS paper: as the slides of MIDOG21 and TUPAC16',
-        ),
-    },
-    'ccmct': {
-        'paper': Partition(frozenset(), frozenset(), 'UTS paper: all slides are an external test', rest='test'),
-        'published': Partition(frozenset(), frozenset(_CCMCT_TEST), 'the data set: 21 slides train, 11 test'),
-    },
-}
-"""Data set -> name of the partition -> partition; the first one is the default."""
-
-
-def default_partition(dataset: str) -> str:
-    """Name of the partition that a data set is divided by unless another is asked for."""
-    return next(iter(PARTITIONS.get(dataset, {NO_SPLIT: None})))
-
-
 def assign_splits(
-    dataset: str, images: Sequence[tuple[str, str]], wanted: str | os.PathLike[str]
+    dataset: str,
+    images: Sequence[tuple[str, str]],
+    wanted: str | os.PathLike[str],
+    partitions: Mapping[str, Partition] = MappingProxyType({}),
 ) -> tuple[list[str | None], str]:
     """Give every image its split.
 
     Args:
-        dataset: Key of :data:`PARTITIONS`; another name has no partition of its own.
+        dataset: Its name, for the message.
         images: ``(case_id, file_name)`` of each.
         wanted: A partition's name, ``none``, or a file that :func:`read_split_file` reads.
+        partitions: Those that the data set comes with, by name.
 
     Returns:
         The split of each image (``ignore`` where a file says so, None for ``none``), and where they come from.
@@ -130,12 +75,11 @@ def assign_splits(
     """
     if str(wanted) == NO_SPLIT:
         return [None] * len(images), 'no split'
-    known = PARTITIONS.get(dataset, {})
-    if str(wanted) in known:
-        partition = known[str(wanted)]
+    if str(wanted) in partitions:
+        partition = partitions[str(wanted)]
         return [partition.split_of(case_id) for case_id, _ in images], partition.source
     if not Path(wanted).is_file():
-        names = ', '.join([*known, NO_SPLIT])
+        names = ', '.join([*partitions, NO_SPLIT])
         raise AnnotationError(f'split {str(wanted)!r} of {dataset} is neither a file nor one of {names}')
     named = read_split_file(wanted)
     found = [_look_up(named, case_id, file_name) for case_id, file_name in images]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from mitouts.converters.cli import check_out
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import CATEGORIES, image_root, read_coco, read_json, write_json
+from mitouts.formats.provenance import check_out
 from mitouts.review.consensus import ReviewConsensus, find_consensus, review_radius_px
 from mitouts.review.revision import COUNTED, Revision, noise_counts
 from mitouts.review.store import ReviewStore

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import math
+import types
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mitouts.errors import ConfigError
 from mitouts.registry import import_packages
@@ -45,6 +48,65 @@ def positive(text: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f'must be a positive number, found {text}')
     return value
+
+
+@dataclass(frozen=True)
+class Argument:
+    """Makes a parameter an option of a command: ``mitotic: Annotated[str | None, Argument('the class', 'CLASS')]``.
+
+    Attributes:
+        help: What the help says of it.
+        metavar: What the help calls its value, where that is not its own name.
+    """
+
+    help: str
+    metavar: str | None = None
+
+
+def add_parameters(parser: argparse.ArgumentParser, component: Callable[..., Any]) -> list[str]:
+    """Add an option for each parameter that is annotated with an :class:`Argument`.
+
+    ``keep_empty: bool`` becomes the flag ``--keep-empty``; a ``Literal`` becomes a choice.
+
+    Args:
+        parser: The parser.
+        component: A dataclass or a function.
+
+    Returns:
+        The parameters' names.
+    """
+    hints = get_type_hints(component, include_extras=True)
+    names = []
+    for name, parameter in inspect.signature(component).parameters.items():
+        found = _annotated(hints.get(name))
+        if found is not None:
+            parser.add_argument(f'--{name.replace("_", "-")}', **_option(*found, parameter.default))
+            names.append(name)
+    return names
+
+
+def _annotated(hint: Any) -> tuple[Any, Argument] | None:
+    """The type and the :class:`Argument` of an annotation that has one."""
+    argument = next((each for each in getattr(hint, '__metadata__', ()) if isinstance(each, Argument)), None)
+    if argument is not None:
+        return get_args(hint)[0], argument
+    # Python 3.10 puts an Optional around what has the default None.
+    return next((found for part in get_args(hint) if (found := _annotated(part)) is not None), None)
+
+
+def _option(kind: Any, argument: Argument, default: Any) -> dict[str, Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    option: dict[str, Any] = {'help': argument.help}
+    option |= {'required': True} if default is inspect.Parameter.empty else {'default': default}
+    if kind is bool:
+        return option | {'action': argparse.BooleanOptionalAction if default is True else 'store_true'}
+    if argument.metavar is not None:
+        option['metavar'] = argument.metavar
+    if get_origin(kind) is Literal:
+        option['choices'] = get_args(kind)
+        kind = type(option['choices'][0])
+    return option | {'type': kind}
 
 
 class Gather(argparse.Action):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from mitouts.errors import AnnotationError
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -14,3 +18,29 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
         while block := file.read(2**20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def write_folder(
+    out: Path, files: Mapping[str, Any], write: Callable[[Path, Any], None], *, overwrite: bool = False
+) -> None:
+    """Write one file an image into a folder.
+
+    Args:
+        out: The folder.
+        files: Relative path -> content.
+        write: Writes one file.
+        overwrite: Replace files that are there.
+
+    Raises:
+        AnnotationError: One is there, perhaps with corrections, and ``overwrite`` is off; nothing is written then.
+    """
+    if out.exists() and not out.is_dir():
+        raise AnnotationError(f'{out} is a file; --out is the folder for one file an image')
+    there = [name for name in files if (out / name).exists()]
+    if there and not overwrite:
+        raise AnnotationError(
+            f'{out / there[0]} exists and may hold corrections ({len(there)} of {len(files)} files do); choose another '
+            '--out or add --overwrite'
+        )
+    for name, content in files.items():
+        write(out / name, content)

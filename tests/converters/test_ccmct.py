@@ -11,10 +11,11 @@ from foreign_files import error_of, write_sliderunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.converters.ccmct import read_ccmct
+from mitouts.converters.ccmct import Ccmct
+from mitouts.converters.document import to_document
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import SourceSet, to_document
+from mitouts.formats.source import SourceSet
 
 CLASSES = {1: 'Granulocyte', 2: 'Mitotic Figure', 3: 'Tumor cell', 7: 'Lookalike'}
 # A training slide and a test slide.
@@ -62,7 +63,7 @@ WANTED = [
 
 
 def test_both_files_say_the_same(tmp_path: Path) -> None:
-    sqlite, coco = read_ccmct(_database(tmp_path)), read_ccmct(_write(tmp_path, _coco()))
+    sqlite, coco = Ccmct().read(_database(tmp_path)), Ccmct().read(_write(tmp_path, _coco()))
     assert _figures(sqlite) == _figures(coco) == WANTED
     assert [sqlite.name, coco.name] == ['CCMCT ODAEL', 'CCMCT MEL']
     for source in (sqlite, coco):
@@ -74,14 +75,14 @@ def test_both_files_say_the_same(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(('split', 'wanted'), [(None, ['test', 'test']), ('published', ['test', 'train'])])
 def test_splits(tmp_path: Path, split: str | None, wanted: list[str]) -> None:
-    document = to_document(read_ccmct(_database(tmp_path)), tool='test', arguments={}, split=split)
+    document = to_document(Ccmct().read(_database(tmp_path)), tool='test', arguments={}, split=split)
     assert [image['split'] for image in document['images']] == wanted
 
 
 def test_an_area_stands_in_the_json_twice(tmp_path: Path) -> None:
     document = _coco()
     document['annotations'].append({**document['annotations'][0], 'bbox': [115, 215, 165, 265]})
-    source = read_ccmct(_write(tmp_path, document))
+    source = Ccmct().read(_write(tmp_path, document))
     assert _figures(source)[0] == ('be10fa37ad6e88e1f406.svs', 120, 220, MITOTIC_FIGURE)
     assert any('1 annotations have several coordinates' in note for note in source.notes)
 
@@ -90,7 +91,7 @@ def test_a_variant_without_look_alikes(tmp_path: Path) -> None:
     classes = {uid: name for uid, name in CLASSES.items() if uid != 7}
     annotations = [{'slide': 1, 'points': [(1, 2)], 'agreed': 2}]
     path = write_sliderunner(tmp_path / 'a.sqlite', [SLIDES[0]], annotations, classes)
-    source = read_ccmct(path)
+    source = Ccmct().read(path)
     assert [figure.category_id for figure in source.figures] == [MITOTIC_FIGURE]
     assert any('no class of look-alikes' in note for note in source.notes)
 
@@ -99,7 +100,7 @@ def test_other_annotations_of_the_same_slides_are_not_figures(tmp_path: Path) ->
     with pytest.raises(
         AnnotationError, match=r"found 1 'Tumorzone', 2 'Nekrosezone'; sliderunner.py reads other databases"
     ):
-        read_ccmct(_database(tmp_path, {1: 'Tumorzone', 2: 'Nekrosezone'}))
+        Ccmct().read(_database(tmp_path, {1: 'Tumorzone', 2: 'Nekrosezone'}))
 
 
 @pytest.mark.parametrize(
@@ -121,14 +122,14 @@ def test_nonsense_is_named(tmp_path: Path, key: str, change: dict[str, Any], mes
     document = _coco()
     document[key][0].update(change)
     with pytest.raises(AnnotationError, match=message):
-        read_ccmct(_write(tmp_path, document))
+        Ccmct().read(_write(tmp_path, document))
 
 
 def test_other_classes_are_refused(tmp_path: Path) -> None:
     document = _coco()
     document['categories'] = [{'id': 1, 'name': 'mitotic figure'}, {'id': 2, 'name': 'hard negative'}]
     with pytest.raises(AnnotationError, match="expected the classes 2 mitotic figure and 7 look-alike, found 1 'mito"):
-        read_ccmct(_write(tmp_path, document))
+        Ccmct().read(_write(tmp_path, document))
 
 
 JSON = st.recursive(
@@ -147,7 +148,7 @@ def test_any_value_anywhere(tmp_path: Path, data: st.DataObject) -> None:
     entry[data.draw(st.sampled_from(sorted(entry)))] = data.draw(JSON)
     if data.draw(st.booleans()):
         document[key] = data.draw(JSON)
-    message = error_of(lambda: to_document(read_ccmct(_write(tmp_path, document)), tool='test', arguments={}))
+    message = error_of(lambda: to_document(Ccmct().read(_write(tmp_path, document)), tool='test', arguments={}))
     assert (
         not message
         or 'MITOS_WSI_CCMCT_MEL.json' in message
@@ -162,4 +163,4 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / 'a.json'
     path.write_bytes(content)
     with pytest.raises(AnnotationError):
-        read_ccmct(path)
+        Ccmct().read(path)

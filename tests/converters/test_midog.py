@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.converters.midog import SCANNER_MPP, read_midog
+from mitouts.converters.document import count_by_split, to_document
+from mitouts.converters.midog import SCANNER_MPP, Midog
 from mitouts.errors import AnnotationError
-from mitouts.formats.source import SourceSet, count_by_split, to_document
+from mitouts.formats.source import SourceSet
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 CATEGORIES = [{'id': 1, 'name': 'mitotic figure'}, {'id': 2, 'name': 'not mitotic figure'}]
@@ -55,7 +56,7 @@ def _write(folder: Path, document: Any) -> Path:
 
 
 def test_boxes_become_centres(tmp_path: Path) -> None:
-    source = read_midog(_write(tmp_path, _document()))
+    source = Midog().read(_write(tmp_path, _document()))
     assert [(f.file_name, f.x, f.y, f.category_id, dict(f.extra)) for f in source.figures] == [
         ('001.tiff', 125, 225, 1, {'source_uid': '7'}),
         ('060.tiff', -5.5, 35, 2, {'source_uid': '9'}),
@@ -63,7 +64,7 @@ def test_boxes_become_centres(tmp_path: Path) -> None:
 
 
 def test_scanners_resolutions_and_cases(tmp_path: Path) -> None:
-    source = read_midog(_write(tmp_path, _document()))
+    source = Midog().read(_write(tmp_path, _document()))
     assert [(i.image_id, i.case_id, i.extra['scanner'], i.mpp, i.width, i.height) for i in source.images] == [
         (1, '001', 'Hamamatsu XR', 0.23, 1000, 800),
         (60, '060', 'Hamamatsu S360', 0.23, 1000, 800),
@@ -72,14 +73,14 @@ def test_scanners_resolutions_and_cases(tmp_path: Path) -> None:
 
 
 def test_unlabelled_images_are_left_out_and_negatives_stay(tmp_path: Path) -> None:
-    source = read_midog(_write(tmp_path, _document()))
+    source = Midog().read(_write(tmp_path, _document()))
     assert (source.name, source.dataset) == ('MIDOG 2021', 'midog21')
     assert any(note.startswith('left out 1 unlabelled images (151 to 151') for note in source.notes)
     assert '2 labelled images hold no mitotic figure and stay as negatives' in source.notes
 
 
 def test_plus_plus_keeps_tumour_types_and_votes(tmp_path: Path) -> None:
-    source = read_midog(_write(tmp_path, _plus_plus()))
+    source = Midog().read(_write(tmp_path, _plus_plus()))
     assert (source.name, source.dataset) == ('MIDOG++', 'midogpp')
     assert source.figures[1].extra == {'source_uid': '9', 'votes': [1, 2, 2]}
     assert [(i.extra['tumor_type'], i.extra['scanner'], i.mpp) for i in source.images][2:] == [
@@ -93,7 +94,7 @@ def test_boxes_of_a_corrected_file_are_recognized(tmp_path: Path) -> None:
     for entry in document['annotations']:
         x1, y1, x2, y2 = entry['bbox']
         entry['bbox'] = [x1, y1, x2 - x1, y2 - y1]
-    source = read_midog(_write(tmp_path, document))
+    source = Midog().read(_write(tmp_path, document))
     assert [(f.x, f.y) for f in source.figures] == [(125, 225), (-5.5, 35)]
     assert any('boxes are [x, y, width, height], not the published' in note for note in source.notes)
 
@@ -105,7 +106,7 @@ def test_boxes_of_both_kinds_are_refused(tmp_path: Path) -> None:
         r'either as \[x1, y1, x2, y2\] \(but annotation 9 has \[5, 6, 50, 50\]\) or as .*annotation 7 has \[100, 200,'
     )
     with pytest.raises(AnnotationError, match=message):
-        read_midog(_write(tmp_path, document))
+        Midog().read(_write(tmp_path, document))
 
 
 def test_training_set_of_2022_is_neither(tmp_path: Path) -> None:
@@ -113,7 +114,7 @@ def test_training_set_of_2022_is_neither(tmp_path: Path) -> None:
     document = _plus_plus()
     document['info']['description'] = 'MIDOG 2022 training set'
     document['annotations'][0]['image_id'] = 151
-    source = read_midog(_write(tmp_path, document))
+    source = Midog().read(_write(tmp_path, document))
     assert source.dataset == 'midog'
     assert len(source.images) == 5
     assert all('scanner' not in image.extra and image.mpp is None for image in source.images)
@@ -123,7 +124,7 @@ def test_training_set_of_2022_is_neither(tmp_path: Path) -> None:
 def test_categories_go_by_name(tmp_path: Path) -> None:
     document = _plus_plus()
     document['categories'] = [{'id': 1, 'name': 'Hard Negative'}, {'id': 2, 'name': 'Mitotic_figure'}]
-    source = read_midog(_write(tmp_path, document))
+    source = Midog().read(_write(tmp_path, document))
     assert [(f.category_id, f.extra['votes']) for f in source.figures] == [(2, [2, 1, 2]), (1, [2, 1, 1])]
 
 
@@ -170,12 +171,12 @@ def test_nonsense_is_refused(tmp_path: Path, keys: tuple[Any, ...], value: Any, 
     document = _document()
     _set(document, keys, value)
     with pytest.raises(AnnotationError, match=rf'MIDOG\.json: .*{message}'):
-        read_midog(_write(tmp_path, document))
+        Midog().read(_write(tmp_path, document))
 
 
 def test_other_json_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match='expected a JSON object, found a list'):
-        read_midog(_write(tmp_path, []))
+        Midog().read(_write(tmp_path, []))
 
 
 VALUES = st.one_of(
@@ -205,7 +206,7 @@ def test_nonsense_never_ends_in_a_traceback(tmp_path: Path, changes: list[tuple[
     path = tmp_path / 'MIDOG.json'
     path.write_text(json.dumps(document))
     try:
-        outcome: str | dict[str, Any] = to_document(read_midog(path), tool='t', arguments={})
+        outcome: str | dict[str, Any] = to_document(Midog().read(path), tool='t', arguments={})
     except AnnotationError as error:
         outcome = str(error)
     assert isinstance(outcome, str) or json.dumps(outcome, allow_nan=False)
@@ -221,7 +222,7 @@ def test_damaged_files_never_end_in_a_traceback(tmp_path: Path, data: st.DataObj
             text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / 'MIDOG.json').write_bytes(text)
     try:
-        outcome: str | SourceSet = read_midog(tmp_path / 'MIDOG.json')
+        outcome: str | SourceSet = Midog().read(tmp_path / 'MIDOG.json')
     except AnnotationError as error:
         outcome = str(error)
     assert isinstance(outcome, SourceSet) or 'MIDOG.json' in outcome
@@ -239,7 +240,7 @@ def _figures(document: dict[str, Any]) -> dict[str, tuple[int, int]]:
 
 
 def test_real_midog_2021() -> None:
-    source = read_midog(_real('MIDOG.json'))
+    source = Midog().read(_real('MIDOG.json'))
     document = to_document(source, tool='t', arguments={})
     assert source.dataset == 'midog21'
     assert _figures(document) == {
@@ -264,7 +265,7 @@ def test_real_midog_2021() -> None:
 
 
 def test_real_boxes_by_hand() -> None:
-    figures = {f.extra['source_uid']: f for f in read_midog(_real('MIDOG.json')).figures}
+    figures = {f.extra['source_uid']: f for f in Midog().read(_real('MIDOG.json')).figures}
     # Annotation 1 is [4336, 346, 4386, 396], annotation 2 [756, 872, 806, 922], both look-alikes.
     assert [(figures[uid].x, figures[uid].y, figures[uid].category_id) for uid in ('1', '2')] == [
         (4361, 371, 2),
@@ -279,14 +280,14 @@ def test_real_figures_are_where_amibr_has_them() -> None:
         pytest.skip('AMi-Br is not at ../shared/data/AMi-Br')
     with path.open(newline='') as file:
         expected = {row['uid']: (row['slide'], int(row['x']), int(row['y'])) for row in csv.DictReader(file)}
-    figures = [figure for figure in read_midog(_real('MIDOG.json')).figures if figure.category_id == 1]
+    figures = [figure for figure in Midog().read(_real('MIDOG.json')).figures if figure.category_id == 1]
     assert {f.extra['source_uid']: (f.file_name, int(f.x), int(f.y)) for f in figures} == expected
 
 
 def test_real_midog_plus_plus() -> None:
     path = _real('MIDOG++.json')
     before = time.process_time()
-    source = read_midog(path)
+    source = Midog().read(path)
     document = to_document(source, tool='t', arguments={})
     assert time.process_time() - before < 5
     assert source.dataset == 'midogpp'
@@ -301,13 +302,13 @@ def test_real_midog_plus_plus() -> None:
 
 
 def test_real_midog_plus_plus_contains_midog_2021() -> None:
-    first, second = read_midog(_real('MIDOG.json')), read_midog(_real('MIDOG++.json'))
+    first, second = Midog().read(_real('MIDOG.json')), Midog().read(_real('MIDOG++.json'))
     place = {f.extra['source_uid']: (f.file_name, f.x, f.y, f.category_id) for f in second.figures}
     assert all(place[f.extra['source_uid']] == (f.file_name, f.x, f.y, f.category_id) for f in first.figures)
 
 
 def test_real_scanners_and_split_are_those_of_the_published_table() -> None:
-    source = read_midog(_real('MIDOG++.json'))
+    source = Midog().read(_real('MIDOG++.json'))
     table = _real('datasets_xvalidation.csv')
     with table.open(newline='') as file:
         rows = {int(row['Slide']): row for row in csv.DictReader(file, delimiter=';')}
@@ -325,7 +326,7 @@ def test_real_scanners_and_split_are_those_of_the_published_table() -> None:
 
 
 def test_published_resolutions_make_the_regions_two_square_millimetres() -> None:
-    source = read_midog(_real('MIDOG++.json'))
+    source = Midog().read(_real('MIDOG++.json'))
     for scanner, mpp in SCANNER_MPP.items():
         areas = [i.width * i.height * mpp**2 / 1e6 for i in source.images if i.extra['scanner'] == scanner]
         assert min(areas) > 1.9, scanner

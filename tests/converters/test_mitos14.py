@@ -9,10 +9,11 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.converters.mitos14 import SCANNERS, read_mitos14
+from mitouts.converters.document import to_document
+from mitouts.converters.mitos14 import SCANNERS, Mitos14
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import SourceSet, to_document
+from mitouts.formats.source import SourceSet
 
 SIZES = {'A': (1539, 1376), 'H': (1663, 1485)}
 LABELS = {
@@ -45,7 +46,7 @@ def _note(source: SourceSet, start: str) -> str:
 
 
 def test_figures_and_look_alikes(tmp_path: Path) -> None:
-    source = read_mitos14(_write(tmp_path, LABELS))
+    source = Mitos14().read(_write(tmp_path, LABELS))
     assert [(f.file_name, f.x, f.y, f.category_id, f.extra['confidence']) for f in source.figures] == [
         ('A03/frames/x40/A03_00Aa.tiff', 100, 200, MITOTIC_FIGURE, 1),
         ('A03/frames/x40/A03_00Aa.tiff', 300, 400, MITOTIC_FIGURE, 0.65),
@@ -56,7 +57,7 @@ def test_figures_and_look_alikes(tmp_path: Path) -> None:
 
 
 def test_scanners_of_one_biopsy_share_its_case(tmp_path: Path) -> None:
-    source = read_mitos14(_write(tmp_path, LABELS))
+    source = Mitos14().read(_write(tmp_path, LABELS))
     assert [(i.case_id, i.extra['scanner'], i.width, i.height, i.mpp) for i in source.images] == [
         ('03', 'Aperio', 1539, 1376, 0.2455),
         ('05', 'Aperio', 1539, 1376, 0.2455),
@@ -78,7 +79,7 @@ def test_frames_without_csv_are_negative_unless_nobody_labelled_their_slide(tmp_
     names = ('A03/frames/x40/A03_00Aa.tiff', 'A03/frames/x40/A03_00Ab.tiff', 'A03/frames/x20/A03_00A.tiff')
     for name in (*names, 'A06/frames/x40/A06_00Aa.tiff'):
         _frame(tmp_path / 'images', name)
-    source = read_mitos14(labels, tmp_path / 'images')
+    source = Mitos14().read(labels, image_root=tmp_path / 'images')
     document = to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images', out=tmp_path / 'a.json')
     assert [image['file_name'] for image in document['images']] == list(names[:2])
     assert [len([a for a in document['annotations'] if a['image_id'] == i['id']]) for i in document['images']] == [3, 0]
@@ -90,7 +91,7 @@ def test_flat_folder_of_images(tmp_path: Path) -> None:
     labels = _write(tmp_path / 'labels', {Path(name).name: text for name, text in LABELS.items()})
     for frame in ('A03_00Aa', 'H03_00Aa', 'A05_12Dd'):
         _frame(tmp_path / 'images', f'{frame}.tif')
-    source = read_mitos14(labels, tmp_path / 'images')
+    source = Mitos14().read(labels, image_root=tmp_path / 'images')
     document = to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
     assert [image['file_name'] for image in document['images']] == ['A03_00Aa.tif', 'A05_12Dd.tif', 'H03_00Aa.tif']
 
@@ -99,20 +100,22 @@ def test_image_of_the_other_scanner_is_refused(tmp_path: Path) -> None:
     labels = _write(tmp_path / 'labels', {'A03_00Aa_mitosis.csv': '1,2,1'})
     _frame(tmp_path / 'images', 'H03_00Aa.tiff')
     (tmp_path / 'images' / 'H03_00Aa.tiff').rename(tmp_path / 'images' / 'A03_00Aa.tiff')
-    source = read_mitos14(labels, tmp_path / 'images')
+    source = Mitos14().read(labels, image_root=tmp_path / 'images')
     with pytest.raises(AnnotationError, match='is 1663 x 1485 px, frames of the Aperio scanner have 1539 x 1376'):
         to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
 
 
 def test_rows_that_stand_twice_count_once(tmp_path: Path) -> None:
     files = {'A03_00Aa_mitosis.csv': '1,2,1.0\n3,4,1\n1,2,0.8', 'A03_00Aa_not_mitosis.csv': '1,2,0.2'}
-    source = read_mitos14(_write(tmp_path, files))
+    source = Mitos14().read(_write(tmp_path, files))
     assert [(f.x, f.y, f.category_id) for f in source.figures] == [(1, 2, 1), (3, 4, 1), (1, 2, 2)]
     assert _note(source, 'left out') == 'left out 1 rows of A03_00Aa that stand twice in their file'
 
 
 def test_missing_file_of_a_pair_and_doubtful_confidence_are_said(tmp_path: Path) -> None:
-    source = read_mitos14(_write(tmp_path, {'A03_00Aa_mitosis.csv': '1,2,0.2', 'A03_00Ab_not_mitosis.csv': '1,2,0.6'}))
+    source = Mitos14().read(
+        _write(tmp_path, {'A03_00Aa_mitosis.csv': '1,2,0.2', 'A03_00Ab_not_mitosis.csv': '1,2,0.6'})
+    )
     assert any('1 of 2 labelled frames have no _mitosis.csv' in note and 'A03_00Ab' in note for note in source.notes)
     assert any(
         '1 of 2 labelled frames have no _not_mitosis.csv' in note and 'A03_00Aa' in note for note in source.notes
@@ -121,7 +124,7 @@ def test_missing_file_of_a_pair_and_doubtful_confidence_are_said(tmp_path: Path)
 
 
 def test_other_csv_files_are_passed_over_and_said(tmp_path: Path) -> None:
-    source = read_mitos14(_write(tmp_path, {**LABELS, 'A03/atypia/x20/A03_00A_decision.csv': '2\n'}))
+    source = Mitos14().read(_write(tmp_path, {**LABELS, 'A03/atypia/x20/A03_00A_decision.csv': '2\n'}))
     assert 'A03_00A_decision.csv' in _note(source, 'passed over 1 csv files')
 
 
@@ -140,14 +143,14 @@ def test_other_csv_files_are_passed_over_and_said(tmp_path: Path) -> None:
 )
 def test_other_files_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:
     with pytest.raises(AnnotationError, match=message):
-        read_mitos14(_write(tmp_path, files))
+        Mitos14().read(_write(tmp_path, files))
 
 
 def test_two_images_of_a_frame_are_refused(tmp_path: Path) -> None:
     for name in ('a/A03_00Aa.tiff', 'b/A03_00Aa.png'):
         _frame(tmp_path / 'images', name)
     with pytest.raises(AnnotationError, match=r'two images of frame A03_00Aa: a/A03_00Aa\.tiff and b/A03_00Aa\.png'):
-        read_mitos14(_write(tmp_path / 'labels', LABELS), tmp_path / 'images')
+        Mitos14().read(_write(tmp_path / 'labels', LABELS), image_root=tmp_path / 'images')
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -155,7 +158,7 @@ def test_two_images_of_a_frame_are_refused(tmp_path: Path) -> None:
 def test_damaged_csv_never_ends_in_a_traceback(tmp_path: Path, text: bytes) -> None:
     (tmp_path / 'A03_00Aa_mitosis.csv').write_bytes(text)
     try:
-        outcome: SourceSet | str = read_mitos14(tmp_path)
+        outcome: SourceSet | str = Mitos14().read(tmp_path)
     except AnnotationError as error:
         outcome = str(error)
     if isinstance(outcome, str):
@@ -170,7 +173,7 @@ def test_a_frame_one_pixel_narrower_has_its_own_size_and_points_beside_it_stay(t
     for name, width in (('H03_00Aa', 1662), ('H03_00Ab', 1663)):
         (tmp_path / 'images').mkdir(exist_ok=True)
         tifffile.memmap(tmp_path / 'images' / f'{name}.tif', shape=(1485, width, 3), dtype='uint8', photometric='rgb')
-    source = read_mitos14(labels, tmp_path / 'images')
+    source = Mitos14().read(labels, image_root=tmp_path / 'images')
     document = to_document(source, tool='t', arguments={}, image_root=tmp_path / 'images')
     assert [image['width'] for image in document['images']] == [1662, 1663]
     assert [(each['point'], each['confidence']) for each in document['annotations']] == [
@@ -180,7 +183,7 @@ def test_a_frame_one_pixel_narrower_has_its_own_size_and_points_beside_it_stay(t
 
 
 def test_without_images_no_size_is_claimed(tmp_path: Path) -> None:
-    document = to_document(read_mitos14(_write(tmp_path, LABELS)), tool='t', arguments={})
+    document = to_document(Mitos14().read(_write(tmp_path, LABELS)), tool='t', arguments={})
     assert {image['size_known'] for image in document['images']} == {False}
 
 
@@ -192,7 +195,7 @@ def test_the_real_frames_come_whole(tmp_path: Path) -> None:
         pytest.skip('MITOS14 is not at hand in ../shared/data')
     for path in REAL.rglob('*.csv'):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    document = to_document(read_mitos14(tmp_path), tool='t', arguments={})
+    document = to_document(Mitos14().read(tmp_path), tool='t', arguments={})
     counts = [each['category_id'] for each in document['annotations']]
     assert (len(document['images']), counts.count(MITOTIC_FIGURE), counts.count(HARD_NEGATIVE)) == (393, 743, 1057)
     confidences = [each['confidence'] for each in document['annotations'] if each['category_id'] == MITOTIC_FIGURE]

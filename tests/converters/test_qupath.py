@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mitouts.converters import qupath
+from mitouts.converters.document import to_document
 from mitouts.converters.qupath import export_geojson, read_qupath
 from mitouts.errors import AnnotationError, ImageError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
@@ -28,7 +29,6 @@ from mitouts.formats.geojson import (
     to_qupath,
     write_geojson,
 )
-from mitouts.formats.source import to_document
 from mitouts.imaging.image import write_rgb
 
 

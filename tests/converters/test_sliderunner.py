@@ -12,10 +12,10 @@ from foreign_files import change, error_of, write_sliderunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.converters.sliderunner import read_sliderunner
+from mitouts.converters.document import count_by_split, to_document
+from mitouts.converters.sliderunner import SlideRunner
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
-from mitouts.formats.source import count_by_split, to_document
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 CLASSES = {1: 'Mitose', 2: 'Hard negative', 5: 'Tumorzelle'}
@@ -53,7 +53,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_midog(tmp_path: Path) -> None:
-    source = read_sliderunner(_real('MIDOG.sqlite'))
+    source = SlideRunner().read(_real('MIDOG.sqlite'))
     counts = count_by_split(to_document(source, tool='test', arguments={}))
     wanted = {'train': (1378, 2220), 'val': (194, 279), 'test': (149, 215), 'all': (1721, 2714)}
     assert {split: (row['mitotic figure'], row['hard negative']) for split, row in counts.items()} == wanted
@@ -65,14 +65,14 @@ def test_midog(tmp_path: Path) -> None:
 
 
 def test_midog_has_the_points_of_its_json() -> None:
-    from mitouts.converters.midog import read_midog
+    from mitouts.converters.midog import Midog
 
-    sqlite = sorted(_points(read_sliderunner(_real('MIDOG.sqlite'))))
-    assert sqlite == sorted(_points(read_midog(_real('MIDOG.json'))))
+    sqlite = sorted(_points(SlideRunner().read(_real('MIDOG.sqlite'))))
+    assert sqlite == sorted(_points(Midog().read(_real('MIDOG.json'))))
 
 
 def test_tupac_alternative_labels() -> None:
-    source = read_sliderunner(_real('TUPAC_alternativeLabels_training.sqlite'))
+    source = SlideRunner().read(_real('TUPAC_alternativeLabels_training.sqlite'))
     categories = [figure.category_id for figure in source.figures]
     assert (categories.count(MITOTIC_FIGURE), categories.count(HARD_NEGATIVE)) == (1898, 5340)
     assert [image.case_id for image in source.images] == [f'{number:02d}' for number in range(1, 74)]
@@ -82,7 +82,7 @@ def test_tupac_alternative_labels() -> None:
 
 
 def test_agreed_classes_and_centres(small: Path) -> None:
-    source = read_sliderunner(small)
+    source = SlideRunner().read(small)
     assert _points(source) == [
         ('a.svs', 100.5, 20.25, MITOTIC_FIGURE),
         ('a.svs', 7, 8, HARD_NEGATIVE),
@@ -96,7 +96,7 @@ def test_agreed_classes_and_centres(small: Path) -> None:
 
 
 def test_notes_say_what_was_left_out(small: Path) -> None:
-    notes = '\n'.join(read_sliderunner(small).notes)
+    notes = '\n'.join(SlideRunner().read(small).notes)
     for part in (
         'left out 1 annotations that were deleted',
         'left out 2 annotations without coordinates or without a slide (8, 9)',
@@ -108,16 +108,27 @@ def test_notes_say_what_was_left_out(small: Path) -> None:
         assert part in notes
 
 
+def test_a_database_that_was_written_from_an_annotation_file_is_read_with_a_note(small: Path) -> None:
+    before = SlideRunner().read(small)
+    change(small, 'CREATE TABLE mitouts (kind TEXT, uid INTEGER, entry TEXT, PRIMARY KEY (kind, uid))')
+    after = SlideRunner().read(small)
+    assert (after.images, after.figures) == (before.images, before.figures)
+    assert [note for note in after.notes if note not in before.notes] == [
+        'a former version of mitouts wrote this database from an annotation file: points, classes and votes are read '
+        'from it; ids, cases, splits and further keys are in that file alone'
+    ]
+
+
 def test_empty_slides_of_an_unknown_database_are_kept_only_on_request(small: Path) -> None:
-    assert [image.file_name for image in read_sliderunner(small).images] == ['a.svs', 'b.svs']
-    assert [image.file_name for image in read_sliderunner(small, keep_empty=True).images][2] == 'empty.svs'
+    assert [image.file_name for image in SlideRunner().read(small).images] == ['a.svs', 'b.svs']
+    assert [image.file_name for image in SlideRunner(keep_empty=True).read(small).images][2] == 'empty.svs'
 
 
 def test_an_old_database_without_deleted(tmp_path: Path) -> None:
     path = write_sliderunner(
         tmp_path / 'old.sqlite', [(1, 'a.svs', 1, 1)], [{'slide': 1, 'points': [(0, 0)]}], CLASSES, has_deleted=False
     )
-    assert _points(read_sliderunner(path)) == [('a.svs', 0, 0, MITOTIC_FIGURE)]
+    assert _points(SlideRunner().read(path)) == [('a.svs', 0, 0, MITOTIC_FIGURE)]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +140,7 @@ def test_an_old_database_without_deleted(tmp_path: Path) -> None:
     ],
 )
 def test_classes_by_name_or_number(small: Path, mitotic: str, hard_negative: str | None, wanted: list[int]) -> None:
-    source = read_sliderunner(small, mitotic=mitotic, hard_negative=hard_negative)
+    source = SlideRunner(mitotic=mitotic, hard_negative=hard_negative).read(small)
     assert [figure.category_id for figure in source.figures] == wanted
 
 
@@ -143,7 +154,7 @@ def test_classes_by_name_or_number(small: Path, mitotic: str, hard_negative: str
 )
 def test_wrong_classes(small: Path, options: dict[str, str], message: str) -> None:
     with pytest.raises(AnnotationError, match=message):
-        read_sliderunner(small, **options)
+        SlideRunner(**options).read(small)
 
 
 @pytest.mark.parametrize('classes', [{1: 'Zone'}, {1: 'Mitosis', 2: 'mitotic_figure'}])
@@ -151,7 +162,7 @@ def test_classes_that_cannot_be_told(tmp_path: Path, classes: dict[int, str]) ->
     annotations = [{'slide': 1, 'points': [(0, 0)], 'agreed': uid} for uid in classes]
     path = write_sliderunner(tmp_path / 'a.sqlite', [(1, 'a.svs', 1, 1)], annotations, classes)
     with pytest.raises(AnnotationError, match=r'name it with --mitotic: 1 '):
-        read_sliderunner(path)
+        SlideRunner().read(path)
 
 
 @pytest.mark.parametrize(
@@ -177,10 +188,10 @@ def test_classes_that_cannot_be_told(tmp_path: Path, classes: dict[int, str]) ->
 def test_nonsense_is_named(small: Path, statement: str, message: str | None) -> None:
     change(small, statement)
     if message is None:
-        assert len(read_sliderunner(small).figures) == 4
+        assert len(SlideRunner().read(small).figures) == 4
         return
     with pytest.raises(AnnotationError, match=message):
-        read_sliderunner(small)
+        SlideRunner().read(small)
 
 
 @pytest.mark.parametrize(
@@ -196,16 +207,16 @@ def test_other_files(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / 'a.sqlite'
     path.write_bytes(data)
     with pytest.raises(AnnotationError, match=message):
-        read_sliderunner(path)
+        SlideRunner().read(path)
     with pytest.raises(AnnotationError, match='no such file'):
-        read_sliderunner(tmp_path / 'none.sqlite')
+        SlideRunner().read(tmp_path / 'none.sqlite')
 
 
 def test_a_truncated_database_is_no_smaller_database(small: Path) -> None:
     data = small.read_bytes()
     small.write_bytes(data[: len(data) - 4096])
     with pytest.raises(AnnotationError, match=f'is cut off after {len(data) - 4096:,} of {len(data):,} bytes'):
-        read_sliderunner(small)
+        SlideRunner().read(small)
 
 
 def test_changes_of_an_open_program_are_not_overlooked(small: Path) -> None:
@@ -214,13 +225,13 @@ def test_changes_of_an_open_program_are_not_overlooked(small: Path) -> None:
         connection.execute('UPDATE Annotations SET agreedClass = 2')
         connection.commit()
         with pytest.raises(AnnotationError, match=r'small.sqlite-wal holds changes'):
-            read_sliderunner(small)
+            SlideRunner().read(small)
 
 
 def test_reading_leaves_nothing_behind(small: Path) -> None:
     before = small.read_bytes()
     small.chmod(0o444)
-    read_sliderunner(small)
+    SlideRunner().read(small)
     assert [path.name for path in small.parent.iterdir()] == ['small.sqlite']
     assert small.read_bytes() == before
 
@@ -238,7 +249,7 @@ def test_damaged_bytes_never_end_in_a_traceback(
         content[16 + int(place * (len(content) - 16))] = value
     path = tmp_path / 'damaged.sqlite'
     path.write_bytes(content[: int(kept * len(content))])
-    message = error_of(lambda: to_document(read_sliderunner(path), tool='test', arguments={}))
+    message = error_of(lambda: to_document(SlideRunner().read(path), tool='test', arguments={}))
     assert not message or str(path) in message or 'no image is left' in message or 'holds no image' in message
 
 
@@ -246,7 +257,7 @@ def test_a_damaged_name_in_the_schema(small: Path) -> None:
     content = small.read_bytes()
     small.write_bytes(content.replace(b'sqlite_sequence', b'sqlite\xff\x80equence'))
     with pytest.raises(AnnotationError, match='the database is damaged'):
-        read_sliderunner(small)
+        SlideRunner().read(small)
 
 
 CELL = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(), st.text(max_size=5), st.binary(max_size=5))
@@ -279,7 +290,7 @@ def test_any_value_in_any_cell(small: Path, column: tuple[str, str], value: Any)
         except UnicodeEncodeError:
             return
         connection.commit()
-    message = error_of(lambda: to_document(read_sliderunner(small), tool='test', arguments={}))
+    message = error_of(lambda: to_document(SlideRunner().read(small), tool='test', arguments={}))
     assert not message or 'small.sqlite' in message or 'no image is left' in message or 'holds no image' in message
 
 
@@ -305,14 +316,14 @@ def _in_directories(path: Path, *directories: str | None) -> Path:
 def test_slides_of_one_name_are_told_apart_by_their_directories(
     tmp_path: Path, directories: tuple[str | None, ...], names: list[str]
 ) -> None:
-    source = read_sliderunner(_in_directories(tmp_path / 'a.sqlite', *directories))
+    source = SlideRunner().read(_in_directories(tmp_path / 'a.sqlite', *directories))
     assert [image.file_name for image in source.images] == names
     assert len({image.case_id for image in source.images}) == len(names)
     assert [(figure.file_name, figure.x) for figure in source.figures] == list(zip(names, range(1, 9)))
 
 
 def test_a_slide_of_its_own_name_needs_no_directory(tmp_path: Path) -> None:
-    source = read_sliderunner(_in_directories(tmp_path / 'a.sqlite', 'D:\\data'))
+    source = SlideRunner().read(_in_directories(tmp_path / 'a.sqlite', 'D:\\data'))
     assert [(image.file_name, image.case_id) for image in source.images] == [('25.tif', '25')]
 
 
@@ -320,14 +331,14 @@ def test_a_slide_of_its_own_name_needs_no_directory(tmp_path: Path) -> None:
 def test_slides_of_one_name_in_one_directory_are_refused(tmp_path: Path, directories: tuple[Any, ...]) -> None:
     path = _in_directories(tmp_path / 'a.sqlite', *directories)
     with pytest.raises(AnnotationError, match=r'the slides 1 and 2 are both called 25\.tif, in one directory'):
-        read_sliderunner(path)
+        SlideRunner().read(path)
 
 
 def test_names_that_differ_in_case_or_ending_share_neither_name_nor_case(tmp_path: Path) -> None:
     path = _in_directories(tmp_path / 'a.sqlite', 'D:\\a', 'D:\\b', 'D:\\a')
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executemany('UPDATE Slides SET filename = ? WHERE uid = ?', [('25.TIF', 2), ('25.svs', 3)])
-    source = read_sliderunner(path)
+    source = SlideRunner().read(path)
     assert [(image.file_name, image.case_id) for image in source.images] == [
         ('a/25.tif', 'a/25'),
         ('b/25.TIF', 'b/25'),
@@ -336,7 +347,7 @@ def test_names_that_differ_in_case_or_ending_share_neither_name_nor_case(tmp_pat
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE Slides SET filename = '26.tif' WHERE uid = 1")
         connection.execute("UPDATE Slides SET filename = '26.svs' WHERE uid = 2")
-    source = read_sliderunner(path)
+    source = SlideRunner().read(path)
     assert [image.case_id for image in source.images] == ['26.tif', '26.svs', '25']
 
 
@@ -353,7 +364,7 @@ def test_polygons_that_the_middle_of_their_box_misses_give_a_point_inside(tmp_pa
         [{'slide': 1, 'points': shape, 'type': 3} for shape in shapes],
         {1: 'Mitosis', 2: 'Nonmitosis'},
     )
-    u, tie, triangle = [(figure.x, figure.y) for figure in read_sliderunner(path).figures]
+    u, tie, triangle = [(figure.x, figure.y) for figure in SlideRunner().read(path).figures]
     assert (0 < u[0] < 6) or (24 < u[0] < 30) or (30 < u[1] < 36)
     assert min(10 / 30 * tie[0], 20 - 20 / 30 * tie[0]) < tie[1] < max(10 / 30 * tie[0], 20 - 20 / 30 * tie[0])
     assert triangle == (10, 10)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from dicom_files import write_dicom
 
 from mitouts.errors import AnnotationError
 from mitouts.formats.source_files import find_file
@@ -48,3 +49,20 @@ def test_two_names_of_one_file_are_one(tmp_path: Path) -> None:
     _touch(tmp_path, 'a.tif')
     (tmp_path / 'a.tiff').symlink_to('a.tif')
     assert find_file(tmp_path, 'a') == tmp_path / 'a.tif'
+
+
+def test_dicom_slide_is_found_by_any_of_its_files_and_by_its_folder(tmp_path):
+    level = write_dicom(tmp_path / 'c1/slide 1/a.dcm', columns=2000)
+    write_dicom(tmp_path / 'c1/slide 1/b.dcm', flavor='LABEL')
+    for name in ('c1/slide 1/b.dcm', 'c1/slide 1/a.dcm', 'c1/slide 1', 'c1/slide 1.svs', 'c1/slide 1/b.svs'):
+        assert find_file(tmp_path, name) == level
+    assert find_file(tmp_path, 'c1') is None
+    write_dicom(tmp_path / 'c1/slide 1/other.dcm', '9.9')
+    assert find_file(tmp_path, 'c1/slide 1') is None
+    assert find_file(tmp_path, 'c1/slide 1/other') == tmp_path / 'c1/slide 1/other.dcm'
+
+
+@pytest.mark.parametrize('suffix', ['.bif', '.svslide', '.vms', '.NDPI', '.mrxs'])
+def test_slide_of_any_scanner_is_found_without_its_suffix(suffix, tmp_path):
+    (tmp_path / f'007{suffix}').touch()
+    assert find_file(tmp_path, '007') == tmp_path / f'007{suffix}'

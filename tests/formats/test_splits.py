@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from hypothesis import strategies as st
 
 from mitouts.errors import AnnotationError
 from mitouts.formats.splits import (
-    PARTITIONS,
+    Partition,
     assign_splits,
     cases_of,
-    default_partition,
+    numbered,
     read_cases,
     read_split_file,
 )
@@ -31,69 +30,12 @@ def _write(folder: Path, text: str, name: str = 'split.csv') -> Path:
     return path
 
 
-def _cases(dataset: str, name: str, split: str, all_cases: list[str]) -> list[str]:
-    return [case for case in all_cases if PARTITIONS[dataset][name].split_of(case) == split]
-
-
-def test_tupac16_of_the_paper() -> None:
-    cases = [f'{number:02d}' for number in range(1, 74)]
-    assert _cases('tupac16', 'paper', 'val', cases) == ['30', '37', '44', '51', '58', '65', '72']
-    assert _cases('tupac16', 'paper', 'test', cases) == ['31', '38', '45', '52', '59', '66', '73']
-    assert len(_cases('tupac16', 'paper', 'train', cases)) == 59
-
-
-def test_mitos14_of_the_paper() -> None:
-    assert [PARTITIONS['mitos14']['paper'].split_of(case) for case in ('03', '04', '05')] == ['val', 'test', 'train']
-
-
-def test_midog21_of_the_paper() -> None:
-    cases = [f'{number:03d}' for number in range(1, 151)]
-    wanted = [f'{start + number:03d}' for start in (0, 50, 100) for number in range(41, 46)]
-    assert _cases('midog21', 'paper', 'val', cases) == wanted
-    assert _cases('midog21', 'paper', 'test', cases) == [f'{int(case) + 5:03d}' for case in wanted]
-
-
-def test_midogpp_is_the_published_table_and_every_seventh() -> None:
-    path = REAL / 'datasets_xvalidation.csv'
-    if not path.is_file():
-        pytest.skip('the public label files are not at ../shared/data/annotations')
-    with path.open(newline='') as file:
-        rows = {f'{int(row["Slide"]):03d}': row['Dataset'] for row in csv.DictReader(file, delimiter=';')}
-    assert len(rows) == 503
-    partition = PARTITIONS['midogpp']['published']
-    assert partition.test == {case for case, split in rows.items() if split == 'test'}
-    assert partition.val == {case for case, split in rows.items() if split == 'train' and int(case) % 7 == 0}
-
-
-def test_ccmct() -> None:
-    paper, published = PARTITIONS['ccmct']['paper'], PARTITIONS['ccmct']['published']
-    assert paper.split_of('be10fa37ad6e88e1f406') == paper.split_of('any') == 'test'
-    assert len(published.test) == 11
-    assert (published.split_of('be10fa37ad6e88e1f406'), published.split_of('any')) == ('test', 'train')
-
-
-def test_amibr_splits_the_slides_of_both_sources() -> None:
-    partition = PARTITIONS['amibr']['paper']
-    cases = {'041': 'val', '046': 'test', '001': 'train', '30': 'val', '31': 'test', '01': 'train', '41': 'train'}
-    assert {case: partition.split_of(case) for case in cases} == cases
-
-
-@pytest.mark.parametrize('dataset', sorted(PARTITIONS))
-def test_no_case_stands_on_two_sides(dataset: str) -> None:
-    for partition in PARTITIONS[dataset].values():
-        assert not partition.val & partition.test
-        assert partition.source
-
-
-def test_default_is_the_first_partition() -> None:
-    assert [default_partition(name) for name in ('ccmct', 'midogpp', 'other')] == ['paper', 'published', 'none']
-
-
 def test_partition_none_and_unknown(tmp_path: Path) -> None:
-    assert assign_splits('midog21', [('041', 'x.tiff')], 'paper') == (['val'], 'UTS paper')
-    assert assign_splits('midog21', IMAGES, 'none') == ([None] * 3, 'no split')
+    known = {'paper': Partition(numbered((2,), 3), numbered((10,), 3), 'somebody')}
+    assert assign_splits('midog21', IMAGES, 'paper', known) == (['train', 'val', 'test'], 'somebody')
+    assert assign_splits('midog21', IMAGES, 'none', known) == ([None] * 3, 'no split')
     with pytest.raises(AnnotationError, match=r"'published' of midog21 is neither a file nor one of paper, none"):
-        assign_splits('midog21', IMAGES, 'published')
+        assign_splits('midog21', IMAGES, 'published', known)
     with pytest.raises(AnnotationError, match='is neither a file'):
         assign_splits('midog21', IMAGES, tmp_path)
 

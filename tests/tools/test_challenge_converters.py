@@ -8,10 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import tifffile
+from foreign_files import write_amibr, write_midog, write_mitos14, write_tupac16
 
 from mitouts.formats.coco import read_coco
 
@@ -19,57 +18,7 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters'
 Call = Callable[..., tuple[int, str]]
 
 
-def _midog(folder: Path) -> Path:
-    images = [
-        {'id': n, 'file_name': f'{n:03d}.tiff', 'width': 300, 'height': 200, 'tumor_type': 'human breast cancer'}
-        for n in (1, 6, 7, 151)
-    ]
-    annotations = [
-        {'id': 5, 'image_id': 6, 'category_id': 1, 'bbox': [0, 0, 50, 50], 'labels': [1, 1]},
-        {'id': 8, 'image_id': 7, 'category_id': 2, 'bbox': [280, 10, 330, 60], 'labels': [1, 2, 2]},
-    ]
-    categories = [{'id': 1, 'name': 'mitotic figure'}, {'id': 2, 'name': 'not mitotic figure'}]
-    document = {
-        'info': {'description': 'MIDOG++'},
-        'images': images,
-        'annotations': annotations,
-        'categories': categories,
-    }
-    path = folder / 'MIDOG++.json'
-    path.write_text(json.dumps(document))
-    return path
-
-
-def _tupac16(folder: Path) -> Path:
-    for name, text in {'01/01.csv': '1,2\n2000,3\n', '30/01.csv': '7,8\n', '31/01.csv': ''}.items():
-        (folder / 'labels' / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / 'labels' / name).write_text(text)
-    return folder / 'labels'
-
-
-def _mitos14(folder: Path) -> Path:
-    for name, text in {
-        'A03_00Aa_mitosis': '1,2,1.0\n',
-        'H03_00Aa_not_mitosis': '4,5,0.2',
-        'H05_00Aa_mitosis': '',
-    }.items():
-        (folder / 'labels').mkdir(exist_ok=True)
-        (folder / 'labels' / f'{name}.csv').write_text(text)
-    return folder / 'labels'
-
-
-def _amibr(folder: Path) -> Path:
-    rows = (
-        ',slide,dataset,uid,x,y,majority_atypical\n0,002.tiff,MIDOG21,6,44,21,False\n1,046.tiff,MIDOG21,7,18,15,True\n'
-    )
-    for name in ('normal/MIDOG21_6.png', 'atypical/MIDOG21_7.png'):
-        (folder / 'AMi-Br' / 'patches' / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / 'AMi-Br' / 'patches' / name), np.full((128, 128, 3), 99, np.uint8))
-    (folder / 'AMi-Br' / 'AMI-BR.csv').write_text(rows)
-    return folder / 'AMi-Br'
-
-
-MAKERS = {'midog': _midog, 'tupac16': _tupac16, 'mitos14': _mitos14, 'amibr': _amibr}
+MAKERS = {'midog': write_midog, 'tupac16': write_tupac16, 'mitos14': write_mitos14, 'amibr': write_amibr}
 
 
 @pytest.mark.parametrize('tool', sorted(MAKERS))
@@ -149,7 +98,7 @@ def test_a_command_of_its_own_ends_without_traceback(tmp_path: Path) -> None:
 
 
 def test_midog_keeps_what_the_file_knows(convert: Call, tmp_path: Path) -> None:
-    _, err = convert('midog', _midog(tmp_path), '--out', tmp_path / 'ann.json')
+    _, err = convert('midog', write_midog(tmp_path), '--out', tmp_path / 'ann.json')
     document = json.loads((tmp_path / 'ann.json').read_text())
     assert [(i['id'], i['tumor_type'], i['split'], i['scanner']) for i in document['images']] == [
         (1, 'human breast cancer', 'train', 'Hamamatsu XR'),
@@ -170,13 +119,13 @@ def test_midog_names_the_partitions_of_both_files() -> None:
 
 def test_split_file(convert: Call, tmp_path: Path) -> None:
     (tmp_path / 'split.csv').write_text('Slide;Dataset\n1;val\n6;train\n7;test\n')
-    convert('midog', _midog(tmp_path), '--out', tmp_path / 'ann.json', '--split', tmp_path / 'split.csv')
+    convert('midog', write_midog(tmp_path), '--out', tmp_path / 'ann.json', '--split', tmp_path / 'split.csv')
     document = read_coco(tmp_path / 'ann.json', keep_outside=True)
     assert [image['split'] for image in document['images']] == ['val', 'train', 'test']
 
 
 def test_tupac16_origin_can_be_overridden(convert: Call, tmp_path: Path) -> None:
-    src = _tupac16(tmp_path)
+    src = write_tupac16(tmp_path)
     _, found = convert('tupac16', src, '--out', tmp_path / 'ann.json')
     first = json.loads((tmp_path / 'ann.json').read_text())
     _, forced = convert('tupac16', src, '--out', tmp_path / 'ann.json', '--origin', 0)
@@ -190,7 +139,7 @@ def test_tupac16_origin_can_be_overridden(convert: Call, tmp_path: Path) -> None
 
 
 def test_tupac16_as_downloaded(convert: Call, tmp_path: Path) -> None:
-    src = _tupac16(tmp_path)
+    src = write_tupac16(tmp_path)
     for name, side in {'part_1/01/01.tif': 2000, 'part_1/01/02.tif': 2000, 'part_3/30/01.tif': 5657}.items():
         path = tmp_path / 'images' / f'mitoses_image_data_{name}'
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -210,7 +159,7 @@ def test_tupac16_as_downloaded(convert: Call, tmp_path: Path) -> None:
 
 
 def test_amibr_finds_its_crops_and_labels_them(convert: Call, tmp_path: Path) -> None:
-    src = _amibr(tmp_path)
+    src = write_amibr(tmp_path)
     convert('amibr', src, '--out', tmp_path / 'ann.json')
     document = read_coco(tmp_path / 'ann.json')
     assert [(i['label'], i['split']) for i in document['images']] == [(0, 'train'), (1, 'test')]

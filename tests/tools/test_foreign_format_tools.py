@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from foreign_files import write_sliderunner
+from foreign_files import write_ccmct, write_sliderunner
 
 from mitouts.formats.coco import make_annotation, make_document, make_image, read_coco, write_json
 from mitouts.imaging.image import write_rgb
@@ -37,30 +37,27 @@ def ann_file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize(('tool', 'out'), [('sliderunner', 'review.sqlite'), ('qupath_geojson', 'review')])
-def test_there_and_back(convert: Call, tmp_path: Path, ann_file: Path, tool: str, out: str) -> None:
-    assert convert(tool, ann_file, '--export', '--out', tmp_path / out)[0] == 0
-    code, err = convert(tool, tmp_path / out, '--out', tmp_path / 'back.json')
+def test_qupath_there_and_back(convert: Call, tmp_path: Path, ann_file: Path) -> None:
+    assert convert('qupath_geojson', ann_file, '--export', '--out', tmp_path / 'review')[0] == 0
+    code, err = convert('qupath_geojson', tmp_path / 'review', '--out', tmp_path / 'back.json')
     assert code == 0
     assert 'written to' in err
     before, after = read_coco(ann_file), read_coco(tmp_path / 'back.json')
     assert after['images'] == before['images']
     assert after['annotations'] == before['annotations']
     assert after['info']['mitouts']['image_root'] == 'images'
-    assert after['info']['mitouts']['tool'] == tool
+    assert after['info']['mitouts']['tool'] == 'qupath_geojson'
     # The images themselves agree, and a new split is taken.
     (tmp_path / 'split.json').write_text(json.dumps({'val': ['A'], 'ignore': ['B']}))
     more = ('--image-root', tmp_path / 'images', '--split', tmp_path / 'split.json', '--mpp', 0.3)
-    assert convert(tool, tmp_path / out, '--out', tmp_path / 'back.json', *more)[0] == 0
+    assert convert('qupath_geojson', tmp_path / 'review', '--out', tmp_path / 'back.json', *more)[0] == 0
     again = read_coco(tmp_path / 'back.json')
     assert [(image['split'], image['mpp']) for image in again['images']] == [('val', 0.3)]
 
 
-@pytest.mark.parametrize(
-    ('tool', 'out'), [('sliderunner', 'review.sqlite'), ('qupath_geojson', 'review'), ('grand_challenge', 'review')]
-)
-def test_corrections_are_not_overwritten(convert: Call, tmp_path: Path, ann_file: Path, tool: str, out: str) -> None:
-    export = (tool, ann_file, '--export', '--out', tmp_path / out)
+@pytest.mark.parametrize('tool', ['qupath_geojson', 'grand_challenge'])
+def test_corrections_are_not_overwritten(convert: Call, tmp_path: Path, ann_file: Path, tool: str) -> None:
+    export = (tool, ann_file, '--export', '--out', tmp_path / 'review')
     assert convert(*export)[0] == 0
     code, err = convert(*export)
     assert code == 2
@@ -86,13 +83,7 @@ def test_grand_challenge_there_and_back(convert: Call, tmp_path: Path, ann_file:
 
 
 def test_ccmct(convert: Call, tmp_path: Path) -> None:
-    path = write_sliderunner(
-        tmp_path / 'MITOS_WSI_CCMCT_MEL.sqlite',
-        [(1, '2f2591b840e83a4b4358.svs', None, None), (2, 'be10fa37ad6e88e1f406.svs', None, None)],
-        [{'slide': 1, 'points': [(100, 200)], 'agreed': 2}, {'slide': 2, 'points': [(5, 6)], 'agreed': 7}],
-        {2: 'Mitotic figure', 7: 'Look-alike'},
-    )
-    code, err = convert('ccmct', path, '--split', 'published', '--out', tmp_path / 'ccmct.json')
+    code, err = convert('ccmct', write_ccmct(tmp_path), '--split', 'published', '--out', tmp_path / 'ccmct.json')
     assert code == 0
     assert 'CCMCT MEL' in err
     document = read_coco(tmp_path / 'ccmct.json')
@@ -131,7 +122,7 @@ def test_a_broken_file_is_one_line(convert: Call, tmp_path: Path, tool: str, con
     assert not (tmp_path / 'out.json').exists()
 
 
-@pytest.mark.parametrize('tool', ['sliderunner', 'qupath_geojson', 'grand_challenge'])
+@pytest.mark.parametrize('tool', ['qupath_geojson', 'grand_challenge'])
 def test_a_broken_annotation_file_is_not_exported(convert: Call, tmp_path: Path, tool: str) -> None:
     path = tmp_path / 'broken.json'
     path.write_text('{"images": []}')

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 
-from mitouts.utils.arguments import Gather, add_cfg_options, add_imports
+from mitouts.utils.arguments import Argument, Gather, add_cfg_options, add_imports, add_parameters
 
 
 def parser() -> argparse.ArgumentParser:
@@ -81,3 +83,50 @@ def test_a_package_that_cannot_be_imported_is_named(
     assert ended.value.code == 2
     assert f"argument --import: '{name}' cannot be imported" in (err := capsys.readouterr().err)
     assert message in err
+
+
+@dataclass
+class Options:
+    plain: int
+    name: Annotated[str | None, Argument('a name', 'NAME')] = None
+    keep_empty: Annotated[bool, Argument('keep them')] = False
+    draw: Annotated[bool, Argument('draw them')] = True
+    origin: Annotated[Literal[0, 1] | None, Argument('the first number')] = None
+    table: Annotated[Path, Argument('a table')] = Path('a.csv')
+
+
+def some_function(*, share: Annotated[float, Argument('a share')], unit: str = 'px') -> None:
+    """One of its parameters is an option."""
+
+
+def test_annotated_parameters_become_options() -> None:
+    made = argparse.ArgumentParser()
+    assert add_parameters(made, Options) == ['name', 'keep_empty', 'draw', 'origin', 'table']
+    assert vars(made.parse_args([])) == {
+        'name': None,
+        'keep_empty': False,
+        'draw': True,
+        'origin': None,
+        'table': Path('a.csv'),
+    }
+    given = made.parse_args(['--name', 'a', '--keep-empty', '--no-draw', '--origin', '1', '--table', 'b.csv'])
+    assert vars(given) == {'name': 'a', 'keep_empty': True, 'draw': False, 'origin': 1, 'table': Path('b.csv')}
+    assert '--name NAME' in made.format_help()
+
+
+def test_a_parameter_without_a_default_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    made = argparse.ArgumentParser()
+    assert add_parameters(made, some_function) == ['share']
+    assert made.parse_args(['--share', '0.5']).share == 0.5
+    with pytest.raises(SystemExit):
+        made.parse_args([])
+    assert '--share' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('words', [['--origin', '2'], ['--origin', 'x']])
+def test_a_value_that_is_no_choice_is_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    made = argparse.ArgumentParser()
+    add_parameters(made, Options)
+    with pytest.raises(SystemExit):
+        made.parse_args(words)
+    assert '--origin' in capsys.readouterr().err

@@ -17,10 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mitouts.converters.cli import check_out
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
 from mitouts.formats.geojson import write_geojson
+from mitouts.formats.provenance import check_out
 from mitouts.synthetic.phantom import SCANNERS
 from mitouts.synthetic.phantom.slide import PhantomSlide
 from mitouts.synthetic.phantom.slide_plan import SlideConfig

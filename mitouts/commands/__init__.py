@@ -1,0 +1,1 @@
+"""Commands: one module each, which `mitouts NAME` and `tools/NAME.py` call."""
