@@ -69,14 +69,14 @@ def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None
         MitoutsError: The labels or the images make no sense.
         UnknownComponentError: There is no such converter; it names the nearest.
     """
-    from mitouts.converters.base import find_converter
+    from mitouts.converters.base import ExportingConverter, find_converter
 
     kind = find_converter(name)
     parser = argparse.ArgumentParser(prog, formatter_class=argparse.RawDescriptionHelpFormatter)
     _add_options(parser, kind)
     args = parser.parse_args(argv)
     converter = kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
-    if args.export:
+    if args.export and isinstance(converter, ExportingConverter):
         _export(converter, args)
     else:
         _convert(name, converter, args)
