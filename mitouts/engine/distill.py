@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +13,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mitouts.distillation.criteria import Verdict
-from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import image_root, read_coco, write_json
+from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import DATASETS, TASK_UTILS
+from mitouts.structures import EvaluatedImage
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -76,16 +76,19 @@ def distill(
     ann_file = Path(source.ann_file)
     document = read_coco(ann_file)
     images = {image['id']: image for image in document['images']}
-    records: list[ImageRecord] = []
+    records: list[EvaluatedImage] = []
     thresholds: tuple[float, float] | None = None
     if getattr(criterion, 'uses_predictions', True):
         if checkpoint is None:
             raise ConfigError(f'{type(criterion).__name__} judges by predictions: give the checkpoint of a Teacher')
         run = runs.evaluate(_on_images(config, criterion, split), checkpoint, Path(out_dir), launcher=launcher)
-        records = run.records
         thresholds = run.results['image_threshold'], run.results['map_threshold']
-        verdicts = {r.image_id: _judge(criterion, images[r.image_id], r, thresholds) for r in records}
-        labels = {record.image_id: record.label for record in records}
+        records = [_figures_only(record, thresholds[1]) for record in run.records]
+        labels = {record.truth.image_id: record.truth.label for record in records}
+        verdicts = {
+            record.truth.image_id: _judge(criterion, images[record.truth.image_id], record, thresholds[0])
+            for record in records
+        }
     else:
         labels = _labels(source)
         verdicts = criterion.judge_all({image_id: images[image_id] for image_id in labels}, labels)
@@ -103,9 +106,9 @@ def distill(
         'map_threshold': None if thresholds is None else thresholds[1],
         'image_root': os.path.relpath(root, Path(out_dir).resolve()),
     }
-    seen = {record.image_id: record for record in records}
+    seen = {record.truth.image_id: record for record in records}
     samples = [
-        sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
+        sample_entry(images[image_id], labels[image_id], verdict, seen.get(image_id))
         for image_id, verdict in verdicts.items()
     ]
     with together():
@@ -180,10 +183,10 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     return summary
 
 
-def _not_compared(records: Sequence[ImageRecord]) -> dict[str, int]:
+def _not_compared(records: Sequence[EvaluatedImage]) -> dict[str, int]:
     """How many of the positive images have no annotated point; empty where all have one."""
-    missing = sum(not record.is_located for record in records)
-    return {'not_compared': missing, 'positives': sum(r.label == 1 for r in records)} if missing else {}
+    missing = sum(not record.truth.is_located for record in records)
+    return {'not_compared': missing, 'positives': sum(record.truth.label for record in records)} if missing else {}
 
 
 def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
@@ -202,16 +205,17 @@ def _on_images(config: Config, criterion: Any, split: Split) -> Config:
     return changed
 
 
-def _judge(criterion: Any, image: dict[str, Any], record: ImageRecord, thresholds: tuple[float, float]) -> Verdict:
-    predicted = record.points[record.points[:, 2] > thresholds[1], :2]
-    info = {**image, 'label': record.label}
-    return criterion.judge(info, predicted, record.truth, score=record.score, image_threshold=thresholds[0])
+def _figures_only(record: EvaluatedImage, map_threshold: float) -> EvaluatedImage:
+    """The record without the points that are too weak to be figures."""
+    return replace(record, prediction=replace(record.prediction, points=record.prediction.above(map_threshold)))
 
 
-def _seen(record: ImageRecord | None, thresholds: tuple[float, float] | None) -> Seen | None:
-    if record is None or thresholds is None:
-        return None
-    return Seen(record.score, record.points[record.points[:, 2] > thresholds[1]], record.truth)
+def _judge(criterion: Any, image: dict[str, Any], record: EvaluatedImage, image_threshold: float) -> Verdict:
+    truth, prediction = record.truth, record.prediction
+    info = {**image, 'label': truth.label}
+    return criterion.judge(
+        info, prediction.points[:, :2], truth.points, score=prediction.score, image_threshold=image_threshold
+    )
 
 
 def _labels(source: Mapping[str, Any]) -> dict[int, int]:

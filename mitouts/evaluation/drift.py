@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from mitouts.functional.drift import estimate_drift
-from mitouts.functional.points import map_to_points
+from mitouts.functional.map_reading import read_map
 
 MAX_IMAGES = 48
 
@@ -36,9 +36,9 @@ def measure_drift(
         inputs = model.data_preprocessor({'inputs': [image.flip((1, 2))]})['inputs']
         height, width = image.shape[1:]
         score_map = model(inputs).score_map[0].float().cpu().numpy()
-        again = map_to_points(
+        again = read_map(
             score_map, height, width, model.geometry, map_threshold=map_threshold, min_score=None, **reading
-        )
+        ).points
         if len(again):
             points.append(point)
             turned.append(again[0, :2])

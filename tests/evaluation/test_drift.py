@@ -8,7 +8,7 @@ import torch
 
 from mitouts.evaluation.drift import measure_drift
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.functional.points import map_to_points
+from mitouts.functional.map_reading import read_map
 
 SIZE_PX = 96
 GEOMETRY = FeatureGeometry(stride=4, center_offset_px=3.0, receptive_radius_px=20.0)
@@ -57,7 +57,7 @@ def measured(model: Beside, spots: Spots) -> tuple[float, float]:
     for index in range(len(spots)):
         inputs = model.data_preprocessor({'inputs': [spots[index]['inputs']]})['inputs']
         score_map = model(inputs).score_map[0].numpy().astype(np.float32)
-        points = map_to_points(score_map, SIZE_PX, SIZE_PX, GEOMETRY, map_threshold=0.5, min_score=None)
+        points, _ = read_map(score_map, SIZE_PX, SIZE_PX, GEOMETRY, map_threshold=0.5, min_score=None)
         found.append((index + 100, points[0, :2]))
     return measure_drift(model, spots, found, 0.5)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
-from mitouts.formats.visibility import shown_figures
+from mitouts.formats.image_truths import image_truths
 
 
 def _document() -> dict:
@@ -19,7 +19,7 @@ def _document() -> dict:
 
 
 def test_annotations_are_sorted_by_what_an_image_shows():
-    first = shown_figures(_document(), [MITOTIC_FIGURE])[1]
+    first = image_truths(_document(), [MITOTIC_FIGURE])[1]
     np.testing.assert_array_equal(first.points, [[10, 20], [30, 40]])
     np.testing.assert_array_equal(first.counted_points, [[10, 20]])
     np.testing.assert_array_equal(first.cut, [[0, 70]])
@@ -27,10 +27,10 @@ def test_annotations_are_sorted_by_what_an_image_shows():
 
 
 def test_only_an_image_with_nothing_but_parts_is_ambiguous():
-    figures = shown_figures(_document(), [MITOTIC_FIGURE])
+    figures = image_truths(_document(), [MITOTIC_FIGURE])
     assert [figures[key].is_ambiguous for key in (1, 2, 3)] == [False, True, False]
     assert figures[3].points.shape == (0, 2)
 
 
 def test_other_categories_do_not_count():
-    assert not shown_figures(_document(), [HARD_NEGATIVE])[2].is_ambiguous
+    assert not image_truths(_document(), [HARD_NEGATIVE])[2].is_ambiguous
