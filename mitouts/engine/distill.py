@@ -65,15 +65,15 @@ def distill(
         split: ``train``, or ``val`` to distil the validation images (the authors' public code does).
 
     Raises:
-        ConfigError: The config names no criterion or no such data, the criterion has other arguments, or it needs a
-            checkpoint.
+        ConfigError: The config names no criterion, no such data or no annotation file, the criterion has other
+            arguments, or it needs a checkpoint.
     """
     criterion = _criterion(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
         raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
     source = loader.dataset
-    ann_file = Path(source.ann_file)
+    ann_file = runs.annotation_file_of(config, split)
     document = read_coco(ann_file)
     images = {image['id']: image for image in document['images']}
     records: list[EvaluatedImage] = []
@@ -194,14 +194,10 @@ def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
 
 
 def _on_images(config: Config, criterion: Any, split: Split) -> Config:
-    """The test part of the config, pointed at the images to be judged, without augmentation."""
-    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
-    dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
-    changed.test_dataloader.dataset = dataset
+    """The config that predicts the images to be judged, and chooses the thresholds that the criterion wants."""
+    changed = runs.on_split(config, split)
     if getattr(criterion, 'threshold_from', 'val') == 'train':
-        changed.test_evaluator = changed.val_evaluator
-    changed.test_evaluator.metrics = []
+        changed.test_evaluator = {**changed.val_evaluator, 'metrics': []}
     return changed
 
 

@@ -62,7 +62,7 @@ def propose(
         find more) and ``hard_negatives``, those that were annotated included.
 
     Raises:
-        ConfigError: ``proposals`` makes no sense, or the config lacks a split.
+        ConfigError: ``proposals`` makes no sense, or the config lacks a split or its annotation file.
     """
     settings = read_settings(config)
     lacking = [f'{split}_dataloader' for split in SPLITS if config.get(f'{split}_dataloader') is None]
@@ -70,9 +70,11 @@ def propose(
         raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images shall be looked at')
     summary = {}
     for split in SPLITS:
-        run = runs.evaluate(_on_images(config, split, settings), checkpoint, Path(out_dir) / 'logs', launcher=launcher)
         source = config[f'{split}_dataloader'].dataset
-        ann_file = Path(source.ann_file)
+        ann_file = runs.annotation_file_of(config, split)
+        images = runs.on_split(config, split)
+        images.test_evaluator.min_score = settings.min_score
+        run = runs.evaluate(images, checkpoint, Path(out_dir) / 'logs', launcher=launcher)
         document = read_coco(ann_file)
         proposed = proposed_document(document, run.records, settings)
         summary[split] = _summary(proposed, run.records, settings)
@@ -152,17 +154,6 @@ def _summary(
         'found': int(has_neighbour(truths, points, settings.radius_px).sum()),
         'hard_negatives': sum(each['category_id'] == HARD_NEGATIVE for each in proposed['annotations']),
     }
-
-
-def _on_images(config: Config, split: str, settings: ProposalSettings) -> Config:
-    """The test part of the config, pointed at the images of a split, without augmentation or metrics."""
-    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
-    dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
-    changed.test_dataloader.dataset = dataset
-    changed.test_evaluator.metrics = []
-    changed.test_evaluator.min_score = settings.min_score
-    return changed
 
 
 def read_settings(config: Config) -> ProposalSettings:

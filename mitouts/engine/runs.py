@@ -230,6 +230,30 @@ def _need(config: Config, keys: Sequence[str]) -> None:
         raise ConfigError(f'config {config.filename} lacks {", ".join(missing)}, which this step needs')
 
 
+def on_split(config: Config, split: str) -> Config:
+    """The config with the images of a split, without their augmentation, as its test images, and without metrics."""
+    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
+    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
+    changed.test_dataloader.dataset = {**dataset, 'pipeline': changed.test_dataloader.dataset.pipeline}
+    changed.test_evaluator.metrics = []
+    return changed
+
+
+def annotation_file_of(config: Config, split: str) -> Path:
+    """The annotation file of a split, of which a step writes a changed copy.
+
+    Raises:
+        ConfigError: Its data set has none.
+    """
+    dataset = config[f'{split}_dataloader'].dataset
+    if not dataset.get('ann_file'):
+        raise ConfigError(
+            f'config {config.filename}: {split}_dataloader.dataset, a {dataset.get("type")}, has no ann_file, and this '
+            'step writes a changed copy of one: give it a data set with an annotation file, such as PointDataset'
+        )
+    return Path(dataset.ann_file)
+
+
 def overlay_radius_px(config: Config, mpp: float | None) -> float:
     """The first radius that the config's centroid metric matches with, in pixels; 30 where it names none."""
     for metric in config.test_evaluator.metrics:
