@@ -52,28 +52,20 @@ def sample_entry(
 
 
 def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NEEDED) -> dict[str, Any]:
-    """Read what a distillation wrote; see :func:`check_hard_samples`.
-
-    Raises:
-        AnnotationError: It is missing, no JSON, or no such file.
-    """
-    return check_hard_samples(read_json(path), str(path), needed)
-
-
-def check_hard_samples(content: Any, where: str, needed: Collection[str] = NEEDED) -> dict[str, Any]:
-    """Check the content of ``hard_samples.json``.
+    """Read what a distillation wrote.
 
     Args:
-        content: As JSON gives it.
-        where: Named in errors.
+        path: The file.
         needed: Keys that each sample must have.
 
     Returns:
         The content, with ``info`` an object.
 
     Raises:
-        AnnotationError: Something is missing, or of another kind; the message names the entry.
+        AnnotationError: It is missing, no JSON, or something in it is missing or of another kind; the message names the
+            entry.
     """
+    content, where = read_json(path), str(path)
     samples = content.get('images') if isinstance(content, dict) else None
     if not isinstance(samples, list):
         raise AnnotationError(f"{where}: expected a JSON object with a list 'images', as a distillation writes it")
