@@ -335,8 +335,8 @@ def calibrated_checkpoint(
     return publish({'meta': meta, 'state_dict': state}, source)
 
 
-def _drift_or_old(model: WSSLocalizer, dataset: Any, old: Interval, *args: Any, **reading: Any) -> Interval:
-    measured = measure_drift(model, dataset, *args, **reading)
+def _drift_or_old(model: WSSLocalizer, dataset: Any, old: Interval, *args: Any) -> Interval:
+    measured = measure_drift(model, dataset, *args)
     return measured if any(measured) else old
 
 

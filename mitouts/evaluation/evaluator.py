@@ -112,12 +112,16 @@ class LocalizationEvaluator:
             self.centroid = self.calibration.get('centroid', self.centroid)
         maxima = [self._map_max(sample) for _, sample in gathered]
         image_threshold, map_threshold = self._thresholds(gathered, maxima)
-        reading = {'map_threshold': map_threshold, 'min_area_px': self.min_area_px, 'centroid': self.centroid}
+        reading: dict[str, Any] = {
+            'map_threshold': map_threshold,
+            'min_area_px': self.min_area_px,
+            'centroid': self.centroid,
+        }
         records = [
             EvaluatedImage(truth, replace(read_sample(sample, self.geometry, reading, self.min_score), map_max=maximum))
             for (truth, sample), maximum in zip(gathered, maxima)
         ]
-        drift_px = self._drift(records, image_threshold, map_threshold)
+        drift_px = self._drift(records, image_threshold, reading)
         records = [_moved_back(record, drift_px) for record in records]
         calibration = {
             'image_threshold': image_threshold,
@@ -171,7 +175,7 @@ class LocalizationEvaluator:
         height, width = sample.ori_shape
         return map_maximum(sample.pred_map.numpy(), height, width, self.geometry)
 
-    def _drift(self, records: list[EvaluatedImage], image_threshold: float, map_threshold: float) -> Drift:
+    def _drift(self, records: list[EvaluatedImage], image_threshold: float, reading: dict[str, Any]) -> Drift:
         if self.thresholds == 'checkpoint':
             return tuple(self.calibration.get('drift_px', (0.0, 0.0)))
         if self.measure_drift is None or not self.correct_drift or self.geometry is None:
@@ -180,9 +184,9 @@ class LocalizationEvaluator:
         strongest = [
             (prediction.image_id, prediction.points[0, :2])
             for prediction in sorted(predictions, key=lambda prediction: (-prediction.score, prediction.image_id))
-            if len(prediction.points) and prediction.points[0, 2] > map_threshold
+            if len(prediction.above(reading['map_threshold']))
         ]
-        return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
+        return self.measure_drift(strongest, reading)
 
 
 def _moved_back(record: EvaluatedImage, drift_px: Drift) -> EvaluatedImage:
