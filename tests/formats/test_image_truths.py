@@ -1,4 +1,8 @@
+"""What an annotation file knows of its images."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 
@@ -34,3 +38,15 @@ def test_only_an_image_with_nothing_but_parts_is_ambiguous():
 
 def test_other_categories_do_not_count():
     assert not image_truths(_document(), [HARD_NEGATIVE])[2].is_ambiguous
+
+
+def test_a_given_label_goes_before_the_points_and_paths_begin_at_the_root():
+    document = _document()
+    document['images'][0] |= {'label': 0, 'mpp': 0.25}
+    document['images'][2]['label'] = 1
+    first, second, third = image_truths(document, [MITOTIC_FIGURE], Path('data')).values()
+    assert [truth.label for truth in (first, second, third)] == [0, 0, 1]
+    assert [truth.label for truth in image_truths(_document(), [MITOTIC_FIGURE]).values()] == [1, 0, 0]
+    assert (first.mpp, second.mpp) == (0.25, None)
+    assert (first.image_id, first.case_id, first.path, first.width) == (1, 'A', str(Path('data') / '1.png'), 100)
+    assert image_truths(document, [MITOTIC_FIGURE])[1].path == '1.png'
