@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from image_records import predicted
 
 from mitouts.formats.coco import write_json
 from mitouts.formats.geojson import feature_collection, polygon_feature, write_geojson
@@ -20,8 +20,7 @@ HOLE = [[99.5, 99.5], [199.5, 99.5], [199.5, 199.5], [99.5, 199.5]]
 def write_counted(out: Path, name: str, points: list[tuple[float, float, float]], **provenance: Any) -> None:
     folder = out / Path(name).stem
     model = {'checkpoint': 'a.pth', 'checkpoint_sha256': SHA, 'map_threshold': 0.5, 'model_mpp': 0.5, **provenance}
-    array = np.array(points, dtype=float).reshape(-1, 3)
-    write_predictions(folder / 'predictions.json', [{'image_id': 1, 'score': 0.9, 'points': array}], model)
+    write_predictions(folder / 'predictions.json', [predicted(1, 0.9, points)], model)
     area = polygon_feature([OUTLINE, HOLE], 'counted area', identity='1', color=(0, 0, 0), bounds_xy_px=(0, 0))
     tissue = polygon_feature(
         [[[-0.5, -0.5], [999.5, -0.5], [999.5, 999.5]]], 'tissue', identity='2', color=(0, 0, 0), bounds_xy_px=(0, 0)

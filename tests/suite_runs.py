@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from image_records import evaluated
 from numpy.typing import NDArray
 
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.formats.predictions import write_predictions
 from mitouts.functional.distillation import least_distance_px
 from mitouts.imaging.image import write_rgb
+from mitouts.structures import EvaluatedImage
 
 SIZE_PX = 128
 EPOCHS = 3
@@ -168,8 +169,8 @@ def _write_stage(
     document = json.loads((data / 'test.json').read_text())
     records = [_record(generator, stage, image, document, threshold) for image in document['images']]
     thresholds = {'image_threshold': threshold, 'map_threshold': threshold}
-    entries = [{'image_id': r.image_id, 'score': r.score, 'points': r.points.tolist()} for r in records]
-    write_predictions(folder / 'predictions.json', entries, {'checkpoint': 'best.pth', **thresholds})
+    predictions = [record.prediction for record in records]
+    write_predictions(folder / 'predictions.json', predictions, {'checkpoint': 'best.pth', **thresholds})
     row: dict[str, Any] = {'kind': 'train', 'minutes': float(generator.uniform(1, 3)), 'images': len(records)}
     row |= {'test_images': len(records), **thresholds}
     row |= {'test_ann_file': str(data / 'test.json'), 'positive_categories': [1]}
@@ -182,7 +183,7 @@ def _write_stage(
 
 def _record(
     generator: np.random.Generator, stage: str, image: Mapping[str, Any], document: Mapping[str, Any], threshold: float
-) -> ImageRecord:
+) -> EvaluatedImage:
     found_share, false_points = SKILL[stage]
     truth = np.array([a['point'] for a in document['annotations'] if a['image_id'] == image['id']]).reshape(-1, 2)
     found = generator.random(len(truth)) < found_share
@@ -195,20 +196,8 @@ def _record(
     scores = np.concatenate(
         [generator.uniform(threshold, 1, strong), generator.uniform(0.01, threshold, len(xy) - strong)]
     )
-    return ImageRecord(
-        image_id=image['id'],
-        case_id=image['case_id'],
-        label=int(len(truth) > 0),
-        score=float(scores.max()),
-        map_max=float(scores.max()),
-        truth=truth,
-        counted=np.ones(len(truth), bool),
-        cut=np.zeros((0, 2)),
-        points=np.column_stack([xy, scores]),
-        width=SIZE_PX,
-        height=SIZE_PX,
-        mpp=0.25,
-    )
+    predicted = np.column_stack([xy, scores])
+    return evaluated(image['id'], truth, predicted, case_id=image['case_id'], width=SIZE_PX, height=SIZE_PX)
 
 
 def _write_distillation(

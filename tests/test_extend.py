@@ -169,7 +169,7 @@ def test_a_selector_chooses_the_threshold_in_the_checkpoint(prepared: Prepared) 
     run = runs.train(config, 'run')
     config.test_dataloader = config.val_dataloader
     evaluated = runs.evaluate(config, run.checkpoint, 'test')
-    negatives = [record.score for record in evaluated.records if record.label == 0]
+    negatives = [record.prediction.score for record in evaluated.records if record.truth.label == 0]
     assert evaluated.results['image_threshold'] == pytest.approx(np.quantile(negatives, 0.75), abs=1e-6)
 
 
@@ -177,7 +177,7 @@ def test_a_criterion_distils_for_its_own_reasons(prepared: Prepared) -> None:
     config = prepared('criterion')
     run = runs.train(config, 'run')
     records = runs.evaluate(config, run.checkpoint, 'seen').records
-    config.distillation.criterion.margin = float(np.std([record.score for record in records])) / 2
+    config.distillation.criterion.margin = float(np.std([record.prediction.score for record in records])) / 2
     result = distill(config, run.checkpoint, 'distilled')
     found = json.loads(result.hard_samples.read_text())
     reasons = {}

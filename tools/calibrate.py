@@ -35,13 +35,13 @@ from mitouts.calibration.images import (
     Settings,
     calibrate_images,
     calibrated_checkpoint,
-    predict_dataset,
     score_images,
 )
 from mitouts.calibration.slides import calibrate_slides, read_slides
 from mitouts.checkpoint import config_of, read_checkpoint, write_checkpoint
 from mitouts.datasets.preparation import prepare_dataset
 from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
+from mitouts.evaluation.predicting import predict_dataset
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
 from mitouts.formats.coco import read_coco
 from mitouts.inference import Localizer
@@ -95,15 +95,14 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
         console.print(done, markup=False)
     chosen, held = draw_images([dataset.get_data_info(i)['case_id'] for i in range(len(dataset))], args.num, args.seed)
     labelled, rest = Subset(dataset, chosen), Subset(dataset, held)
-    samples = predict_dataset(model, labelled)
-    others = predict_dataset(model, rest)
+    samples, others = (list(predict_dataset(model, images)) for images in (labelled, rest))
     rows = [('as it was', score_images(model, samples, old, settings.radius_px))]
     held_out = [('as it was', score_images(model, others, old, settings.radius_px))] if others else []
     adapted = None
     if args.adapt_bn is not None:
         # Not to the others: they show how the model does on images that nobody has touched.
         adapted = adapt_batch_norm(model, dataset_batches(labelled), prior=args.adapt_bn)
-        samples, others = predict_dataset(model, labelled), predict_dataset(model, rest)
+        samples, others = (list(predict_dataset(model, images)) for images in (labelled, rest))
         rows.append(('batch norm adapted', score_images(model, samples, old, settings.radius_px)))
         if others:
             held_out.append(('batch norm adapted', score_images(model, others, old, settings.radius_px)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import track
@@ -128,14 +129,7 @@ def main() -> int:
         if doubt is not None:
             print(f'warning: {path}: {doubt}', file=sys.stderr)
         figures += len(prediction.figures)
-        entries.append(
-            {
-                'image_id': number,
-                'file_name': str(path),
-                'score': prediction.score,
-                'points': prediction.points.tolist(),
-            }
-        )
+        entries.append(replace(prediction, image_id=number, file_name=str(path)))
         if args.show_dir:
             mpp = source.mpp or localizer.mpp
             overlay = draw_overlay(image, None, prediction.figures, threshold=threshold, radius_px=30, mpp=mpp)

@@ -21,7 +21,6 @@ from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.base import ThresholdSelector, build_selector
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.evaluation.records import ImageRecord
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import upsample_map
@@ -29,7 +28,7 @@ from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.models import WSSLocalizer
-from mitouts.structures import PointSample
+from mitouts.structures import EvaluatedImage, PointSample
 
 MAX_CANDIDATES = 200
 NUM_BOOTSTRAP = 500
@@ -113,17 +112,6 @@ class Calibrated:
     slides: SlideThreshold | None
 
 
-@torch.no_grad()
-def predict_dataset(model: WSSLocalizer, dataset: Any) -> list[PointSample]:
-    """Predict the images of a data set, one by one because they may differ in size."""
-    samples: list[PointSample] = []
-    for index in range(len(dataset)):
-        item = dataset[index]
-        inputs = model.data_preprocessor({'inputs': [item['inputs']]})['inputs']
-        samples += model(inputs, [item['data_samples']], mode='predict')
-    return samples
-
-
 def score_images(
     model: WSSLocalizer, samples: Sequence[PointSample], calibration: Mapping[str, Any], radius_px: float = RADIUS_PX
 ) -> dict[str, Any]:
@@ -143,7 +131,7 @@ def calibrate_images(
     Args:
         model: With the calibration that it has so far.
         dataset: Gives the images again, turned for the drift.
-        samples: Of :func:`predict_dataset`, those to choose on.
+        samples: Of :func:`~mitouts.evaluation.predicting.predict_dataset`, those to choose on.
         settings: How.
 
     Raises:
@@ -170,14 +158,14 @@ def calibrate_images(
 
     evaluator = run(selectors[1])
     records = evaluator.records
-    labels = np.array([record.label for record in records])
-    values = [np.array([record.score for record in records]), np.array([record.map_max for record in records])]
+    labels = np.array([record.truth.label for record in records])
+    values = [np.array([getattr(record.prediction, key) for record in records]) for key in ('score', 'map_max')]
     choices: list[Choice] = [
         partial(_select, build_selector(each), *pair)
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':
-        if not any(len(record.counted_truth) for record in records):
+        if not any(len(record.truth.counted_points) for record in records):
             raise AnnotationError(
                 "the objective 'localization' needs annotated points, and the images at hand have labels only: use "
                 "the objective 'image'"
@@ -186,7 +174,7 @@ def calibrate_images(
         curve = LocalizationCurve.of(records, maps, model, evaluator.calibration, settings)
         choices[1] = curve.choose
         evaluator = run(dict(type='FixedThreshold', value=curve.choose(np.arange(len(records)))))
-    cases = [record.case_id for record in records]
+    cases = [record.truth.case_id for record in records]
     names = ('image_threshold', 'map_threshold')
     intervals = {
         name: None if settings.selector == 'fixed' else bootstrap_interval(choice, cases, settings)
@@ -216,7 +204,7 @@ class LocalizationCurve:
     @classmethod
     def of(
         cls,
-        records: Sequence[ImageRecord],
+        records: Sequence[EvaluatedImage],
         maps: Mapping[int, NDArray[np.float32]],
         model: WSSLocalizer,
         calibration: Mapping[str, Any],
@@ -227,26 +215,27 @@ class LocalizationCurve:
         The thresholds lie between the heights of the maps' peaks. A positive image without an annotated point says
         nothing about points and has no weight.
         """
+        truths = [record.truth for record in records]
         peaks = [
-            map_peaks(maps[record.image_id], model.geometry, record.height, record.width, MIN_SCORE)[:, 2]
-            for record in records
+            map_peaks(maps[truth.image_id], model.geometry, truth.height, truth.width, MIN_SCORE)[:, 2]
+            for truth in truths
         ]
         thresholds = candidate_thresholds(np.concatenate(peaks))
         points: list[list[FloatArray]] = [[] for _ in thresholds]
-        for record in records:
-            full = upsample_map(maps[record.image_id], record.height, record.width, model.geometry)
+        for truth in truths:
+            full = upsample_map(maps[truth.image_id], truth.height, truth.width, model.geometry)
             for found, threshold in zip(points, thresholds):
                 components, _ = mask_components(
                     full, threshold, min_area_px=calibration['min_area_px'], centroid=calibration['centroid']
                 )
-                found.append(remove_drift(components, calibration['drift_px'], record.width, record.height)[:, :2])
-        truths, ignored = [record.counted_truth for record in records], [record.ignored for record in records]
+                found.append(remove_drift(components, calibration['drift_px'], truth.width, truth.height)[:, :2])
+        figures, ignored = [truth.counted_points for truth in truths], [truth.ignored for truth in truths]
         counts = [
-            count_images(found, truths, settings.radius_px, protocol='one_to_one', ignored_xy=ignored)
+            count_images(found, figures, settings.radius_px, protocol='one_to_one', ignored_xy=ignored)
             for found in points
         ]
-        labels = np.array([record.label for record in records])
-        is_scored = np.array([record.is_located for record in records])
+        labels = np.array([truth.label for truth in truths])
+        is_scored = np.array([truth.is_located for truth in truths])
         return cls(thresholds, np.stack(counts), np.where(is_scored, _class_weights(labels, settings.prevalence), 0.0))
 
     def f1(self, chosen: IntArray) -> FloatArray:
@@ -346,8 +335,8 @@ def calibrated_checkpoint(
     return publish({'meta': meta, 'state_dict': state}, source)
 
 
-def _drift_or_old(model: WSSLocalizer, dataset: Any, old: Interval, *args: Any, **reading: Any) -> Interval:
-    measured = measure_drift(model, dataset, *args, **reading)
+def _drift_or_old(model: WSSLocalizer, dataset: Any, old: Interval, *args: Any) -> Interval:
+    measured = measure_drift(model, dataset, *args)
     return measured if any(measured) else old
 
 

@@ -29,12 +29,12 @@ from mitouts.calibration.images import (
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.carried import is_number
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
+from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import read_predictions
 from mitouts.formats.regions import Region, read_regions
 from mitouts.formats.slide_names import match_slides
 from mitouts.formats.slide_reports import REPORT_NAME, read_report
 from mitouts.formats.tables import read_table
-from mitouts.formats.visibility import shown_figures
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.utils.words import plural
@@ -240,7 +240,7 @@ def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference:
 def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px: float, reference: Path) -> KnownSlide:
     slide, provenance = report['slide'], report['provenance']
     area = _counted_area(folder, report)
-    (points,) = read_predictions(folder / 'predictions.json').points.values()
+    (prediction,) = read_predictions(folder / 'predictions.json').images.values()
     figures, ignored = None, np.zeros((0, 2))
     if not isinstance(value, float):
         image, places = value
@@ -255,7 +255,7 @@ def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px:
         ignored = np.concatenate([places.counted_points[~within], places.ignored])
     return KnownSlide(
         name=slide.get('path') or slide['file_name'],
-        points=points[_inside(points[:, :2], area)],
+        points=prediction.points[_inside(prediction.points[:, :2], area)],
         map_threshold=provenance['map_threshold'],
         count=value if figures is None else float(len(figures)),
         figures=figures,
@@ -305,5 +305,5 @@ def _numbers(path: Path, column: str) -> list[tuple[str, float]]:
 
 def _places(path: Path) -> list[tuple[str, Any]]:
     document = read_coco(path)
-    figures = shown_figures(document, [MITOTIC_FIGURE])
+    figures = image_truths(document, [MITOTIC_FIGURE])
     return [(image['file_name'], (image, figures[image['id']])) for image in document['images']]

@@ -44,7 +44,7 @@ def export_predictions(
     names = names_of(predictions, file_names)
     files: dict[str, dict[str, Any]] = {}
     for image_id, name in names.items():
-        points = predictions.points[image_id]
+        points = predictions.images[image_id].points
         features = [
             point_feature(
                 x,
@@ -74,14 +74,16 @@ def names_of(predictions: Predictions, file_names: Mapping[int, str] | None = No
     Raises:
         AnnotationError: An image has none.
     """
-    known = predictions.file_names if file_names is None else file_names
-    without = [image_id for image_id in predictions.scores if image_id not in known]
+    known = file_names
+    if known is None:
+        known = {key: image.file_name for key, image in predictions.images.items() if image.file_name is not None}
+    without = [image_id for image_id in predictions.images if image_id not in known]
     if without:
         raise AnnotationError(
-            f'{len(without)} of {len(predictions.scores)} predicted images have no file name, the first is image '
+            f'{len(without)} of {len(predictions.images)} predicted images have no file name, the first is image '
             f'{without[0]}; give the annotation file of these images (--ann-file)'
         )
-    paths = {image_id: PurePosixPath(known[image_id].replace('\\', '/')) for image_id in predictions.scores}
+    paths = {image_id: PurePosixPath(known[image_id].replace('\\', '/')) for image_id in predictions.images}
     if file_names is None and any(path.is_absolute() or '..' in path.parts for path in paths.values()):
         shared = os.path.commonpath([Path(path.parent).absolute() for path in paths.values()])
         paths = {image_id: PurePosixPath(os.path.relpath(path, shared)) for image_id, path in paths.items()}

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
-from mitouts.formats.visibility import ShownFigures, shown_figures
+from mitouts.formats.image_truths import image_truths
 from mitouts.functional.cascade import crop_corner, reflected_indices
 from mitouts.imaging.image import read_rgb
 from mitouts.registry import DATASETS
+from mitouts.structures import ImageTruth
 from mitouts.utils.streams import named_stream
 
 CROP_PX = 64
@@ -89,8 +90,8 @@ class FigureCropDataset(SeededDataset):
         self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
         self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
-        figures = shown_figures({**document, 'annotations': others}, self.positive_categories)
-        look_alikes = shown_figures({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})
+        figures = image_truths({**document, 'annotations': others}, self.positive_categories)
+        look_alikes = image_truths({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})
         root = image_root(self.ann_file, document, self.image_root)
         entries: list[dict[str, Any]] = []
         for index, image in enumerate(document['images']):
@@ -101,7 +102,7 @@ class FigureCropDataset(SeededDataset):
         return entries
 
     def _places(
-        self, image: Mapping[str, Any], figures: ShownFigures, rejected: NDArray[np.float64], index: int
+        self, image: Mapping[str, Any], figures: ImageTruth, rejected: NDArray[np.float64], index: int
     ) -> list[tuple[NDArray[np.float64], int]]:
         """Centres and labels of an image's crops."""
         given = image.get('label')

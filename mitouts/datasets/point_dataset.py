@@ -12,8 +12,9 @@ import torch
 from mitouts.datasets.seeded import SeededDataset, class_names
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
-from mitouts.formats.visibility import ShownFigures, shown_figures
+from mitouts.formats.image_truths import image_truths
 from mitouts.registry import DATASETS
+from mitouts.structures import ImageTruth
 
 
 @DATASETS.register_module()
@@ -79,8 +80,8 @@ class PointDataset(SeededDataset):
         self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
         self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
         self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
-        figures = shown_figures(document, self.positive_categories)
         root = image_root(self.ann_file, document, self.image_root)
+        truths = image_truths(document, self.positive_categories, root)
         wanted = [
             image
             for image in document['images']
@@ -88,32 +89,31 @@ class PointDataset(SeededDataset):
             and (self.split is None or image.get('split') == self.split)
         ]
         entries = [
-            self._entry(root, image, figures[image['id']])
+            self._entry(image, truths[image['id']])
             for image in wanted
-            if (image.get('label') is not None or not figures[image['id']].is_ambiguous)
-            and (self.max_points is None or len(figures[image['id']].points) <= self.max_points)
+            if (image.get('label') is not None or not truths[image['id']].is_ambiguous)
+            and (self.max_points is None or len(truths[image['id']].points) <= self.max_points)
         ]
         self._metainfo['num_left_out'] = len(wanted) - len(entries)
         self._check_entries(entries)
         return entries
 
-    def _entry(self, root: Path, image: dict[str, Any], figures: ShownFigures) -> dict[str, Any]:
-        given = image.get('label')
+    def _entry(self, image: dict[str, Any], truth: ImageTruth) -> dict[str, Any]:
         return {
-            'img_path': str(root / image['file_name']),
-            'img_id': image['id'],
+            'img_path': truth.path,
+            'img_id': truth.image_id,
             'source_image': image.get('source_image'),
-            'case_id': str(image['case_id']),
+            'case_id': truth.case_id,
             'case_known': image.get('case_known', True),
-            'height': image['height'],
-            'width': image['width'],
-            'mpp': image.get('mpp'),
-            'gt_points': figures.points.astype(np.float32),
-            'gt_counted': figures.counted,
-            'gt_cut': figures.cut.astype(np.float32),
+            'height': truth.height,
+            'width': truth.width,
+            'mpp': truth.mpp,
+            'gt_points': truth.points.astype(np.float32),
+            'gt_counted': truth.counted,
+            'gt_cut': truth.cut.astype(np.float32),
             'gt_weight': float(image.get('weight', 1.0)),
-            'label_given': given is not None,
-            'gt_label': int(len(figures.points) > 0) if given is None else int(given),
+            'label_given': image.get('label') is not None,
+            'gt_label': truth.label,
         }
 
     def get_data_info(self, idx: int) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -
     on_validation.test_evaluator = on_validation.val_evaluator
     run = runs.evaluate(on_validation, checkpoint, out_dir / 'validation', launcher=launcher)
     meta = DATASETS.build({**config.val_dataloader.dataset, 'pipeline': []}).metainfo
-    spacings = {record.mpp for record in run.records}
+    spacings = {record.truth.mpp for record in run.records}
     return {
         **{key: run.results[key] for key in ('image_threshold', 'map_threshold', 'drift_px')},
         'mpp': spacings.pop() if len(spacings) == 1 else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,13 +14,13 @@ from mmengine.dist import is_main_process
 
 from mitouts.distillation import Control, Criterion, Verdict
 from mitouts.distillation.base import build_criterion
-from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.engine import runs
 from mitouts.engine.config import explained
 from mitouts.errors import ConfigError
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import image_root, read_coco, write_json
+from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import DATASETS
+from mitouts.structures import EvaluatedImage
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -67,18 +67,18 @@ def distill(
         split: ``train``, or ``val`` to distil the validation images (the authors' public code does).
 
     Raises:
-        ConfigError: The config names no criterion or no such data, the criterion has other arguments, or it needs a
-            checkpoint.
+        ConfigError: The config names no criterion, no such data or no annotation file, the criterion has other
+            arguments, or it needs a checkpoint.
     """
     criterion = _criterion(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
         raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
     source = loader.dataset
-    ann_file = Path(source.ann_file)
+    ann_file = runs.annotation_file_of(config, split)
     document = read_coco(ann_file)
     images = {image['id']: image for image in document['images']}
-    records: list[ImageRecord] = []
+    records: list[EvaluatedImage] = []
     thresholds: tuple[float, float] | None = None
     if isinstance(criterion, Control):
         labels = _labels(source)
@@ -87,10 +87,13 @@ def distill(
         if checkpoint is None:
             raise ConfigError(f'{type(criterion).__name__} judges by predictions: give the checkpoint of a Teacher')
         run = runs.evaluate(_on_images(config, criterion, split), checkpoint, Path(out_dir), launcher=launcher)
-        records = run.records
         thresholds = run.results['image_threshold'], run.results['map_threshold']
-        verdicts = {r.image_id: _judge(criterion, images[r.image_id], r, thresholds) for r in records}
-        labels = {record.image_id: record.label for record in records}
+        records = [_figures_only(record, thresholds[1]) for record in run.records]
+        labels = {record.truth.image_id: record.truth.label for record in records}
+        verdicts = {
+            record.truth.image_id: _judge(criterion, images[record.truth.image_id], record, thresholds[0])
+            for record in records
+        }
     summary = summarize(document, verdicts, labels)
     if isinstance(criterion, Criterion) and criterion.compares_points:
         summary |= _not_compared(records)
@@ -105,9 +108,9 @@ def distill(
         'map_threshold': None if thresholds is None else thresholds[1],
         'image_root': os.path.relpath(root, Path(out_dir).resolve()),
     }
-    seen = {record.image_id: record for record in records}
+    seen = {record.truth.image_id: record for record in records}
     samples = [
-        sample_entry(images[image_id], labels[image_id], verdict, _seen(seen.get(image_id), thresholds))
+        sample_entry(images[image_id], labels[image_id], verdict, seen.get(image_id))
         for image_id, verdict in verdicts.items()
     ]
     with together():
@@ -178,10 +181,10 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     return summary
 
 
-def _not_compared(records: Sequence[ImageRecord]) -> dict[str, int]:
+def _not_compared(records: Sequence[EvaluatedImage]) -> dict[str, int]:
     """How many of the positive images have no annotated point; empty where all have one."""
-    missing = sum(not record.is_located for record in records)
-    return {'not_compared': missing, 'positives': sum(r.label == 1 for r in records)} if missing else {}
+    missing = sum(not record.truth.is_located for record in records)
+    return {'not_compared': missing, 'positives': sum(record.truth.label for record in records)} if missing else {}
 
 
 def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
@@ -189,29 +192,24 @@ def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
 
 
 def _on_images(config: Config, criterion: Criterion, split: Split) -> Config:
-    """The test part of the config, pointed at the images to be judged, without augmentation."""
-    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
-    dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
-    changed.test_dataloader.dataset = dataset
+    """The config that predicts the images to be judged, and chooses the thresholds that the criterion wants."""
+    changed = runs.on_split(config, split)
     if criterion.threshold_from == 'train':
-        changed.test_evaluator = changed.val_evaluator
-    changed.test_evaluator.metrics = []
+        changed.test_evaluator = {**changed.val_evaluator, 'metrics': []}
     return changed
 
 
-def _judge(
-    criterion: Criterion, image: dict[str, Any], record: ImageRecord, thresholds: tuple[float, float]
-) -> Verdict:
-    predicted = record.points[record.points[:, 2] > thresholds[1], :2]
-    info = {**image, 'label': record.label}
-    return criterion.judge(info, predicted, record.truth, score=record.score, image_threshold=thresholds[0])
+def _figures_only(record: EvaluatedImage, map_threshold: float) -> EvaluatedImage:
+    """The record without the points that are too weak to be figures."""
+    return replace(record, prediction=replace(record.prediction, points=record.prediction.above(map_threshold)))
 
 
-def _seen(record: ImageRecord | None, thresholds: tuple[float, float] | None) -> Seen | None:
-    if record is None or thresholds is None:
-        return None
-    return Seen(record.score, record.points[record.points[:, 2] > thresholds[1]], record.truth)
+def _judge(criterion: Criterion, image: dict[str, Any], record: EvaluatedImage, image_threshold: float) -> Verdict:
+    truth, prediction = record.truth, record.prediction
+    info = {**image, 'label': truth.label}
+    return criterion.judge(
+        info, prediction.points[:, :2], truth.points, score=prediction.score, image_threshold=image_threshold
+    )
 
 
 def _labels(source: Mapping[str, Any]) -> dict[int, int]:

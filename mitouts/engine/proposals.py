@@ -13,10 +13,10 @@ from mmengine.dist import is_main_process
 
 from mitouts.engine import runs
 from mitouts.errors import ConfigError
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import CATEGORIES, HARD_NEGATIVE, image_root, make_annotation, read_coco, write_json
 from mitouts.functional.cascade import hard_negatives
 from mitouts.functional.matching import has_neighbour
+from mitouts.structures import EvaluatedImage
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -62,7 +62,7 @@ def propose(
         find more) and ``hard_negatives``, those that were annotated included.
 
     Raises:
-        ConfigError: ``proposals`` makes no sense, or the config lacks a split.
+        ConfigError: ``proposals`` makes no sense, or the config lacks a split or its annotation file.
     """
     settings = read_settings(config)
     lacking = [f'{split}_dataloader' for split in SPLITS if config.get(f'{split}_dataloader') is None]
@@ -70,9 +70,11 @@ def propose(
         raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images shall be looked at')
     summary = {}
     for split in SPLITS:
-        run = runs.evaluate(_on_images(config, split, settings), checkpoint, Path(out_dir) / 'logs', launcher=launcher)
         source = config[f'{split}_dataloader'].dataset
-        ann_file = Path(source.ann_file)
+        ann_file = runs.annotation_file_of(config, split)
+        images = runs.on_split(config, split)
+        images.test_evaluator.min_score = settings.min_score
+        run = runs.evaluate(images, checkpoint, Path(out_dir) / 'logs', launcher=launcher)
         document = read_coco(ann_file)
         proposed = proposed_document(document, run.records, settings)
         summary[split] = _summary(proposed, run.records, settings)
@@ -92,7 +94,7 @@ def propose(
 
 
 def proposed_document(
-    document: Mapping[str, Any], records: Sequence[ImageRecord], settings: ProposalSettings
+    document: Mapping[str, Any], records: Sequence[EvaluatedImage], settings: ProposalSettings
 ) -> dict[str, Any]:
     """An annotation file with the false proposals as hard negatives.
 
@@ -104,7 +106,7 @@ def proposed_document(
         records: Predictions; images without one are left out.
         settings: What is added.
     """
-    of_image = {record.image_id: record for record in records}
+    of_image = {record.truth.image_id: record for record in records}
     annotations = [dict(each) for each in document['annotations'] if each['image_id'] in of_image]
     known: dict[int, list[list[float]]] = {image_id: [] for image_id in of_image}
     for each in annotations:
@@ -112,12 +114,12 @@ def proposed_document(
             known[each['image_id']].append(each['point'])
     number = max((each['id'] for each in document['annotations']), default=0)
     for image_id, record in of_image.items():
-        if not record.is_located:
+        if not record.truth.is_located:
             continue
         false = hard_negatives(
-            record.points[record.points[:, 2] > settings.min_score],
-            record.truth,
-            record.ignored,
+            record.prediction.above(settings.min_score),
+            record.truth.points,
+            record.truth.ignored,
             radius_px=settings.radius_px,
             spacing_px=settings.spacing_px,
             known_xy=known[image_id],
@@ -141,26 +143,17 @@ def proposed_document(
     }
 
 
-def _summary(proposed: Mapping[str, Any], records: Sequence[ImageRecord], settings: ProposalSettings) -> dict[str, int]:
-    truths = [record.truth for record in records]
-    points = [record.points[record.points[:, 2] > settings.min_score, :2] for record in records]
+def _summary(
+    proposed: Mapping[str, Any], records: Sequence[EvaluatedImage], settings: ProposalSettings
+) -> dict[str, int]:
+    truths = [record.truth.points for record in records]
+    points = [record.prediction.above(settings.min_score)[:, :2] for record in records]
     return {
         'images': len(records),
         'figures': sum(map(len, truths)),
         'found': int(has_neighbour(truths, points, settings.radius_px).sum()),
         'hard_negatives': sum(each['category_id'] == HARD_NEGATIVE for each in proposed['annotations']),
     }
-
-
-def _on_images(config: Config, split: str, settings: ProposalSettings) -> Config:
-    """The test part of the config, pointed at the images of a split, without augmentation or metrics."""
-    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
-    dataset['pipeline'] = changed.test_dataloader.dataset.pipeline
-    changed.test_dataloader.dataset = dataset
-    changed.test_evaluator.metrics = []
-    changed.test_evaluator.min_score = settings.min_score
-    return changed
 
 
 def read_settings(config: Config) -> ProposalSettings:

@@ -24,10 +24,10 @@ from mitouts.engine.launch import set_launcher
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import check_splits
 from mitouts.formats.predictions import write_predictions
 from mitouts.registry import DATASETS, HOOKS, locating
+from mitouts.structures import EvaluatedImage
 from mitouts.utils.memory import keep_freed_memory
 from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
@@ -52,8 +52,7 @@ class EvaluationRun:
     """What a test gives."""
 
     results: dict[str, Any]
-    records: list[ImageRecord]
-    image_paths: dict[int, str]
+    records: list[EvaluatedImage]
 
 
 def train(config: Config, work_dir: str | Path, *, resume: bool = False, launcher: str = 'none') -> TrainRun:
@@ -122,17 +121,13 @@ def evaluate(
         adapted = {} if adapt_bn is None else {'adapt_bn': _adapt(runner, adapt_bn)}
         runner.test()
     evaluator.results.update(adapted)
-    dataset = runner.test_dataloader.dataset
-    paths = {info['img_id']: info['img_path'] for info in map(dataset.get_data_info, range(len(dataset)))}
     with together():
         if is_main_process() and out is not None:
             save_predictions(out, evaluator.records, evaluator.results, checkpoint)
         if is_main_process() and show_dir is not None:
-            radius = overlay_radius_px(config, evaluator.records[0].mpp)
-            write_overlays(
-                show_dir, evaluator.records, paths, threshold=evaluator.results['map_threshold'], radius_px=radius
-            )
-    return EvaluationRun(evaluator.results, evaluator.records, paths)
+            radius = overlay_radius_px(config, evaluator.records[0].truth.mpp)
+            write_overlays(show_dir, evaluator.records, threshold=evaluator.results['map_threshold'], radius_px=radius)
+    return EvaluationRun(evaluator.results, evaluator.records)
 
 
 def _leave_out_training_hooks(config: Config) -> None:
@@ -191,20 +186,15 @@ def _source(dataset: dict[str, Any]) -> str:
 
 
 def save_predictions(
-    path: str | Path, records: Sequence[ImageRecord], results: dict[str, Any], checkpoint: str | Path
+    path: str | Path, records: Sequence[EvaluatedImage], results: dict[str, Any], checkpoint: str | Path
 ) -> None:
     """Write records in the package's predictions format."""
-    images = [
-        {'image_id': record.image_id, 'score': record.score, 'points': record.points.tolist()}
-        | ({} if record.peaks is None else {'peaks': record.peaks.tolist()})
-        for record in records
-    ]
     info = {
         'checkpoint': Path(checkpoint).name,
         'image_threshold': results['image_threshold'],
         'map_threshold': results['map_threshold'],
     } | {key: results[key] for key in ('adapt_bn',) if key in results}
-    write_predictions(path, images, info)
+    write_predictions(path, [record.prediction for record in records], info)
 
 
 def located(config: Config) -> AbstractContextManager[None]:
@@ -233,6 +223,30 @@ def _need(config: Config, keys: Sequence[str]) -> None:
     missing = [key for key in keys if config.get(key) is None]
     if missing:
         raise ConfigError(f'config {config.filename} lacks {", ".join(missing)}, which this step needs')
+
+
+def on_split(config: Config, split: str) -> Config:
+    """The config with the images of a split, without their augmentation, as its test images, and without metrics."""
+    changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
+    dataset = changed[f'{split}_dataloader'].dataset.to_dict()
+    changed.test_dataloader.dataset = {**dataset, 'pipeline': changed.test_dataloader.dataset.pipeline}
+    changed.test_evaluator.metrics = []
+    return changed
+
+
+def annotation_file_of(config: Config, split: str) -> Path:
+    """The annotation file of a split, of which a step writes a changed copy.
+
+    Raises:
+        ConfigError: Its data set has none.
+    """
+    dataset = config[f'{split}_dataloader'].dataset
+    if not dataset.get('ann_file'):
+        raise ConfigError(
+            f'config {config.filename}: {split}_dataloader.dataset, a {dataset.get("type")}, has no ann_file, and this '
+            'step writes a changed copy of one: give it a data set with an annotation file, such as PointDataset'
+        )
+    return Path(dataset.ann_file)
 
 
 def overlay_radius_px(config: Config, mpp: float | None) -> float:

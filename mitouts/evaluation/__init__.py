@@ -5,7 +5,6 @@ from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.dice import DiceMetric, TissueEvaluator, TissueMetric, TissueRecord
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
-from mitouts.evaluation.records import ImageRecord
 from mitouts.evaluation.thresholds import ClosestCornerThreshold, FixedThreshold, MaxF1Threshold, YoudenThreshold
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     'DiceMetric',
     'FixedThreshold',
     'ImageMetric',
-    'ImageRecord',
     'LocalizationEvaluator',
     'MaxF1Threshold',
     'Metric',

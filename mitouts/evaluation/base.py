@@ -8,8 +8,8 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mitouts.evaluation.records import ImageRecord
 from mitouts.registry import THRESHOLD_SELECTORS
+from mitouts.structures import EvaluatedImage
 
 
 class Metric(ABC):
@@ -21,7 +21,7 @@ class Metric(ABC):
 
     @abstractmethod
     def __call__(
-        self, records: Sequence[ImageRecord], *, image_threshold: float, map_threshold: float
+        self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
     ) -> dict[str, dict[str, Any]]:
         """Score the images.
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mitouts.errors import ConfigError
 from mitouts.evaluation.base import Metric
-from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.average_precision import box_average_precision
 from mitouts.registry import METRICS
+from mitouts.structures import EvaluatedImage
 
 
 @METRICS.register_module()
@@ -29,7 +29,7 @@ class CocoBoxMetric(Metric):
         self.box_px = float(box_px)
 
     def __call__(
-        self, records: Sequence[ImageRecord], *, image_threshold: float, map_threshold: float
+        self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
     ) -> dict[str, dict[str, Any]]:
         """Score all points; the thresholds play no part.
 
@@ -39,11 +39,11 @@ class CocoBoxMetric(Metric):
         Returns:
             ``coco``: ``ap`` (IoU .50 to .95), ``ap50`` (both None where nothing is annotated) and ``box_px``.
         """
-        records = [record for record in records if record.is_located]
+        records = [record for record in records if record.truth.is_located]
         precision = box_average_precision(
-            [record.curve_points for record in records],
-            [record.counted_truth for record in records],
-            [record.ignored for record in records],
+            [record.prediction.curve_points for record in records],
+            [record.truth.counted_points for record in records],
+            [record.truth.ignored for record in records],
             box_px=self.box_px,
         )
         return {'coco': {**precision, 'box_px': self.box_px}}

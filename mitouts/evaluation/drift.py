@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mitouts.evaluation.predicting import predict_batch
 from mitouts.functional.drift import estimate_drift
-from mitouts.functional.points import map_to_points
+from mitouts.models.reading import read_sample
+from mitouts.structures import PointSample
 
 MAX_IMAGES = 48
 
 
 @torch.no_grad()
 def measure_drift(
-    model: Any, dataset: Any, found: Sequence[tuple[int, NDArray[np.float64]]], map_threshold: float, **reading: Any
+    model: Any, dataset: Any, strongest: Sequence[tuple[int, NDArray[np.float64]]], reading: Mapping[str, Any]
 ) -> tuple[float, float]:
     """Drift of a model in pixels, see :func:`mitouts.functional.drift.estimate_drift`.
 
     Args:
         model: Localizer in evaluation mode.
         dataset: Gives the images, by ``img_id``.
-        found: ``(image id, strongest point (x, y))`` of images on which something was found, the most certain first;
-            the first 48 are used.
-        map_threshold: Cut of the map.
-        **reading: How points are read from a map: ``min_area_px`` and ``centroid``.
+        strongest: ``(image id, strongest point (x, y))`` of images on which something was found, the most certain
+            first; the first 48 are used.
+        reading: How points are read from a map: ``map_threshold``, ``min_area_px`` and ``centroid``.
     """
     index_of = {dataset.get_data_info(index)['img_id']: index for index in range(len(dataset))}
     points, turned, sizes = [], [], []
-    for image_id, point in found[:MAX_IMAGES]:
+    for image_id, point in strongest[:MAX_IMAGES]:
         image = dataset[index_of[image_id]]['inputs']
-        inputs = model.data_preprocessor({'inputs': [image.flip((1, 2))]})['inputs']
         height, width = image.shape[1:]
-        score_map = model(inputs).score_map[0].float().cpu().numpy()
-        again = map_to_points(
-            score_map, height, width, model.geometry, map_threshold=map_threshold, min_score=None, **reading
-        )
+        sample = PointSample(metainfo={'ori_shape': (height, width)})
+        predict_batch(model, [image.flip((1, 2))], [sample])
+        again = read_sample(sample, model.geometry, reading, min_score=None).points
         if len(again):
             points.append(point)
             turned.append(again[0, :2])

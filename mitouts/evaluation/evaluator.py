@@ -3,61 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 from mmengine import dist
-from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
 from mitouts.evaluation.base import Metric, build_selector
-from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
-from mitouts.functional.points import Centroid, read_map
+from mitouts.functional.points import Centroid
+from mitouts.models.reading import read_sample
 from mitouts.registry import EVALUATOR, METRICS
-from mitouts.structures import PointSample
+from mitouts.structures import EvaluatedImage, ImageTruth, PointSample
 from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
 
 
-@dataclass(frozen=True)
-class RawPrediction:
-    """What is gathered of one image: the map at network resolution, or the points of a model without one."""
-
-    image_id: int
-    case_id: str
-    label: int
-    score: float
-    score_map: NDArray[np.float32] | None
-    points: NDArray[np.float64] | None
-    truth: NDArray[np.float64]
-    counted: NDArray[np.bool_]
-    cut: NDArray[np.float64]
-    width: int
-    height: int
-    mpp: float | None
-
-    @classmethod
-    def of(cls, sample: PointSample) -> RawPrediction:
-        """From a sample with a prediction."""
-        height, width = sample.ori_shape
-        return cls(
-            image_id=sample.img_id,
-            case_id=sample.case_id,
-            label=sample.gt_label,
-            score=float(sample.pred_score),
-            score_map=sample.pred_map.numpy() if 'pred_map' in sample else None,
-            points=sample.pred_points.numpy().astype(np.float64) if 'pred_points' in sample else None,
-            truth=sample.gt_points.numpy().astype(np.float64),
-            counted=sample.gt_counted.numpy(),
-            cut=sample.gt_cut.numpy().astype(np.float64),
-            width=width,
-            height=height,
-            mpp=sample.mpp,
-        )
+Drift = tuple[float, float]
+Gathered = tuple[ImageTruth, PointSample]
+"""Of one image: what is known of it, and the prediction as the model gave it."""
 
 
 @EVALUATOR.register_module()
@@ -70,7 +37,8 @@ class LocalizationEvaluator:
     The arguments on how a map is read do not concern them.
 
     Args:
-        metrics: Configs of metrics, each called with all :class:`ImageRecord` and both thresholds.
+        metrics: Configs of metrics, each called with one :class:`~mitouts.structures.EvaluatedImage` an image, and
+            both thresholds.
         thresholds: ``select`` chooses them on the images at hand (validation); ``checkpoint`` takes those that the
             model was calibrated with (test).
         image_threshold: Config of the selector on image scores against image labels.
@@ -85,7 +53,7 @@ class LocalizationEvaluator:
 
     Attributes:
         results: Nested results of the last evaluation.
-        records: One :class:`ImageRecord` an image, by ascending image id.
+        records: One :class:`~mitouts.structures.EvaluatedImage` an image, by ascending image id.
         calibration: The thresholds and how points were read, for the checkpoint's meta.
     """
 
@@ -116,12 +84,12 @@ class LocalizationEvaluator:
         self.geometry: FeatureGeometry | None = None
         self.calibration: dict[str, Any] = {}
         self.results: dict[str, Any] = {}
-        self.records: list[ImageRecord] = []
-        self._raw: list[RawPrediction] = []
+        self.records: list[EvaluatedImage] = []
+        self._gathered: list[Gathered] = []
 
     def process(self, data_samples: Sequence[PointSample], data_batch: Any = None) -> None:
         """Take in the predictions of one batch."""
-        self._raw.extend(RawPrediction.of(sample) for sample in data_samples)
+        self._gathered.extend((sample.truth(), sample.prediction()) for sample in data_samples)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather over ranks, choose or take the thresholds, read points, run the metrics.
@@ -132,20 +100,29 @@ class LocalizationEvaluator:
         Returns:
             Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
         """
-        parts = dist.gather_object(self._raw)
-        self._raw = []
+        parts = dist.gather_object(self._gathered)
+        self._gathered = []
         self.records, self.calibration, self.results = on_main_process(lambda: self._judge(merge_by_id(parts or [])))
         return scalars(self.results)
 
-    def _judge(self, raw: list[RawPrediction]) -> tuple[list[ImageRecord], dict[str, Any], dict[str, Any]]:
+    def _judge(self, gathered: list[Gathered]) -> tuple[list[EvaluatedImage], dict[str, Any], dict[str, Any]]:
         """Records, calibration and results of all ranks' predictions."""
-        need_finite_scores(raw)
+        need_finite_scores([sample for _, sample in gathered])
         if self.thresholds == 'checkpoint':
             self.min_area_px = self.calibration.get('min_area_px', self.min_area_px)
             self.centroid = self.calibration.get('centroid', self.centroid)
-        image_threshold, map_threshold = self._thresholds(raw)
-        records = [self._record(prediction, map_threshold) for prediction in raw]
-        drift_px = self._drift(records, image_threshold, map_threshold)
+        maxima = [self._map_max(sample) for _, sample in gathered]
+        image_threshold, map_threshold = self._thresholds(gathered, maxima)
+        reading: dict[str, Any] = {
+            'map_threshold': map_threshold,
+            'min_area_px': self.min_area_px,
+            'centroid': self.centroid,
+        }
+        records = [
+            EvaluatedImage(truth, replace(read_sample(sample, self.geometry, reading, self.min_score), map_max=maximum))
+            for (truth, sample), maximum in zip(gathered, maxima)
+        ]
+        drift_px = self._drift(records, image_threshold, reading)
         records = [_moved_back(record, drift_px) for record in records]
         calibration = {
             'image_threshold': image_threshold,
@@ -155,19 +132,19 @@ class LocalizationEvaluator:
             'centroid': self.centroid,
         }
         results: dict[str, Any] = {
-            'images': len(raw),
+            'images': len(gathered),
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
-        unlocated = sum(not record.is_located for record in records)
+        unlocated = sum(not record.truth.is_located for record in records)
         if unlocated:
             results['images_without_points'] = unlocated
         for metric in self.metrics:
             results.update(metric(records, image_threshold=image_threshold, map_threshold=map_threshold))
         return records, calibration, results
 
-    def _thresholds(self, raw: list[RawPrediction]) -> tuple[float, float]:
+    def _thresholds(self, gathered: list[Gathered], maxima: list[float]) -> tuple[float, float]:
         if self.thresholds == 'checkpoint':
             try:
                 return self.calibration['image_threshold'], self.calibration['map_threshold']
@@ -178,101 +155,56 @@ class LocalizationEvaluator:
                     "Train with a val_evaluator, or set test_evaluator.thresholds='select' to choose them on these "
                     'very images (and say so)'
                 ) from None
-        labels = np.array([prediction.label for prediction in raw])
-        scores = np.array([prediction.score for prediction in raw])
-        maxima = np.array([self._map_max(prediction) for prediction in raw], dtype=np.float64)
+        labels = np.array([truth.label for truth, _ in gathered])
+        scores = np.array([float(sample.pred_score) for _, sample in gathered])
         try:
-            return self.select_image_threshold(scores, labels), self.select_map_threshold(maxima, labels)
+            return self.select_image_threshold(scores, labels), self.select_map_threshold(np.array(maxima), labels)
         except ValueError as error:
             raise AnnotationError(
-                f'thresholds cannot be chosen on these {len(raw)} images: {error}. Validate on images of both '
+                f'thresholds cannot be chosen on these {len(gathered)} images: {error}. Validate on images of both '
                 "classes, or give the evaluator image_threshold=dict(type='FixedThreshold', value=...)"
             ) from error
 
-    def _map_max(self, prediction: RawPrediction) -> float:
-        if prediction.score_map is None:
-            return float(_points(prediction)[:, 2].max(initial=0.0))
-        return map_maximum(prediction.score_map, prediction.height, prediction.width, self._known_geometry())
-
-    def _known_geometry(self) -> FeatureGeometry:
+    def _map_max(self, sample: PointSample) -> float:
+        if 'pred_points' in sample:
+            return float(sample.pred_points.numpy().astype(np.float64)[:, 2].max(initial=0.0))
         if self.geometry is None:
             raise ConfigError(
                 "a score map cannot be read without the model's geometry, which CalibrationHook hands over: the config "
                 "needs dict(type='CalibrationHook') in custom_hooks, ValLoop in val_cfg and TestLoop in test_cfg"
             )
-        return self.geometry
+        height, width = sample.ori_shape
+        return map_maximum(sample.pred_map.numpy(), height, width, self.geometry)
 
-    def _drift(self, records: list[ImageRecord], image_threshold: float, map_threshold: float) -> tuple[float, float]:
+    def _drift(self, records: list[EvaluatedImage], image_threshold: float, reading: dict[str, Any]) -> Drift:
         if self.thresholds == 'checkpoint':
             return tuple(self.calibration.get('drift_px', (0.0, 0.0)))
         if self.measure_drift is None or not self.correct_drift or self.geometry is None:
             return 0.0, 0.0
-        found = [
-            record
-            for record in records
-            if record.score > image_threshold and len(record.points) and record.points[0, 2] > map_threshold
+        predictions = [record.prediction for record in records if record.prediction.score > image_threshold]
+        strongest = [
+            (prediction.image_id, prediction.points[0, :2])
+            for prediction in sorted(predictions, key=lambda prediction: (-prediction.score, prediction.image_id))
+            if len(prediction.above(reading['map_threshold']))
         ]
-        found.sort(key=lambda record: (-record.score, record.image_id))
-        strongest = [(record.image_id, record.points[0, :2]) for record in found]
-        return self.measure_drift(strongest, map_threshold, min_area_px=self.min_area_px, centroid=self.centroid)
-
-    def _record(self, prediction: RawPrediction, map_threshold: float) -> ImageRecord:
-        points, peaks = self._read(prediction, map_threshold)
-        return ImageRecord(
-            image_id=prediction.image_id,
-            case_id=prediction.case_id,
-            label=prediction.label,
-            score=prediction.score,
-            map_max=self._map_max(prediction),
-            truth=prediction.truth,
-            counted=prediction.counted,
-            cut=prediction.cut,
-            points=points,
-            width=prediction.width,
-            height=prediction.height,
-            mpp=prediction.mpp,
-            peaks=peaks,
-        )
-
-    def _read(
-        self, prediction: RawPrediction, map_threshold: float
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-        if prediction.score_map is None:
-            points = _points(prediction)
-            return points[points[:, 2] > self.min_score], None
-        return read_map(
-            prediction.score_map,
-            prediction.height,
-            prediction.width,
-            self._known_geometry(),
-            map_threshold=map_threshold,
-            min_score=self.min_score,
-            min_area_px=self.min_area_px,
-            centroid=self.centroid,
-        )
+        return self.measure_drift(strongest, reading)
 
 
-def _moved_back(record: ImageRecord, drift_px: tuple[float, float]) -> ImageRecord:
-    points, peaks = (
-        None if each is None else remove_drift(each, drift_px, record.width, record.height)
-        for each in (record.points, record.peaks)
-    )
-    assert points is not None
-    return replace(record, points=points, peaks=peaks)
+def _moved_back(record: EvaluatedImage, drift_px: Drift) -> EvaluatedImage:
+    prediction, size_px = record.prediction, (record.truth.width, record.truth.height)
+    peaks = None if prediction.peaks is None else remove_drift(prediction.peaks, drift_px, *size_px)
+    points = remove_drift(prediction.points, drift_px, *size_px)
+    return replace(record, prediction=replace(prediction, points=points, peaks=peaks))
 
 
-def _points(prediction: RawPrediction) -> NDArray[np.float64]:
-    assert prediction.points is not None, 'a model predicts pred_map or pred_points'
-    return prediction.points
-
-
-def need_finite_scores(raw: Sequence[RawPrediction]) -> None:
+def need_finite_scores(predictions: Sequence[PointSample]) -> None:
     """Raise TrainingError when the model predicts NaN or infinity."""
-    broken = [prediction.image_id for prediction in raw if not np.isfinite(prediction.score)]
+    broken = [prediction.img_id for prediction in predictions if not np.isfinite(float(prediction.pred_score))]
     if broken:
         raise TrainingError(
-            f'the model predicts no finite score for {len(broken)} of {len(raw)} images, the first is {broken[0]}: '
-            'its weights are broken. Go back to an earlier checkpoint, and lower the learning rate or clip gradients'
+            f'the model predicts no finite score for {len(broken)} of {len(predictions)} images, the first is '
+            f'{broken[0]}: its weights are broken. Go back to an earlier checkpoint, and lower the learning rate or '
+            'clip gradients'
         )
 
 
@@ -288,7 +220,7 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
     return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
 
 
-def merge_by_id(parts: Sequence[Sequence[RawPrediction]]) -> list[RawPrediction]:
+def merge_by_id(parts: Sequence[Sequence[Gathered]]) -> list[Gathered]:
     """All ranks' predictions, one an image, by ascending image id."""
-    merged = {prediction.image_id: prediction for part in parts for prediction in part}
+    merged = {gathered[0].image_id: gathered for part in parts for gathered in part}
     return [merged[image_id] for image_id in sorted(merged)]

@@ -7,7 +7,6 @@ from typing import Any
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.base import Metric
-from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.image_level import image_scores
 from mitouts.functional.localization import (
     PROTOCOLS,
@@ -17,6 +16,7 @@ from mitouts.functional.localization import (
     sensitivity_at,
 )
 from mitouts.registry import METRICS
+from mitouts.structures import EvaluatedImage, ImageTruth
 
 DEFAULT_RADIUS_PX = 30.0
 FROC_FP_PER_IMAGE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -27,11 +27,11 @@ class ImageMetric(Metric):
     """Image-level AUC, F1, accuracy, precision and recall, under the key ``image``."""
 
     def __call__(
-        self, records: Sequence[ImageRecord], *, image_threshold: float, map_threshold: float
+        self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
     ) -> dict[str, dict[str, Any]]:
         """Score the images; see :func:`mitouts.functional.image_level.image_scores`."""
         scores = image_scores(
-            [record.score for record in records], [record.label for record in records], image_threshold
+            [record.prediction.score for record in records], [record.truth.label for record in records], image_threshold
         )
         return {'image': scores.to_dict()}
 
@@ -76,7 +76,7 @@ class CentroidMetric(Metric):
         self.seed = seed
 
     def __call__(
-        self, records: Sequence[ImageRecord], *, image_threshold: float, map_threshold: float
+        self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
     ) -> dict[str, dict[str, Any]]:
         """Score the points above ``map_threshold``.
 
@@ -91,22 +91,22 @@ class CentroidMetric(Metric):
         Raises:
             AnnotationError: The radius is in micrometres and an image has no ``mpp``.
         """
-        has_points = any(len(record.truth) for record in records)
-        is_labelled_only = not has_points and not all(record.is_located for record in records)
-        records = [record for record in records if record.is_located]
+        has_points = any(len(record.truth.points) for record in records)
+        is_labelled_only = not has_points and not all(record.truth.is_located for record in records)
+        records = [record for record in records if record.truth.is_located]
         results: dict[str, dict[str, Any]] = {}
         for radius in self.radii:
             suffix = '' if radius == self.radii[0] else f'@{radius:g}{self.unit}'
             radius_px = self._radius_px(records, radius)
             for protocol in self.protocols:
                 scores = score_localization(
-                    [record.points for record in records],
-                    [record.counted_truth for record in records],
-                    ignored=[record.ignored for record in records],
+                    [record.prediction.points for record in records],
+                    [record.truth.counted_points for record in records],
+                    ignored=[record.truth.ignored for record in records],
                     radius_px=radius_px,
                     threshold=map_threshold,
                     protocol=protocol,
-                    cases=[record.case_id for record in records],
+                    cases=[record.truth.case_id for record in records],
                     num_bootstrap=self.num_bootstrap,
                     seed=self.seed,
                 )
@@ -115,28 +115,28 @@ class CentroidMetric(Metric):
             results['froc' + suffix] = {**_froc(records, radius_px), 'radius': f'{radius:g} {self.unit}'}
         return results
 
-    def _radius_px(self, records: Sequence[ImageRecord], radius: float) -> float | list[float]:
+    def _radius_px(self, records: Sequence[EvaluatedImage], radius: float) -> float | list[float]:
         if self.unit == 'px':
             return radius
-        return [radius / _mpp(record) for record in records]
+        return [radius / _mpp(record.truth) for record in records]
 
 
-def _mpp(record: ImageRecord) -> float:
-    if record.mpp is None:
+def _mpp(image: ImageTruth) -> float:
+    if image.mpp is None:
         raise AnnotationError(
-            f'image {record.image_id} (case {record.case_id}) has no mpp, which a radius in micrometres needs; '
+            f'image {image.image_id} (case {image.case_id}) has no mpp, which a radius in micrometres needs; '
             'add it to the annotation file or give the radius in pixels'
         )
-    return record.mpp
+    return image.mpp
 
 
-def _froc(records: Sequence[ImageRecord], radius_px: float | list[float]) -> dict[str, Any]:
-    if not any(len(record.counted_truth) for record in records):
+def _froc(records: Sequence[EvaluatedImage], radius_px: float | list[float]) -> dict[str, Any]:
+    if not any(len(record.truth.counted_points) for record in records):
         return {'average_sensitivity': None, 'fp_per_image': list(FROC_FP_PER_IMAGE), 'sensitivity': None}
     curve = froc_curve(
-        [record.curve_points for record in records],
-        [record.counted_truth for record in records],
-        ignored=[record.ignored for record in records],
+        [record.prediction.curve_points for record in records],
+        [record.truth.counted_points for record in records],
+        ignored=[record.truth.ignored for record in records],
         radius_px=radius_px,
     )
     return {

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.thresholds import select_threshold
+from mitouts.structures import EvaluatedImage
 
 FIGURES_PER_MM2 = 5.0
 """Mitotic figures that a mm2 of a counted slide is taken to hold.
@@ -41,7 +41,7 @@ def positive_share(figures_per_mm2: float, area_mm2: float) -> float:
 
 
 def choose_slide_threshold(
-    records: Sequence[ImageRecord], figures_per_mm2: float = FIGURES_PER_MM2
+    records: Sequence[EvaluatedImage], figures_per_mm2: float = FIGURES_PER_MM2
 ) -> SlideThreshold | None:
     """Choose the map threshold with the largest F1 over images, weighted as if they came from a slide.
 
@@ -57,16 +57,17 @@ def choose_slide_threshold(
         None where the images have no known resolution, are of one class only, or so large that almost all of a slide's
         would be positive.
     """
-    if not records or any(record.mpp is None for record in records):
+    truths = [record.truth for record in records]
+    if not truths or any(truth.mpp is None for truth in truths):
         return None
-    labels = np.array([record.label for record in records])
+    labels = np.array([truth.label for truth in truths])
     if len(np.unique(labels)) < 2:
         return None
-    areas = [record.width * record.height * (record.mpp or 0.0) ** 2 * 1e-6 for record in records]
+    areas = [truth.width * truth.height * (truth.mpp or 0.0) ** 2 * 1e-6 for truth in truths]
     share = positive_share(figures_per_mm2, float(np.mean(areas)))
     if not 0.0 < share < 1.0:
         return None
-    maxima = np.array([record.map_max for record in records])
+    maxima = np.array([record.prediction.map_max for record in records])
     value = select_threshold(maxima, labels, 'max_f1', prevalence=share)
     return SlideThreshold(
         value,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,58 +15,17 @@ from mitouts.errors import MitoutsError
 from mitouts.experiments.operating_point import best_threshold
 from mitouts.experiments.suite_results import StageResult
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
+from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import Predictions, read_predictions
-from mitouts.formats.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.average_precision import box_average_precision
 from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
+from mitouts.structures import EvaluatedImage, EvaluatedImages, ImageTruth
 from mitouts.utils.files import file_sha256
 
 FloatArray = NDArray[np.float64]
 Rule = Literal['shared', 'best']
 BOX_PX = 50.0
 """Side of the boxes around points, as in the annotation files."""
-
-
-@dataclass(frozen=True)
-class ScoredImages:
-    """The test images of a stage, predictions beside annotations, in the order of the annotation file.
-
-    Attributes:
-        entries: The images' entries in the annotation file.
-        cases: ``(N,)`` case of each image.
-        labels: ``(N,)`` int, 0 or 1.
-        scores: ``(N,)`` float, image scores.
-        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
-        curve_points: ``(Q, 3)``, the same that curves over all thresholds are drawn from.
-        truths: ``(G, 2)`` annotated points in pixels that count, an array for each image.
-        ignored: ``(I, 2)`` places in pixels where a prediction is neither true nor false, an array for each image.
-        has_points: ``(N,)`` bool; False for a positive image without any annotated point, which no localization can be
-            scored on.
-        image_threshold: On the image scores.
-        map_threshold: On the points' scores.
-    """
-
-    entries: tuple[dict[str, Any], ...]
-    cases: NDArray[np.str_]
-    labels: NDArray[np.int64]
-    scores: FloatArray
-    points: tuple[FloatArray, ...]
-    curve_points: tuple[FloatArray, ...]
-    truths: tuple[FloatArray, ...]
-    ignored: tuple[FloatArray, ...]
-    has_points: NDArray[np.bool_]
-    image_threshold: float
-    map_threshold: float
-
-    def located(self) -> ScoredImages:
-        """Only the images that a localization can be scored on."""
-        if self.has_points.all():
-            return self
-        keep = np.flatnonzero(self.has_points).tolist()
-        lists = ('entries', 'points', 'curve_points', 'truths', 'ignored')
-        parts: dict[str, Any] = {name: tuple(getattr(self, name)[index] for index in keep) for name in lists}
-        parts |= {name: getattr(self, name)[keep] for name in ('cases', 'labels', 'scores', 'has_points')}
-        return replace(self, **parts)
 
 
 @dataclass(frozen=True)
@@ -84,16 +43,6 @@ class CaseCounts:
     threshold: float
 
 
-@dataclass(frozen=True)
-class _Annotations:
-    """An annotation file: by image id its entries, its figures, and their points as a data set holds them."""
-
-    images: dict[int, dict[str, Any]]
-    figures: dict[int, ShownFigures]
-    truths: dict[int, FloatArray]
-    ignored: dict[int, FloatArray]
-
-
 class CaseCounter:
     """Counts stages and remembers the counts; every annotation file is read once.
 
@@ -103,14 +52,14 @@ class CaseCounter:
 
     def __init__(self, root: str | Path = '.') -> None:
         self.root = Path(root)
-        self._annotations: dict[tuple[Path, tuple[int, ...]], _Annotations] = {}
+        self._annotations: dict[tuple[Path, tuple[int, ...]], dict[int, ImageTruth]] = {}
         self._hashes: dict[Path, str] = {}
         self._counts: dict[tuple[Path, float, str, str], CaseCounts] = {}
         self._froc: dict[tuple[Path, float], float] = {}
         self._precision: dict[Path, dict[str, float | None]] = {}
-        self._last: tuple[Path, ScoredImages] | None = None
+        self._last: tuple[Path, EvaluatedImages] | None = None
 
-    def images(self, stage: StageResult) -> ScoredImages:
+    def images(self, stage: StageResult) -> EvaluatedImages:
         """Join a stage's predictions with its test annotations.
 
         Raises:
@@ -183,11 +132,9 @@ class CaseCounter:
         if stage.folder not in self._precision:
             images = self.images(stage).located()
             # Of equal scores the first image's comes first: the order is the evaluator's.
-            order = sorted(range(len(images.entries)), key=lambda index: images.entries[index]['id'])
-            parts = (
-                [values[index] for index in order] for values in (images.curve_points, images.truths, images.ignored)
-            )
-            found = box_average_precision(*parts, box_px=BOX_PX)
+            ordered = sorted(images.images, key=lambda image: image.truth.image_id)
+            images = replace(images, images=tuple(ordered))
+            found = box_average_precision(images.curve_points, images.truths, images.ignored, box_px=BOX_PX)
             _check_precision_against_run(stage, found)
             self._precision[stage.folder] = found
         return self._precision[stage.folder]
@@ -205,7 +152,7 @@ class CaseCounter:
             )
         return self.root / stage.row['test_ann_file']
 
-    def _join(self, stage: StageResult) -> ScoredImages:
+    def _join(self, stage: StageResult) -> EvaluatedImages:
         path = self.annotation_path(stage)
         self._check_unchanged(stage, path)
         annotations = self._read(path, tuple(stage.row.get('positive_categories', (MITOTIC_FIGURE,))))
@@ -218,37 +165,18 @@ class CaseCounter:
             if value is None:
                 raise MitoutsError(f'{stage.predictions_path}: neither info nor results.json has {name}')
             thresholds[name] = float(value)
-        entries = [image for image_id, image in annotations.images.items() if image_id in predictions.scores]
-        figures = [annotations.figures[image['id']] for image in entries]
-        labels = [
-            int(len(shown.points) > 0) if image.get('label') is None else int(image['label'])
-            for image, shown in zip(entries, figures)
+        images = [
+            EvaluatedImage(truth, predictions.images[image_id])
+            for image_id, truth in annotations.items()
+            if image_id in predictions.images
         ]
-        has_points = [is_located(image, shown) for image, shown in zip(entries, figures)]
-        return ScoredImages(
-            entries=tuple(entries),
-            cases=np.array([str(image['case_id']) for image in entries]),
-            labels=np.array(labels, dtype=np.int64),
-            scores=np.array([predictions.scores[image['id']] for image in entries]),
-            points=tuple(predictions.points[image['id']] for image in entries),
-            curve_points=tuple(predictions.curve_points[image['id']] for image in entries),
-            truths=tuple(annotations.truths[image['id']] for image in entries),
-            ignored=tuple(annotations.ignored[image['id']] for image in entries),
-            has_points=np.array(has_points, dtype=bool),
-            **thresholds,
-        )
+        return EvaluatedImages(tuple(images), **thresholds)
 
-    def _read(self, path: Path, categories: tuple[int, ...]) -> _Annotations:
+    def _read(self, path: Path, categories: tuple[int, ...]) -> dict[int, ImageTruth]:
         key = (path, categories)
         if key not in self._annotations:
-            document = read_coco(path)
-            figures = shown_figures(document, categories)
-            self._annotations[key] = _Annotations(
-                {image['id']: image for image in document['images']},
-                figures,
-                {image_id: _as_in_training(shown.counted_points) for image_id, shown in figures.items()},
-                {image_id: _as_in_training(shown.ignored) for image_id, shown in figures.items()},
-            )
+            truths = image_truths(read_coco(path), categories)
+            self._annotations[key] = {image_id: truth.in_float32() for image_id, truth in truths.items()}
         return self._annotations[key]
 
     def _check_unchanged(self, stage: StageResult, path: Path) -> None:
@@ -264,22 +192,19 @@ class CaseCounter:
             )
 
 
-def _as_in_training(points: FloatArray) -> FloatArray:
-    """Points as the data set holds them: a distance of just the radius must fall on the same side."""
-    return points.astype(np.float32).astype(np.float64)
-
-
-def _check_images(stage: StageResult, path: Path, annotations: _Annotations, predictions: Predictions) -> None:
-    unknown = sorted(set(predictions.scores) - set(annotations.images))
+def _check_images(
+    stage: StageResult, path: Path, annotations: Mapping[int, ImageTruth], predictions: Predictions
+) -> None:
+    unknown = sorted(set(predictions.images) - set(annotations))
     if unknown:
         raise MitoutsError(
-            f'{stage.predictions_path}: {len(unknown)} of {len(predictions.scores)} image ids, the first is '
+            f'{stage.predictions_path}: {len(unknown)} of {len(predictions.images)} image ids, the first is '
             f'{unknown[0]}, are not in {path}: it is not the file that the stage was tested on'
         )
     expected = stage.row.get('test_images')
-    if expected is not None and expected != len(predictions.scores):
+    if expected is not None and expected != len(predictions.images):
         raise MitoutsError(
-            f'{stage.predictions_path} holds {len(predictions.scores)} images, but results.json says that '
+            f'{stage.predictions_path} holds {len(predictions.images)} images, but results.json says that '
             f'{expected} were tested: run the stage again'
         )
 

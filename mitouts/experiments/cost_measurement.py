@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mitouts.checkpoint import config_of, read_checkpoint
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.runs import checkpoint_of
 from mitouts.errors import CheckpointError, MitoutsError
+from mitouts.evaluation.predicting import predict_batch
 from mitouts.experiments.costs import Cost, Costs
 from mitouts.experiments.rows import Row
 from mitouts.experiments.suite_results import Suite
 from mitouts.models.loading import load_model, move_to
-from mitouts.models.reading import located_points
+from mitouts.models.reading import read_prediction
 from mitouts.registry import DATASETS, components_of
 from mitouts.structures import PointSample
 
@@ -91,18 +92,14 @@ class Predictor:
         batches = [([each['inputs'] for each in batch], [_bare(each) for each in batch]) for batch in self.batches]
         begin = time.perf_counter()
         for inputs, samples in batches:
-            for sample in self._predict_batch(inputs, samples):
-                located_points(self.model, sample, MIN_SCORE)
+            for sample in predict_batch(self.model, inputs, samples):
+                read_prediction(self.model, sample, MIN_SCORE)
         _finish(next(self.model.parameters(), torch.empty(0)).device)
         return time.perf_counter() - begin
 
     def macs(self) -> int:
         """Multiplications with addition of one :meth:`predict`; see :func:`count_macs`."""
         return count_macs(self.predict)
-
-    def _predict_batch(self, inputs: list[Tensor], samples: list[PointSample]) -> list[PointSample]:
-        batch = self.model.data_preprocessor({'inputs': inputs})['inputs']  # type: ignore[operator]
-        return self.model(batch, samples, mode='predict')
 
 
 def count_macs(action: Callable[[], object]) -> int:

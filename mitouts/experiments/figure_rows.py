@@ -13,15 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from mitouts.errors import MitoutsError
-from mitouts.experiments.cases import CaseCounter, CaseCounts, ScoredImages
+from mitouts.experiments.cases import CaseCounter, CaseCounts
 from mitouts.experiments.methods import Settings
 from mitouts.experiments.rows import Row, RowRuns, RunKey, f1_by_seed, parse_row, runs_of, sum_over_seeds
 from mitouts.experiments.suite_results import DONE, RESULTS_FILE, RunResult, StageResult, Suite, read_suite
 from mitouts.formats.coco import read_json
 from mitouts.functional.localization import bootstrap_f1_ci95
 from mitouts.functional.paired import pooled_f1
+from mitouts.structures import EvaluatedImages
 from mitouts.visualization.ablation_plots import Score, Setting
-from mitouts.visualization.froc_plots import Detections
 
 LOCALIZATION_F1 = 'localization F1'
 IMAGE_F1 = 'image F1'
@@ -119,9 +119,9 @@ class RowReader:
         tp, fp, fn = np.sum([np.mean(seeds, axis=0) for seeds in folds.values()], axis=0).tolist()
         return tp, fp, fn
 
-    def detections(self, row: Row) -> list[Detections]:
+    def detections(self, row: Row) -> list[EvaluatedImages]:
         """What each run of a row found."""
-        return [_detections(self.counter.images(run.stage(row.stage))) for run in runs_of(self.suite, row).done]
+        return [self.counter.images(run.stage(row.stage)) for run in runs_of(self.suite, row).done]
 
     def _located_counts(self, runs: RowRuns) -> dict[RunKey, CaseCounts]:
         return {
@@ -211,28 +211,8 @@ def _number(spec: str, number: str, row: Row, x_name: str) -> float:
     return float(named[1]) / 100 if x_name == 'noise' else float(named[1])
 
 
-def _image_counts(images: ScoredImages) -> CaseCounts:
+def _image_counts(images: EvaluatedImages) -> CaseCounts:
     """``tp, fp, fn`` of the image label."""
     truth, called = images.labels == 1, images.scores > images.image_threshold
     counts = np.stack([truth & called, ~truth & called, truth & ~called], axis=1).astype(np.int64)
     return CaseCounts(images.cases, counts, images.image_threshold)
-
-
-def _detections(images: ScoredImages) -> Detections:
-    located = images.located()
-    areas = [
-        entry['width'] * entry['height'] * (entry['mpp'] / 1000) ** 2
-        for entry in located.entries
-        if entry.get('mpp') is not None
-    ]
-    return Detections(
-        points=located.points,
-        curve_points=located.curve_points,
-        truths=located.truths,
-        ignored=located.ignored,
-        areas_mm2=areas if len(areas) == len(located.entries) else None,
-        map_threshold=images.map_threshold,
-        labels=images.labels,
-        scores=images.scores,
-        image_threshold=images.image_threshold,
-    )

@@ -9,11 +9,11 @@ import numpy as np
 from mmengine.dist import is_main_process
 from rich.console import Console
 
-from mitouts.datasets import PointDataset
 from mitouts.engine.runs import overlay_radius_px
 from mitouts.engine.stages import Experiment, Stage
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.predictions import read_predictions
+from mitouts.registry import DATASETS
+from mitouts.structures import EvaluatedImage, ImageTruth
 from mitouts.visualization.field_of_view import overlay_of, pick_examples
 from mitouts.visualization.scalars import read_scalars
 from mitouts.visualization.summary import write_summary
@@ -42,21 +42,19 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
     records = {stage.name: read_records(stage, experiment.folder(stage.name)) for stage in stages}
     histograms = {
         name: (
-            np.array([record.score for record, _ in pairs]),
-            np.array([record.label for record, _ in pairs]),
+            np.array([image.prediction.score for image in images]),
+            np.array([image.truth.label for image in images]),
             tested[name]['image_threshold'],
         )
-        for name, pairs in records.items()
+        for name, images in records.items()
     }
     overlays, last = [], 'nothing'
     if stages:
         last = stages[-1].name
         threshold = tested[last]['map_threshold']
-        paths = {record.image_id: image for record, image in records[last]}
-        found = [record for record, _ in records[last]]
-        radius_px = overlay_radius_px(stages[-1].config, found[0].mpp)
-        chosen = pick_examples(found, threshold=threshold, radius_px=radius_px)
-        overlays = [overlay_of(r, paths[r.image_id], threshold=threshold, radius_px=radius_px) for r in chosen]
+        radius_px = overlay_radius_px(stages[-1].config, records[last][0].truth.mpp)
+        chosen = pick_examples(records[last], threshold=threshold, radius_px=radius_px)
+        overlays = [overlay_of(image, threshold=threshold, radius_px=radius_px) for image in chosen]
     write_summary(
         path,
         title=experiment.work_dir.name,
@@ -69,30 +67,24 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
     )
 
 
-def read_records(stage: Stage, folder: Path) -> list[tuple[ImageRecord, str]]:
-    """A tested stage's predictions joined with the test annotations, and each image's path."""
-    predictions = read_predictions(folder / 'predictions.json')
-    arguments = {
-        key: value for key, value in stage.config.test_dataloader.dataset.items() if key not in ('type', 'pipeline')
-    }
-    dataset = PointDataset(**arguments)
-    pairs = []
-    for index in range(len(dataset)):
-        info = dataset.get_data_info(index)
-        points = predictions.points[info['img_id']]
-        record = ImageRecord(
-            image_id=info['img_id'],
-            case_id=info['case_id'],
-            label=info['gt_label'],
-            score=predictions.scores[info['img_id']],
-            map_max=float(points[:, 2].max()) if len(points) else 0.0,
-            truth=info['gt_points'].astype(np.float64),
-            counted=info['gt_counted'],
-            cut=info['gt_cut'].astype(np.float64),
-            points=points,
-            width=info['width'],
-            height=info['height'],
-            mpp=info['mpp'],
-        )
-        pairs.append((record, info['img_path']))
-    return pairs
+def read_records(stage: Stage, folder: Path) -> list[EvaluatedImage]:
+    """A tested stage's predictions joined with what its test set knows."""
+    predictions = read_predictions(folder / 'predictions.json').images
+    dataset = DATASETS.build({**stage.config.test_dataloader.dataset, 'pipeline': []})
+    truths = (_truth(dataset.get_data_info(index)) for index in range(len(dataset)))
+    return [EvaluatedImage(truth, predictions[truth.image_id]) for truth in truths]
+
+
+def _truth(info: dict[str, Any]) -> ImageTruth:
+    return ImageTruth(
+        image_id=info['img_id'],
+        case_id=info['case_id'],
+        label=info['gt_label'],
+        points=info['gt_points'].astype(np.float64),
+        counted=info['gt_counted'],
+        cut=info['gt_cut'].astype(np.float64),
+        width=info['width'],
+        height=info['height'],
+        mpp=info['mpp'],
+        path=info['img_path'],
+    )

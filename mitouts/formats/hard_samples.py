@@ -1,4 +1,4 @@
-"""Reads ``hard_samples.json`` and checks all of it."""
+"""Writes the entries of ``hard_samples.json``, and reads the file and checks all of it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import os
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from mitouts.errors import AnnotationError
 from mitouts.formats.carried import is_number
+from mitouts.functional.distillation import Verdict
+from mitouts.structures.image_record import EvaluatedImage
 from mitouts.utils.text_files import read_json
 
 NEEDED = ('image_id', 'file_name', 'label', 'verdict', 'reason')
@@ -15,29 +19,53 @@ _NUMBERS = ('weight', 'score', 'distance_px', 'disagreement')
 _POINTS = {'predicted_points': 3, 'annotated_points': 2}
 
 
-def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NEEDED) -> dict[str, Any]:
-    """Read what a distillation wrote; see :func:`check_hard_samples`.
-
-    Raises:
-        AnnotationError: It is missing, no JSON, or no such file.
-    """
-    return check_hard_samples(read_json(path), str(path), needed)
-
-
-def check_hard_samples(content: Any, where: str, needed: Collection[str] = NEEDED) -> dict[str, Any]:
-    """Check the content of ``hard_samples.json``.
+def sample_entry(
+    image: Mapping[str, Any], label: int, verdict: Verdict, record: EvaluatedImage | None = None
+) -> dict[str, Any]:
+    """The entry of one judged image, ready for JSON.
 
     Args:
-        content: As JSON gives it.
-        where: Named in errors.
+        image: Its entry in the annotation file; where that knows of noise (``is_noise``), so does this one.
+        label: 0 or 1.
+        verdict: What becomes of it.
+        record: What the Teacher saw, its points the figures; None where the criterion looked at no prediction: the
+            entry then has neither score nor distance. The distance of a positive image without annotated points is
+            None.
+    """
+    entry = {
+        'image_id': image['id'],
+        'file_name': image['file_name'],
+        'case_id': str(image['case_id']),
+        'label': label,
+        'verdict': 'keep' if verdict.keep else 'drop',
+        'reason': str(verdict.reason),
+        'weight': verdict.weight if verdict.keep else 0.0,
+    }
+    if 'is_noise' in image:
+        entry['is_noise'] = bool(image['is_noise'])
+    if record is not None:
+        entry['distance_px'] = float(verdict.distance_px) if record.truth.is_located else None
+        entry['score'] = record.prediction.score
+        entry['predicted_points'] = np.round(record.prediction.points, 4).tolist()
+        entry['annotated_points'] = np.round(record.truth.points, 4).tolist()
+    return entry
+
+
+def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NEEDED) -> dict[str, Any]:
+    """Read what a distillation wrote.
+
+    Args:
+        path: The file.
         needed: Keys that each sample must have.
 
     Returns:
         The content, with ``info`` an object.
 
     Raises:
-        AnnotationError: Something is missing, or of another kind; the message names the entry.
+        AnnotationError: It is missing, no JSON, or something in it is missing or of another kind; the message names the
+            entry.
     """
+    content, where = read_json(path), str(path)
     samples = content.get('images') if isinstance(content, dict) else None
     if not isinstance(samples, list):
         raise AnnotationError(f"{where}: expected a JSON object with a list 'images', as a distillation writes it")

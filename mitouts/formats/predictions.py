@@ -10,63 +10,59 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import read_json, write_json
+from mitouts.structures.image_record import ImagePrediction
 
 DECIMALS = 9
 """Of the places of points, in pixels."""
 
 
-@dataclass(frozen=True)
-class Predictions:
+class Predictions(NamedTuple):
     """What a model predicted.
 
     Attributes:
         info: Where the predictions come from.
-        scores: Image id -> image score.
-        points: Image id -> ``(N, 3)`` float64, ``(x, y, score)`` in pixels.
-        curve_points: Image id -> ``(M, 3)`` float64, what curves are drawn from: the image's peaks, without any listed
-            its points.
-        file_names: Image id -> file, of images that no annotation file names.
+        images: Image id -> prediction, in the order of the file.
     """
 
     info: dict[str, Any]
-    scores: dict[int, float]
-    points: dict[int, NDArray[np.float64]]
-    curve_points: dict[int, NDArray[np.float64]]
-    file_names: dict[int, str] = field(default_factory=dict)
+    images: dict[int, ImagePrediction]
 
 
 def write_predictions(
-    path: str | os.PathLike[str], images: Sequence[Mapping[str, Any]], info: Mapping[str, Any]
+    path: str | os.PathLike[str], predictions: Sequence[ImagePrediction], info: Mapping[str, Any]
 ) -> None:
     """Write predictions aside and rename them, so that a reader never sees half a file.
 
     Args:
         path: The JSON file; its folder is made where it does not exist.
-        images: Entries with ``image_id``, ``score`` and ``points``, ``(N, 3)`` ``(x, y, score)`` in pixels, and of a
-            score map ``peaks``, likewise; further keys, such as the ``file_name`` of an image without an annotation
-            file, are kept.
+        predictions: One an image.
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
         AnnotationError: An entry makes no sense, such as a NaN score or an id that stands twice.
         OSError: The file cannot be written.
     """
-    checked = _check(path, images)
-    entries = []
-    for image, (image_id, score) in zip(images, checked.scores.items()):
-        entry = {**image, 'image_id': image_id, 'score': score, 'points': _rounded(checked.points[image_id])}
-        if image.get('peaks') is not None:
-            entry['peaks'] = _rounded(checked.curve_points[image_id])
-        entries.append(entry)
+    entries = [to_dict(prediction) for prediction in predictions]
+    _check(path, entries)
     write_json(path, {'info': dict(info), 'images': entries})
+
+
+def to_dict(prediction: ImagePrediction) -> dict[str, Any]:
+    """The entry of one image, ready for JSON."""
+    entry: dict[str, Any] = {'image_id': int(prediction.image_id)}
+    if prediction.file_name is not None:
+        entry['file_name'] = prediction.file_name
+    entry |= {'score': float(prediction.score), 'points': _rounded(prediction.points)}
+    if prediction.peaks is not None:
+        entry['peaks'] = _rounded(prediction.peaks)
+    return entry
 
 
 def read_predictions(path: str | os.PathLike[str]) -> Predictions:
@@ -86,12 +82,12 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     for key in ('map_threshold', 'image_threshold'):
         if info.get(key) is not None and not _is_finite(info[key]):
             raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
-    return _check(path, document['images'], info)
+    return Predictions(info, _check(path, document['images']))
 
 
-def _rounded(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _rounded(points: NDArray[np.float64]) -> list[list[float]]:
     """Places without the digits that only binary arithmetic has put there; scores are compared, so they stay."""
-    return np.column_stack([points[:, :2].round(DECIMALS), points[:, 2]])
+    return np.column_stack([points[:, :2].round(DECIMALS), points[:, 2]]).tolist()
 
 
 def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, option: str) -> float:
@@ -111,36 +107,44 @@ def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, opt
     return float(value)
 
 
-def _check(path: str | os.PathLike[str], entries: Sequence[Any], info: dict[str, Any] | None = None) -> Predictions:
-    predictions = Predictions(info or {}, {}, {}, {})
+def _check(path: str | os.PathLike[str], entries: Sequence[Any]) -> dict[int, ImagePrediction]:
+    predictions: dict[int, ImagePrediction] = {}
     for position, entry in enumerate(entries):
-        if not isinstance(entry, Mapping):
-            raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')
-        missing = [key for key in ('image_id', 'score', 'points') if key not in entry]
-        if missing:
-            raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
-        image_id, score = entry['image_id'], entry['score']
-        if isinstance(image_id, bool) or not isinstance(image_id, (int, np.integer)):
-            raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
-        if image_id in predictions.scores:
+        prediction = from_dict(entry, path, position)
+        if prediction.image_id in predictions:
             raise AnnotationError(
-                f'{path}: image {image_id} stands twice; each image has one entry with all its points'
+                f'{path}: image {prediction.image_id} stands twice; each image has one entry with all its points'
             )
-        if not _is_finite(score):
-            raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
-        predictions.scores[int(image_id)] = float(score)
-        points = _points(path, int(image_id), entry['points'], 'points')
-        predictions.points[int(image_id)] = points
-        peaks = entry.get('peaks')
-        predictions.curve_points[int(image_id)] = (
-            points if peaks is None else _points(path, int(image_id), peaks, 'peaks')
-        )
-        name = entry.get('file_name')
-        if name is not None and not isinstance(name, str):
-            raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
-        if name:
-            predictions.file_names[int(image_id)] = name
+        predictions[prediction.image_id] = prediction
     return predictions
+
+
+def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImagePrediction:
+    """Read the entry of one image.
+
+    Args:
+        entry: As JSON gives it.
+        path: The file, named in errors.
+        position: Of the entry in the file, named in errors.
+
+    Raises:
+        AnnotationError: Something is missing, or makes no sense.
+    """
+    if not isinstance(entry, Mapping):
+        raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')
+    missing = [key for key in ('image_id', 'score', 'points') if key not in entry]
+    if missing:
+        raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
+    image_id, score, name = entry['image_id'], entry['score'], entry.get('file_name')
+    if isinstance(image_id, bool) or not isinstance(image_id, int):
+        raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
+    if not _is_finite(score):
+        raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
+    points = _points(path, image_id, entry['points'], 'points')
+    peaks = None if entry.get('peaks') is None else _points(path, image_id, entry['peaks'], 'peaks')
+    if name is not None and not isinstance(name, str):
+        raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
+    return ImagePrediction(image_id, float(score), points, peaks, file_name=name or None)
 
 
 def _is_finite(value: Any) -> bool:

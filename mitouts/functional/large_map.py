@@ -1,4 +1,4 @@
-"""Points of a score map whose up-sampled image would not fit into memory."""
+"""Components of a score map whose up-sampled image would not fit into memory."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.functional.geometry import CellPlaces, FeatureGeometry, blend_cells, place_pixels
-from mitouts.functional.points import Centroid, map_peaks, mask_components
+from mitouts.functional.points import Centroid, mask_components
 
 
-def large_map_to_points(
+def large_map_components(
     score_map: NDArray[np.float32],
     height: int,
     width: int,
     geometry: FeatureGeometry,
+    threshold: float,
     *,
-    map_threshold: float,
-    min_score: float | None = 0.01,
     min_area_px: int = 1,
     centroid: Centroid = 'geometric',
 ) -> NDArray[np.float64]:
-    """The same points as :func:`mitouts.functional.points.map_to_points`, from one group of cells after the other.
+    """The points of :func:`mitouts.functional.points.mask_components`, from one group of cells after the other.
 
     A pixel of the up-sampled map is above the threshold only if one of the four cells around it is. So a component lies
     within the cells above the threshold and their neighbours, and groups of such cells that do not touch can be
@@ -32,8 +31,7 @@ def large_map_to_points(
         height: Image height in pixels.
         width: Image width in pixels.
         geometry: Where the cells of the map lie.
-        map_threshold: Cut of the up-sampled map; strict.
-        min_score: Weakest peak that is kept; None keeps no peaks.
+        threshold: Cut of the up-sampled map; strict.
         min_area_px: Smaller components are left out.
         centroid: See :func:`mitouts.functional.points.mask_components`.
 
@@ -41,7 +39,7 @@ def large_map_to_points(
         Points ``(N, 3)`` as ``(x, y, score)``, descending by score.
     """
     # In float32 the threshold may be rounded up to a score that is above it: a hair lower, no cell is passed over.
-    hot = (np.asarray(score_map) > np.nextafter(np.float32(map_threshold), np.float32(-np.inf))).astype(np.uint8)
+    hot = (np.asarray(score_map) > np.nextafter(np.float32(threshold), np.float32(-np.inf))).astype(np.uint8)
     around = cv2.dilate(hot, np.ones((3, 3), np.uint8))
     _, groups, boxes, _ = cv2.connectedComponentsWithStats(around, connectivity=8, ltype=cv2.CV_32S)
     found = [np.zeros((0, 3))]
@@ -54,15 +52,11 @@ def large_map_to_points(
         if not len(down.lower) or not len(across.lower):
             continue
         part = blend_cells(cells, down, across, geometry)
-        points, _ = mask_components(part, map_threshold, min_area_px=min_area_px, centroid=centroid)
+        points, _ = mask_components(part, threshold, min_area_px=min_area_px, centroid=centroid)
         points[:, :2] += left, top
         found.append(points)
     components = np.concatenate(found)
-    components = components[np.argsort(-components[:, 2], kind='stable')]
-    if min_score is None or min_score >= map_threshold:
-        return components
-    peaks = map_peaks(score_map, geometry, height, width, min_score)
-    return np.concatenate([components, peaks[peaks[:, 2] <= map_threshold]])
+    return components[np.argsort(-components[:, 2], kind='stable')]
 
 
 def _pixels(first: int, cells: int, total: int, size_px: int, geometry: FeatureGeometry) -> tuple[int, CellPlaces]:

@@ -1,8 +1,8 @@
-"""From a score map to points."""
+"""Components and peaks of a score map, as points."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from mitouts.functional.geometry import FeatureGeometry, cell_maxima, upsample_map
+from mitouts.functional.geometry import FeatureGeometry, cell_maxima
 
 Centroid = Literal['geometric', 'score_weighted']
 
@@ -115,71 +115,3 @@ def _continues(cells: NDArray[np.int64], reached: NDArray[np.float32], is_top: N
         beside = tuple(np.clip(cells + step - np.array(1), 0, np.array(reached.shape) - 1).T)
         found |= ~is_top[beside] & (reached[beside] == own)
     return found
-
-
-def read_map(
-    score_map: NDArray[np.float32],
-    height: int,
-    width: int,
-    geometry: FeatureGeometry,
-    *,
-    map_threshold: float,
-    min_score: float,
-    min_area_px: int = 1,
-    centroid: Centroid = 'geometric',
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Read a map in both ways: what is predicted at a threshold, and what curves over all thresholds are drawn from.
-
-    Args:
-        score_map: Array ``(h, w)``, probabilities at network resolution.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        geometry: Where the cells of the map lie.
-        map_threshold: Cut of the up-sampled map; strict.
-        min_score: Weakest peak that is kept.
-        min_area_px: Smaller components are left out.
-        centroid: See :func:`mask_components`.
-
-    Returns:
-        The components at ``map_threshold``, then the peaks that are not above it; and the peaks at every score, which
-        depend on no threshold. Both are points ``(N, 3)`` as ``(x, y, score)``, descending by score.
-    """
-    full = upsample_map(score_map, height, width, geometry)
-    components, _ = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
-    peaks = map_peaks(score_map, geometry, height, width, min_score)
-    return np.concatenate([components, peaks[peaks[:, 2] <= map_threshold]]), peaks
-
-
-def map_to_points(
-    score_map: NDArray[np.float32],
-    height: int,
-    width: int,
-    geometry: FeatureGeometry,
-    *,
-    map_threshold: float,
-    min_score: float | None = 0.01,
-    min_area_px: int = 1,
-    centroid: Centroid = 'geometric',
-) -> NDArray[np.float64]:
-    """Points of one image: components at ``map_threshold``, then weaker peaks.
-
-    The components are the prediction. The peaks, whose scores are at most ``map_threshold``, say what a lower one
-    would find.
-
-    Args:
-        score_map: Array ``(h, w)``, probabilities at network resolution.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        geometry: Where the cells of the map lie.
-        map_threshold: Cut of the up-sampled map; strict.
-        min_score: Weakest peak that is kept; None keeps no peaks.
-        min_area_px: Smaller components are left out.
-        centroid: See :func:`mask_components`.
-
-    Returns:
-        Points ``(N, 3)`` as ``(x, y, score)``, descending by score.
-    """
-    cut: dict[str, Any] = {'min_area_px': min_area_px, 'centroid': centroid}
-    if min_score is None or min_score >= map_threshold:
-        return mask_components(upsample_map(score_map, height, width, geometry), map_threshold, **cut)[0]
-    return read_map(score_map, height, width, geometry, map_threshold=map_threshold, min_score=min_score, **cut)[0]

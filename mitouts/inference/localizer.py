@@ -13,31 +13,37 @@ import torch
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
+from mitouts.evaluation.predicting import predict_batch
 from mitouts.models.loading import load_localizer, move_to, need_thresholds
-from mitouts.models.reading import located_points
+from mitouts.models.reading import read_prediction
 from mitouts.stain import Fit
 from mitouts.stain.preparation import ImagePreparer, resample
-from mitouts.structures import PointSample
+from mitouts.structures import ImagePrediction, PointSample
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says about one image.
+@dataclass(frozen=True, kw_only=True)
+class Prediction(ImagePrediction):
+    """What a model says of one image, by its own thresholds.
 
     Attributes:
-        score: Image-level probability.
-        is_positive: ``score`` is above the image threshold.
-        points: Array ``(N, 3)`` of ``(x, y, score)`` in pixels of the given image, descending by score. Those above
-            the map threshold are the predicted mitotic figures; weaker ones are kept for curves.
-        figures: The points above the map threshold.
+        image_threshold: The image is called positive when its score is above it.
+        map_threshold: Points whose score is above it are the predicted mitotic figures.
         stain_note: Why the image kept its colours; None where it was given those that the model was trained on.
     """
 
-    score: float
-    is_positive: bool
-    points: NDArray[np.float64]
-    figures: NDArray[np.float64]
+    image_threshold: float
+    map_threshold: float
     stain_note: str | None = None
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the score is above the image threshold."""
+        return self.score > self.image_threshold
+
+    @property
+    def figures(self) -> NDArray[np.float64]:
+        """``(F, 3)`` float64, the points above the map threshold, in pixels of the given image."""
+        return self.above(self.map_threshold)
 
 
 class Localizer:
@@ -122,16 +128,16 @@ class Localizer:
         if not is_normalized:
             resized, stain_note = self.preparer.normalize(resized, stain_fit)
         inputs = torch.from_numpy(np.ascontiguousarray(resized.transpose(2, 0, 1))).to(self.device)
-        batch = self.model.data_preprocessor({'inputs': [inputs]})['inputs']
-        (found,) = self.model(batch, [PointSample(metainfo={'ori_shape': resized.shape[:2]})], mode='predict')
-        points = located_points(self.model, found, min_score)
+        sample = PointSample(metainfo={'ori_shape': resized.shape[:2]})
+        (sample,) = predict_batch(self.model, [inputs], [sample])
+        read = read_prediction(self.model, sample, min_score)
+        points = read.points
         if scale != 1:
             # Pixel centres, not corners, are at whole numbers.
             factors = np.array([image.shape[1] / resized.shape[1], image.shape[0] / resized.shape[0]])
             points[:, :2] = (points[:, :2] + 0.5) * factors - 0.5
-        figures = points[points[:, 2] > self.model.calibration['map_threshold']]
-        is_positive = found.pred_score > self.model.calibration['image_threshold']
-        return Prediction(found.pred_score, is_positive, points, figures, stain_note)
+        thresholds = {key: self.model.calibration[key] for key in ('image_threshold', 'map_threshold')}
+        return Prediction(read.image_id, read.score, points, stain_note=stain_note, **thresholds)
 
     def measure_stain(self, images: Iterable[NDArray[np.uint8]], mpp: float | None = None) -> Fit | None:
         """Measure the stain of a case's images together, for :meth:`predict`.

@@ -14,7 +14,7 @@ from mitouts.errors import ConfigError
 from mitouts.functional.cascade import RULES, CombinationRule, combine_scores, crop_corner, reflected_indices
 from mitouts.functional.suppression import suppress_by_distance
 from mitouts.models.localizer import WSSLocalizer
-from mitouts.models.reading import located_points
+from mitouts.models.reading import read_prediction
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
@@ -148,7 +148,7 @@ class CascadeLocalizer(BaseModel):
         ]
 
     def _proposals(self, sample: PointSample) -> NDArray[np.float64]:
-        points = located_points(self.proposer, sample, self.min_score)
+        points = read_prediction(self.proposer, sample, self.min_score).points
         return points[suppress_by_distance(points, self.suppression_px)[: self.max_proposals]]
 
     def _combine(self, points: NDArray[np.float64], verified: NDArray[np.float64]) -> Tensor:

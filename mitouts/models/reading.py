@@ -1,4 +1,4 @@
-"""Points of a prediction, whatever kind of model made it."""
+"""Reads what a model predicts of an image, whatever kind of model it is."""
 
 from __future__ import annotations
 
@@ -6,26 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mitouts.errors import CheckpointError
-from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.functional.points import map_to_points
-from mitouts.structures import PointSample
+from mitouts.functional.map_reading import read_map
+from mitouts.structures import ImagePrediction, PointSample
+
+READING_KEYS = ('map_threshold', 'min_area_px', 'centroid', 'drift_px')
 
 
-def located_points(model: Any, sample: PointSample, min_score: float) -> NDArray[np.float64]:
-    """Read what a localizer has predicted, as the evaluator does.
+def reading_of(calibration: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a calibration that says how points are read: arguments of ``read_map``."""
+    return {key: calibration[key] for key in READING_KEYS if key in calibration}
+
+
+def read_prediction(model: Any, sample: PointSample, min_score: float) -> ImagePrediction:
+    """Read what a localizer has predicted by its own calibration, as the evaluator does.
 
     Args:
         model: The localizer. Of one that scores a map, ``calibration`` (thresholds, drift, how points are read) and
             ``geometry`` are used; points of one without a map are taken as they are.
-        sample: Its prediction in ``predict`` mode: ``pred_points``, or ``pred_map`` and ``ori_shape``.
-        min_score: Weaker points are left out; never the components of a map above its threshold.
-
-    Returns:
-        Array ``(P, 3)``, float64, ``(x, y, score)`` in pixels, by descending score.
+        sample: See :func:`read_sample`.
+        min_score: See :func:`read_sample`.
 
     Raises:
         CheckpointError: The model scores a map and was never validated, so nothing says where to cut it.
@@ -35,38 +37,33 @@ def located_points(model: Any, sample: PointSample, min_score: float) -> NDArray
             f'the {type(model).__name__} has no map_threshold: it was never validated, so no points can be read from '
             'its map. Train it with a val_evaluator'
         )
-    return read_points(sample, model.geometry, model.calibration, min_score)
+    return read_sample(sample, model.geometry, model.calibration, min_score)
 
 
-def read_points(
+def read_sample(
     sample: PointSample, geometry: FeatureGeometry | None, calibration: Mapping[str, Any], min_score: float | None
-) -> NDArray[np.float64]:
+) -> ImagePrediction:
     """Read a prediction by a given calibration.
 
     Args:
-        sample: See :func:`located_points`.
+        sample: A prediction in ``predict`` mode: ``pred_score``, and ``pred_points``, or ``pred_map`` and
+            ``ori_shape``.
         geometry: Where the cells of the map lie; not needed for points.
         calibration: ``map_threshold``, and where they are known ``drift_px``, ``min_area_px`` and ``centroid``.
-        min_score: See :func:`located_points`; None keeps what is above the map threshold.
+        min_score: Weaker points are left out, but never the components of a map above its threshold; None keeps what
+            is above the map threshold, and no peaks.
 
     Returns:
-        Array ``(P, 3)``, float64, ``(x, y, score)`` in pixels, by descending score.
+        Points by descending score; an image without an id has the id 0.
     """
+    peaks = None
     if 'pred_points' in sample:
         points = sample.pred_points.detach().cpu().numpy().astype(np.float64).reshape(-1, 3)
         points = points[points[:, 2] > (calibration['map_threshold'] if min_score is None else min_score)]
+        points = points[np.argsort(-points[:, 2], kind='stable')]
     else:
         assert geometry is not None, 'a model that scores a map says where its cells lie'
+        score_map = sample.pred_map.detach().cpu().numpy()
         height, width = sample.ori_shape
-        points = map_to_points(
-            sample.pred_map.detach().cpu().numpy(),
-            height,
-            width,
-            geometry,
-            map_threshold=calibration['map_threshold'],
-            min_score=min_score,
-            min_area_px=calibration.get('min_area_px', 1),
-            centroid=calibration.get('centroid', 'geometric'),
-        )
-        points = remove_drift(points, calibration.get('drift_px', (0.0, 0.0)), width, height)
-    return points[np.argsort(-points[:, 2], kind='stable')]
+        points, peaks = read_map(score_map, height, width, geometry, min_score=min_score, **reading_of(calibration))
+    return ImagePrediction(sample.get('img_id', 0), float(sample.pred_score), points, peaks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ def build_items(
     for the whole image.
 
     Args:
-        hard_samples: Content of ``hard_samples.json``.
+        hard_samples: As :func:`mitouts.formats.hard_samples.read_hard_samples` returns them.
         document: The annotation file that was distilled, as :func:`mitouts.formats.coco.read_coco` returns it.
         include: ``dropped`` takes the samples that were dropped or weigh less than a half; ``all`` takes every sample
             with anything to judge.
@@ -164,17 +164,10 @@ def build_items(
 
 
 def _checked_samples(hard_samples: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    samples = hard_samples.get('images') if isinstance(hard_samples, Mapping) else None
-    if not isinstance(samples, list):
-        raise ReviewError("no hard_samples.json: it must be an object with 'images'; tools/distill.py writes one")
+    samples: list[Mapping[str, Any]] = hard_samples['images']
     if not samples:
         raise ReviewError("nothing to review: the hard samples hold no image ('images' is empty)")
     for index, sample in enumerate(samples):
-        if not isinstance(sample, dict):
-            raise ReviewError(f'no hard_samples.json: images[{index}] must be an object, found {sample!r:.60}')
-        missing = {'image_id', 'file_name', 'label', 'verdict', 'reason'} - sample.keys()
-        if missing:
-            raise ReviewError(f'no hard_samples.json: images[{index}] lacks {", ".join(sorted(missing))}')
         for key in ('annotated_points', 'predicted_points'):
             if sample.get(key) is None:
                 raise ReviewError(
@@ -207,8 +200,8 @@ def _controls(
 def _items_of(
     sample: Mapping[str, Any], image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], radius: float
 ) -> Iterator[Item]:
-    annotated = _points(sample['annotated_points'], 2)
-    predicted = _points(sample['predicted_points'], 3)
+    annotated = np.asarray(sample['annotated_points'], np.float64).reshape(-1, 2)
+    predicted = np.asarray(sample['predicted_points'], np.float64).reshape(-1, 3)
     diagonal = math.hypot(image['width'], image['height'])
     base = Item(
         item_id=0,
@@ -264,13 +257,6 @@ def _source(image: Mapping[str, Any]) -> dict[str, Any]:
         'source_xy_px': (round(place[0]), round(place[1])),
         'source_downsample': float(numbers[2]),
     }
-
-
-def _points(values: Iterable[Sequence[float]], columns: int) -> NDArray[np.float64]:
-    rows = [tuple(value) for value in values]
-    if any(len(row) != columns for row in rows):
-        raise ReviewError(f'no hard_samples.json: a point has {columns} numbers, found {rows[0]!r:.60}')
-    return np.asarray(rows, np.float64).reshape(-1, columns)
 
 
 def _annotation_at(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 from mmengine.structures import BaseDataElement
 from torch import Tensor
+
+from mitouts.structures.image_record import ImageTruth
 
 
 class PointSample(BaseDataElement):
@@ -33,3 +36,24 @@ class PointSample(BaseDataElement):
     pred_score: float
     pred_map: Tensor
     pred_points: Tensor
+
+    def truth(self) -> ImageTruth:
+        """What is known of the image, in arrays of its own: those of a data loader's worker keep a file open."""
+        height, width = self.ori_shape
+        return ImageTruth(
+            image_id=self.img_id,
+            case_id=self.case_id,
+            label=self.gt_label,
+            points=self.gt_points.numpy().astype(np.float64),
+            counted=self.gt_counted.numpy().copy(),
+            cut=self.gt_cut.numpy().astype(np.float64),
+            width=width,
+            height=height,
+            mpp=self.mpp,
+            path=self.get('img_path') or '',
+        )
+
+    def prediction(self) -> PointSample:
+        """The sample with its metainfo and its prediction alone."""
+        predicted = {key: value for key, value in self.items() if key.startswith('pred_')}
+        return PointSample(metainfo=self.metainfo, **predicted)

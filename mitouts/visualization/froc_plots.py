@@ -16,10 +16,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from sklearn.metrics import auc, roc_curve
 
 from mitouts.functional.localization import froc_curve
+from mitouts.structures import EvaluatedImages
 from mitouts.visualization.ablation_plots import sample_line
 from mitouts.visualization.palette import INK, css
 from mitouts.visualization.print_figure import (
@@ -54,34 +55,6 @@ class Curve(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Detections:
-    """What one trained model found on its test images.
-
-    Attributes:
-        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image; those above the map
-            threshold make the operating point.
-        curve_points: ``(Q, 3)``, those that the curves are drawn from, an array for each image.
-        truths: ``(G, 2)`` annotated points in pixels, an array for each image.
-        ignored: ``(I, 2)`` places where a prediction is neither true nor false, an array for each image.
-        areas_mm2: Area of each image, or None where its resolution is not known.
-        map_threshold: A point counts when its score is above it.
-        labels: ``(N,)`` image labels, 0 or 1; may be of more images than ``points``.
-        scores: ``(N,)`` image scores.
-        image_threshold: An image is called positive when its score is above it.
-    """
-
-    points: Sequence[ArrayLike]
-    curve_points: Sequence[ArrayLike]
-    truths: Sequence[ArrayLike]
-    ignored: Sequence[ArrayLike]
-    areas_mm2: Sequence[float] | None
-    map_threshold: float
-    labels: ArrayLike
-    scores: ArrayLike
-    image_threshold: float
-
-
-@dataclass(frozen=True)
 class Method:
     """The curves of one method; None where one is not defined, such as the ROC of a single class.
 
@@ -108,12 +81,12 @@ class _Steps(NamedTuple):
     point: tuple[float, float]
 
 
-def unit_of(methods: Sequence[Sequence[Detections]]) -> Unit:
+def unit_of(methods: Sequence[Sequence[EvaluatedImages]]) -> Unit:
     """``mm2`` if the area of every image of every run is known, otherwise ``image``."""
-    return 'mm2' if all(run.areas_mm2 is not None for runs in methods for run in runs) else 'image'
+    return 'mm2' if all(run.located().areas_mm2 is not None for runs in methods for run in runs) else 'image'
 
 
-def curves_of(label: str, runs: Sequence[Detections], *, radius_px: float, unit: Unit) -> Method:
+def curves_of(label: str, runs: Sequence[EvaluatedImages], *, radius_px: float, unit: Unit) -> Method:
     """Compute the curves of a method.
 
     Args:
@@ -125,7 +98,7 @@ def curves_of(label: str, runs: Sequence[Detections], *, radius_px: float, unit:
     steps = [_froc_steps(run, radius_px, unit) for run in runs]
     steps = [step for step in steps if step.total]
     froc = _averaged(steps)
-    roc_steps = [_roc_steps(run) for run in runs if len(np.unique(np.asarray(run.labels))) == 2]
+    roc_steps = [_roc_steps(run) for run in runs if len(np.unique(run.labels)) == 2]
     return Method(label, froc, _precision_recall(froc, steps), _averaged(roc_steps))
 
 
@@ -234,22 +207,24 @@ def _log_ticks(low: float, high: float) -> list[float]:
     return inside[:: -(-len(inside) // _MOST_TICKS)] if inside else []
 
 
-def _froc_steps(run: Detections, radius_px: float, unit: Unit) -> _Steps:
+def _froc_steps(run: EvaluatedImages, radius_px: float, unit: Unit) -> _Steps:
+    run = run.located()
     froc, own = (
         froc_curve(points, run.truths, radius_px=radius_px, ignored=run.ignored)
         for points in (run.curve_points, run.points)
     )
-    total = sum(len(np.asarray(truth)) for truth in run.truths)
-    size = float(np.sum(run.areas_mm2)) if unit == 'mm2' and run.areas_mm2 is not None else float(len(run.points))
-    scale = len(run.points) / (size or 1.0)
+    total = sum(map(len, run.truths))
+    areas_mm2 = run.areas_mm2 if unit == 'mm2' else None
+    size = float(len(run.images)) if areas_mm2 is None else float(np.sum(areas_mm2))
+    scale = len(run.images) / (size or 1.0)
     at = int(np.sum(own.thresholds[:-1] > run.map_threshold))
     point = float(own.fp_per_image[at] * scale), float(own.sensitivity[at] * total)
     return _Steps(froc.fp_per_image * scale, froc.sensitivity * total, total, size, point)
 
 
-def _roc_steps(run: Detections) -> _Steps:
-    labels = np.asarray(run.labels)
-    rate, hits, thresholds = roc_curve(labels, np.asarray(run.scores, dtype=np.float64), drop_intermediate=False)
+def _roc_steps(run: EvaluatedImages) -> _Steps:
+    labels = run.labels
+    rate, hits, thresholds = roc_curve(labels, run.scores, drop_intermediate=False)
     total = int(labels.sum())
     at = int(np.sum(thresholds[1:] > run.image_threshold))
     point = float(rate[at]), float(hits[at] * total)

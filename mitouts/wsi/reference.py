@@ -266,10 +266,10 @@ def _reference_columns(reference: ReferenceHotspot) -> Row:
 def _count_inside(counted: _Counted, report: Mapping[str, Any], roi: Roi) -> Row:
     path = counted.folder / 'predictions.json'
     predictions = read_predictions(path)
-    if len(predictions.points) != 1:
-        raise AnnotationError(f'{path}: expected the points of one slide, found {len(predictions.points)} images')
-    (points,) = predictions.points.values()
-    figures = points[points[:, 2] > report['provenance']['map_threshold']]
+    if len(predictions.images) != 1:
+        raise AnnotationError(f'{path}: expected the points of one slide, found {len(predictions.images)} images')
+    (prediction,) = predictions.images.values()
+    figures = prediction.above(report['provenance']['map_threshold'])
     table = read_table(counted.folder / 'figures.csv')
     columns = [table.index(name) for name in ('x_px', 'y_px', 'in_counted_tile')]
     rows = list(zip(table.lines, table.rows))

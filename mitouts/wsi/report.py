@@ -28,6 +28,7 @@ from mitouts.formats.slide_csv import write_figures
 from mitouts.functional.counting import Interval, in_counted_tiles
 from mitouts.functional.hotspot import Roi
 from mitouts.imaging import ScaledView, open_slide
+from mitouts.structures import ImagePrediction
 from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.slide_gallery import Crop, Gallery, choose_points
@@ -75,14 +76,10 @@ def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
         mpp=findings.mpp,
         comments={'slide': findings.path.name, **flat_provenance(report.provenance)},
     )
-    entry = {
-        'image_id': 1,
-        'file_name': findings.path.name,
-        # A slide's label is that of its strongest point, as under max pooling.
-        'score': float(findings.points[:, 2].max(initial=0.0)),
-        'points': findings.points,
-    }
-    write_predictions(paths['predictions.json'], [entry], report.provenance)
+    # A slide's label is that of its strongest point, as under max pooling.
+    score = float(findings.points[:, 2].max(initial=0.0))
+    prediction = ImagePrediction(1, score, findings.points, file_name=findings.path.name)
+    write_predictions(paths['predictions.json'], [prediction], report.provenance)
     write_geojson(paths['qupath.geojson'], to_qupath_collection(report))
     write_points(paths['grand_challenge.json'], to_grand_challenge(report))
     write_png(paths['overview.png'], draw_overview(to_picture(report)))

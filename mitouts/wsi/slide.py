@@ -17,13 +17,13 @@ from mitouts.errors import CheckpointError
 from mitouts.evaluation.slide_threshold import slide_threshold_of
 from mitouts.formats.regions import Region
 from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_tiles, tile_side_px
-from mitouts.functional.drift import remove_drift
 from mitouts.functional.he_colours import colour_doubt
-from mitouts.functional.large_map import large_map_to_points
+from mitouts.functional.map_reading import read_map
 from mitouts.functional.tissue import find_tissue
 from mitouts.imaging import ScaledView, SlideReader, open_slide, tissue_tiles
 from mitouts.inference.dense import DenseModel
 from mitouts.inference.localizer import Localizer
+from mitouts.models.reading import reading_of
 from mitouts.stain import Fit
 from mitouts.wsi.map import Progress, SlideMap, map_slide
 from mitouts.wsi.tiles import Rectangle, TileReader, read_in_bands, read_or_white
@@ -286,18 +286,16 @@ class SlideLocalizer:
     ) -> NDArray[np.float64]:
         calibration = self.localizer.model.calibration
         width, height = view.dimensions
-        points = large_map_to_points(
+        points, _ = read_map(
             # Tiles reach beyond what is needed, and how far depends on their size.
             np.where(needed, found.scores, np.float32(0)),
             height,
             width,
             self.dense.geometry,
-            map_threshold=slide_threshold_of(calibration).value,
             min_score=min_score,
-            min_area_px=calibration.get('min_area_px', 1),
-            centroid=calibration.get('centroid', 'geometric'),
+            is_large=True,
+            **{**reading_of(calibration), 'map_threshold': slide_threshold_of(calibration).value},
         )
-        points = remove_drift(points, calibration.get('drift_px', (0, 0)), width, height)
         points[:, :2] = view.to_level0(points[:, :2])
         return points
 

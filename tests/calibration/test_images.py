@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from fake_points import POINT_MODEL
+from image_records import evaluated
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 from tiny_experiment import write_split
@@ -23,13 +24,13 @@ from mitouts.calibration.images import (
     calibrate_images,
     calibrated_checkpoint,
     candidate_thresholds,
-    predict_dataset,
     score_images,
 )
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.evaluation.records import ImageRecord
+from mitouts.evaluation.predicting import predict_dataset
 from mitouts.functional.geometry import upsample_map
 from mitouts.registry import DATASETS, MODELS
+from mitouts.structures import EvaluatedImage
 
 CALIBRATION = {
     'image_threshold': 0.5,
@@ -54,7 +55,7 @@ def network() -> Geometry4:
     return Geometry4()
 
 
-def draw_records(count: int, seed: int) -> tuple[list[ImageRecord], dict[int, np.ndarray]]:
+def draw_records(count: int, seed: int) -> tuple[list[EvaluatedImage], dict[int, np.ndarray]]:
     """Images with one or no figure, and maps with a bump near it and bumps elsewhere."""
     rng = np.random.default_rng(seed)
     records, maps = [], {}
@@ -66,19 +67,8 @@ def draw_records(count: int, seed: int) -> tuple[list[ImageRecord], dict[int, np
             score_map[min(int(y) // 16, 3), min(int(x) // 16, 3)] = rng.uniform(0.4, 1)
         maps[number] = score_map
         records.append(
-            ImageRecord(
-                image_id=number,
-                case_id=f'case {number % 3}',
-                label=label,
-                score=float(score_map.max()),
-                map_max=float(score_map.max()),
-                truth=truth,
-                counted=np.ones(label, dtype=bool),
-                cut=np.zeros((0, 2)),
-                points=np.zeros((0, 3)),
-                width=SIDE,
-                height=SIDE,
-                mpp=0.25,
+            evaluated(
+                number, truth, [], case_id=f'case {number % 3}', width=SIDE, height=SIDE, score=float(score_map.max())
             )
         )
     return records, maps
@@ -87,13 +77,13 @@ def draw_records(count: int, seed: int) -> tuple[list[ImageRecord], dict[int, np
 def brute_force_f1(records, maps, geometry, threshold, radius, weights) -> float:
     tp = fp = fn = 0.0
     for record, weight in zip(records, weights):
-        full = upsample_map(maps[record.image_id], SIDE, SIDE, geometry).astype(np.float64)
+        full = upsample_map(maps[record.truth.image_id], SIDE, SIDE, geometry).astype(np.float64)
         labels, count = ndimage.label(full > threshold, structure=np.ones((3, 3)))
         centres = [np.argwhere(labels == k + 1).mean(axis=0)[::-1] for k in range(count)]
         points = np.clip(np.array(centres).reshape(-1, 2) - CALIBRATION['drift_px'], 0, SIDE - 1)
-        near = np.hypot(*(points[:, None] - record.truth[None]).transpose(2, 0, 1)) <= radius
+        near = np.hypot(*(points[:, None] - record.truth.points[None]).transpose(2, 0, 1)) <= radius
         hits = near[linear_sum_assignment(-near.astype(float))].sum()
-        tp, fp, fn = tp + weight * hits, fp + weight * (count - hits), fn + weight * (len(record.truth) - hits)
+        tp, fp, fn = tp + weight * hits, fp + weight * (count - hits), fn + weight * (len(record.truth.points) - hits)
     return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0
 
 
@@ -116,7 +106,7 @@ def test_localization_threshold_is_the_best_of_a_brute_force_search(network, see
 def test_a_positive_image_without_points_does_not_count(network) -> None:
     records, maps = draw_records(4, 0)
     bare = [
-        ImageRecord(**{**vars(records[0]), 'truth': np.zeros((0, 2)), 'counted': np.zeros(0, bool)}),
+        evaluated(1, [], [], label=1, width=SIDE, height=SIDE),
         *records[1:],
     ]
     settings = Settings(objective='localization')
@@ -194,7 +184,7 @@ def predicted(tmp_path_factory: pytest.TempPathFactory):
     model.calibration = dict(CALIBRATION)
     pipeline = [dict(type='LoadImage'), dict(type='PackPointSample')]
     dataset = DATASETS.build(dict(type='PointDataset', ann_file=str(folder / 'new.json'), pipeline=pipeline))
-    return model, dataset, predict_dataset(model, dataset)
+    return model, dataset, list(predict_dataset(model, dataset))
 
 
 def brute_force_separation(scores: list[float], labels: list[int], threshold: float) -> float:

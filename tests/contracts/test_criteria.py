@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from image_records import evaluated
 from outside import names_in
 
 from mitouts.distillation import Control, Criterion, Verdict
 from mitouts.distillation.base import ThresholdSplit, build_criterion, needs_teacher
-from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
+from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA
 
 CRITERION_NAMES = names_in(CRITERIA, Criterion, 'KeepConfident', 'CountDisagreement')
@@ -72,8 +73,8 @@ def test_a_verdict_becomes_an_entry_of_the_hard_samples(bring, name: str) -> Non
     criterion = build_criterion({'type': name})
     assert isinstance(criterion, Criterion)
     verdict = criterion.judge(image_of(1), POINTS[:1], POINTS[1:], score=0.9, image_threshold=0.5)
-    seen = Seen(0.9, np.array([[10.0, 20.0, 0.9]]), POINTS[1:])
-    entry = json.loads(json.dumps(sample_entry(image_of(1), 1, verdict, seen), allow_nan=False))
+    record = evaluated(7, POINTS[1:], [[10.0, 20.0, 0.9]])
+    entry = json.loads(json.dumps(sample_entry(image_of(1), 1, verdict, record), allow_nan=False))
     assert entry['reason'] == verdict.reason
     assert entry['verdict'] == ('keep' if verdict.keep else 'drop')
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import evaluated
 from outside import names_in
 
 from mitouts.errors import ConfigError
 from mitouts.evaluation import (
-    ImageRecord,
     LocalizationEvaluator,
     Metric,
     ThresholdSelector,
@@ -22,6 +22,7 @@ from mitouts.evaluation import (
 )
 from mitouts.evaluation.base import build_selector
 from mitouts.registry import METRICS, THRESHOLD_SELECTORS
+from mitouts.structures import EvaluatedImage
 
 METRIC_NAMES = names_in(METRICS, Metric, 'CountMetric')
 TISSUE_METRIC_NAMES = names_in(METRICS, TissueMetric)
@@ -29,47 +30,29 @@ SELECTOR_NAMES = names_in(THRESHOLD_SELECTORS, ThresholdSelector, 'QuantileThres
 ARGUMENTS: dict[str, dict[str, Any]] = {'FixedThreshold': dict(value=0.3)}
 
 
-def record(image_id: int, truth: list[list[float]], points: list[list[float]]) -> ImageRecord:
-    """The record of an image."""
-    score = max((point[2] for point in points), default=0.0)
-    return ImageRecord(
-        image_id=image_id,
-        case_id=f'case {image_id // 2}',
-        label=int(len(truth) > 0),
-        score=score,
-        map_max=score,
-        truth=np.array(truth, dtype=np.float64).reshape(-1, 2),
-        counted=np.ones(len(truth), dtype=bool),
-        cut=np.zeros((0, 2)),
-        points=np.array(points, dtype=np.float64).reshape(-1, 3),
-        width=240,
-        height=200,
-        mpp=0.25,
-    )
-
-
 RECORDS = [
-    record(0, [[20, 20]], [[24, 23, 0.9], [20, 40, 0.8]]),
-    record(1, [[50, 50], [200, 60]], [[50, 75, 0.7]]),
-    record(2, [], [[10, 10, 0.4]]),
-    record(3, [], []),
+    evaluated(0, [[20, 20]], [[24, 23, 0.9], [20, 40, 0.8]]),
+    evaluated(1, [[50, 50], [200, 60]], [[50, 75, 0.7]]),
+    evaluated(2, [], [[10, 10, 0.4]]),
+    evaluated(3, [], []),
 ]
 
 
 @pytest.mark.parametrize('records', [RECORDS, RECORDS[:1], RECORDS[2:]], ids=['both classes', 'positive', 'negative'])
 @pytest.mark.parametrize('name', METRIC_NAMES)
-def test_a_metric_gives_blocks_for_a_file_and_the_same_again(bring, name: str, records: list[ImageRecord]) -> None:
+def test_a_metric_gives_blocks_for_a_file_and_the_same_again(bring, name: str, records: list[EvaluatedImage]) -> None:
     bring(name)
     metric = METRICS.build_kind({'type': name}, Metric)
-    before = copy.deepcopy([vars(each) for each in records])
+    before = copy.deepcopy(records)
     blocks = metric(records, image_threshold=0.5, map_threshold=0.5)
     assert blocks
     assert json.loads(json.dumps(blocks, allow_nan=False)) == blocks
     assert all(isinstance(block, dict) for block in blocks.values())
     assert metric(records, image_threshold=0.5, map_threshold=0.5) == blocks
     for old, new in zip(before, records):
-        for key, value in vars(new).items():
-            np.testing.assert_array_equal(value, old[key])
+        for part in ('truth', 'prediction'):
+            for key, value in vars(getattr(new, part)).items():
+                np.testing.assert_array_equal(value, getattr(getattr(old, part), key))
 
 
 @pytest.mark.parametrize('name', TISSUE_METRIC_NAMES)

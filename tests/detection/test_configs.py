@@ -63,8 +63,8 @@ def test_a_model_trains_and_predicts(path: Path, data: Path, work_dir: Path) -> 
     _check_points(predictions)
     if config.model.type == 'DetectorLocalizer':
         assert results['drift_px'] == [0.0, 0.0]
-        highest = {image_id: points[:, 2].max(initial=0.0) for image_id, points in predictions.points.items()}
-        assert predictions.scores == pytest.approx(highest)
+        for image in predictions.images.values():
+            assert image.score == pytest.approx(image.points[:, 2].max(initial=0.0))
 
 
 @pytest.mark.parametrize('path', CASCADES, ids=lambda path: path.stem)
@@ -76,12 +76,12 @@ def test_a_cascade_trains_and_predicts(path: Path, data: Path, work_dir: Path) -
     assert {'image', 'one_to_one', 'presence', 'froc', 'coco', 'image_threshold', 'map_threshold'} <= set(row)
     assert results['verifiers'].keys() == {'verifier'}
     predictions = read_predictions(work_dir / 'cascade' / 'predictions.json')
-    assert len(predictions.points) == IMAGES
+    assert len(predictions.images) == IMAGES
     _check_points(predictions)
 
 
 def _check_points(predictions: Predictions) -> None:
-    for points in predictions.points.values():
+    for points in (image.points for image in predictions.images.values()):
         assert (points[:, :2] >= -0.5).all()
         assert (points[:, :2] < SIZE_PX - 0.5).all()
         assert (points[:, 2] >= 0).all()

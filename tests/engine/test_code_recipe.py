@@ -36,6 +36,6 @@ def test_upsampled_logits_a_constraint_and_oversampling_train_and_predict(tmp_pa
     tested = runs.evaluate(config, trained.checkpoint, tmp_path / 'test')
     localizer = Localizer.from_checkpoint(trained.checkpoint)
     for record in tested.records:
-        assert record.map_max == pytest.approx(record.score, abs=1e-5)
-        prediction = localizer.predict(read_rgb(tested.image_paths[record.image_id]), mpp=0.25)
-        np.testing.assert_allclose(prediction.points, record.points, atol=1e-3)
+        assert record.prediction.map_max == pytest.approx(record.prediction.score, abs=1e-5)
+        prediction = localizer.predict(read_rgb(record.truth.path), mpp=0.25)
+        np.testing.assert_allclose(prediction.points, record.prediction.points, atol=1e-3)

@@ -70,7 +70,9 @@ def test_the_checkpoint_keeps_the_colours_of_training_and_scanned_images_are_bro
     scanned = runs.evaluate(config, trained.checkpoint, tmp_path / 'scanned')
     normalize_files(tmp_path, 'test')
     prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared')
-    assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
+    assert [record.prediction.score for record in scanned.records] == [
+        record.prediction.score for record in prepared.records
+    ]
 
 
 def test_what_the_stain_is_measured_over_is_that_of_training(tmp_path: Path) -> None:
@@ -98,7 +100,9 @@ def test_scores_of_adapted_models_are_those_of_normalized_images(tmp_path: Path)
     scanned = runs.evaluate(config, trained.checkpoint, tmp_path / 'scanned', adapt_bn=2.0)
     normalize_files(tmp_path, 'test')
     prepared = runs.evaluate(config, trained.checkpoint, tmp_path / 'prepared', adapt_bn=2.0)
-    assert [record.score for record in scanned.records] == [record.score for record in prepared.records]
+    assert [record.prediction.score for record in scanned.records] == [
+        record.prediction.score for record in prepared.records
+    ]
 
 
 @pytest.mark.parametrize('split', ['val', 'test'])

@@ -208,9 +208,9 @@ def test_validation_images_can_be_judged_instead(teacher, tmp_path) -> None:
     run = runs.evaluate(tested, checkpoint, tmp_path / 'test')
     threshold = run.results['map_threshold']
     for record in run.records:
-        expected = record.points[record.points[:, 2] > threshold]
+        expected = record.prediction.above(threshold)
         np.testing.assert_allclose(
-            np.reshape(samples[record.image_id]['predicted_points'], (-1, 3)), expected, atol=1e-4
+            np.reshape(samples[record.truth.image_id]['predicted_points'], (-1, 3)), expected, atol=1e-4
         )
     images = PointDataset(str(result.distilled))
     assert all(Path(images.get_data_info(index)['img_path']).is_file() for index in range(len(images)))

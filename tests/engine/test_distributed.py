@@ -94,4 +94,4 @@ def test_an_odd_number_of_images_is_tested_once_each(tmp_path: Path) -> None:
     config.test_dataloader.dataset.case_subset = ['test_0', 'test_1', 'test_2']
     config.test_dataloader.batch_size = 4
     tested = runs.evaluate(config, trained.checkpoint, tmp_path / 'test')
-    assert [record.image_id for record in tested.records] == [1, 2, 3, 5, 6, 7]
+    assert [record.truth.image_id for record in tested.records] == [1, 2, 3, 5, 6, 7]

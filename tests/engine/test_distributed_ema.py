@@ -15,7 +15,7 @@ from two_processes import in_two_processes
 from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
 from mitouts.engine.hooks import EMATeacherHook
-from mitouts.evaluation.located import locate_figures, training_images
+from mitouts.evaluation.predicting import predict_figures, training_images
 from mitouts.inference.localizer import Localizer
 from mitouts.registry import CRITERIA, HOOKS
 
@@ -75,15 +75,18 @@ def _verdicts_of_one_process(config: Config, checkpoint: Path) -> list[tuple[int
     calibration = read_checkpoint(checkpoint)['meta']['mitouts']
     dataset = training_images(config)
     criterion = CRITERIA.build(config.distillation.criterion)
-    keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
-    found = locate_figures(model, dataset, range(1, 16, 2), **{key: calibration[key] for key in keys})
     verdicts = []
-    for info, score, points in found:
-        image = {'id': info['img_id'], 'width': info['width'], 'height': info['height'], 'label': 1}
+    for record in predict_figures(model, dataset, range(1, 16, 2), calibration):
+        truth, prediction = record.truth, record.prediction
+        image = {'id': truth.image_id, 'width': truth.width, 'height': truth.height, 'label': 1}
         verdict = criterion.judge(
-            image, points[:, :2], info['gt_points'], score=score, image_threshold=calibration['image_threshold']
+            image,
+            prediction.points[:, :2],
+            truth.points,
+            score=prediction.score,
+            image_threshold=calibration['image_threshold'],
         )
-        verdicts.append((info['img_id'], 'keep' if verdict.keep else 'drop', score))
+        verdicts.append((truth.image_id, 'keep' if verdict.keep else 'drop', prediction.score))
     return verdicts
 
 

@@ -17,9 +17,9 @@ from mitouts.engine import distill as distill_module
 from mitouts.engine import runner as runner_module
 from mitouts.engine import runs, stages
 from mitouts.engine.distill import distill
-from mitouts.engine.hooks import ema_teacher
 from mitouts.engine.stages import experiment as experiments
 from mitouts.errors import AnnotationError, ImageError, TrainingError
+from mitouts.evaluation import predicting
 from mitouts.registry import DATASETS, HOOKS
 
 NO_SPACE = OSError(28, 'No space left on device')
@@ -155,7 +155,7 @@ def test_a_teacher_that_cannot_judge_the_images_of_one_process(tmp_path) -> None
     config = _config(tmp_path)
     config.custom_hooks = [*config.custom_hooks, dict(type='EMATeacherHook', judge_from=1)]
     error = ImageError('train_03.png is cut off')
-    ends = _train(config, tmp_path, ema_teacher, 'locate_figures', _fails(error, on=1))
+    ends = _train(config, tmp_path, predicting, 'predict_batch', _fails(error, on=1))
     assert [end.error for end in ends] == [
         ('ImageError', f'process 2 of 2 failed: {error}'),
         ('ImageError', str(error)),

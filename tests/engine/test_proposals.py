@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import evaluated
 from mmengine.config import Config
 
 from mitouts.engine.proposals import ProposalSettings, propose, proposed_document, read_settings
 from mitouts.errors import ConfigError
-from mitouts.evaluation.records import ImageRecord
 from mitouts.formats.coco import (
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
@@ -22,30 +22,13 @@ from mitouts.formats.coco import (
     read_coco,
     write_json,
 )
+from mitouts.structures import EvaluatedImage
 
 SETTINGS = ProposalSettings(min_score=0.1, radius_px=10.0, spacing_px=8.0, max_per_image=2)
 
 
-def record(image_id: int, points: Sequence[tuple], truth: Sequence[tuple] = (), **known: Any) -> ImageRecord:
-    xy = np.array(truth, dtype=float).reshape(-1, 2)
-    values = {
-        'label': int(len(xy) > 0),
-        'counted': np.ones(len(xy), dtype=bool),
-        'cut': np.zeros((0, 2)),
-        'score': 0.5,
-        'map_max': 0.5,
-        **known,
-    }
-    return ImageRecord(
-        image_id=image_id,
-        case_id='a',
-        truth=xy,
-        points=np.array(points, dtype=float).reshape(-1, 3),
-        width=100,
-        height=80,
-        mpp=0.25,
-        **values,
-    )
+def record(image_id: int, points: Sequence[tuple], truth: Sequence[tuple] = (), **known: Any) -> EvaluatedImage:
+    return evaluated(image_id, truth, points, width=100, height=80, **known)
 
 
 def document(annotations: list[dict[str, Any]], count: int = 3) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
 from mitouts.engine.hooks import TrainingDistanceHook
 from mitouts.errors import ConfigError
-from mitouts.evaluation.located import locate_figures
+from mitouts.evaluation.predicting import predict_figures
 from mitouts.registry import DATASETS, EVALUATOR
 from mitouts.visualization.scalars import is_training, read_scalars
 
@@ -40,10 +40,10 @@ def _validations(work_dir: Path) -> list[dict[str, Any]]:
 
 def _distance_px(record: Any, threshold: float) -> float:
     """Least distance over all pairs, or the diagonal."""
-    points = record.points[record.points[:, 2] > threshold, :2]
+    points = record.prediction.above(threshold)[:, :2]
     if not len(points):
-        return float(np.sqrt(record.width**2 + record.height**2))
-    return float(np.linalg.norm(points[:, None] - record.truth[None], axis=2).min())
+        return float(np.sqrt(record.truth.width**2 + record.truth.height**2))
+    return float(np.linalg.norm(points[:, None] - record.truth.points[None], axis=2).min())
 
 
 def _reference(config: Config, checkpoint: Path, work_dir: Path) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def _reference(config: Config, checkpoint: Path, work_dir: Path) -> tuple[float,
     config.test_dataloader.dataset.ann_file = config.train_dataloader.dataset.ann_file
     tested = runs.evaluate(config, checkpoint, work_dir)
     distances = [
-        _distance_px(record, tested.results['map_threshold']) for record in tested.records if len(record.truth)
+        _distance_px(record, tested.results['map_threshold']) for record in tested.records if len(record.truth.points)
     ]
     assert len(distances) == 8
     return float(np.mean(distances)), tested.results['one_to_one']['f1']
@@ -79,10 +79,10 @@ def test_images_are_read_by_the_workers_of_the_training(
 
     def locate(*args: Any, num_workers: int = 0, **kwargs: Any) -> Any:
         given.append(num_workers)
-        return locate_figures(*args, num_workers=num_workers, **kwargs)
+        return predict_figures(*args, num_workers=num_workers, **kwargs)
 
     for module in ('training_distance', 'ema_teacher'):
-        monkeypatch.setattr(f'mitouts.engine.hooks.{module}.locate_figures', locate)
+        monkeypatch.setattr(f'mitouts.engine.hooks.{module}.predict_figures', locate)
     config = _config(tmp_path, [hook], train_cfg__max_epochs=2, train_dataloader__num_workers=1)
     runs.train(config, tmp_path / 'run')
     assert set(given) == {1}

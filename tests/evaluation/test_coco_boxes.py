@@ -4,40 +4,23 @@ import json
 
 import numpy as np
 import pytest
+from image_records import evaluated
 
 from mitouts.errors import ConfigError
 from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.evaluator import scalars
-from mitouts.evaluation.records import ImageRecord
 from mitouts.registry import METRICS
 
 THRESHOLDS = {'image_threshold': 0.5, 'map_threshold': 0.5}
 
 
-def record(image_id: int, truth: list, points: list, *, label: int = 1, counted: list | None = None) -> ImageRecord:
-    return ImageRecord(
-        image_id=image_id,
-        case_id='case',
-        label=label,
-        score=0.9,
-        map_max=0.9,
-        truth=np.array(truth, dtype=np.float64).reshape(-1, 2),
-        counted=np.array([True] * len(truth) if counted is None else counted, dtype=bool),
-        cut=np.zeros((0, 2)),
-        points=np.array(points, dtype=np.float64).reshape(-1, 3),
-        width=240,
-        height=240,
-        mpp=0.25,
-    )
-
-
 def test_weak_points_count_whatever_the_threshold() -> None:
-    found = METRICS.build(dict(type='CocoBoxMetric'))([record(1, [[50, 50]], [[50, 50, 0.02]])], **THRESHOLDS)
+    found = METRICS.build(dict(type='CocoBoxMetric'))([evaluated(1, [[50, 50]], [[50, 50, 0.02]])], **THRESHOLDS)
     assert found == {'coco': {'ap': 1.0, 'ap50': 1.0, 'box_px': 50.0}}
 
 
 def test_the_size_of_the_boxes_decides_what_is_a_hit() -> None:
-    records = [record(1, [[50, 50]], [[60, 50, 0.9]])]
+    records = [evaluated(1, [[50, 50]], [[60, 50, 0.9]])]
     # 10 px beside the figure, the IoU is 2/3 of boxes of 50 px and 1/3 of boxes of 20 px.
     assert CocoBoxMetric()(records, **THRESHOLDS)['coco']['ap'] == pytest.approx(0.4)
     assert CocoBoxMetric(box_px=20)(records, **THRESHOLDS)['coco']['ap50'] == 0
@@ -45,16 +28,16 @@ def test_the_size_of_the_boxes_decides_what_is_a_hit() -> None:
 
 def test_images_without_points_are_left_out_and_figures_of_other_patches_excused() -> None:
     records = [
-        record(1, [[50, 50], [200, 200]], [[200, 200, 0.9], [50, 50, 0.8]], counted=[True, False]),
-        record(2, [], [[10, 10, 0.99]], label=1),
+        evaluated(1, [[50, 50], [200, 200]], [[200, 200, 0.9], [50, 50, 0.8]], counted=np.array([True, False])),
+        evaluated(2, [], [[10, 10, 0.99]], label=1),
     ]
     assert CocoBoxMetric()(records, **THRESHOLDS)['coco']['ap50'] == 1.0
-    negative = record(3, [], [[10, 10, 0.99]], label=0)
+    negative = evaluated(3, [], [[10, 10, 0.99]], label=0)
     assert CocoBoxMetric()([*records, negative], **THRESHOLDS)['coco']['ap50'] == pytest.approx(0.5)
 
 
 def test_nothing_annotated_is_null_and_breaks_neither_log_nor_json() -> None:
-    block = CocoBoxMetric()([record(1, [], [], label=0)], **THRESHOLDS)
+    block = CocoBoxMetric()([evaluated(1, [], [], label=0)], **THRESHOLDS)
     assert json.loads(json.dumps(block)) == {'coco': {'ap': None, 'ap50': None, 'box_px': 50.0}}
     assert scalars({**THRESHOLDS, **block}) == THRESHOLDS
 

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from mitouts.evaluation.drift import measure_drift
+from mitouts.evaluation.predicting import predict_batch
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.functional.points import map_to_points
+from mitouts.functional.map_reading import read_map
+from mitouts.structures import PointSample
 
 SIZE_PX = 96
 GEOMETRY = FeatureGeometry(stride=4, center_offset_px=3.0, receptive_radius_px=20.0)
@@ -25,12 +25,15 @@ class Beside:
     def data_preprocessor(self, data: dict) -> dict:
         return {'inputs': torch.stack(data['inputs']).float()}
 
-    def __call__(self, inputs: torch.Tensor) -> SimpleNamespace:
+    def __call__(self, inputs: torch.Tensor, samples: list[PointSample], mode: str) -> list[PointSample]:
+        assert mode == 'predict'
         rows, columns = np.nonzero(inputs[0, 0].numpy() < 100)
         x, y = columns.mean() + self.drift[0], rows.mean() + self.drift[1]
         cells = GEOMETRY.cell_to_px(np.arange(SIZE_PX // 4))
         bump = np.exp(-((cells[None] - x) ** 2 + (cells[:, None] - y) ** 2) / (2 * 6.0**2))
-        return SimpleNamespace(score_map=torch.from_numpy(bump[None]))
+        (sample,) = samples
+        sample.pred_map, sample.pred_score = torch.from_numpy(bump).float(), float(bump.max())
+        return samples
 
 
 class Spots:
@@ -55,11 +58,10 @@ class Spots:
 def measured(model: Beside, spots: Spots) -> tuple[float, float]:
     found = []
     for index in range(len(spots)):
-        inputs = model.data_preprocessor({'inputs': [spots[index]['inputs']]})['inputs']
-        score_map = model(inputs).score_map[0].numpy().astype(np.float32)
-        points = map_to_points(score_map, SIZE_PX, SIZE_PX, GEOMETRY, map_threshold=0.5, min_score=None)
+        (sample,) = predict_batch(model, [spots[index]['inputs']], [PointSample()])
+        points, _ = read_map(sample.pred_map.numpy(), SIZE_PX, SIZE_PX, GEOMETRY, map_threshold=0.5, min_score=None)
         found.append((index + 100, points[0, :2]))
-    return measure_drift(model, spots, found, 0.5)
+    return measure_drift(model, spots, found, {'map_threshold': 0.5})
 
 
 @pytest.mark.parametrize('drift', [(0.0, 0.0), (7.0, -4.0), (-5.5, 9.0)])

@@ -15,7 +15,7 @@ from two_processes import in_two_processes
 from mitouts.errors import ConfigError
 from mitouts.evaluation import LocalizationEvaluator
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
-from mitouts.functional.large_map import large_map_to_points
+from mitouts.functional.map_reading import read_map
 from mitouts.structures import PointSample
 
 METRICS = [
@@ -43,7 +43,7 @@ def _evaluated(samples: list[PointSample], thresholds: Any) -> dict[str, Any]:
     share = list(DefaultSampler(samples, shuffle=False))
     evaluator.process([samples[index] for index in share])
     scalars = evaluator.evaluate(len(samples))
-    ids = [record.image_id for record in evaluator.records]
+    ids = [record.truth.image_id for record in evaluator.records]
     return {'share': share, 'ran': len(ran), 'found': (ids, scalars, json.dumps(evaluator.results))}
 
 
@@ -88,7 +88,7 @@ def test_curves_of_a_map_are_the_same_under_any_map_threshold(geometry: FeatureG
 def test_components_are_the_points_and_peaks_those_of_curves() -> None:
     geometry = GEOMETRIES['between pixels']
     evaluator = _tested(geometry, 0.4)
-    double = evaluator.records[1]
+    double = evaluator.records[1].prediction
     assert (double.points[:, 2] > 0.4).sum() == 1
     assert double.peaks is not None
     assert (double.peaks[:, 2] > 0.4).sum() == 2
@@ -113,10 +113,11 @@ def test_a_threshold_is_chosen_on_the_scores_that_points_have(geometry: FeatureG
     block = evaluator.results['one_to_one']
     assert (block['tp'], block['fp'], block['fn']) == (3, 0, 0)
     for record, score_map in zip(evaluator.records, maps):
-        slide = large_map_to_points(
-            score_map, SIDE_PX, SIDE_PX, geometry, map_threshold=evaluator.results['map_threshold']
+        slide, _ = read_map(
+            score_map, SIDE_PX, SIDE_PX, geometry, map_threshold=evaluator.results['map_threshold'], is_large=True
         )
-        assert record.map_max == record.points[0, 2] == record.curve_points[0, 2] == slide[0, 2]
+        prediction = record.prediction
+        assert prediction.map_max == prediction.points[0, 2] == prediction.curve_points[0, 2] == slide[0, 2]
 
 
 def test_maps_of_a_config_without_the_hook_that_explains_them_are_refused() -> None:

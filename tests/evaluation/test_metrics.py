@@ -1,48 +1,28 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from image_records import changed, evaluated
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.coco_boxes import CocoBoxMetric
 from mitouts.evaluation.metrics import CentroidMetric, ImageMetric
-from mitouts.evaluation.records import ImageRecord
 from mitouts.functional.localization import froc_curve, score_localization
 from mitouts.registry import METRICS, THRESHOLD_SELECTORS
 
-
-def record(image_id: int, truth: list, points: list, **changes) -> ImageRecord:
-    default = ImageRecord(
-        image_id=image_id,
-        case_id=f'case {image_id // 2}',
-        label=int(len(truth) > 0),
-        score=max((point[2] for point in points), default=0.0),
-        map_max=max((point[2] for point in points), default=0.0),
-        truth=np.array(truth, dtype=np.float64).reshape(-1, 2),
-        counted=np.ones(len(truth), dtype=bool),
-        cut=np.zeros((0, 2)),
-        points=np.array(points, dtype=np.float64).reshape(-1, 3),
-        width=240,
-        height=240,
-        mpp=0.25,
-    )
-    return replace(default, **changes)
-
-
 RECORDS = [
-    record(0, [[20, 20]], [[24, 23, 0.9], [20, 40, 0.8]]),
-    record(1, [[50, 50], [200, 60]], [[50, 75, 0.7]]),
-    record(2, [], [[10, 10, 0.4]]),
-    record(3, [[120, 120]], [[130, 120, 0.6], [10, 200, 0.55]]),
+    evaluated(0, [[20, 20]], [[24, 23, 0.9], [20, 40, 0.8]]),
+    evaluated(1, [[50, 50], [200, 60]], [[50, 75, 0.7]]),
+    evaluated(2, [], [[10, 10, 0.4]]),
+    evaluated(3, [[120, 120]], [[130, 120, 0.6], [10, 200, 0.55]]),
 ]
 THRESHOLDS = {'image_threshold': 0.5, 'map_threshold': 0.5}
 
 
 def test_figures_counted_in_another_patch_are_neither_true_nor_false():
-    shown = record(
+    shown = evaluated(
         4,
         [[20, 20], [200, 200]],
         [[21, 20, 0.9], [200, 195, 0.8], [0, 100, 0.7], [100, 100, 0.6]],
@@ -57,13 +37,13 @@ def test_figures_counted_in_another_patch_are_neither_true_nor_false():
 
 
 def test_second_prediction_on_a_counted_figure_stays_false():
-    twice = record(5, [[20, 20]], [[21, 20, 0.9], [24, 20, 0.8]], cut=np.array([[100.0, 0.0]]))
+    twice = evaluated(5, [[20, 20]], [[21, 20, 0.9], [24, 20, 0.8]], cut=np.array([[100.0, 0.0]]))
     block = CentroidMetric(radius_px=30)([twice], **THRESHOLDS)['one_to_one']
     assert (block['tp'], block['fp'], block['fn']) == (1, 1, 0)
 
 
 def test_image_metric_by_hand():
-    records = [replace(RECORDS[0], score=0.4), *RECORDS[1:]]
+    records = [changed(RECORDS[0], score=0.4), *RECORDS[1:]]
     block = ImageMetric()(records, **THRESHOLDS)['image']
     assert (block['tp'], block['fp'], block['fn'], block['tn']) == (2, 0, 1, 1)
     assert block['auc'] == pytest.approx(2.5 / 3)
@@ -100,13 +80,13 @@ def test_further_radii_name_themselves():
 def test_radius_in_micrometres_follows_each_image():
     # 5 um are 20 px at 0.25 um/px and 40 px at 0.125: the detection 25 px away counts on the latter only.
     coarse = CentroidMetric(radius_um=5.0)(RECORDS, **THRESHOLDS)['one_to_one']
-    fine = CentroidMetric(radius_um=5.0)([replace(each, mpp=0.125) for each in RECORDS], **THRESHOLDS)['one_to_one']
+    fine = CentroidMetric(radius_um=5.0)([changed(each, mpp=0.125) for each in RECORDS], **THRESHOLDS)['one_to_one']
     assert (coarse['tp'], fine['tp']) == (2, 3)
     assert coarse['radius'] == '5 um'
 
 
 def test_radius_in_micrometres_needs_the_resolution():
-    records = [*RECORDS[:2], replace(RECORDS[2], mpp=None)]
+    records = [*RECORDS[:2], changed(RECORDS[2], mpp=None)]
     with pytest.raises(AnnotationError, match=r'image 2 \(case case 1\) has no mpp'):
         CentroidMetric(radius_um=7.5)(records, **THRESHOLDS)
 
@@ -117,7 +97,9 @@ def test_one_protocol_only():
 
 def test_froc_block_covers_all_thresholds():
     block = CentroidMetric()(RECORDS, image_threshold=0.5, map_threshold=2.0)['froc']
-    curve = froc_curve([each.points for each in RECORDS], [each.truth for each in RECORDS], radius_px=30)
+    curve = froc_curve(
+        [each.prediction.points for each in RECORDS], [each.truth.points for each in RECORDS], radius_px=30
+    )
     assert block['fp_per_image'] == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0]
     assert block['sensitivity'][-1] == curve.sensitivity[-1] == 0.75
     assert block['average_sensitivity'] == pytest.approx(np.mean(block['sensitivity']))
@@ -129,7 +111,7 @@ def test_results_are_plain_json():
 
 
 def test_one_case_has_no_interval():
-    records = [replace(each, case_id='only') for each in RECORDS]
+    records = [changed(each, case_id='only') for each in RECORDS]
     assert CentroidMetric()(records, **THRESHOLDS)['one_to_one']['f1_ci95'] is None
 
 
@@ -153,11 +135,11 @@ def test_configs_build_them_by_name():
     assert metric.radii == (30.0, 15.0)
     built = metric(RECORDS, **THRESHOLDS)['one_to_one']
     direct = score_localization(
-        [each.points for each in RECORDS],
-        [each.truth for each in RECORDS],
+        [each.prediction.points for each in RECORDS],
+        [each.truth.points for each in RECORDS],
         radius_px=30,
         threshold=0.5,
-        cases=[each.case_id for each in RECORDS],
+        cases=[each.truth.case_id for each in RECORDS],
         seed=3,
     )
     assert built == {**direct.to_dict(), 'radius': '30 px'}
@@ -190,12 +172,12 @@ def test_threshold_selectors_refuse():
 
 
 def test_positive_images_without_points_are_not_scored():
-    unlocated = record(9, [], [[30, 30, 0.9]], label=1)
+    unlocated = evaluated(9, [], [[30, 30, 0.9]], label=1)
     assert CentroidMetric()([*RECORDS, unlocated], **THRESHOLDS) == CentroidMetric()(RECORDS, **THRESHOLDS)
 
 
-UNLOCATED = [record(20 + number, [], [[30, 30, 0.9]], label=1) for number in range(3)]
-NEGATIVE = [record(30 + number, [], [[30, 30, 0.8], [90, 90, 0.2]]) for number in range(2)]
+UNLOCATED = [evaluated(20 + number, [], [[30, 30, 0.9]], label=1) for number in range(3)]
+NEGATIVE = [evaluated(30 + number, [], [[30, 30, 0.8], [90, 90, 0.2]]) for number in range(2)]
 
 
 def test_where_positive_images_have_labels_alone_no_number_of_points_is_given():

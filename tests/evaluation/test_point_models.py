@@ -56,8 +56,8 @@ def test_thresholds_are_chosen_on_the_highest_scores_and_points_are_taken_as_the
     assert (results['one_to_one']['tp'], results['one_to_one']['fp']) == (hits, 1)
     assert results['one_to_one']['fn'] == 3 - hits
     assert results['drift_px'] == [0.0, 0.0]
-    np.testing.assert_allclose(evaluator.records[0].points, [[22, 20, 0.9], [61, 41, 0.4]], atol=1e-6)
-    assert [record.map_max for record in evaluator.records] == pytest.approx([0.9, 0.3, 0.0, 0.6])
+    np.testing.assert_allclose(evaluator.records[0].prediction.points, [[22, 20, 0.9], [61, 41, 0.4]], atol=1e-6)
+    assert [record.prediction.map_max for record in evaluator.records] == pytest.approx([0.9, 0.3, 0.0, 0.6])
 
 
 def test_thresholds_of_the_checkpoint_are_used() -> None:

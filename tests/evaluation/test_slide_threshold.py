@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
+from image_records import changed, evaluated
 
-from mitouts.evaluation.records import ImageRecord
 from mitouts.evaluation.slide_threshold import (
     FIGURES_PER_MM2,
     choose_slide_threshold,
     positive_share,
     slide_threshold_of,
 )
+from mitouts.structures import EvaluatedImage
 
-NONE = np.zeros((0, 2))
 
-
-def records(maxima, labels, side_px: int = 400, mpp: float | None = 0.25) -> list[ImageRecord]:
+def records(maxima, labels, side_px: int = 400, mpp: float | None = 0.25) -> list[EvaluatedImage]:
     return [
-        ImageRecord(number, 'case', label, score, score, NONE, np.zeros(0, bool), NONE, np.zeros((0, 3)), side_px,
-                    side_px, mpp)
+        evaluated(number, [], [], map_max=score, label=label, width=side_px, height=side_px, mpp=mpp)
         for number, (score, label) in enumerate(zip(maxima, labels))
-    ]  # fmt: skip
+    ]
 
 
 def f1_on_a_slide(threshold: float, maxima: np.ndarray, labels: np.ndarray, share: float) -> float:
@@ -78,7 +75,7 @@ def test_the_share_of_positive_images_is_that_of_a_poisson_process() -> None:
         [],
         records([0.1, 0.9], [0, 1], mpp=None),
         records([0.1, 0.9], [1, 1]),
-        [replace(record, width=10**6, height=10**6) for record in records([0.1, 0.9], [0, 1])],
+        [changed(record, width=10**6, height=10**6) for record in records([0.1, 0.9], [0, 1])],
     ],
 )
 def test_there_is_none_where_it_cannot_be_chosen(found) -> None:

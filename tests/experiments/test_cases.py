@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_records import predicted
 from scipy.optimize import linear_sum_assignment
 from suite_runs import Group, write_suite
 from tiny_experiment import tiny_config
@@ -122,7 +123,7 @@ def make_stage(folder: Path, positive_categories: list[int], **row) -> StageResu
     ]
     write_json(folder / 'test.json', make_document(images, annotations, name='t', tool='t'))
     points = [[20, 20, 0.9], [80, 80, 0.8]]
-    entries = [{'image_id': number, 'score': 0.9, 'points': points} for number in (1, 2, 3)]
+    entries = [predicted(number, 0.9, points) for number in (1, 2, 3)]
     write_predictions(folder / 'run' / 'model' / 'predictions.json', entries, {'map_threshold': 0.5})
     row = {'test_ann_file': 'test.json', 'positive_categories': positive_categories, 'image_threshold': 0.4} | row
     return StageResult('model', folder / 'run' / 'model', row)
@@ -134,7 +135,10 @@ def test_figures_counted_elsewhere_images_without_points_and_untested_images(tmp
     # Image 2 shows a figure that another one counts; image 3 has no point to score; image 4 was not tested.
     assert (found.cases.tolist(), found.counts.tolist()) == (['a', 'b'], [[1, 1, 0], [0, 1, 0]])
     images = CaseCounter(tmp_path).images(stage)
-    assert (images.labels.tolist(), images.has_points.tolist()) == ([1, 1, 1], [True, True, False])
+    assert (images.labels.tolist(), [image.truth.is_located for image in images.images]) == (
+        [1, 1, 1],
+        [True, True, False],
+    )
 
 
 def test_curves_from_the_files_of_a_run_are_its_own_under_any_map_threshold(tmp_path: Path) -> None:
@@ -179,8 +183,8 @@ def test_without_annotated_points_a_method_has_image_scores_alone(tmp_path: Path
 
 def test_curves_take_the_peaks_and_counts_the_points(tmp_path: Path) -> None:
     stage = make_stage(tmp_path, [1])
-    merged = {'points': [[50, 50, 0.9]], 'peaks': [[20, 20, 0.9], [80, 80, 0.6]]}
-    entries = [{'image_id': 1, 'score': 0.9, **merged}, {'image_id': 2, 'score': 0.9, 'points': [], 'peaks': []}]
+    peaks = np.array([[20, 20, 0.9], [80, 80, 0.6]])
+    entries = [predicted(1, 0.9, [[50, 50, 0.9]], peaks=peaks), predicted(2, 0.9, [], peaks=np.zeros((0, 3)))]
     write_predictions(stage.predictions_path, entries, {'map_threshold': 0.5})
     counter = CaseCounter(tmp_path)
     assert counter.counts(stage).counts.tolist() == [[0, 1, 1], [0, 0, 0]]
@@ -209,7 +213,7 @@ def test_results_that_do_not_fit_their_files_are_refused(tmp_path: Path, row: di
 
 def test_predictions_of_other_images_are_refused(tmp_path: Path) -> None:
     stage = make_stage(tmp_path, [1])
-    write_predictions(stage.predictions_path, [{'image_id': 9, 'score': 0.5, 'points': []}], {'map_threshold': 0.5})
+    write_predictions(stage.predictions_path, [predicted(9, 0.5, [])], {'map_threshold': 0.5})
     with pytest.raises(MitoutsError, match=r'1 of 1 image ids, the first is 9, are not in'):
         CaseCounter(tmp_path).counts(stage)
 

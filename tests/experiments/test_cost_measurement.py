@@ -63,6 +63,7 @@ class PointModel(nn.Module):
         self.convolution(inputs)
         for sample in samples:
             sample.pred_points = torch.tensor([[inputs.shape[-1] / 2, inputs.shape[-2] / 2, 0.9]])
+            sample.pred_score = 0.9
         return samples
 
 
@@ -107,8 +108,8 @@ def test_every_image_is_predicted_anew_in_batches() -> None:
 
 def test_points_are_read_while_the_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    located = cost_measurement.located_points
-    monkeypatch.setattr(cost_measurement, 'located_points', lambda *args: read.append(located(*args)))
+    read_prediction = cost_measurement.read_prediction
+    monkeypatch.setattr(cost_measurement, 'read_prediction', lambda *args: read.append(read_prediction(*args).points))
     Predictor(PointModel(), items(3), batch_size=2).predict()
     assert [points.tolist() for points in read] == [[[10, 5, pytest.approx(0.9)]]] * 3
 

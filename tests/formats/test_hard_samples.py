@@ -1,4 +1,4 @@
-"""hard_samples.json: what is refused, by name."""
+"""hard_samples.json: what is written, and what is refused, by name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_records import evaluated
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.hard_samples import read_hard_samples
+from mitouts.formats.hard_samples import read_hard_samples, sample_entry
+from mitouts.functional.distillation import Verdict
 
 SAMPLE = {
     'image_id': 3, 'file_name': 'a.png', 'case_id': 'A', 'label': 1, 'verdict': 'drop', 'reason': 'no_prediction',
@@ -66,3 +68,29 @@ def test_other_content_is_refused(tmp_path: Path, content: Any, message: str) ->
 def test_another_value_is_refused_by_name(tmp_path: Path, key: str, value: Any, message: str) -> None:
     with pytest.raises(AnnotationError, match=rf'images\[0\]: {message}'):
         _read(tmp_path, {'images': [{**SAMPLE, key: value}]})
+
+
+IMAGE = {'id': 3, 'file_name': 'a.png', 'case_id': 'A', 'is_noise': 1}
+DROP = Verdict(keep=False, reason='no_true_prediction', distance_px=50.0)
+
+
+def test_an_entry_says_what_teacher_and_annotators_see(tmp_path: Path) -> None:
+    record = evaluated(3, [[10, 20]], [[1 / 3, 20, 0.9]], score=0.75)
+    entry = sample_entry(IMAGE, 1, DROP, record)
+    assert entry == {
+        'image_id': 3, 'file_name': 'a.png', 'case_id': 'A', 'label': 1, 'verdict': 'drop',
+        'reason': 'no_true_prediction', 'weight': 0.0, 'is_noise': True, 'distance_px': 50.0, 'score': 0.75,
+        'predicted_points': [[0.3333, 20.0, 0.9]], 'annotated_points': [[10.0, 20.0]],
+    }  # fmt: skip
+    assert _read(tmp_path, {'images': [entry]})['images'] == [entry]
+
+
+def test_an_entry_has_no_distance_where_nothing_was_annotated_and_no_score_where_nobody_looked(tmp_path: Path) -> None:
+    by_label = sample_entry(IMAGE, 1, DROP, evaluated(3, [], [], label=1))
+    assert by_label['distance_px'] is None
+    control = sample_entry({'id': 4, 'file_name': 'b.png', 'case_id': 7}, 0, Verdict(True, 'negative', 0.0))
+    assert control == {
+        'image_id': 4, 'file_name': 'b.png', 'case_id': '7', 'label': 0, 'verdict': 'keep', 'reason': 'negative',
+        'weight': 1.0,
+    }  # fmt: skip
+    assert _read(tmp_path, {'images': [by_label, control]})['images'] == [by_label, control]

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
-from mitouts.functional.large_map import large_map_to_points
-from mitouts.functional.points import map_to_points
+from mitouts.functional.map_reading import read_map
 
 GEOMETRIES = [
     FeatureGeometry(16, 15.0, 73.0),
@@ -38,8 +37,9 @@ def test_equals_the_points_of_the_whole_map(seed, shape, share, geometry, centro
     score_map[rng.random(shape) < share] = rng.uniform(0.5, 1)
     height, width = (np.array(shape) * geometry.stride + rng.integers(-geometry.stride + 1, 9)).clip(2).tolist()
     options = dict(map_threshold=0.5, min_score=0.2, min_area_px=int(rng.integers(1, 9)), centroid=centroid)
-    expected = map_to_points(score_map, height, width, geometry, **options)
-    found = large_map_to_points(score_map, height, width, geometry, **options)
+    expected, found = (
+        read_map(score_map, height, width, geometry, is_large=is_large, **options).points for is_large in (False, True)
+    )
     assert found.shape == expected.shape
     np.testing.assert_allclose(_sorted(found.round(3)), _sorted(expected.round(3)), atol=0.002)
     np.testing.assert_array_equal(np.sort(found[:, 2]), np.sort(expected[:, 2]))
@@ -51,7 +51,7 @@ def test_group_around_another_group_is_counted_once():
     score_map[1:14, 1:14] = 0.9
     score_map[2:13, 2:13] = 0
     score_map[7, 7] = 0.8
-    points = large_map_to_points(score_map, 240, 240, GEOMETRIES[0], map_threshold=0.5)
+    points, _ = read_map(score_map, 240, 240, GEOMETRIES[0], map_threshold=0.5, is_large=True)
     assert points[:, 2].round(2).tolist() == [0.9, 0.8]
     np.testing.assert_allclose(points[1, :2], [7 * 16 + 15, 7 * 16 + 15], atol=0.6)
 
@@ -59,14 +59,17 @@ def test_group_around_another_group_is_counted_once():
 def test_nothing_above_the_threshold_leaves_the_peaks():
     score_map = np.zeros((4, 4), dtype=np.float32)
     score_map[1, 2] = 0.3
-    points = large_map_to_points(score_map, 64, 64, GEOMETRIES[0], map_threshold=0.5)
+    points, _ = read_map(score_map, 64, 64, GEOMETRIES[0], map_threshold=0.5, is_large=True)
     np.testing.assert_allclose(points, [[2 * 16 + 15, 16 + 15, 0.3]], rtol=1e-6)
-    assert large_map_to_points(score_map, 64, 64, GEOMETRIES[0], map_threshold=0.5, min_score=None).shape == (0, 3)
+    strong, peaks = read_map(score_map, 64, 64, GEOMETRIES[0], map_threshold=0.5, min_score=None, is_large=True)
+    assert strong.shape == (0, 3)
+    assert peaks is None
 
 
 @pytest.mark.parametrize('geometry', GEOMETRIES)
 def test_empty_map_has_no_points(geometry):
-    assert large_map_to_points(np.zeros((3, 5), np.float32), 40, 70, geometry, map_threshold=0.5).shape == (0, 3)
+    points, _ = read_map(np.zeros((3, 5), np.float32), 40, 70, geometry, map_threshold=0.5, is_large=True)
+    assert points.shape == (0, 3)
 
 
 def test_a_threshold_between_neighbouring_floats_cuts_between_them():
@@ -75,6 +78,6 @@ def test_a_threshold_between_neighbouring_floats_cuts_between_them():
     score_map = np.zeros((1, 9), dtype=np.float32)
     score_map[0, 2], score_map[0, 6] = low, high
     threshold = float(low) + 0.75 * (float(high) - float(low))
-    for read in (map_to_points, large_map_to_points):
-        points = read(score_map, 16, 144, GEOMETRIES[1], map_threshold=threshold)
+    for is_large in (False, True):
+        points, _ = read_map(score_map, 16, 144, GEOMETRIES[1], map_threshold=threshold, is_large=is_large)
         assert points[points[:, 2] > threshold].tolist() == [[96.0, 7.5, float(high)]]

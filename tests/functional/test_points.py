@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry, map_maximum, upsample_map
-from mitouts.functional.large_map import large_map_to_points
-from mitouts.functional.points import Centroid, map_peaks, map_to_points, mask_components, read_map
-from mitouts.functional.thresholds import select_threshold
+from mitouts.functional.geometry import FeatureGeometry
+from mitouts.functional.points import Centroid, map_peaks, mask_components
 
 LITE_STRIDE_16 = FeatureGeometry(stride=16, center_offset_px=15.0)
 MAPS = arrays(
@@ -126,107 +122,3 @@ def test_a_plateau_is_one_peak_and_a_shoulder_none() -> None:
 def test_peaks_stay_inside_the_image() -> None:
     peaks = map_peaks(np.ones((1, 1), np.float32), FeatureGeometry(16, 40.0), 20, 30, 0.5)
     np.testing.assert_array_equal(peaks, [[29, 19, 1]])
-
-
-@settings(max_examples=60)
-@given(
-    score_map=MAPS,
-    map_threshold=st.sampled_from([0.05, 0.4, 0.8]),
-    min_area_px=st.sampled_from([1, 90]),
-    min_score=st.sampled_from([0.01, 0.2]),
-)
-def test_points_are_the_components_then_weaker_peaks_outside_them(
-    score_map: NDArray[np.float32], map_threshold: float, min_area_px: int, min_score: float
-) -> None:
-    height, width = 16 * score_map.shape[0], 16 * score_map.shape[1]
-    arguments: dict[str, Any] = {'map_threshold': map_threshold, 'min_area_px': min_area_px}
-    points = map_to_points(score_map, height, width, LITE_STRIDE_16, min_score=min_score, **arguments)
-    full = upsample_map(score_map, height, width, LITE_STRIDE_16)
-    components, labels = mask_components(full, map_threshold, min_area_px=min_area_px)
-    strong = points[points[:, 2] > map_threshold]
-    weak = points[points[:, 2] <= map_threshold]
-    np.testing.assert_array_equal(strong, components)
-    np.testing.assert_array_equal(
-        strong, map_to_points(score_map, height, width, LITE_STRIDE_16, min_score=None, **arguments)
-    )
-    assert (np.diff(points[:, 2]) <= 0).all()
-    assert (weak[:, 2] > min_score).all()
-    assert not labels[weak[:, 1].astype(int), weak[:, 0].astype(int)].any()
-
-
-GEOMETRIES = {
-    'on a pixel': FeatureGeometry(16, 15.0),
-    'between pixels': FeatureGeometry(16, 7.5),
-    'between pixels, patch of 14': FeatureGeometry(14, 6.5),
-    'uneven stride': FeatureGeometry(12, 5.5),
-    'stretched': AlignCornersGeometry(16, 7.5),
-}
-
-
-@pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
-@settings(max_examples=60)
-@given(
-    seed=st.integers(0, 10_000),
-    cells=st.tuples(st.integers(2, 9), st.integers(2, 9)),
-    cut_px=st.integers(0, 20),
-    map_threshold=st.sampled_from([0.2, 0.5, 0.8]),
-)
-def test_best_point_best_peak_and_map_maximum_are_one_number(
-    geometry: FeatureGeometry, seed: int, cells: tuple[int, int], cut_px: int, map_threshold: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    score_map = (rng.random(cells) ** 4).astype(np.float32)
-    height, width = (max(4, geometry.stride * count - cut_px) for count in cells)
-    highest = map_maximum(score_map, height, width, geometry)
-    options: dict[str, Any] = {'map_threshold': map_threshold, 'min_score': 0.0}
-    for read in (map_to_points, large_map_to_points):
-        points = read(score_map, height, width, geometry, **options)
-        assert points[0, 2] == pytest.approx(highest, rel=3e-7)
-        if highest > map_threshold:
-            assert points[0, 2] == highest
-    assert map_peaks(score_map, geometry, height, width, 0.0)[0, 2] == pytest.approx(highest, rel=3e-7)
-
-
-def test_a_figure_between_pixels_is_found_at_a_threshold_chosen_on_map_maxima() -> None:
-    geometry = FeatureGeometry(16, 7.5)
-    maps = np.zeros((2, 8, 8), dtype=np.float32)
-    maps[0, 3, 4], maps[1] = 0.8, 0.7
-    maxima = [map_maximum(each, 128, 128, geometry) for each in maps]
-    # The centre lies half a pixel from its four pixels, along both axes.
-    assert maxima == pytest.approx([0.8 * (31 / 32) ** 2, 0.7])
-    threshold = select_threshold(maxima, [1, 0], 'max_f1')
-    for read in (map_to_points, large_map_to_points):
-        points = read(maps[0], 128, 128, geometry, map_threshold=threshold)
-        np.testing.assert_allclose(points, [[4 * 16 + 7.5, 3 * 16 + 7.5, maxima[0]]], atol=1e-4)
-        assert not (read(maps[1], 128, 128, geometry, map_threshold=threshold)[:, 2] > threshold).any()
-
-
-@pytest.mark.parametrize('geometry', GEOMETRIES.values(), ids=GEOMETRIES)
-def test_peaks_depend_on_no_threshold(geometry: FeatureGeometry) -> None:
-    score_map = (np.random.default_rng(3).random((9, 11)) ** 2).astype(np.float32)
-    read = [read_map(score_map, 140, 170, geometry, map_threshold=cut, min_score=0.05) for cut in (0.1, 0.6, 0.95, 1.0)]
-    for _, peaks in read:
-        np.testing.assert_array_equal(peaks, read[0][1])
-    assert len({len(points) for points, _ in read}) > 1
-    np.testing.assert_array_equal(read[-1][0], read[0][1])
-
-
-def test_no_peaks_when_the_weakest_is_not_below_the_threshold() -> None:
-    score_map = np.array([[0.3, 0.0, 0.9]], dtype=np.float32)
-    points = map_to_points(score_map, 16, 48, LITE_STRIDE_16, map_threshold=0.5, min_score=0.5)
-    assert points[:, 2].tolist() == pytest.approx([0.9])
-
-
-def test_small_components_leave_nothing_above_the_threshold() -> None:
-    score_map = np.zeros((6, 6), np.float32)
-    score_map[3, 3] = 0.6
-    points = map_to_points(score_map, 96, 96, LITE_STRIDE_16, map_threshold=0.5, min_area_px=10_000)
-    assert len(points) == 0
-
-
-def test_points_of_a_stretched_map_are_read_between_the_corners() -> None:
-    score_map = np.full((5, 9), 0.02, dtype=np.float32)
-    score_map[1, 2], score_map[3, 7] = 0.98, 0.2
-    points = map_to_points(score_map, 101, 201, AlignCornersGeometry(16, 15.0), map_threshold=0.5)
-    # 200 / 8 = 100 / 4 = 25 px a cell.
-    np.testing.assert_allclose(points[:2], [[50, 25, 0.98], [175, 75, 0.2]], atol=1e-5)

@@ -43,9 +43,9 @@ def test_prediction_equals_the_test_run(trained) -> None:
     tested = runs.evaluate(config, checkpoint, folder / 'test')
     localizer = Localizer.from_checkpoint(checkpoint)
     for record in tested.records:
-        prediction = localizer.predict(read_rgb(tested.image_paths[record.image_id]), mpp=0.25)
-        assert prediction.score == pytest.approx(record.score, abs=1e-5)
-        np.testing.assert_allclose(prediction.points, record.points, atol=1e-3)
+        prediction = localizer.predict(read_rgb(record.truth.path), mpp=0.25)
+        assert prediction.score == pytest.approx(record.prediction.score, abs=1e-5)
+        np.testing.assert_allclose(prediction.points, record.prediction.points, atol=1e-3)
 
 
 def test_a_model_without_a_map_predicts_its_points() -> None:

@@ -14,7 +14,7 @@ from mitouts.errors import ConfigError, ImageError
 from mitouts.inference import Localizer
 from mitouts.models import CascadeLocalizer
 from mitouts.models import cascade as cascade_module
-from mitouts.models.reading import located_points
+from mitouts.models.reading import read_prediction
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
@@ -62,7 +62,7 @@ def one_by_one(model: CascadeLocalizer, pixels: Tensor) -> np.ndarray:
     inputs = model.data_preprocessor({'inputs': pixels[None]})['inputs']
     (sample,) = model.proposer(inputs, [PointSample(metainfo={'ori_shape': (HEIGHT, WIDTH)})], mode='predict')
     proposals: list[tuple[float, float, float]] = []
-    for x, y, score in located_points(model.proposer, sample, model.min_score).tolist():
+    for x, y, score in read_prediction(model.proposer, sample, model.min_score).points.tolist():
         if all(np.hypot(x - other[0], y - other[1]) > model.suppression_px for other in proposals):
             proposals.append((x, y, score))
     padded = np.pad(pixels.numpy(), [(0, 0), (CROP_PX, CROP_PX), (CROP_PX, CROP_PX)], mode='reflect')

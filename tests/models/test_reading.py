@@ -12,7 +12,7 @@ import torch
 from mitouts.errors import CheckpointError
 from mitouts.evaluation import LocalizationEvaluator
 from mitouts.functional.geometry import FeatureGeometry
-from mitouts.models.reading import located_points
+from mitouts.models.reading import read_prediction
 from mitouts.structures import PointSample
 
 GEOMETRY = FeatureGeometry(stride=4, center_offset_px=1.5, receptive_radius_px=7.0)
@@ -46,14 +46,16 @@ def test_points_of_a_map_are_those_of_an_evaluation(calibration: dict[str, Any])
     evaluator.process([sample])
     evaluator.evaluate(1)
     model = SimpleNamespace(calibration=calibration, geometry=GEOMETRY)
-    found = located_points(model, sample, 0.2)
+    found = read_prediction(model, sample, 0.2).points
     assert len(found) > 5
-    np.testing.assert_array_equal(found, evaluator.records[0].points)
+    np.testing.assert_array_equal(found, evaluator.records[0].prediction.points)
 
 
 def test_points_are_taken_as_they_are_down_to_the_score() -> None:
     points = torch.tensor([[3.5, 4.0, 0.9], [1.0, 2.0, 0.5], [7.0, 8.0, 0.25]])
-    found = located_points(SimpleNamespace(calibration={}, geometry=None), sample_with(pred_points=points), 0.25)
+    found = read_prediction(
+        SimpleNamespace(calibration={}, geometry=None), sample_with(pred_points=points), 0.25
+    ).points
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, points[:2].numpy(), rtol=1e-7)
 
@@ -61,4 +63,4 @@ def test_points_are_taken_as_they_are_down_to_the_score() -> None:
 def test_a_map_that_nothing_says_how_to_cut_is_refused() -> None:
     sample = sample_with(pred_map=torch.rand(10, 14))
     with pytest.raises(CheckpointError, match='SimpleNamespace has no map_threshold: it was never validated'):
-        located_points(SimpleNamespace(calibration={}, geometry=GEOMETRY), sample, 0.1)
+        read_prediction(SimpleNamespace(calibration={}, geometry=GEOMETRY), sample, 0.1)

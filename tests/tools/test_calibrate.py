@@ -206,14 +206,14 @@ def test_a_test_adapts_to_its_images_first_and_says_so(tested) -> None:
     assert adapted.results['adapt_bn']['images'] == 8
     assert read_json(folder / 'adapted.json')['info']['adapt_bn']['prior'] == 0
     localizer = Localizer.from_checkpoint(checkpoint)
-    names = [adapted.image_paths[record.image_id] for record in adapted.records]
+    names = [record.truth.path for record in adapted.records]
     images = [read_rgb(name) for name in names]
     before = [localizer.predict(image).score for image in images]
     batch = [torch.from_numpy(image.transpose(2, 0, 1).copy()) for image in images]
     adapt_batch_norm(localizer.model, [batch], prior=0)
     after = [localizer.predict(image).score for image in images]
-    np.testing.assert_allclose([record.score for record in plain.records], before, atol=1e-5)
-    np.testing.assert_allclose([record.score for record in adapted.records], after, atol=1e-4)
+    np.testing.assert_allclose([record.prediction.score for record in plain.records], before, atol=1e-5)
+    np.testing.assert_allclose([record.prediction.score for record in adapted.records], after, atol=1e-4)
     assert np.abs(np.subtract(before, after)).max() > 1e-3
 
 

@@ -86,7 +86,7 @@ def test_test_prints_a_table_and_writes_everything(call, trained, tmp_path) -> N
     assert 'best' in out
     row = json.loads((tmp_path / 'w' / 'results.json').read_text())['stages'][0]
     assert row['one_to_one']['tp'] + row['one_to_one']['fn'] == 4
-    assert len(read_predictions(tmp_path / 'p.json').scores) == 8
+    assert len(read_predictions(tmp_path / 'p.json').images) == 8
     assert len(list((tmp_path / 'show').glob('*.png'))) == 8
 
 

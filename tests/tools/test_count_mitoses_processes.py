@@ -113,7 +113,7 @@ def test_half_a_score_map_is_begun_again(
     options = [slide, '--checkpoint', checkpoint, '--tile-px', 128]
     assert call(TOOL, *options, '--out', tmp_path / 'whole')[0] == 0
     with monkeypatch.context() as patch:
-        patch.setattr('mitouts.wsi.slide.large_map_to_points', _interrupt)
+        patch.setattr('mitouts.wsi.slide.read_map', _interrupt)
         assert call(TOOL, *options, '--out', tmp_path / 'out')[0] == 130
     map_path = tmp_path / 'out/a/.work/score_map.npy'
     map_path.write_bytes(map_path.read_bytes()[:200])

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import image_records
 import pytest
 
 from mitouts.errors import AnnotationWarning
@@ -40,9 +41,9 @@ def files(tmp_path):
         make_annotation(4, 3, 1, 50, 50),
     ]
     predictions = [
-        {'image_id': 1, 'score': 0.9, 'points': [[110, 100, 0.9], [100, 90, 0.8], [300, 310, 0.7], [5, 5, 0.5]]},
-        {'image_id': 2, 'score': 0.9, 'points': [[125, 100, 0.9]]},
-        {'image_id': 3, 'score': 0.1, 'points': []},
+        image_records.predicted(1, 0.9, [[110, 100, 0.9], [100, 90, 0.8], [300, 310, 0.7], [5, 5, 0.5]]),
+        image_records.predicted(2, 0.9, [[125, 100, 0.9]]),
+        image_records.predicted(3, 0.1, []),
     ]
     truth, predicted = tmp_path / 'truth.json', tmp_path / 'predicted.json'
     write_json(truth, make_document(images, annotations, name='test', tool='test'))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from image_records import predicted
 
 from mitouts.formats.coco import (
     HARD_NEGATIVE,
@@ -50,7 +51,7 @@ def write_counts(
     folder = out / Path(name).stem
     points = np.array([*figures, *weak], dtype=float).reshape(-1, 3)
     provenance = {'checkpoint': 'a.pth', 'checkpoint_sha256': sha256, 'map_threshold': 0.5, 'slide_mpp': MPP}
-    write_predictions(folder / 'predictions.json', [{'image_id': 1, 'score': 0.9, 'points': points}], provenance)
+    write_predictions(folder / 'predictions.json', [predicted(1, 0.9, points)], provenance)
     sure = np.array(figures, dtype=float).reshape(-1, 3)
     is_counted = [(x, y) not in [tuple(point) for point in not_counted] for x, y, _ in sure]
     write_figures(folder / 'figures.csv', sure, is_counted, mpp=MPP, comments={'slide': name, **provenance})

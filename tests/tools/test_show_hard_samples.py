@@ -9,6 +9,7 @@ from types import ModuleType
 
 import cv2
 import pytest
+from image_records import predicted
 from suite_runs import Group, write_suite
 
 from mitouts.formats.predictions import read_predictions, write_predictions
@@ -112,8 +113,8 @@ def test_compared_models_are_drawn_where_they_differ_most(call, run: Path, tmp_p
     path, other, out = run / 'student' / 'predictions.json', tmp_path / 'other.json', tmp_path / 'a.png'
     predictions = read_predictions(path)
     entries = [
-        {'image_id': key, 'score': score, 'points': predictions.points[key] if key != 5 else [[1, 1, 0.99]] * 4}
-        for key, score in predictions.scores.items()
+        predicted(5, image.score, [[1, 1, 0.99]] * 4) if key == 5 else image
+        for key, image in predictions.images.items()
     ]
     write_predictions(other, entries, predictions.info)
     arguments = ('--ann-file', _data(run) / 'test.json', '--out', out, '--labels', 'A', 'B')
@@ -126,8 +127,8 @@ def test_compared_models_are_drawn_where_they_differ_most(call, run: Path, tmp_p
 def test_what_a_comparison_lacks_is_said(call, run: Path, tmp_path: Path):
     path, out = run / 'student' / 'predictions.json', tmp_path / 'a.png'
     bare, foreign = tmp_path / 'bare.json', tmp_path / 'foreign.json'
-    write_predictions(bare, [{'image_id': 1, 'score': 0.5, 'points': []}], {})
-    write_predictions(foreign, [{'image_id': 999, 'score': 0.5, 'points': []}], {'map_threshold': 0.5})
+    write_predictions(bare, [predicted(1, 0.5, [])], {})
+    write_predictions(foreign, [predicted(999, 0.5, [])], {'map_threshold': 0.5})
     annotations = ('--ann-file', _data(run) / 'test.json', '--out', out)
     for arguments, message in (
         ((path, bare, *annotations), 'info has no map_threshold: give --thresholds'),

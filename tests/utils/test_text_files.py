@@ -53,7 +53,7 @@ def test_every_reader_of_json_takes_every_encoding(tmp_path: Path, encode: Any) 
     for name, content in contents.items():
         (tmp_path / name).write_bytes(encode(json.dumps(content, ensure_ascii=False)))
     assert read_coco(tmp_path / 'ann.json') == document
-    assert read_predictions(tmp_path / 'pred.json').scores == {1: 0.5}
+    assert read_predictions(tmp_path / 'pred.json').images[1].score == 0.5
     assert read_split_file(tmp_path / 'split.json') == {'Ä': 'train'}
     assert read_object(tmp_path / 'fit.json') == {'macenko': {}}
     assert read_geojson(tmp_path / 'a.geojson') == contents['a.geojson']

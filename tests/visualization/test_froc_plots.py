@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from drawn_texts import check_legible
+from image_records import changed, evaluated
 from numpy.testing import assert_allclose
 from sklearn.metrics import roc_auc_score
 
 from mitouts.functional.localization import count_points
+from mitouts.structures import EvaluatedImages
 from mitouts.visualization.froc_plots import (
     PANELS,
-    Detections,
     area_under,
     curves_of,
     draw_froc,
@@ -28,7 +30,7 @@ LONG = 'Instance head with max aggregation over all positions of the map, strong
 AREA_MM2 = 0.0036
 
 
-def _detections(seed: int, images: int = 30) -> Detections:
+def _detections(seed: int, images: int = 30) -> EvaluatedImages:
     """Figures far apart, so that every matching finds the same pairs."""
     generator = np.random.default_rng(seed)
     labels = np.arange(images) % 2
@@ -41,20 +43,16 @@ def _detections(seed: int, images: int = 30) -> Detections:
         # Two decimals make ties.
         scores = np.concatenate([generator.uniform(0.4, 1, len(found)), generator.uniform(0, 0.8, len(false))]).round(2)
         points.append(np.column_stack([xy, scores]))
-    return Detections(
-        points=points,
-        curve_points=points,
-        truths=truths,
-        ignored=[np.zeros((0, 2))] * images,
-        areas_mm2=[AREA_MM2] * images,
-        map_threshold=0.5,
-        labels=labels,
-        scores=np.clip(labels * 0.3 + generator.uniform(0, 0.7, images), 0, 1).round(2),
-        image_threshold=0.4,
-    )
+    scores = np.clip(labels * 0.3 + generator.uniform(0, 0.7, images), 0, 1).round(2).tolist()
+    records = map(evaluated, range(images), truths, points)
+    return EvaluatedImages(tuple(changed(r, score=score) for r, score in zip(records, scores)), 0.4, 0.5)
 
 
-def _counted(run: Detections, threshold: float) -> tuple[int, int, int]:
+def _each(run: EvaluatedImages, **changes: Any) -> EvaluatedImages:
+    return replace(run, images=tuple(changed(record, **changes) for record in run.images))
+
+
+def _counted(run: EvaluatedImages, threshold: float) -> tuple[int, int, int]:
     counts = count_points(run.points, run.truths, radius_px=30, threshold=threshold)
     return tuple(counts.sum(axis=0).tolist())
 
@@ -82,7 +80,7 @@ def test_roc_is_that_of_scikit_learn_with_the_operating_point_counted():
     run = _detections(1)
     roc = curves_of('a', [run], radius_px=30, unit='mm2').roc
     assert roc is not None
-    labels, scores = np.asarray(run.labels), np.asarray(run.scores)
+    labels, scores = run.labels, run.scores
     assert area_under(roc) == pytest.approx(roc_auc_score(labels, scores))
     called = scores > 0.4
     assert roc.point == pytest.approx((called[labels == 0].mean(), called[labels == 1].mean()))
@@ -112,8 +110,11 @@ def test_runs_are_averaged_at_an_equal_rate_of_false_positives():
 def test_a_map_draws_its_peaks_and_works_at_its_components():
     peaks = _detections(0)
     # One component where there are two peaks: the operating point has fewer false positives, the curve is the peaks'.
-    merged = [points[points[:, 2] > 0.5][:1] for points in peaks.points]
-    run = replace(peaks, points=merged)
+    merged = [
+        changed(record, points=record.prediction.above(0.5)[:1], peaks=record.prediction.points)
+        for record in peaks.images
+    ]
+    run = replace(peaks, images=tuple(merged))
     drawn, expected = (curves_of('a', [each], radius_px=30, unit='image').froc for each in (run, peaks))
     assert drawn is not None
     assert expected is not None
@@ -125,7 +126,7 @@ def test_a_map_draws_its_peaks_and_works_at_its_components():
 
 
 def test_without_areas_the_unit_is_the_image():
-    known, unknown = _detections(0), replace(_detections(0), areas_mm2=None)
+    known, unknown = _detections(0), _each(_detections(0), mpp=None)
     assert unit_of([[known], [known]]) == 'mm2'
     assert unit_of([[known], [known, unknown]]) == 'image'
     by_image = curves_of('a', [unknown], radius_px=30, unit='image').froc
@@ -158,7 +159,8 @@ def test_methods_are_named_legibly(panels: tuple[str, ...], labels: list[str]):
 
 
 def test_what_is_not_defined_is_said():
-    run = replace(_detections(0), labels=np.ones(30), truths=[np.zeros((0, 2))] * 30)
+    bare = [evaluated(number, [], [], label=1) for number in range(30)]
+    run = EvaluatedImages(tuple(bare), 0.4, 0.5)
     method = curves_of('a', [run], radius_px=30, unit='mm2')
     assert (method.froc, method.pr, method.roc) == (None, None, None)
     texts = check_legible(plot_methods([method], 'mm2'))
@@ -168,7 +170,7 @@ def test_what_is_not_defined_is_said():
 
 
 def test_a_method_without_any_detection_lies_at_zero():
-    run = replace(_detections(0), points=[np.zeros((0, 3))] * 30)
+    run = _each(_detections(0), points=np.zeros((0, 3)))
     method = curves_of('a', [run], radius_px=30, unit='mm2')
     assert method.froc is not None
     assert method.froc.point == (0, 0)

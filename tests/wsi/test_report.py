@@ -187,8 +187,9 @@ def test_the_table_as_numpy_reads_it(findings: SlideFindings, tmp_path: Path) ->
 
 def test_predictions_keep_weak_points(findings: SlideFindings, tmp_path: Path) -> None:
     predictions = read_predictions(write_report(_report(findings), tmp_path / 'out')['predictions.json'])
-    assert predictions.scores == {1: 0.99}
-    np.testing.assert_array_equal(predictions.points[1], POINTS)
+    assert list(predictions.images) == [1]
+    assert predictions.images[1].score == 0.99
+    np.testing.assert_array_equal(predictions.images[1].points, POINTS)
 
 
 def test_grand_challenge_in_millimetres(findings: SlideFindings, tmp_path: Path) -> None:
@@ -248,4 +249,4 @@ def test_crops_are_centred_on_their_points(findings: SlideFindings) -> None:
 def test_nothing_found_is_written_too(findings: SlideFindings, tmp_path: Path) -> None:
     paths = write_report(_report(replace(findings, points=np.zeros((0, 3)))), tmp_path / 'out')
     assert paths['figures.csv'].read_text(encoding='utf-8').splitlines()[-1].startswith('x_px,')
-    assert read_predictions(paths['predictions.json']).scores == {1: 0.0}
+    assert read_predictions(paths['predictions.json']).images[1].score == 0.0

@@ -24,9 +24,10 @@ from rich.table import Table
 
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco, write_json
+from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import Predictions, map_threshold_of, read_predictions
-from mitouts.formats.visibility import ShownFigures, is_located, shown_figures
 from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
+from mitouts.structures.image_record import ImageTruth
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
 
@@ -41,10 +42,10 @@ def main() -> int:
     origin = 'option'
     if args.score_thr is None:
         args.score_thr, origin = map_threshold_of(args.predictions, predictions, '--score-thr'), 'predictions'
-    figures = _figures(args, truth)
+    known = _truths(args, truth)
     # A patch that shows only parts of figures is neither positive nor negative; the data set leaves it out as well.
-    clear = [image for image in truth['images'] if not figures[image['id']].is_ambiguous]
-    images = [image for image in clear if is_located(image, figures[image['id']])]
+    clear = [image for image in truth['images'] if not known[image['id']].is_ambiguous]
+    images = [image for image in clear if known[image['id']].is_located]
     if len(images) < len(clear):
         warnings.warn(
             f'{args.ground_truth}: {len(clear) - len(images)} of {len(clear)} images are labelled positive without an '
@@ -53,17 +54,18 @@ def main() -> int:
             stacklevel=1,
         )
     num_missing = _check_images(args, truth['images'], images, predictions)
+    predicted = predictions.images
     counts = count_points(
-        [predictions.points.get(image['id'], NO_POINTS) for image in images],
-        [figures[image['id']].counted_points for image in images],
-        ignored=[figures[image['id']].ignored for image in images],
+        [predicted[image['id']].points if image['id'] in predicted else NO_POINTS for image in images],
+        [known[image['id']].counted_points for image in images],
+        ignored=[known[image['id']].ignored for image in images],
         radius_px=_radius_px(args, images),
         threshold=args.score_thr,
         protocol=args.matching,
     )
     cases = np.array([image['case_id'] for image in images])
     # With labels alone the negative images are left, and their counts are no result.
-    is_labelled_only = len(images) < len(clear) and not any(len(figures[image['id']].points) for image in images)
+    is_labelled_only = len(images) < len(clear) and not any(len(known[image['id']].points) for image in images)
     uncounted = dict.fromkeys(('tp', 'fp', 'fn')) if is_labelled_only else {}
     overall = _score(args, counts, cases)
     groups: dict[str, dict[str, Any]] = {}
@@ -157,14 +159,14 @@ def _check_images(
     args: argparse.Namespace, known: list[dict[str, Any]], images: list[dict[str, Any]], predictions: Predictions
 ) -> int:
     """Refuse predictions of other images; returns the number of images without predictions."""
-    unknown = sorted(set(predictions.points) - {image['id'] for image in known})
+    unknown = sorted(set(predictions.images) - {image['id'] for image in known})
     if unknown:
         listed = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')
         raise AnnotationError(
-            f'{args.predictions}: {len(unknown)} of {len(predictions.points)} image ids are not in {args.ground_truth} '
+            f'{args.predictions}: {len(unknown)} of {len(predictions.images)} image ids are not in {args.ground_truth} '
             f'({listed}); predict the images of that very file'
         )
-    num_missing = len({image['id'] for image in images} - set(predictions.points))
+    num_missing = len({image['id'] for image in images} - set(predictions.images))
     if num_missing:
         warnings.warn(
             f'{args.predictions} says nothing of {num_missing} of {len(images)} images; their figures count as missed',
@@ -174,13 +176,13 @@ def _check_images(
     return num_missing
 
 
-def _figures(args: argparse.Namespace, truth: dict[str, Any]) -> dict[int, ShownFigures]:
+def _truths(args: argparse.Namespace, truth: dict[str, Any]) -> dict[int, ImageTruth]:
     names = {category['id']: category['name'] for category in truth['categories']}
     unknown = [category for category in args.category if category not in names]
     if unknown:
         known = ', '.join(f'{key} ({name})' for key, name in sorted(names.items()))
         raise AnnotationError(f'{args.ground_truth} has no category {unknown[0]}; it has {known}')
-    return shown_figures(truth, args.category)
+    return image_truths(truth, args.category)
 
 
 def _radius_px(args: argparse.Namespace, images: list[dict[str, Any]]) -> float | list[float]:

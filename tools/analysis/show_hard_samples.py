@@ -23,8 +23,8 @@ import numpy as np
 from mitouts.errors import MitoutsError
 from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.formats.hard_samples import read_hard_samples
+from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import map_threshold_of, read_predictions
-from mitouts.formats.visibility import is_located, shown_figures
 from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import Gather, at_least, positive
 from mitouts.utils.cli import run
@@ -170,9 +170,9 @@ def compare(args: argparse.Namespace) -> None:
     thresholds = args.thresholds or [
         map_threshold_of(path, model, '--thresholds') for path, model in zip(args.compare, models)
     ]
-    truths = shown_figures(document, args.category)
+    truths = image_truths(document, args.category)
     images = {image['id']: image for image in document['images']}
-    common = [image_id for image_id in images if all(image_id in model.points for model in models)]
+    common = [image_id for image_id in images if all(image_id in model.images for model in models)]
     if not common:
         raise MitoutsError(
             f'no image of {args.ann_file} is in both {args.compare[0]} and {args.compare[1]}: expected predictions of '
@@ -181,7 +181,9 @@ def compare(args: argparse.Namespace) -> None:
     if len(common) < len(images):
         print(f'warning: {len(images) - len(common)} of {len(images)} images lack a prediction', file=sys.stderr)
     pairs = {
-        image_id: [ModelPoints(model.points[image_id], threshold) for model, threshold in zip(models, thresholds)]
+        image_id: [
+            ModelPoints(model.images[image_id].points, threshold) for model, threshold in zip(models, thresholds)
+        ]
         for image_id in common
     }
     apart = {key: difference_px(pair[0].counted, pair[1].counted, args.radius_px) for key, pair in pairs.items()}
@@ -192,7 +194,7 @@ def compare(args: argparse.Namespace) -> None:
         image = images[image_id]
         picture = read_rgb(root / image['file_name'], (image['width'], image['height']))
         name = f'{case_words(image["case_id"])}, image {image_id}'
-        truth = truths[image_id].points if is_located(image, truths[image_id]) else None
+        truth = truths[image_id].points if truths[image_id].is_located else None
         tiles += compare_tiles(picture, truth, pairs[image_id], args.radius_px, name)
     labels = args.labels or [str(path) for path in args.compare]
     columns = 2 * min(args.columns or 2, len(order))

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, get_dist_info, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.datasets.preparation import prepare_dataset, stain_of
 from mitouts.distillation import Control
 from mitouts.distillation.base import build_criterion
-from mitouts.distillation.entries import Seen, sample_entry
 from mitouts.errors import ConfigError
-from mitouts.evaluation.located import locate_figures, training_images
+from mitouts.evaluation.predicting import predict_figures, training_images
 from mitouts.formats.coco import read_coco, read_json, write_json
+from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import HOOKS
+from mitouts.structures import ImageTruth
 from mitouts.utils.ranks import together
 
 HARD_SAMPLES_NAME = 'hard_samples.json'
-READING_KEYS = ('min_area_px', 'centroid')
 
 
 @HOOKS.register_module()
@@ -98,7 +98,8 @@ class EMATeacherHook(EMAHook):
                 f'EMATeacherHook: nothing can be compared, none of the {len(infos)} positive images has an annotated '
                 'point: all will be kept'
             )
-        self.images = {image['id']: image for image in read_coco(self.dataset.ann_file)['images']}
+        ann_file = getattr(self.dataset, 'ann_file', None)
+        self.images = {image['id']: image for image in read_coco(ann_file)['images']} if ann_file else {}
 
     def before_train_epoch(self, runner: Any) -> None:
         calibration = runner.bare_model.calibration
@@ -132,36 +133,35 @@ class EMATeacherHook(EMAHook):
 
     def _judge(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
         """Verdicts on the positives, in their order, the same on every rank."""
-        with together():
-            own = self._judge_own(calibration)
-        order = {info_id: place for place, info_id in enumerate(self._ids())}
-        return sorted((each for part in all_gather_object(own) for each in part), key=lambda s: order[s['image_id']])
-
-    def _judge_own(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
-        """Verdicts on this rank's share of the positives."""
-        rank, world_size = get_dist_info()
-        found = locate_figures(
-            self.ema_model.module,
-            self.dataset,
-            self.positives[rank::world_size].tolist(),
-            map_threshold=calibration['map_threshold'],
-            drift_px=calibration.get('drift_px', (0.0, 0.0)),
-            num_workers=self.num_workers,
-            **{key: calibration[key] for key in READING_KEYS if key in calibration},
+        records = predict_figures(
+            self.ema_model.module, self.dataset, self.positives.tolist(), calibration, num_workers=self.num_workers
         )
-        own = []
-        for info, score, points in found:
-            image, threshold = self.images[info['img_id']], calibration['image_threshold']
+        samples = []
+        for record in records:
+            truth, prediction = record.truth, record.prediction
+            image = self.images.get(truth.image_id) or _entry(truth)
             verdict = self.criterion.judge(
-                {**image, 'label': 1}, points[:, :2], info['gt_points'], score=score, image_threshold=threshold
+                {**image, 'label': 1},
+                prediction.points[:, :2],
+                truth.points,
+                score=prediction.score,
+                image_threshold=calibration['image_threshold'],
             )
             if verdict.new_label is not None:
                 raise ConfigError(
                     f'EMATeacherHook: {type(self.criterion).__name__} gives new labels, and those of a training do not '
                     'change while it runs: use it in a distill stage'
                 )
-            own.append(sample_entry(image, 1, verdict, Seen(score, points, info['gt_points'])))
-        return own
+            samples.append(sample_entry(image, 1, verdict, record))
+        return samples
 
-    def _ids(self) -> list[int]:
-        return [self.dataset.get_data_info(int(index))['img_id'] for index in self.positives]
+
+def _entry(truth: ImageTruth) -> dict[str, Any]:
+    """What stands for an image's entry in an annotation file, where a data set has no such file."""
+    return {
+        'id': truth.image_id,
+        'file_name': truth.path,
+        'case_id': truth.case_id,
+        'width': truth.width,
+        'height': truth.height,
+    }

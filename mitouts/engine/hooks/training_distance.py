@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
-from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.hooks import Hook
 
 from mitouts.datasets.preparation import prepare_dataset, stain_of
 from mitouts.errors import ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.evaluation.located import Located, locate_figures, training_images
 from mitouts.evaluation.metrics import CentroidMetric
-from mitouts.evaluation.records import ImageRecord
+from mitouts.evaluation.predicting import predict_figures, training_images
 from mitouts.functional.distillation import least_distance_px
 from mitouts.registry import HOOKS
-from mitouts.utils.ranks import together
 
 DISTANCE_KEY = 'val/train/distance_px'
 F1_KEY = 'val/train/one_to_one_f1'
@@ -93,11 +89,14 @@ class TrainingDistanceHook(Hook):
         if not is_due:
             return
         calibration = runner.val_evaluator.calibration
-        records = self._localize(runner.bare_model, calibration)
+        records = predict_figures(
+            runner.bare_model, self.dataset, self.indices, calibration, num_workers=self.num_workers
+        )
+        records.sort(key=lambda record: record.truth.image_id)
         distances = [
-            least_distance_px(record.points[:, :2], record.truth, diagonal_px=math.hypot(record.width, record.height))
-            for record in records
-            if record.label == 1 and len(record.truth)
+            least_distance_px(prediction.points[:, :2], truth.points, diagonal_px=truth.diagonal_px)
+            for truth, prediction in ((record.truth, record.prediction) for record in records)
+            if truth.label == 1 and len(truth.points)
         ]
         thresholds = {key: calibration[key] for key in ('image_threshold', 'map_threshold')}
         runner.message_hub.update_scalar(DISTANCE_KEY, float(np.mean(distances)))
@@ -105,21 +104,6 @@ class TrainingDistanceHook(Hook):
         # None where all figures are counted in other patches.
         if f1 is not None:
             runner.message_hub.update_scalar(F1_KEY, f1)
-
-    def _localize(self, model: Any, calibration: dict[str, Any]) -> list[ImageRecord]:
-        """One record an image, by image id, the same on every rank."""
-        rank, world_size = get_dist_info()
-        keys = ('map_threshold', 'drift_px', 'min_area_px', 'centroid')
-        with together():
-            found = locate_figures(
-                model,
-                self.dataset,
-                self.indices[rank::world_size],
-                num_workers=self.num_workers,
-                **{key: calibration[key] for key in keys},
-            )
-        records = [record for part in all_gather_object([_record(each) for each in found]) for record in part]
-        return sorted(records, key=lambda record: record.image_id)
 
 
 def _hit_metric(evaluator: LocalizationEvaluator, radius_px: float | None) -> CentroidMetric:
@@ -129,21 +113,3 @@ def _hit_metric(evaluator: LocalizationEvaluator, radius_px: float | None) -> Ce
     if radius_px is None and used:
         radius = {f'radius_{used[0].unit}': used[0].radii[0]}
     return CentroidMetric(**radius, protocols=('one_to_one',), num_bootstrap=0)
-
-
-def _record(found: Located) -> ImageRecord:
-    info = found.info
-    return ImageRecord(
-        image_id=info['img_id'],
-        case_id=info['case_id'],
-        label=info['gt_label'],
-        score=found.score,
-        map_max=float(found.points[:, 2].max(initial=0.0)),
-        truth=np.asarray(info['gt_points'], dtype=np.float64),
-        counted=np.asarray(info['gt_counted'], dtype=bool),
-        cut=np.asarray(info['gt_cut'], dtype=np.float64),
-        points=found.points,
-        width=info['width'],
-        height=info['height'],
-        mpp=info['mpp'],
-    )

@@ -43,7 +43,7 @@ def tested_row(config: Config, checkpoint: Path, folder: Path, run: Experiment, 
     dataset = config.test_dataloader.dataset
     return {
         **about,
-        'test_images': test.results.get('images', len(test.image_paths)),
+        'test_images': test.results.get('images', len(test.records)),
         'test_ann_file': dataset.get('ann_file'),
         'positive_categories': list(dataset.get('positive_categories', (1,))),
         **{key: value for key, value in test.results.items() if key != 'images'},

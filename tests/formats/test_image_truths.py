@@ -1,9 +1,13 @@
+"""What an annotation file knows of its images."""
+
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation, make_document, make_image
-from mitouts.formats.visibility import shown_figures
+from mitouts.formats.image_truths import image_truths
 
 
 def _document() -> dict:
@@ -19,7 +23,7 @@ def _document() -> dict:
 
 
 def test_annotations_are_sorted_by_what_an_image_shows():
-    first = shown_figures(_document(), [MITOTIC_FIGURE])[1]
+    first = image_truths(_document(), [MITOTIC_FIGURE])[1]
     np.testing.assert_array_equal(first.points, [[10, 20], [30, 40]])
     np.testing.assert_array_equal(first.counted_points, [[10, 20]])
     np.testing.assert_array_equal(first.cut, [[0, 70]])
@@ -27,10 +31,22 @@ def test_annotations_are_sorted_by_what_an_image_shows():
 
 
 def test_only_an_image_with_nothing_but_parts_is_ambiguous():
-    figures = shown_figures(_document(), [MITOTIC_FIGURE])
+    figures = image_truths(_document(), [MITOTIC_FIGURE])
     assert [figures[key].is_ambiguous for key in (1, 2, 3)] == [False, True, False]
     assert figures[3].points.shape == (0, 2)
 
 
 def test_other_categories_do_not_count():
-    assert not shown_figures(_document(), [HARD_NEGATIVE])[2].is_ambiguous
+    assert not image_truths(_document(), [HARD_NEGATIVE])[2].is_ambiguous
+
+
+def test_a_given_label_goes_before_the_points_and_paths_begin_at_the_root():
+    document = _document()
+    document['images'][0] |= {'label': 0, 'mpp': 0.25}
+    document['images'][2]['label'] = 1
+    first, second, third = image_truths(document, [MITOTIC_FIGURE], Path('data')).values()
+    assert [truth.label for truth in (first, second, third)] == [0, 0, 1]
+    assert [truth.label for truth in image_truths(_document(), [MITOTIC_FIGURE]).values()] == [1, 0, 0]
+    assert (first.mpp, second.mpp) == (0.25, None)
+    assert (first.image_id, first.case_id, first.path, first.width) == (1, 'A', str(Path('data') / '1.png'), 100)
+    assert image_truths(document, [MITOTIC_FIGURE])[1].path == '1.png'
