@@ -349,23 +349,7 @@ _EMPTY = tuple(
         roots.WEIGHT_INITIALIZERS,
     )
 )
-_OURS: tuple[Registry, ...] = (
-    MODELS,
-    AGGREGATORS,
-    DATASETS,
-    DATA_SAMPLERS,
-    TRANSFORMS,
-    METRICS,
-    EVALUATOR,
-    THRESHOLD_SELECTORS,
-    CRITERIA,
-    STAIN_NORMALIZERS,
-    SLIDE_READERS,
-    STAGES,
-    HOOKS,
-    OPTIMIZERS,
-    *_EMPTY,
-)
+_OURS = (*(each for each in tuple(globals().values()) if isinstance(each, Registry)), *_EMPTY)
 
 
 def modules_from_outside(*registries: Registry) -> list[str]:

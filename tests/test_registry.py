@@ -24,6 +24,10 @@ from mitouts.registry import (
     EVALUATOR,
     HOOKS,
     MODELS,
+    SLIDE_READERS,
+    STAGES,
+    STAIN_NORMALIZERS,
+    THRESHOLD_SELECTORS,
     Registry,
     UnknownComponentError,
     locating,
@@ -237,6 +241,14 @@ def test_roots_without_parts_of_ours_still_have_a_child_in_our_scope(name: str) 
     child = getattr(roots, name).children[registry.SCOPE]
     assert isinstance(child, Registry)
     assert child.parent is getattr(roots, name)
+
+
+@pytest.mark.parametrize('own', [STAGES, CRITERIA, STAIN_NORMALIZERS, SLIDE_READERS, THRESHOLD_SELECTORS])
+def test_a_registry_without_a_root_is_known_as_well(own: Registry) -> None:
+    name, component = next(iter(own.own_components().items()))
+    assert own in {*registry.all_registries()}
+    assert registry.find_component(name) is component
+    assert own.require(registry.import_path(component)) is component
 
 
 def test_importing_the_package_imports_nothing_but_itself_and_the_standard_library() -> None:

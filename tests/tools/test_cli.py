@@ -161,7 +161,7 @@ def test_distill_tool_judges_validation_images_beside_the_others(call, trained) 
             'OracleNoise needs images[].is_noise',
         ),
         (['none.pth'], 'none.pth'),
-        (['--cfg-options', 'distillation.criterion.type=Drop'], "'Drop' is not in the mitouts::task util registry"),
+        (['--cfg-options', 'distillation.criterion.type=Drop'], "'Drop' is not in the mitouts::criterion registry"),
     ],
 )
 def test_distill_tool_ends_with_one_line(arguments: list[str], message: str, call, tmp_path) -> None:
