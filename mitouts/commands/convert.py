@@ -145,7 +145,8 @@ def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:
     from mitouts.formats.coco import write_json
     from mitouts.formats.provenance import check_out
 
-    source = converter.read(args.src, image_root=args.image_root, mpp=args.mpp)
+    image_root = args.image_root or converter.images_of(args.src)
+    source = converter.read(args.src, image_root=image_root, mpp=args.mpp)
     check_out(args.out, name)
     document = to_document(
         source,
@@ -157,7 +158,7 @@ def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:
             'mpp': args.mpp,
             **converter.options(),
         },
-        image_root=args.image_root or converter.images_of(args.src),
+        image_root=image_root,
         out=args.out,
         mpp=args.mpp,
         split=args.split,
