@@ -17,7 +17,9 @@ from mitouts.errors import ConfigError
 FILES = {
     '_base_/datasets/points.py': "data_name = 'points'\nfolder = 'none'\nbatch = 32\n",
     '_base_/datasets/first.py': "_base_ = './points.py'\ndata_name = 'first'\nfolder = 'data/first'\n",
-    '_base_/datasets/second_hn.py': "_base_ = './first.py'\ndata_name = 'second-hn'\nfolder = 'data/second'\nbatch = 8\n",
+    '_base_/datasets/second_hn.py': (
+        "_base_ = './first.py'\ndata_name = 'second-hn'\nfolder = 'data/second'\nbatch = 8\n"
+    ),
     '_base_/model.py': "model = dict(type='WSSLocalizer')\nepochs = 12\n",
     'strong.py': "_base_ = ['./_base_/model.py', './_base_/datasets/first.py']\nrecipe = 'strong'\n",
     'weak.py': "_base_ = './strong.py'\nrecipe = 'weak'\nteacher = f'work_dirs/strong_{_base_.data_name}/best.pth'\n",
