@@ -1,5 +1,5 @@
-# Teacher -> distillation -> Student as in uts_lite0.py. The Student proposes, a patch classifier that was
-# trained on its false proposals verifies (the design of CasNN, Chen et al. 2016, and of Tellez et al. 2018).
+# Teacher -> distillation -> Student as in uts_lite0.py. The Student proposes, a patch classifier that was trained on
+# its false proposals verifies (the design of CasNN, Chen et al. 2016, and of Tellez et al. 2018).
 strong, weak = '../wss/lite0_max_strong.py', '../wss/lite0_max_weak.py'
 
 stages = [

@@ -65,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tile-px', type=at_least(1), default=260, help='side of a picture on the sheet (default: 260)'
     )
-    parser.add_argument('--out', help='PNG to write (default: work_dirs/NAME_OF_CONFIG/browse_SPLIT.png)')
+    parser.add_argument('--out', help='PNG to write (default: work_dirs/CONFIG_DATA/browse_SPLIT.png)')
     add_cfg_options(parser)
     add_imports(parser)
     return parser.parse_args()

@@ -1,4 +1,4 @@
-# Figure 9 on AMi-Br fields.
+# Figure 9 with EfficientNet-Lite0.
 _base_ = './uts_r18_augmentation.py'
 
 here = [stage.config.replace('r18', 'lite0') for stage in _base_.stages]

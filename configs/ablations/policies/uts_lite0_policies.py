@@ -1,4 +1,4 @@
-# Table 6 and the other policies on AMi-Br fields.
+# Table 6 and the other policies with EfficientNet-Lite0.
 _base_ = './uts_r18_policies.py'
 
 here = [stage.config.replace('r18', 'lite0') for stage in _base_.stages]
