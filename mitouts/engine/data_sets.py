@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import threading
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
@@ -40,9 +41,19 @@ def own_config(path: Path, data: str) -> Path:
     return own if own.is_file() and not is_file(data) else path
 
 
-def relative_to(data: str | None, folder: Path) -> str | None:
-    """A data set that a file names: a path is relative to the folder of that file."""
-    return str(folder / data) if data is not None and is_file(data) else data
+def named_in(path: str | Path, data: Any) -> str | None:
+    """The data set that a config names by ``data``: a path is relative to the folder of the config.
+
+    Args:
+        path: The config.
+        data: What it says; None for nothing.
+
+    Raises:
+        ConfigError: It is no text.
+    """
+    if data is not None and not isinstance(data, str):
+        raise ConfigError(f'config {path}: data must be the name of a data set, found {data!r}')
+    return str(Path(path).parent / data) if data is not None and is_file(data) else data
 
 
 def read_config(path: Path, data: str | None = None) -> Config:
@@ -58,7 +69,8 @@ def read_config(path: Path, data: str | None = None) -> Config:
             ``CONFIG_DATA.py`` lies beside ``CONFIG.py``, it is read instead, as it is.
 
     Raises:
-        ConfigError: The data set is unknown, or the config inherits none that it could replace.
+        ConfigError: The data set is unknown, the config inherits none that it could replace, or it names its own data
+            after all.
     """
     if data is not None:
         own = own_config(path, data)
@@ -68,9 +80,7 @@ def read_config(path: Path, data: str | None = None) -> Config:
     config = bases.read(path)
     named = config.get(DATA_KEY)
     if data is None and named is not None:
-        if not isinstance(named, str):
-            raise ConfigError(f'config {path}: data must be the name of a data set, found {named!r}')
-        data = relative_to(named, path.parent)
+        data = named_in(path, named)
         bases = _Bases(data)
         config = bases.read(path)
     elif data is None and NAME_KEY in config and own_config(path, config[NAME_KEY]) != path:
@@ -80,7 +90,18 @@ def read_config(path: Path, data: str | None = None) -> Config:
             f'config {path} inherits no data set, which {data!r} could replace: expected a file of a folder {FOLDER}/ '
             'among its bases'
         )
+    _check_name(config, path, data)
     return config
+
+
+def _check_name(config: Config, path: Path, data: str | None) -> None:
+    """Check that the data set which was asked for is the one that the config has in the end."""
+    found = config.get(NAME_KEY)
+    if data is not None and not is_file(data) and found not in (None, data_name(data)):
+        raise ConfigError(
+            f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {found!r}: a base of it that is no file of '
+            f'a folder {FOLDER}/ names its own data, or the data set lacks {NAME_KEY} = {data_name(data)!r}'
+        )
 
 
 class _Bases:
@@ -96,18 +117,26 @@ class _Bases:
     def __init__(self, data: str | None) -> None:
         self.data = data
         self.replaced = False
+        self._unknown: ConfigError | None = None
         self._parts: set[Path] = set()
 
     def read(self, path: Path) -> Config:
-        """Read a config."""
+        """Read a config.
+
+        Raises:
+            ConfigError: The data set is unknown.
+        """
         # mmengine has no way to choose a base from outside; its method is put back before anybody else reads.
         with _READING:
             self._find = Config._get_cfg_path
             Config._get_cfg_path = staticmethod(self.find)
             try:
-                return Config.fromfile(path)
+                config = Config.fromfile(path)
             finally:
                 Config._get_cfg_path = staticmethod(self._find)
+        if self._unknown is not None:
+            raise self._unknown
+        return config
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
         """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them."""
@@ -119,7 +148,11 @@ class _Bases:
             # A data set's own base.
             self._parts.add(path)
         elif path.parent.name == FOLDER:
-            path = data_file(self.data, path.parent)
+            try:
+                path = data_file(self.data, path.parent)
+            except ConfigError as error:
+                # Raised in here, it would leave mmengine's temporary file open.
+                self._unknown = error
             self._parts.add(path)
             self.replaced = True
         elif own_config(path, self.data) != parent:

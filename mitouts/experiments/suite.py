@@ -17,7 +17,7 @@ import yaml
 from mmengine.config import Config
 
 from mitouts.engine.config import load_config
-from mitouts.engine.data_sets import DATA_KEY, relative_to
+from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.errors import ConfigError
 
 SUITE_KEYS = {'name', 'data', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
@@ -204,9 +204,9 @@ def _stages(config: Path, data: str | None) -> tuple[str, ...]:
 @functools.cache
 def _settings(config: Path, data: str | None) -> str:
     content = load_config(config, data=data)
-    data = data or relative_to(content.get(DATA_KEY), config.parent)
+    data = data or named_in(config, content.get(DATA_KEY))
     stages = [stage for stage in _descriptions(content) if 'config' in stage]
-    named = {(str(stage['config']), relative_to(stage.get(DATA_KEY), config.parent) or data) for stage in stages}
+    named = {(str(stage['config']), named_in(config, stage.get(DATA_KEY)) or data) for stage in stages}
     parts = sorted(named, key=str)
     read = [content, *(load_config(config.parent / name, data=stage_data) for name, stage_data in parts)]
     text = json.dumps([each._cfg_dict.to_dict() for each in read], sort_keys=True, default=str)

@@ -95,13 +95,15 @@ def test_a_config_for_its_own_data_set_is_used_where_none_is_named(write: Callab
         ('weak.py', 'x', 'known are first, points, second-hn'),
         ('weak.py', 'mine/other.py', 'data set mine/other.py: there is no such file'),
         ('_base_/model.py', 'first', 'inherits no data set, which .first. could replace'),
+        ('on_mine.py', 'first', "data 'first' was asked for, but data_name is 'mine'"),
         ('number.py', None, 'data must be the name of a data set, found 21'),
     ],
 )
 def test_what_cannot_be_replaced_is_refused(
     name: str, data: str | None, message: str, write: Callable[..., Path]
 ) -> None:
-    folder = write({'number.py': "_base_ = './strong.py'\ndata = 21\n"})
+    more = {'number.py': "_base_ = './strong.py'\ndata = 21\n", 'on_mine.py': "_base_ = './mine/data.py'\n"}
+    folder = write(more)
     with pytest.raises(ConfigError, match=message):
         load_config(folder / name, data=data)
     with pytest.raises(ConfigError, match='an override of data has no effect; give --data NAME instead'):
@@ -120,6 +122,7 @@ def test_stages_have_the_data_set_of_the_experiment_or_their_own(write: Callable
             'on_mine.py': f"data = 'mine/data.py'\n{text}",
             'mixed.py': text.replace("'./weak.py'", "'./weak.py', data='second-hn'"),
             'inherited.py': "_base_ = './on_second.py'\n",
+            'number.py': text.replace("'./weak.py'", "'./weak.py', data=21"),
         }
     )
     assert folders(folder / 'staged.py') == ['data/first', 'data/first']
@@ -129,6 +132,8 @@ def test_stages_have_the_data_set_of_the_experiment_or_their_own(write: Callable
     assert folders(folder / 'on_mine.py') == ['data/mine', 'data/mine']
     assert folders(folder / 'mixed.py') == ['data/first', 'data/second']
     assert folders(folder / 'mixed.py', str(folder / 'mine/data.py')) == ['data/mine', 'data/second']
+    with pytest.raises(ConfigError, match=r'number\.py: data must be the name of a data set, found 21'):
+        folders(folder / 'number.py')
 
 
 def test_reading_in_one_thread_leaves_the_others_alone(write: Callable[..., Path]) -> None:

@@ -108,7 +108,7 @@ def test_the_data_set_is_that_of_the_suite_or_of_a_group() -> None:
     assert (there.data, here.data, there.to_dict()['data']) == ('there', 'here', 'there')
     assert there.entry != here.entry
     assert there.settings != here.settings
-    with pytest.raises(ConfigError, match=r'unknown data set .their.: did you mean there\?'):
+    with pytest.raises(ConfigError, match=r'unknown data set .their.: did you mean there or here'):
         read(f'data: their\n{groups}')
     with pytest.raises(ConfigError, match='g/seed0 stands twice with different settings'):
         read('groups: [{name: g, config: on_data.py}, {name: g, config: on_data.py, data: there}]')

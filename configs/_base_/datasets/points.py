@@ -1,6 +1,6 @@
 # Patches of 500 px with points (docs/datasets.md), made by tools/prepare_patches.py. Their stain is normalized already,
 # so it is not jittered. The data sets that inherit this name their folder, and themselves.
-data_name = 'patches'
+data_name = 'points'
 data_root = 'data/patches/'
 
 train_pipeline = [dict(type='LoadImage'), dict(type='Augment', recipe='beta'), dict(type='PackPointSample')]

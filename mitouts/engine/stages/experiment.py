@@ -12,7 +12,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
-from mitouts.engine.data_sets import DATA_KEY, relative_to
+from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages.base import Stage, known_kinds, settings_of
@@ -179,9 +179,8 @@ def load_experiment(
     Raises:
         ConfigError: A stage is incomplete or an override is unknown.
     """
-    folder = Path(path).parent
     config = load_config(path, data=data)
-    data = data or relative_to(config.get(DATA_KEY), folder)
+    data = data or named_in(path, config.get(DATA_KEY))
     descriptions = config.get('stages')
     if (
         not isinstance(descriptions, list)
@@ -194,8 +193,9 @@ def load_experiment(
     stages = []
     for description in descriptions:
         check_description(description)
-        stage_data = relative_to(description.get(DATA_KEY), folder) or data
-        stage_config = load_config(folder / description['config'], description.get('options', ()), stage_data)
+        stage_data = named_in(path, description.get(DATA_KEY)) or data
+        stage_path = Path(path).parent / description['config']
+        stage_config = load_config(stage_path, description.get('options', ()), stage_data)
         apply_overrides(stage_config, per_stage[description['name']])
         stage = make_stage(description, stage_config)
         if amp:
