@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt tools/setup_venv.sh tools/keep_headless
 
 demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and picture (minutes); again: shows the results
 	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
-	$(BIN)/python tools/train.py configs/uts/uts_lite0_phantom.py --work-dir $(DEMO) --resume
+	$(BIN)/python tools/train.py configs/uts/uts_lite0.py --data phantom --work-dir $(DEMO) --resume
 
 test: $(READY)  ## All tests but those below (installs Debian's chromium for those in a browser, where it may)
 	bash tools/setup_browser.sh

@@ -51,11 +51,14 @@ FILES = {
     'plain.py': "_base_ = ['base.py']\n",
     'weak.py': "_base_ = ['base.py']\nlr = 0.2\n",
     'staged.py': STAGED,
+    'datasets/here.py': "where = 'here'\n",
+    'datasets/there.py': "where = 'there'\n",
+    'on_data.py': "_base_ = ['base.py', 'datasets/here.py']\n",
 }
 
 
 def write_configs(folder: Path) -> None:
-    """Write ``plain.py``, ``staged.py`` and what they need into a folder.
+    """Write ``plain.py``, ``staged.py``, ``on_data.py`` and what they need into a folder.
 
     Each line of a file ``fail``, ``wait`` or ``edit`` in it is a part of a command line: those trainings fail, wait for
     a file ``go``, or change ``staged.py`` while they run.

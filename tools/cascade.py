@@ -17,9 +17,10 @@ from mmengine.dist import is_main_process
 
 from mitouts.engine.cascade import combine
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import run_name
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.engine.proposals import propose
-from mitouts.utils.arguments import add_cfg_options, add_imports
+from mitouts.utils.arguments import add_cfg_options, add_config, add_imports
 from mitouts.utils.cli import run
 
 
@@ -30,17 +31,17 @@ def parse_args() -> argparse.Namespace:
     propose_parser = commands.add_parser(
         'propose', help="write the annotation files of all splits with a localizer's false proposals added"
     )
-    propose_parser.add_argument('config', help="the localizer's config; its proposals = dict(...) says how")
+    add_config(propose_parser, "the localizer's config; its proposals = dict(...) says how")
     propose_parser.add_argument('checkpoint', help='the localizer')
     propose_parser.add_argument(
         '--out-dir', type=Path, help='folder for the three files (default: proposals beside the checkpoint)'
     )
     combine_parser = commands.add_parser('combine', help='make one checkpoint of a proposer and a verifier')
-    combine_parser.add_argument('config', help='config whose model is a CascadeLocalizer')
+    add_config(combine_parser, 'config whose model is a CascadeLocalizer')
     combine_parser.add_argument('proposer', help="the localizer's checkpoint")
     combine_parser.add_argument('verifier', help="the patch classifier's checkpoint")
     combine_parser.add_argument(
-        '--out-dir', type=Path, help='folder for best.pth and cascade.py (default: work_dirs/NAME_OF_CONFIG)'
+        '--out-dir', type=Path, help='folder for best.pth and cascade.py (default: work_dirs/CONFIG_DATA)'
     )
     for each in (propose_parser, combine_parser):
         add_cfg_options(each)
@@ -54,14 +55,14 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     init_launcher(args.launcher)
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, args.data)
     if args.command == 'propose':
         out_dir = args.out_dir or Path(args.checkpoint).parent / 'proposals'
         summary = propose(config, args.checkpoint, out_dir, launcher=args.launcher)
         counts = {split: ', '.join(f'{key} {n}' for key, n in found.items()) for split, found in summary.items()}
         text = '\n'.join([*(f'{split}: {each}' for split, each in counts.items()), f'written to {out_dir}'])
     else:
-        out_dir = args.out_dir or Path('work_dirs') / Path(args.config).stem
+        out_dir = args.out_dir or Path('work_dirs') / run_name(args.config, args.data)
         cascade = combine(config, args.proposer, args.verifier, out_dir, launcher=args.launcher)
         text = f'{cascade.checkpoint}, to be tested with {out_dir / "cascade.py"}'
     if is_main_process():

@@ -9,16 +9,17 @@ from typing import get_args
 from mmengine.dist import is_main_process
 
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import run_name
 from mitouts.engine.distill import Split, distill
 from mitouts.engine.launch import LAUNCHERS, init_launcher
-from mitouts.utils.arguments import add_cfg_options, add_imports
+from mitouts.utils.arguments import add_cfg_options, add_config, add_imports
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import comparison_note
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help="the Teacher's config, with distillation.criterion")
+    add_config(parser, "the Teacher's config, with distillation.criterion")
     parser.add_argument(
         'checkpoint',
         nargs='?',
@@ -27,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out-dir',
         help='folder for the two files (default: distillation beside the checkpoint, or without one in '
-        'work_dirs/NAME_OF_CONFIG; distillation_val for --split val)',
+        'work_dirs/CONFIG_DATA; distillation_val for --split val)',
     )
     parser.add_argument('--split', choices=get_args(Split), default='train', help='the images that are judged')
     add_cfg_options(parser)
@@ -40,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def default_out_dir(args: argparse.Namespace) -> Path:
     """Where the files go that no folder was given for."""
-    home = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / Path(args.config).stem
+    home = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / run_name(args.config, args.data)
     return home / ('distillation' if args.split == 'train' else f'distillation_{args.split}')
 
 
@@ -48,7 +49,7 @@ def main() -> None:
     args = parse_args()
     init_launcher(args.launcher)
     out_dir = Path(args.out_dir) if args.out_dir else default_out_dir(args)
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, args.data)
     result = distill(config, args.checkpoint, out_dir, launcher=args.launcher, split=args.split)
     if is_main_process():
         print(', '.join(f'{key}: {value}' for key, value in result.summary.items()))

@@ -77,7 +77,8 @@ def listing(runs: list[SuiteRun], folder: Path) -> Table:
     table = Table('Run', 'Config', 'Stages', 'Done')
     for run in runs:
         done = is_finished(folder / run.group / run.folder_name, run)
-        table.add_row(run.name, run.config, ' '.join(run.stages) or 'all', 'yes' if done else 'no')
+        config = run.config if run.data is None else f'{run.config} --data {run.data}'
+        table.add_row(run.name, config, ' '.join(run.stages) or 'all', 'yes' if done else 'no')
     return table
 
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from mitouts.calibration.adaptation import add_adapt_bn
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import run_name
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.formats.coco import write_json
-from mitouts.utils.arguments import add_cfg_options, add_imports
+from mitouts.utils.arguments import add_cfg_options, add_config, add_imports
 from mitouts.utils.cli import run
 from mitouts.visualization.tables import localization_note, results_table
 from mitouts.visualization.tissue_table import tissue_table
@@ -21,9 +22,9 @@ from mitouts.visualization.tissue_table import tissue_table
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
+    add_config(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--work-dir', help='folder for logs and results.json (default: work_dirs/NAME_OF_CONFIG/test)')
+    parser.add_argument('--work-dir', help='folder for logs and results.json (default: work_dirs/CONFIG_DATA/test)')
     parser.add_argument('--out', help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     add_adapt_bn(parser, 'test images')
@@ -33,8 +34,8 @@ def main() -> None:
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     args = parser.parse_args()
     init_launcher(args.launcher)
-    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem / 'test')
-    config = load_config(args.config, args.cfg_options)
+    work_dir = Path(args.work_dir or Path('work_dirs') / run_name(args.config, args.data) / 'test')
+    config = load_config(args.config, args.cfg_options, args.data)
     tested = runs.evaluate(
         config,
         args.checkpoint,

@@ -9,18 +9,19 @@ from rich.console import Console
 
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp, load_config
+from mitouts.engine.data_sets import run_name
 from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.engine.stages import load_experiment
 from mitouts.errors import ConfigError
 from mitouts.experiments.stage_table import report
-from mitouts.utils.arguments import Gather, add_cfg_options, add_imports
+from mitouts.utils.arguments import Gather, add_cfg_options, add_config, add_imports
 from mitouts.utils.cli import run
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/NAME_OF_CONFIG)')
+    add_config(parser)
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG_DATA)')
     parser.add_argument('--resume', action='store_true', help='go on where an earlier run stopped')
     parser.add_argument('--amp', action='store_true', help='mixed precision (GPU)')
     parser.add_argument('--stages', nargs='+', action=Gather, default=[], metavar='NAME', help='run only these stages')
@@ -34,16 +35,18 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    work_dir = Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
+    work_dir = Path(args.work_dir or Path('work_dirs') / run_name(args.config, args.data))
     init_launcher(args.launcher)
-    if load_config(args.config).get('stages'):
-        experiment = load_experiment(args.config, work_dir, args.cfg_options, launcher=args.launcher, amp=args.amp)
+    if load_config(args.config, data=args.data).get('stages'):
+        experiment = load_experiment(
+            args.config, work_dir, args.cfg_options, data=args.data, launcher=args.launcher, amp=args.amp
+        )
         results = experiment.run(resume=args.resume, only=args.stages)
         report(experiment, results, Console())
         return
     if args.stages:
         raise ConfigError(f'--stages: {args.config} has no stages')
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, args.data)
     if args.amp:
         enable_amp(config)
     trained = runs.train(config, work_dir, resume=args.resume, launcher=args.launcher)

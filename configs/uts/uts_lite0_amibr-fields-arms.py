@@ -1,6 +1,6 @@
 # Distillation and what it is compared with, on mislabelled AMi-Br fields; configs/suites/fields.yaml runs it over folds
 # and seeds. The primary comparison is student against control: the same training, with and without distillation.
-strong, weak = '../wss/lite0_max_strong_amibr-fields.py', '../wss/lite0_max_weak_amibr-fields.py'
+strong, weak = '../wss/lite0_max_strong.py', '../wss/lite0_max_weak.py'
 
 
 def distilled(name, criterion, **source):
@@ -13,6 +13,7 @@ def reviewed(name, **settings):
     return dict(name=name, kind='review', config=strong, options=options, data_from='distill')
 
 
+data = 'amibr-fields'
 stages = [
     dict(name='teacher', kind='train', config=strong),
     dict(name='distill', kind='distill', config=strong, model_from='teacher'),
@@ -24,15 +25,15 @@ stages = [
     distilled('oracle_drop', dict(type='OracleNoise')),
     dict(name='oracle', kind='train', config=weak, data_from='oracle_drop'),
     # One training, and what of its gain the averaging of weights alone would give.
-    dict(name='ema', kind='train', config='./ema_lite0_amibr-fields.py'),
+    dict(name='ema', kind='train', config='./ema_lite0.py'),
     dict(
         name='ema_control',
         kind='train',
-        config='./ema_lite0_amibr-fields.py',
+        config='./ema_lite0.py',
         # A Teacher that is never ready.
         options=['+custom_hooks.-1.judge_from=1000'],
     ),
-    dict(name='ema_soft', kind='train', config='./ema-soft_lite0_amibr-fields.py'),
+    dict(name='ema_soft', kind='train', config='./ema-soft_lite0.py'),
     # Weights instead of discarding, other policies, and the Teacher's labels instead of the annotators'.
     distilled('soft_distill', dict(type='SoftDisagreement'), model_from='teacher'),
     dict(name='soft', kind='train', config=weak, data_from='soft_distill'),

@@ -1,6 +1,7 @@
 # Distillation and what it is compared with on the phantom, whose noise are look-alikes annotated as figures.
-strong, weak = '../wss/lite0_max_strong_phantom.py', '../wss/lite0_max_weak_phantom.py'
+strong, weak = '../wss/lite0_max_strong.py', '../wss/lite0_max_weak.py'
 
+data = 'phantom'
 stages = [
     dict(name='teacher', kind='train', config=strong),
     dict(name='distill', kind='distill', config=strong, model_from='teacher'),
@@ -13,5 +14,5 @@ stages = [
         options=["distillation.criterion={'type':'OracleNoise'}"],
     ),
     dict(name='oracle', kind='train', config=weak, data_from='oracle_drop'),
-    dict(name='ema', kind='train', config='./ema_lite0_phantom.py'),
+    dict(name='ema', kind='train', config='./ema_lite0.py'),
 ]

@@ -1,10 +1,9 @@
 # A simulated rater, right nine times in ten, reviews what the distillation dropped; a Student on each.
-strong, weak = '../wss/lite0_max_strong_phantom.py', '../wss/lite0_max_weak_phantom.py'
+_base_ = './uts_lite0.py'
 
+data = 'phantom'
 stages = [
-    dict(name='teacher', kind='train', config=strong),
-    dict(name='distill', kind='distill', config=strong, model_from='teacher'),
-    dict(name='student', kind='train', config=weak, data_from='distill'),
-    dict(name='review', kind='review', config=strong, data_from='distill', options=['+review.accuracy=0.9']),
-    dict(name='reviewed', kind='train', config=weak, data_from='review'),
+    *_base_.stages,
+    dict(name='review', kind='review', config=_base_.strong, data_from='distill', options=['+review.accuracy=0.9']),
+    dict(name='reviewed', kind='train', config=_base_.weak, data_from='review'),
 ]

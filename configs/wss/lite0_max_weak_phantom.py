@@ -1,7 +1,5 @@
-# The Student of `make demo`.
-_base_ = './lite0_max_strong_phantom.py'
+# The Student of `make demo`. Half as many images as its Teacher has, so a third more epochs.
+_base_ = './lite0_max_weak.py'
 
-# Half as many images as its Teacher has, so a third more epochs.
+data = 'phantom'
 train_cfg = dict(max_epochs=8)
-
-train_dataloader = dict(dataset=dict(pipeline={{_base_.weak_pipeline}}))

@@ -1,5 +1,4 @@
-# The paper's network as a Teacher: ResNet-18, three stages. Its ImageNet weights come by URL; without a network give
-# --cfg-options model.backbone.weights=FILE, or None.
+# The paper's network with our schedule.
 _base_ = [
     '../_base_/models/r18_max.py',
     '../_base_/datasets/amibr_fields.py',

@@ -12,21 +12,24 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
+from mitouts.engine.data_sets import DATA_KEY, NAME_KEY, read_config
 from mitouts.engine.overrides import apply_overrides
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.registry import UnknownComponentError, import_path, unknown_component
 
 
-def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
+def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | None = None) -> Config:
     """Read a config file and apply ``key=value`` overrides.
 
     Args:
         path: Config file.
         cfg_options: ``a.b.0.c=value``; the key must exist, ``+a.b=value`` adds one.
+        data: The data set in the place of the config's own: a name, such as ``midog21``, or the path of a config of
+            it; see :func:`mitouts.engine.data_sets.read_config`.
 
     Raises:
-        ConfigError: The file is missing or cannot be read, an override names an unknown key, or a value is of a kind
-            that its key does not take.
+        ConfigError: The file is missing or cannot be read, the data set is unknown, an override names an unknown key,
+            or a value is of a kind that its key does not take.
     """
     path = Path(path)
     if not path.is_file():
@@ -34,7 +37,9 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
         hint = f'; did you mean {", ".join(near)}?' if near else ''
         raise ConfigError(f'config {path} does not exist{hint}')
     try:
-        config = Config.fromfile(path)
+        config = read_config(path, data)
+    except ConfigError:
+        raise
     except (
         SyntaxError,
         ImportError,
@@ -47,6 +52,10 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = ()) -> Config:
         OSError,
     ) as error:
         raise ConfigError(f'config {path} cannot be read: {type(error).__name__}: {error}') from error
+    if not config.get('stages'):
+        # They have done their work; in a staged config the data set is for the configs of the stages.
+        config.pop(DATA_KEY, None)
+        config.pop(NAME_KEY, None)
     apply_overrides(config, cfg_options)
     return config
 

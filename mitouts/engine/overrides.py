@@ -16,6 +16,7 @@ WORDS = {'true': True, 'false': False, 'none': None}
 OPENINGS = ('dict(', '{', '[', '(')
 MAX_HINTS = 3
 OWN_OPTIONS = {
+    'data': '--data NAME',
     'custom_imports': '--import PACKAGE',
     'resume': '--resume',
     'work_dir': '--work-dir DIR',

@@ -17,10 +17,11 @@ import yaml
 from mmengine.config import Config
 
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.errors import ConfigError
 
-SUITE_KEYS = {'name', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
-GROUP_KEYS = {'name', 'config', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
+SUITE_KEYS = {'name', 'data', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
+GROUP_KEYS = {'name', 'config', 'data', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
 RUN_FILE = 'run.json'
 WRAPPER = 'experiment.py'
 OWN_VALUES = ('fold', 'seed')
@@ -42,6 +43,7 @@ class SuiteRun:
         cfg_options: Overrides, placeholders filled in, the seed's among them.
         stages: The stages that are run; empty for all.
         prepare: Commands that must have run before, each a list of words.
+        data: The data set in the place of the config's own; None for its own.
     """
 
     suite: str
@@ -52,6 +54,7 @@ class SuiteRun:
     cfg_options: tuple[str, ...]
     stages: tuple[str, ...] = ()
     prepare: tuple[tuple[str, ...], ...] = ()
+    data: str | None = None
 
     @property
     def folder_name(self) -> str:
@@ -66,13 +69,15 @@ class SuiteRun:
     @property
     def entry(self) -> str:
         """Hash of what it runs: a run that was done with other settings is not done."""
-        parts = [Path(self.config).read_text(encoding='utf-8'), *self.cfg_options, '--', *self.stages]
+        text = Path(self.config).read_text(encoding='utf-8')
+        on_data = [] if self.data is None else ['--data', self.data]
+        parts = [text, *on_data, *self.cfg_options, '--', *self.stages]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     @property
     def settings(self) -> str:
         """Hash of all that the config says, with what it inherits and with the configs of its stages."""
-        return _settings(Path(self.config).resolve())
+        return _settings(Path(self.config).resolve(), self.data)
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
@@ -80,6 +85,7 @@ class SuiteRun:
             'suite': self.suite,
             'group': self.group,
             'config': self.config,
+            'data': self.data,
             'fold': self.fold,
             'seed': self.seed,
             'cfg_options': list(self.cfg_options),
@@ -90,10 +96,11 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
     """Read a suite.
 
     The YAML holds ``name``, ``seeds``, ``folds`` (left out: no folds), ``cfg_options`` and ``prepare`` for all groups,
-    ``variables`` (a null one must be given), and ``groups``: a list of ``name``, ``config`` and, where they differ,
-    ``seeds``, ``folds``, ``cfg_options`` (added), ``prepare`` (added), ``stages`` (only these), ``values`` (variables
-    of this group) and ``cells`` (pairs of fold and seed instead of all combinations). ``{fold}``, ``{seed}`` and the
-    variables are filled in, in ``cfg_options`` and ``prepare``.
+    ``data`` (the data set in the place of the configs' own), ``variables`` (a null one must be given), and ``groups``:
+    a list of ``name``, ``config`` and, where they differ, ``data``, ``seeds``, ``folds``, ``cfg_options`` (added),
+    ``prepare`` (added), ``stages`` (only these), ``values`` (variables of this group) and ``cells`` (pairs of fold and
+    seed instead of all combinations). ``{fold}``, ``{seed}`` and the variables are filled in, in ``cfg_options`` and
+    ``prepare``.
 
     Args:
         path: The YAML file; configs in it are relative to the working directory.
@@ -130,7 +137,10 @@ def _expand(group: dict[str, Any], suite: dict[str, Any], values: Mapping[str, A
     place = f'{where}: group {name}'
     if not isinstance(config, str) or not Path(config).is_file():
         raise ConfigError(f'{place}: config {config} does not exist')
-    known_stages = _stages(Path(config).resolve())
+    data = group.get(DATA_KEY, suite.get(DATA_KEY))
+    if data is not None and not isinstance(data, str):
+        raise ConfigError(f'{place}: data must be the name of a data set, found {data!r}')
+    known_stages = _stages(Path(config).resolve(), data)
     chosen = _texts(group, 'stages', place)
     unknown = [stage for stage in chosen if stage not in known_stages]
     if unknown:
@@ -147,7 +157,7 @@ def _expand(group: dict[str, Any], suite: dict[str, Any], values: Mapping[str, A
         given = [_fill(option, filled, place) for option in options]
         seeded = (*given, f'{prefix}randomness.seed={seed}')
         prepare = tuple(tuple(_fill(word, filled, place) for word in words) for words in commands)
-        runs.append(SuiteRun(suite_name, name, config, fold, seed, seeded, tuple(chosen), prepare))
+        runs.append(SuiteRun(suite_name, name, config, fold, seed, seeded, tuple(chosen), prepare, data))
     return runs
 
 
@@ -186,16 +196,19 @@ def _words(command: str, where: str) -> list[str]:
 
 
 @functools.cache
-def _stages(config: Path) -> tuple[str, ...]:
+def _stages(config: Path, data: str | None) -> tuple[str, ...]:
     """Names of a config's stages; empty for a config of one training."""
-    return tuple(str(stage.get('name')) for stage in _descriptions(load_config(config)))
+    return tuple(str(stage.get('name')) for stage in _descriptions(load_config(config, data=data)))
 
 
 @functools.cache
-def _settings(config: Path) -> str:
-    content = load_config(config)
-    named = sorted({str(stage['config']) for stage in _descriptions(content) if 'config' in stage})
-    read = [content, *(load_config(config.parent / name) for name in named)]
+def _settings(config: Path, data: str | None) -> str:
+    content = load_config(config, data=data)
+    data = data or named_in(config, content.get(DATA_KEY))
+    stages = [stage for stage in _descriptions(content) if 'config' in stage]
+    named = {(str(stage['config']), named_in(config, stage.get(DATA_KEY)) or data) for stage in stages}
+    parts = sorted(named, key=str)
+    read = [content, *(load_config(config.parent / name, data=stage_data) for name, stage_data in parts)]
     text = json.dumps([each._cfg_dict.to_dict() for each in read], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -240,10 +253,10 @@ def _fill(text: Any, values: Mapping[str, Any], where: str) -> str:
 
 
 def _one_config_each(runs: Sequence[SuiteRun], where: str) -> None:
-    configs: dict[str, tuple[str, tuple[str, ...]]] = {}
+    configs: dict[str, tuple[str, str | None, tuple[str, ...]]] = {}
     for run in runs:
-        other = configs.setdefault(run.name, (run.config, run.cfg_options))
-        if other != (run.config, run.cfg_options):
+        own = (run.config, run.data, run.cfg_options)
+        if configs.setdefault(run.name, own) != own:
             raise ConfigError(
                 f'{where}: {run.name} stands twice with different settings; give one of the groups another name '
                 '(entries of one group may differ in their stages and cells alone)'

@@ -71,7 +71,7 @@ class RunResult:
         status: ``done``, ``failed``, ``running``, ``missing`` (no ``run.json``) or ``incomplete`` (said to be done,
             but without results).
         error: Why it failed, or None.
-        config: The config's path.
+        config: The config's path, and its ``--data`` where the run had one.
         stages: Tested stages in order, by name; empty if nothing of the run is done.
         distillations: Name of a distillation stage -> its summary.
         reviews: Name of a review stage -> its summary.
@@ -205,7 +205,9 @@ def _read_run(folder: Path) -> RunResult | None:
     lacking = [key for key in ('group', 'seed', 'fold', 'status') if key not in info]
     if lacking:
         raise MitoutsError(f'{folder / RUN_FILE} lacks {", ".join(lacking)}; it has {", ".join(info) or "no key"}')
-    known: dict[str, Any] = {'folder': folder, 'config': info.get('config')}
+    on_data = f' --data {info["data"]}' if info.get('data') else ''
+    config = f'{info["config"]}{on_data}' if info.get('config') else None
+    known: dict[str, Any] = {'folder': folder, 'config': config}
     known |= {key: info[key] for key in ('group', 'fold', 'seed')}
     known |= {'status': info['status'], 'error': info.get('error')}
     has_results = (folder / RESULTS_FILE).is_file()

@@ -130,12 +130,13 @@ class SuiteRunner:
     def command(self, run: SuiteRun, folder: Path) -> list[str]:
         """The words that train it."""
         config = Path(run.config)
-        if not load_config(config).get('stages'):
+        if not load_config(config, data=run.data).get('stages'):
             # Absolute, because ".." does not lead back where work_dirs is a link to another disk.
             source = str(config.resolve())
             config = folder / WRAPPER
             config.write_text(f"stages = [dict(name='model', kind='train', config={source!r})]\n", encoding='utf-8')
         command = [*self.launcher, 'tools/train.py', str(config), '--work-dir', str(folder), '--resume']
+        command += [] if run.data is None else ['--data', run.data]
         command += ['--stages', *run.stages] if run.stages else []
         return [*command, *self.arguments, '--cfg-options', *run.cfg_options]
 

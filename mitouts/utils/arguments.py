@@ -128,6 +128,17 @@ class Gather(argparse.Action):
         setattr(namespace, self.dest, [*given, *values])
 
 
+def add_config(parser: argparse.ArgumentParser, help: str = 'config file') -> None:
+    """Add the config that a tool takes, ``config``, and its data set, ``--data``."""
+    parser.add_argument('config', help=help)
+    parser.add_argument(
+        '--data',
+        metavar='NAME',
+        help="data set in the place of the config's own: a name in configs/_base_/datasets, such as midog21-hn, or the "
+        'path of a config like those, which ends in .py',
+    )
+
+
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'overrides of the config') -> None:
     """Add ``--cfg-options KEY=VALUE ...``."""
     parser.add_argument('--cfg-options', nargs='+', action=Gather, default=[], metavar='KEY=VALUE', help=help)

@@ -273,7 +273,7 @@ def test_the_localizer_that_makes_masks_is_no_part_of_the_detector(tmp_path: Pat
 
 def test_positive_images_without_points_are_refused(write_dataset: Any, tmp_path: Path) -> None:
     ann_file = write_dataset([{'label': 1, 'case_id': 'a'}, {'label': 0, 'case_id': 'b'}, {'points': [(20.0, 20.0)]}])
-    config = tiny(CONFIGS / 'retinanet_lite0_amibr-fields.py', write_phantom(tmp_path / 'data'))
+    config = tiny(CONFIGS / 'retinanet_lite0.py', write_phantom(tmp_path / 'data'))
     config.train_dataloader.dataset.ann_file = str(ann_file)
     with pytest.raises(AnnotationError, match='1 of 3 images are labelled positive without an annotated point'):
         runs.train(config, tmp_path / 'run')

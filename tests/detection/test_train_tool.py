@@ -14,7 +14,7 @@ from tiny_detection import CONFIGS, IMAGES, REPOSITORY, overrides, write_phantom
 
 from mitouts.engine.config import load_config
 
-CONFIG = CONFIGS / 'retinanet_lite0_amibr-fields.py'
+CONFIG = CONFIGS / 'retinanet_lite0.py'
 
 
 def run(tool: str, *arguments: object) -> str:

@@ -291,7 +291,7 @@ def test_parts_that_do_not_belong_together_are_refused(finished: tuple[Path, dic
 @pytest.mark.parametrize('data', ['amibr-fields', 'phantom', 'tupac16', 'midog21', 'midog21-hn'])
 def test_a_cascade_config_has_the_models_of_its_stages(data: str) -> None:
     stages = {
-        each.name: each for each in load_experiment(CONFIGS / f'detection/cascade_lite0_{data}.py', 'work').stages
+        each.name: each for each in load_experiment(CONFIGS / 'detection/cascade_lite0.py', 'work', data=data).stages
     }
     model = stages['cascade'].config.model
     assert model.proposer == stages['student'].config.model

@@ -89,11 +89,11 @@ def test_mixed_machines_and_configs_are_said(tmp_path: Path) -> None:
         environment=ENVIRONMENT | {'gpu': 'NVIDIA H200'},
     )
     path = gpu / 'g' / 'seed1' / 'run.json'
-    path.write_text(json.dumps(json.loads(path.read_text()) | {'config': 'configs/uts/other.py'}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'data': 'midog21'}))
     notes = ' '.join(methods(read_suite(cpu, gpu), 'g/model').notes)
     assert 'Machine, mixed: CPU, 2 threads (1 stage); NVIDIA H200 (1 stage).' in notes
     assert 'Versions: mitouts 0.1.0' in notes
-    assert 'g mixes configs: configs/uts/g.py, configs/uts/other.py.' in notes
+    assert 'g mixes configs: configs/uts/g.py, configs/uts/g.py --data midog21.' in notes
 
 
 def test_environments_in_words() -> None:

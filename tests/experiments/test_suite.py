@@ -101,6 +101,19 @@ def test_one_folder_has_one_config_and_one_set_of_overrides() -> None:
     assert len(read(f'{first}- {{name: g, config: plain.py, seeds: [1]}}')) == 2
 
 
+def test_the_data_set_is_that_of_the_suite_or_of_a_group() -> None:
+    groups = 'groups: [{name: a, config: on_data.py}, {name: b, config: on_data.py, data: here}]'
+    assert [run.data for run in read(groups)] == [None, 'here']
+    there, here = read(f'data: there\n{groups}')
+    assert (there.data, here.data, there.to_dict()['data']) == ('there', 'here', 'there')
+    assert there.entry != here.entry
+    assert there.settings != here.settings
+    with pytest.raises(ConfigError, match=r'unknown data set .their.: did you mean there or here'):
+        read(f'data: their\n{groups}')
+    with pytest.raises(ConfigError, match='g/seed0 stands twice with different settings'):
+        read('groups: [{name: g, config: on_data.py}, {name: g, config: on_data.py, data: there}]')
+
+
 GROUP = 'groups: [{name: g, config: staged.py}]'
 
 
@@ -112,7 +125,7 @@ GROUP = 'groups: [{name: g, config: staged.py}]'
         ('name: x', 'expected a list under groups, found None'),
         ('groups: []', r'expected a list under groups, found \[\]'),
         ('groups: [5]', 'expected keys and values, found 5'),
-        (f'{GROUP}\nsed: [1]', r'suite\.yaml: unknown keys sed; known are cfg_options, folds, groups,'),
+        (f'{GROUP}\nsed: [1]', r'suite\.yaml: unknown keys sed; known are cfg_options, data, folds, groups,'),
         ('groups: [{name: g, config: staged.py, stage: [a]}]', "group 'g': unknown keys stage; known are cells,"),
         ('groups: [{config: staged.py}]', 'group: needs a name of letters.* found None'),
         ('groups: [{name: 30, config: staged.py}]', 'needs a name of letters.* found 30'),
@@ -131,6 +144,7 @@ GROUP = 'groups: [{name: g, config: staged.py}]'
         (f'cfg_options: [a: 1]\n{GROUP}', r"cfg_options must be a list of texts, found \[\{'a': 1\}\]"),
         (f'prepare: make\n{GROUP}', "prepare must be a list of texts, found 'make'"),
         (f'prepare: ["make \'x"]\n{GROUP}', 'is no command: No closing quotation'),
+        (f'data: 21\n{GROUP}', 'data must be the name of a data set, found 21'),
         (f'variables: [a]\n{GROUP}', r"variables must be names and values, found \['a'\]"),
         (f'variables: {{fold: 1}}\n{GROUP}', 'variables holds fold, which each run has of its own'),
         (
@@ -217,5 +231,5 @@ def test_the_overrides_of_the_packages_suites_fit_their_configs(
     runs = read_suite_file(path, {name: 'SOURCE' for name, value in variables.items() if value is None})
     for run in {run.config: run for run in runs}.values():
         words = SuiteRunner(tmp_path).command(run, tmp_path)
-        experiment = load_experiment(words[2], tmp_path, run.cfg_options)
+        experiment = load_experiment(words[2], tmp_path, run.cfg_options, data=run.data)
         assert {stage.config.randomness.seed for stage in experiment.stages} == {run.seed}

@@ -117,6 +117,18 @@ def test_a_plain_config_is_an_experiment_of_one_stage_called_model(suite: Suite,
     assert (stage.name, stage.kind, stage.config.lr, stage.config.randomness.seed) == ('model', 'train', 0.5, 4)
 
 
+def test_the_data_set_reaches_the_training(suite: Suite) -> None:
+    run = SuiteRun('s', 'g', 'on_data.py', None, 0, ('model.lr=0.5',), data='there')
+    assert suite.run(run) == {'done': 1}
+    words = calls(suite.home(run))[0]['words']
+    assert words[words.index('--data') + 1] == 'there'
+    (stage,) = load_experiment(words[0], suite.home(run), run.cfg_options, data=run.data).stages
+    assert stage.config.where == 'there'
+    assert suite.state(run)['data'] == 'there'
+    assert suite.run(run) == {'skipped': 1}
+    assert suite.run(replace(run, data='here')) == {'done': 1}
+
+
 def test_what_is_done_is_skipped(suite: Suite) -> None:
     runs = [staged(seed) for seed in range(3)]
     assert suite.run(*runs[:2]) == {'done': 2}

@@ -1,6 +1,6 @@
 """Draw augmented samples of a config's data set with their points, to see what the model is trained on.
 
-    python tools/analysis/browse_dataset.py configs/wss/lite0_max_strong_amibr-fields.py --num 12 --epochs 3
+    python tools/analysis/browse_dataset.py configs/wss/lite0_max_strong.py --data amibr-fields --num 12 --epochs 3
 
 Half of the images are positive as far as there are any; an orange frame marks them, a circle each annotated figure.
 With several epochs the same image stands side by side as each of them draws it.
@@ -17,9 +17,10 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import run_name
 from mitouts.errors import ConfigError
 from mitouts.registry import DATASETS, SCOPE
-from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
+from mitouts.utils.arguments import add_cfg_options, add_config, add_imports, at_least
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
@@ -32,7 +33,7 @@ COLUMNS = 6
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    config = load_config(args.config, args.cfg_options)
+    config = load_config(args.config, args.cfg_options, args.data)
     dataset = build_dataset(config, args.split)
     indices = choose_images(dataset.labels(), args.num)
     drawn = []
@@ -42,7 +43,7 @@ def main() -> None:
     tiles = [drawn[epoch][i][0] for i in range(len(indices)) for epoch in range(args.epochs)]
     captions = [drawn[epoch][i][1] for i in range(len(indices)) for epoch in range(args.epochs)]
     columns = args.epochs * max(1, COLUMNS // args.epochs)
-    out = Path(args.out or Path('work_dirs') / Path(args.config).stem / f'browse_{args.split}.png')
+    out = Path(args.out or Path('work_dirs') / run_name(args.config, args.data) / f'browse_{args.split}.png')
     write_png(out, contact_sheet(tiles, captions, columns, args.tile_px))
     positive = int(dataset.labels()[indices].sum())
     print(
@@ -53,7 +54,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='config file')
+    add_config(parser)
     parser.add_argument(
         '--split', choices=('train', 'val', 'test'), default='train', help='which dataloader (default: train)'
     )
@@ -64,7 +65,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--tile-px', type=at_least(1), default=260, help='side of a picture on the sheet (default: 260)'
     )
-    parser.add_argument('--out', help='PNG to write (default: work_dirs/NAME_OF_CONFIG/browse_SPLIT.png)')
+    parser.add_argument('--out', help='PNG to write (default: work_dirs/CONFIG_DATA/browse_SPLIT.png)')
     add_cfg_options(parser)
     add_imports(parser)
     return parser.parse_args()

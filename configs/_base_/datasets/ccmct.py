@@ -1,7 +1,8 @@
 # CCMCT as the UTS paper has it: all 32 slides are an external test, the thresholds are the checkpoint's. To train on
 # it, convert with --split FILE and name train.json and val.json as midog21.py does.
-_base_ = './patches.py'
+_base_ = './points.py'
 
+data_name = 'ccmct'
 data_root = 'data/ccmct/'
 train_dataloader = None
 val_dataloader = None

@@ -2,6 +2,7 @@
 # labels: --cfg-options test_dataloader.dataset.positive_categories=[1,2]
 _base_ = './midog21.py'
 
+data_name = 'midog21-hn'
 positive_categories = [1, 2]
 train_dataloader = dict(dataset=dict(positive_categories=positive_categories))
 val_dataloader = dict(dataset=dict(positive_categories=positive_categories))

@@ -1,9 +1,9 @@
-# The paper's text; a config on it names its data. Maximum of probabilities, centroids weighted by the score (Eq. 2),
+# The paper's text; Maximum of probabilities, centroids weighted by the score (Eq. 2),
 # alpha and beta, both classes alike in every epoch. Points are not moved by a measured drift: the paper knows none.
 # The text leaves the rule of the threshold open; another one is val_evaluator.image_threshold.type=YoudenThreshold.
 _base_ = [
     '../models/r18_max.py',
-    '../datasets/patches.py',
+    '../datasets/tupac16.py',
     '../schedules/paper.py',
     '../distillation.py',
     '../default_runtime.py',

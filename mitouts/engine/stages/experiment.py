@@ -12,6 +12,7 @@ from mmengine.dist import broadcast_object_list, is_main_process
 
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
+from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.engine.environment import collect_environment
 from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages.base import Stage, known_kinds, settings_of
@@ -21,6 +22,8 @@ from mitouts.utils.ranks import together
 
 STAGE_FILE = 'stage.json'
 STARTED_FILE = 'started.json'
+DESCRIPTION_KEYS = ('name', 'kind', 'config', 'options', DATA_KEY)
+"""What every description of a stage may say; the rest is of its kind."""
 
 
 @dataclass
@@ -157,6 +160,7 @@ def load_experiment(
     work_dir: str | Path,
     cfg_options: Sequence[str] = (),
     *,
+    data: str | None = None,
     launcher: str = 'none',
     amp: bool = False,
 ) -> Experiment:
@@ -164,16 +168,19 @@ def load_experiment(
 
     Args:
         path: Config with ``stages = [dict(name=, kind=, config=, ...), ...]``; each ``config`` is a path relative to
-            this file, and ``options`` a list of ``key=value`` overrides of it.
+            this file, ``options`` a list of ``key=value`` overrides of it, and ``data`` the data set in the place of
+            its own. ``data = ...`` beside ``stages`` is that of all stages that name none.
         work_dir: Folder of the experiment.
         cfg_options: Overrides; ``STAGE.key=value`` goes to one stage, ``*.key=value`` to every stage.
+        data: In the place of the config's ``data``; see :func:`mitouts.engine.data_sets.read_config`.
         launcher: ``none``, ``pytorch`` or ``slurm``.
         amp: Mixed precision in every training.
 
     Raises:
         ConfigError: A stage is incomplete or an override is unknown.
     """
-    config = load_config(path)
+    config = load_config(path, data=data)
+    data = data or named_in(path, config.get(DATA_KEY))
     descriptions = config.get('stages')
     if (
         not isinstance(descriptions, list)
@@ -186,7 +193,9 @@ def load_experiment(
     stages = []
     for description in descriptions:
         check_description(description)
-        stage_config = load_config(Path(path).parent / description['config'], description.get('options', ()))
+        stage_data = named_in(path, description.get(DATA_KEY)) or data
+        stage_path = Path(path).parent / description['config']
+        stage_config = load_config(stage_path, description.get('options', ()), stage_data)
         apply_overrides(stage_config, per_stage[description['name']])
         stage = make_stage(description, stage_config)
         if amp:
@@ -236,7 +245,7 @@ def make_stage(description: Mapping[str, Any], config: Config) -> Stage:
         ConfigError: It has keys that its kind does not know.
     """
     name, kind = description['name'], known_kinds()[description['kind']]
-    own = {key: value for key, value in description.items() if key not in ('name', 'kind', 'config', 'options')}
+    own = {key: value for key, value in description.items() if key not in DESCRIPTION_KEYS}
     known = settings_of(kind)
     unknown = set(own) - set(known)
     if unknown:

@@ -14,7 +14,7 @@ from mitouts.errors import ConfigError
 from mitouts.registry import MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-CONFIG = REPOSITORY / 'configs' / 'detection' / 'retinanet_lite0_amibr-fields.py'
+CONFIG = REPOSITORY / 'configs' / 'detection' / 'retinanet_lite0.py'
 MISSING = ('mmcv.ops', 'mmdet.models')
 
 

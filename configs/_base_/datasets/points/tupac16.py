@@ -1,7 +1,0 @@
-# TUPAC16 for models that learn from points.
-_base_ = '../tupac16.py'
-
-metrics = [dict(type='ImageMetric'), dict(type='CentroidMetric', radius_px=30), dict(type='CocoBoxMetric')]
-train_dataloader = dict(dataset=dict(need_points=True))
-val_evaluator = dict(metrics=metrics)
-test_evaluator = dict(metrics=metrics)

@@ -1,4 +1,0 @@
-# Attention over features (Ilse et al. 2018); the map is the attention, scaled by the image's probability.
-_base_ = '../../wss/lite0_max_strong_amibr-fields.py'
-
-model = dict(head=dict(type='EmbeddingHead', aggregator=dict(_delete_=True, type='AttentionAggregator')))

@@ -1,4 +1,0 @@
-# Attention over features (Ilse et al. 2018); the map is the attention, scaled by the image's probability.
-_base_ = '../../wss/r18_max_strong_tupac16.py'
-
-model = dict(head=dict(type='EmbeddingHead', aggregator=dict(_delete_=True, type='AttentionAggregator')))

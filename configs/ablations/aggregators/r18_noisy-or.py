@@ -1,0 +1,4 @@
+# Every position classified; the probability that one is positive, were they independent.
+_base_ = '../../wss/r18_max_strong.py'
+
+model = dict(head=dict(type='InstanceHead', aggregator=dict(_delete_=True, type='NoisyOrAggregator')))

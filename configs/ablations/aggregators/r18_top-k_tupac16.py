@@ -1,4 +1,0 @@
-# Every position classified; the mean of the four highest logits.
-_base_ = '../../wss/r18_max_strong_tupac16.py'
-
-model = dict(head=dict(type='InstanceHead', aggregator=dict(_delete_=True, type='TopKMeanAggregator', domain='logit')))

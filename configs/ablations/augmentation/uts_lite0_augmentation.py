@@ -1,0 +1,5 @@
+# Figure 9 with EfficientNet-Lite0.
+_base_ = './uts_r18_augmentation.py'
+
+here = [stage.config.replace('r18', 'lite0') for stage in _base_.stages]
+stages = [dict(stage, config=config) for stage, config in zip(_base_.stages, here)]

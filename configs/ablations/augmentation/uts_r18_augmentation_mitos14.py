@@ -1,4 +1,0 @@
-# Figure 9 on MITOS14.
-_base_ = ['./uts_r18_augmentation_tupac16.py', '../../_base_/options/mitos14.py']
-
-stages = [dict(stage, options=stage.get('options', []) + _base_.options) for stage in _base_.stages]

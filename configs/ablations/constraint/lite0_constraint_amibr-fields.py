@@ -1,3 +1,0 @@
-# Table 5 and Figure 7: Teachers without and with the location constraint.
-names = ['none', 'l2', 'log-barrier']
-stages = [dict(name=name, kind='train', config=f'./lite0_max_{name}_amibr-fields.py') for name in names]

@@ -1,0 +1,5 @@
+# A Teacher that is told where single figures are (location constraint, Table 5 of the paper).
+_base_ = '../../wss/r18_max_strong.py'
+
+model = dict(head=dict(extra_losses=[dict(type='CentroidConstraintLoss', kind='log_barrier')]))
+custom_hooks = [*_base_.custom_hooks, dict(type='TrainingDistanceHook')]

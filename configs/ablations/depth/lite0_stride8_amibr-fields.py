@@ -1,4 +1,0 @@
-# Up to stride 8, 5 blocks; without frozen stages, so that the depths differ in nothing else.
-_base_ = '../../wss/lite0_max_strong_amibr-fields.py'
-
-model = dict(backbone=dict(stride=8, num_blocks=5, frozen_stages=0))

@@ -1,0 +1,4 @@
+# Figure 6: the first 2 residual stages of ResNet-18, stride 8.
+_base_ = '../../wss/r18_max_strong.py'
+
+model = dict(backbone=dict(num_stages=2))

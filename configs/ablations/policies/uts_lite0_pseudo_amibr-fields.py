@@ -1,4 +1,0 @@
-# Table 6: the Teacher's image labels instead of the annotators', no image dropped.
-_base_ = './uts_lite0_policies_amibr-fields.py'
-
-stages = [stage for stage in _base_.stages if stage.name in ('teacher', 'pseudo_distill', 'pseudo')]

@@ -1,0 +1,4 @@
+# A positive image is kept if predicted and annotated points are the same.
+_base_ = './uts_r18_policies.py'
+
+stages = [stage for stage in _base_.stages if stage.name in ('teacher', 'perfect_distill', 'perfect')]

@@ -1,4 +1,0 @@
-# A positive image is kept if predicted and annotated points are the same.
-_base_ = './uts_r18_policies_tupac16.py'
-
-stages = [stage for stage in _base_.stages if stage.name in ('teacher', 'perfect_distill', 'perfect')]

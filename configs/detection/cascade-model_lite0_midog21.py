@@ -1,7 +1,0 @@
-# The model that the cascade stage on MIDOG21 puts together.
-_base_ = [
-    '../_base_/models/cascade_lite0.py',
-    '../_base_/datasets/points/midog21.py',
-    '../_base_/schedules/adamw_cosine.py',
-    '../_base_/default_runtime.py',
-]

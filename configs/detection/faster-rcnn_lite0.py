@@ -1,0 +1,7 @@
+# Faster R-CNN.
+_base_ = [
+    '../_base_/models/detection/faster-rcnn_lite0.py',
+    '../_base_/point_labels.py',
+    '../_base_/schedules/detection.py',
+    '../_base_/default_runtime.py',
+]

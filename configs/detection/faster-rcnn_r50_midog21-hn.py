@@ -1,7 +1,0 @@
-# Faster R-CNN with ResNet-50, on MIDOG21 with hard negatives as positives.
-_base_ = [
-    '../_base_/models/detection/faster-rcnn_r50-fpn.py',
-    '../_base_/datasets/points/midog21_hn.py',
-    '../_base_/schedules/detection.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,0 +1,7 @@
+# FCOS.
+_base_ = [
+    '../_base_/models/detection/fcos_lite0.py',
+    '../_base_/point_labels.py',
+    '../_base_/schedules/detection.py',
+    '../_base_/default_runtime.py',
+]

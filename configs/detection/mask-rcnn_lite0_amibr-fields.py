@@ -1,7 +1,0 @@
-# Mask R-CNN, its masks discs, on AMi-Br fields.
-_base_ = [
-    '../_base_/models/detection/mask-rcnn_lite0.py',
-    '../_base_/datasets/points/amibr_fields.py',
-    '../_base_/schedules/detection.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,7 +1,0 @@
-# RetinaNet on AMi-Br fields.
-_base_ = [
-    '../_base_/models/detection/retinanet_lite0.py',
-    '../_base_/datasets/points/amibr_fields.py',
-    '../_base_/schedules/detection.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,7 +1,0 @@
-# RetinaNet with ResNet-18, on MIDOG21.
-_base_ = [
-    '../_base_/models/detection/retinanet_r18-fpn.py',
-    '../_base_/datasets/points/midog21.py',
-    '../_base_/schedules/detection.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,0 +1,7 @@
+# RetinaNet with ResNet-50.
+_base_ = [
+    '../_base_/models/detection/retinanet_r50-fpn.py',
+    '../_base_/point_labels.py',
+    '../_base_/schedules/detection.py',
+    '../_base_/default_runtime.py',
+]

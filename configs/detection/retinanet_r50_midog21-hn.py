@@ -1,7 +1,0 @@
-# RetinaNet with ResNet-50, on MIDOG21 with hard negatives as positives.
-_base_ = [
-    '../_base_/models/detection/retinanet_r50-fpn.py',
-    '../_base_/datasets/points/midog21_hn.py',
-    '../_base_/schedules/detection.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,8 +1,0 @@
-# SegMitos, trained on centroids with the Teacher's augmentation.
-_base_ = [
-    '../_base_/models/segmitos_lite0.py',
-    '../_base_/datasets/points/tupac16.py',
-    '../_base_/schedules/adamw_cosine.py',
-    '../_base_/distillation.py',
-    '../_base_/default_runtime.py',
-]

@@ -1,0 +1,4 @@
+# The same with weights from the distance instead of discarding.
+_base_ = './ema_lite0.py'
+
+distillation = dict(criterion=dict(_delete_=True, type='SoftDisagreement'))

@@ -1,4 +1,0 @@
-# The same with weights from the distance instead of discarding.
-_base_ = './ema_r18_midog21.py'
-
-distillation = dict(criterion=dict(_delete_=True, type='SoftDisagreement'))

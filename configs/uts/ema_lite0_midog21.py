@@ -1,4 +1,0 @@
-# Teacher and Student in one training: the Student's moving average judges the positive images after each validation.
-_base_ = '../wss/lite0_max_weak_midog21.py'
-
-custom_hooks = [*_base_.custom_hooks, dict(type='EMATeacherHook')]

@@ -1,0 +1,2 @@
+# The Teacher of the authors' code.
+_base_ = '../_base_/recipes/code.py'

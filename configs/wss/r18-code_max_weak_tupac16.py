@@ -1,4 +1,0 @@
-# Its Student's training (weak augmentation); on all of the data, the control.
-_base_ = './r18-code_max_strong_tupac16.py'
-
-train_dataloader = dict(dataset=dict(pipeline={{_base_.weak_pipeline}}))
