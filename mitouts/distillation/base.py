@@ -6,10 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from numpy.typing import ArrayLike
-
 from mitouts.functional.distillation import Verdict
 from mitouts.registry import CRITERIA
+from mitouts.structures import EvaluatedImage
 
 ThresholdSplit = Literal['val', 'train']
 
@@ -31,23 +30,13 @@ class Criterion(ABC):
     threshold_from: ThresholdSplit = 'val'
 
     @abstractmethod
-    def judge(
-        self,
-        image: Mapping[str, Any],
-        predicted_xy: ArrayLike,
-        annotated_xy: ArrayLike,
-        *,
-        score: float,
-        image_threshold: float,
-    ) -> Verdict:
+    def judge(self, image: Mapping[str, Any], record: EvaluatedImage, *, image_threshold: float) -> Verdict:
         """Judge one image.
 
         Args:
-            image: Its entry in the annotation file (``width`` and ``height`` in pixels, ``case_id``, ...), with its
-                ``label``, 0 or 1.
-            predicted_xy: ``(P, 2)`` points of the Teacher in pixels, those above the map threshold.
-            annotated_xy: ``(G, 2)`` annotated points of the positive categories in pixels.
-            score: The Teacher's image score.
+            image: Its entry in the annotation file, with whatever else that knows of it, such as ``scanner``.
+            record: Its label and its annotated points of the positive categories, beside what the Teacher predicts: the
+                image score, and the points above the map threshold.
             image_threshold: The Teacher calls an image positive when its score is > this.
 
         Returns:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
-from numpy.typing import ArrayLike
-
 from mitouts.distillation.base import Criterion, ThresholdSplit
 from mitouts.errors import ConfigError
 from mitouts.functional.distillation import (
@@ -20,6 +18,7 @@ from mitouts.functional.distillation import (
     soft_weight,
 )
 from mitouts.registry import CRITERIA
+from mitouts.structures import EvaluatedImage
 
 
 @CRITERIA.register_module()
@@ -51,24 +50,16 @@ class CentroidDisagreement(Criterion):
         self.drop_image_errors = drop_image_errors
         self.threshold_from = _checked(threshold_from, 'CentroidDisagreement')
 
-    def judge(
-        self,
-        image: Mapping[str, Any],
-        predicted_xy: ArrayLike,
-        annotated_xy: ArrayLike,
-        *,
-        score: float,
-        image_threshold: float,
-    ) -> Verdict:
+    def judge(self, image: Mapping[str, Any], record: EvaluatedImage, *, image_threshold: float) -> Verdict:
         return judge_sample(
-            predicted_xy,
-            annotated_xy,
-            label=_label(image, annotated_xy),
-            predicted_label=int(score > image_threshold),
+            record.prediction.points[:, :2],
+            record.truth.points,
+            label=record.truth.label,
+            predicted_label=int(record.prediction.score > image_threshold),
             radius_px=self.radius_px,
             policy=self.policy,
             drop_image_errors=self.drop_image_errors,
-            diagonal_px=_diagonal_px(image),
+            diagonal_px=record.truth.diagonal_px,
         )
 
 
@@ -94,16 +85,8 @@ class SoftDisagreement(CentroidDisagreement):
             raise ConfigError(f'SoftDisagreement: softness_px must be positive, found {softness_px}')
         self.softness_px = float(softness_px)
 
-    def judge(
-        self,
-        image: Mapping[str, Any],
-        predicted_xy: ArrayLike,
-        annotated_xy: ArrayLike,
-        *,
-        score: float,
-        image_threshold: float,
-    ) -> Verdict:
-        verdict = super().judge(image, predicted_xy, annotated_xy, score=score, image_threshold=image_threshold)
+    def judge(self, image: Mapping[str, Any], record: EvaluatedImage, *, image_threshold: float) -> Verdict:
+        verdict = super().judge(image, record, image_threshold=image_threshold)
         if verdict.reason in ('negative', 'no_annotation'):
             return verdict
         weight = soft_weight(verdict.distance_px, radius_px=self.radius_px, softness_px=self.softness_px)
@@ -123,20 +106,14 @@ class PseudoLabel(Criterion):
     def __init__(self, threshold_from: ThresholdSplit = 'val') -> None:
         self.threshold_from = _checked(threshold_from, 'PseudoLabel')
 
-    def judge(
-        self,
-        image: Mapping[str, Any],
-        predicted_xy: ArrayLike,
-        annotated_xy: ArrayLike,
-        *,
-        score: float,
-        image_threshold: float,
-    ) -> Verdict:
+    def judge(self, image: Mapping[str, Any], record: EvaluatedImage, *, image_threshold: float) -> Verdict:
         return Verdict(
             keep=True,
             reason='pseudo_label',
-            distance_px=least_distance_px(predicted_xy, annotated_xy, diagonal_px=_diagonal_px(image)),
-            new_label=int(score > image_threshold),
+            distance_px=least_distance_px(
+                record.prediction.points[:, :2], record.truth.points, diagonal_px=record.truth.diagonal_px
+            ),
+            new_label=int(record.prediction.score > image_threshold),
         )
 
 
@@ -145,12 +122,3 @@ def _checked(threshold_from: ThresholdSplit, name: str) -> ThresholdSplit:
     if threshold_from not in known:
         raise ConfigError(f'{name}: unknown threshold_from {threshold_from!r}; known are {", ".join(known)}')
     return threshold_from
-
-
-def _label(image: Mapping[str, Any], annotated_xy: ArrayLike) -> int:
-    label = image.get('label')
-    return int(len(annotated_xy) > 0) if label is None else int(label)  # type: ignore[arg-type]
-
-
-def _diagonal_px(image: Mapping[str, Any]) -> float:
-    return math.hypot(image['width'], image['height'])

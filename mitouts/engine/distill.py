@@ -91,7 +91,7 @@ def distill(
         records = [_figures_only(record, thresholds[1]) for record in run.records]
         labels = {record.truth.image_id: record.truth.label for record in records}
         verdicts = {
-            record.truth.image_id: _judge(criterion, images[record.truth.image_id], record, thresholds[0])
+            record.truth.image_id: criterion.judge(images[record.truth.image_id], record, image_threshold=thresholds[0])
             for record in records
         }
     summary = summarize(document, verdicts, labels)
@@ -202,14 +202,6 @@ def _on_images(config: Config, criterion: Criterion, split: Split) -> Config:
 def _figures_only(record: EvaluatedImage, map_threshold: float) -> EvaluatedImage:
     """The record without the points that are too weak to be figures."""
     return replace(record, prediction=replace(record.prediction, points=record.prediction.above(map_threshold)))
-
-
-def _judge(criterion: Criterion, image: dict[str, Any], record: EvaluatedImage, image_threshold: float) -> Verdict:
-    truth, prediction = record.truth, record.prediction
-    info = {**image, 'label': truth.label}
-    return criterion.judge(
-        info, prediction.points[:, :2], truth.points, score=prediction.score, image_threshold=image_threshold
-    )
 
 
 def _labels(source: Mapping[str, Any]) -> dict[int, int]:

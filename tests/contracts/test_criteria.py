@@ -18,6 +18,7 @@ from mitouts.distillation.base import ThresholdSplit, build_criterion, needs_tea
 from mitouts.errors import ConfigError
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA
+from mitouts.structures import EvaluatedImage
 
 CRITERION_NAMES = names_in(CRITERIA, Criterion, 'KeepConfident', 'CountDisagreement')
 CONTROL_NAMES = names_in(CRITERIA, Control)
@@ -30,6 +31,12 @@ CASES = list(itertools.product((0, 1), range(3), range(3), (0.1, 0.5, 0.9)))
 def image_of(label: int) -> dict[str, Any]:
     """An image's entry in the annotation file."""
     return {'id': 7, 'file_name': 'a.png', 'case_id': 'c', 'width': 300, 'height': 400, 'label': label}
+
+
+def record_of(label: int, predicted: np.ndarray, annotated: np.ndarray, score: float) -> EvaluatedImage:
+    """The image's truth beside the Teacher's prediction of it."""
+    points = [[x, y, 0.9] for x, y in predicted]
+    return evaluated(7, annotated, points, label=label, score=score, width=300, height=400)
 
 
 def check(verdict: Verdict) -> None:
@@ -53,17 +60,19 @@ def test_a_criterion_judges_any_image_by_its_arguments_alone(bring, name: str) -
     for label, predicted, annotated, score in CASES:
         # A negative image has no figures; POINTS[1:] lie elsewhere than POINTS[:2].
         truth = POINTS[1 : 1 + annotated * label]
-        given = image_of(label), POINTS[:predicted].copy(), truth.copy()
-        kept = copy.deepcopy(given)
-        verdict = criterion.judge(*given, score=score, image_threshold=0.5)
+        image, record = image_of(label), record_of(label, POINTS[:predicted], truth, score)
+        kept = copy.deepcopy((image, record))
+        verdict = criterion.judge(image, record, image_threshold=0.5)
         check(verdict)
-        assert given[0] == kept[0]
-        np.testing.assert_array_equal(np.concatenate(given[1:]), np.concatenate(kept[1:]))
-        assert criterion.judge(*given, score=score, image_threshold=0.5) == verdict
-        turned = criterion.judge(given[0], given[1][::-1], given[2][::-1], score=score, image_threshold=0.5)
-        assert turned == verdict
+        assert image == kept[0]
+        np.testing.assert_array_equal(record.truth.points, kept[1].truth.points)
+        np.testing.assert_array_equal(record.prediction.points, kept[1].prediction.points)
+        assert criterion.judge(image, record, image_threshold=0.5) == verdict
+        turned = record_of(label, POINTS[:predicted][::-1], truth[::-1], score)
+        assert criterion.judge(image, turned, image_threshold=0.5) == verdict
         if not criterion.compares_points:
-            nowhere = criterion.judge(given[0], given[1], POINTS[:0], score=score, image_threshold=0.5)
+            unlocated = record_of(label, POINTS[:predicted], POINTS[:0], score)
+            nowhere = criterion.judge(image, unlocated, image_threshold=0.5)
             assert (nowhere.keep, nowhere.reason) == (verdict.keep, verdict.reason)
 
 
@@ -72,8 +81,8 @@ def test_a_verdict_becomes_an_entry_of_the_hard_samples(bring, name: str) -> Non
     bring(name)
     criterion = build_criterion({'type': name})
     assert isinstance(criterion, Criterion)
-    verdict = criterion.judge(image_of(1), POINTS[:1], POINTS[1:], score=0.9, image_threshold=0.5)
-    record = evaluated(7, POINTS[1:], [[10.0, 20.0, 0.9]])
+    record = record_of(1, POINTS[:1], POINTS[1:], 0.9)
+    verdict = criterion.judge(image_of(1), record, image_threshold=0.5)
     entry = json.loads(json.dumps(sample_entry(image_of(1), 1, verdict, record), allow_nan=False))
     assert entry['reason'] == verdict.reason
     assert entry['verdict'] == ('keep' if verdict.keep else 'drop')

@@ -77,16 +77,8 @@ def _verdicts_of_one_process(config: Config, checkpoint: Path) -> list[tuple[int
     criterion = CRITERIA.build(config.distillation.criterion)
     verdicts = []
     for record in predict_figures(model, dataset, range(1, 16, 2), calibration):
-        truth, prediction = record.truth, record.prediction
-        image = {'id': truth.image_id, 'width': truth.width, 'height': truth.height, 'label': 1}
-        verdict = criterion.judge(
-            image,
-            prediction.points[:, :2],
-            truth.points,
-            score=prediction.score,
-            image_threshold=calibration['image_threshold'],
-        )
-        verdicts.append((truth.image_id, 'keep' if verdict.keep else 'drop', prediction.score))
+        verdict = criterion.judge({}, record, image_threshold=calibration['image_threshold'])
+        verdicts.append((record.truth.image_id, 'keep' if verdict.keep else 'drop', record.prediction.score))
     return verdicts
 
 

@@ -154,7 +154,7 @@ def test_criteria_that_a_running_training_cannot_follow_are_refused(criterion, w
 class _DropsOneCase(Criterion):
     """Judges by what the annotation file says of an image."""
 
-    def judge(self, image, predicted_xy, annotated_xy, *, score, image_threshold) -> Verdict:
+    def judge(self, image, record, *, image_threshold) -> Verdict:
         return Verdict(image['case_id'] != 'train_1', 'agreement', 0.0)
 
 

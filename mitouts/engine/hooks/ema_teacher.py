@@ -138,15 +138,8 @@ class EMATeacherHook(EMAHook):
         )
         samples = []
         for record in records:
-            truth, prediction = record.truth, record.prediction
-            image = self.images.get(truth.image_id) or _entry(truth)
-            verdict = self.criterion.judge(
-                {**image, 'label': 1},
-                prediction.points[:, :2],
-                truth.points,
-                score=prediction.score,
-                image_threshold=calibration['image_threshold'],
-            )
+            image = self.images.get(record.truth.image_id) or _entry(record.truth)
+            verdict = self.criterion.judge(image, record, image_threshold=calibration['image_threshold'])
             if verdict.new_label is not None:
                 raise ConfigError(
                     f'EMATeacherHook: {type(self.criterion).__name__} gives new labels, and those of a training do not '

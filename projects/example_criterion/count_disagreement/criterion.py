@@ -22,14 +22,14 @@ class CountDisagreement(Criterion):
             raise ConfigError(f'CountDisagreement: tolerance must be at least 0, found {tolerance}')
         self.tolerance = tolerance
 
-    def judge(self, image, predicted_xy, annotated_xy, *, score, image_threshold):
-        diagonal_px = (image['width'] ** 2 + image['height'] ** 2) ** 0.5
-        distance_px = least_distance_px(predicted_xy, annotated_xy, diagonal_px=diagonal_px)
-        if image['label'] == 0:
+    def judge(self, image, record, *, image_threshold):
+        truth, predicted = record.truth, record.prediction.points
+        distance_px = least_distance_px(predicted[:, :2], truth.points, diagonal_px=truth.diagonal_px)
+        if truth.label == 0:
             return Verdict(True, 'negative', distance_px)
-        if not len(annotated_xy):
+        if not len(truth.points):
             return Verdict(True, 'no_annotation', distance_px)
-        more = len(predicted_xy) - len(annotated_xy)
+        more = len(predicted) - len(truth.points)
         if abs(more) <= self.tolerance:
             return Verdict(True, 'same_count', distance_px)
         return Verdict(False, 'uncounted_figures' if more > 0 else 'fewer_figures', distance_px)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from image_records import evaluated
 from outside import ROOT, found_in
 from tiny_experiment import write_tiny
 
@@ -43,9 +43,9 @@ def _on_path() -> Iterator[None]:
 def test_verdicts(label: int, predicted: int, annotated: int, keep: bool, reason: str) -> None:
     load_config(PROJECT / 'configs' / 'uts_counts_phantom.py')
     criterion = CRITERIA.build(dict(type='CountDisagreement', tolerance=1))
-    image = {'width': 30, 'height': 40, 'label': label}
-    points = [np.arange(2.0 * count).reshape(count, 2) for count in (predicted, annotated)]
-    verdict = criterion.judge(image, *points, score=0.5, image_threshold=0.5)
+    found, truth = ([[2.0 * number, 2.0 * number + 1] for number in range(count)] for count in (predicted, annotated))
+    record = evaluated(1, truth, [[*xy, 0.9] for xy in found], label=label, width=30, height=40)
+    verdict = criterion.judge({}, record, image_threshold=0.5)
     assert (verdict.keep, verdict.reason) == (keep, reason)
     assert verdict.distance_px == (0 if predicted and annotated else 50)
 
