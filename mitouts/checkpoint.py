@@ -14,6 +14,7 @@ from torch import nn
 
 from mitouts.errors import CheckpointError, TrainingError
 from mitouts.utils.tensor_file import read_tensor_file
+from mitouts.zoo import resolve_checkpoint
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
@@ -44,9 +45,13 @@ def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint to the CPU with ``weights_only=True``; nothing in the file is executed.
 
+    Args:
+        path: Its file, or the name of a model of the zoo.
+
     Raises:
         CheckpointError: It is missing, broken, or holds more than tensors and the engine's own records.
     """
+    path = resolve_checkpoint(path)
     checkpoint = read_tensor_file(path, 'checkpoint')
     state = checkpoint.get('state_dict') if isinstance(checkpoint, dict) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):

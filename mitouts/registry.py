@@ -17,13 +17,13 @@ from typing import Any
 
 from mmengine import registry as roots
 
-from mitouts.errors import ConfigError
+from mitouts.errors import ConfigError, MitoutsError
 
 SCOPE = 'mitouts'
 _NOT_FOUND_IN_MMENGINE = re.compile(r'(?P<name>\S+) is not in the ((?P<scope>\w+)::)?(?P<registry>.+?) registry\. ')
 
 
-class UnknownComponentError(KeyError):
+class UnknownComponentError(MitoutsError, KeyError):
     """A config names a component that no registry knows.
 
     Args:

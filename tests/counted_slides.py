@@ -12,8 +12,7 @@ from untrained import smooth_tissue, write_slide
 
 Call = Callable[..., tuple[int, str, str]]
 
-TOOL = 'wsi/count_mitoses.py'
-TOOL_PATH = Path(__file__).resolve().parents[1] / 'tools' / TOOL
+COMMAND = 'count'
 MPP = 2.0
 TILE_PX = 128
 """A counted tile of 256 um at 2 um/px, so that small slides have enough area."""
@@ -72,7 +71,7 @@ def is_clean(text: str) -> bool:
 
 def refuses(call: Call, *arguments: object) -> str:
     """The one line with which the tool refuses its arguments."""
-    code, out, err = call(TOOL, *arguments)
+    code, out, err = call(COMMAND, *arguments)
     assert code == 2
     assert out == ''
     assert err.startswith('error: ')

@@ -1,4 +1,4 @@
-"""Suites whose trainings take milliseconds: a folder with configs and a ``tools/train.py`` that notes its words."""
+"""Suites whose trainings take milliseconds: a folder with configs and a ``mitouts train`` that notes its words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 TRAIN = """
 import json, os, pathlib, sys, time
-words = sys.argv[1:]
+words = sys.argv[2:]
 folder = pathlib.Path(words[words.index('--work-dir') + 1])
 begin, text = time.time(), ' '.join(words)
 
@@ -46,7 +46,8 @@ stages = [
 ]
 """
 FILES = {
-    'tools/train.py': TRAIN,
+    'mitouts/__init__.py': '',
+    'mitouts/__main__.py': TRAIN,
     'base.py': 'randomness = dict(seed=0)\nlr = 0.1\n',
     'plain.py': "_base_ = ['base.py']\n",
     'weak.py': "_base_ = ['base.py']\nlr = 0.2\n",

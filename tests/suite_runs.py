@@ -1,4 +1,4 @@
-"""A finished suite in miniature: what ``tools/run_suite.py`` leaves, drawn from a seed instead of trained.
+"""A finished suite in miniature: what ``mitouts suite`` leaves, drawn from a seed instead of trained.
 
 ``write_suite(tmp_path)`` writes ``tmp_path/data`` (annotation files, with ``pictures=True`` images as well) and the
 suite folder ``tmp_path/work_dirs/tiny``, which it returns. The scores in each ``results.json`` are computed from the

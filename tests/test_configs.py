@@ -29,7 +29,7 @@ CONFIGS = REPOSITORY / 'configs'
 ALL = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
 STAGED = [path for path in ALL if re.search(r'^stages = ', path.read_text(), re.MULTILINE)]
 TISSUE = [path for path in ALL if path.parent.name == 'tissue']
-# Protocols of counting, which train nothing: tests/tools/test_run_protocol.py.
+# Protocols of counting, which train nothing: tests/commands/test_protocol.py.
 MAI = [path for path in ALL if path.parent.name == 'mai']
 BASELINES = [path for path in ALL if path.parent.name == 'detection']
 BASELINE_MODELS = [path for path in BASELINES if path not in STAGED]

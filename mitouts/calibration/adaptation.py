@@ -15,7 +15,6 @@ on the images only, and no longer on batches or processes.
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +31,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.inference.images import ImagePredictor
+from mitouts.utils.defaults import ADAPT_BN_PRIOR
 from mitouts.utils.ranks import together
 
-DEFAULT_PRIOR = 256.0
 BATCH_PX = 2_000_000
 
 FloatArray = NDArray[np.float64]
@@ -151,7 +150,7 @@ def adapt_batch_norm(
     model: nn.Module,
     batches: Iterable[Sequence[Any]],
     *,
-    prior: float = DEFAULT_PRIOR,
+    prior: float = ADAPT_BN_PRIOR,
     passes: int = 1,
     include_frozen: bool = True,
     forward: Callable[[Sequence[Any]], Any] | None = None,
@@ -284,7 +283,7 @@ def dataset_batches(dataset: Any, *, batch_px: int = BATCH_PX) -> ImageBatches:
     return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset), batch_px=batch_px)
 
 
-def adapt_to_images(predictor: ImagePredictor, *, prior: float = DEFAULT_PRIOR) -> AdaptedBatchNorm:
+def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR) -> AdaptedBatchNorm:
     """Adapt a localizer to images, seen as in its predictions; images that it cannot predict are passed over.
 
     Args:
@@ -299,32 +298,6 @@ def adapt_to_images(predictor: ImagePredictor, *, prior: float = DEFAULT_PRIOR) 
     return adapt_batch_norm(
         predictor.localizer.model, batches, prior=prior, forward=lambda batch: predictor.predict(batch[0])
     )
-
-
-def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
-    """Give a tool the option ``--adapt-bn [PRIOR]``; without it the value is None.
-
-    Args:
-        parser: The tool's.
-        images: What the batch norms are adapted to, in words.
-    """
-    parser.add_argument(
-        '--adapt-bn',
-        type=not_negative,
-        nargs='?',
-        const=DEFAULT_PRIOR,
-        metavar='PRIOR',
-        help=f"adapt the batch norms to the {images} first, without labels; PRIOR images' worth of the checkpoint's "
-        f'own statistics are kept (default: {DEFAULT_PRIOR:g}; 0 keeps none)',
-    )
-
-
-def not_negative(text: str) -> float:
-    """A finite number from 0."""
-    value = float(text)
-    if not (math.isfinite(value) and value >= 0):
-        raise argparse.ArgumentTypeError(f'must be a number from 0, found {text}')
-    return value
 
 
 def _drawn(count: int, seed: int = 0) -> list[int]:

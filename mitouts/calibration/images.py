@@ -29,12 +29,10 @@ from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.models import WSSLocalizer
 from mitouts.structures import EvaluatedImage, PointSample
+from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, OBJECTIVES, RADIUS_PX
 
 MAX_CANDIDATES = 200
-NUM_BOOTSTRAP = 500
-RADIUS_PX = 30.0
 MIN_SCORE = 0.01
-OBJECTIVES = ('image', 'localization')
 SELECTORS = {
     'max_f1': 'MaxF1Threshold',
     'youden': 'YoudenThreshold',
@@ -77,7 +75,7 @@ class Settings:
     map_threshold: float | None = None
     figures_per_mm2: float = FIGURES_PER_MM2
     radius_px: float = RADIUS_PX
-    num_bootstrap: int = NUM_BOOTSTRAP
+    num_bootstrap: int = CALIBRATION_BOOTSTRAP
     seed: int = 0
 
     def __post_init__(self) -> None:

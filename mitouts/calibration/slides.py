@@ -93,7 +93,7 @@ def read_slides(
     """Read counted slides and what is known about them.
 
     Args:
-        counts: Output folder of ``count_mitoses.py``.
+        counts: Output folder of ``mitouts count``.
         reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
             or an annotation file of whole slides (``.json``) with the figures' places.
         checkpoint_sha256: Of the model that shall be calibrated: the slides must have been counted with it.
@@ -121,7 +121,7 @@ def read_slides(
         found = f'only of {", ".join(unknown)}' if unknown else f'no */{REPORT_NAME} at all'
         raise AnnotationError(
             f'{counts} holds no counts of a slide that {reference} knows ({found}); count its slides first, with '
-            'tools/wsi/count_mitoses.py'
+            'mitouts count'
         )
     thresholds = {slide.map_threshold for slide in slides}
     if len(thresholds) > 1:

@@ -1,6 +1,6 @@
 """Draw augmented samples of a config's data set with their points, to see what the model is trained on.
 
-    python tools/analysis/browse_dataset.py configs/wss/lite0_max_strong.py --data amibr-fields --num 12 --epochs 3
+    mitouts browse wss/lite0_max_strong --data amibr-fields --num 12 --epochs 3
 
 Half of the images are positive as far as there are any; an orange frame marks them, a circle each annotated figure.
 With several epochs the same image stands side by side as each of them draws it.
@@ -9,30 +9,32 @@ With several epochs the same image stands side by side as each of them draws it.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 
-from mitouts.engine.config import load_config
-from mitouts.engine.data_sets import run_name
 from mitouts.errors import ConfigError
-from mitouts.registry import DATASETS, SCOPE
 from mitouts.utils.arguments import add_cfg_options, add_config, add_imports, at_least
-from mitouts.utils.cli import run
 from mitouts.utils.words import plural
-from mitouts.visualization.canvas import write_png
-from mitouts.visualization.contact_sheet import contact_sheet
-from mitouts.visualization.samples import draw_item
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
 
 COLUMNS = 6
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.engine.config import load_config
+    from mitouts.engine.data_sets import run_name
+    from mitouts.visualization.canvas import write_png
+    from mitouts.visualization.contact_sheet import contact_sheet
+    from mitouts.visualization.samples import draw_item
+
     config = load_config(args.config, args.cfg_options, args.data)
     dataset = build_dataset(config, args.split)
     indices = choose_images(dataset.labels(), args.num)
@@ -52,7 +54,8 @@ def main() -> None:
     )
 
 
-def parse_args() -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_config(parser)
     parser.add_argument(
@@ -68,7 +71,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='PNG to write (default: work_dirs/CONFIG_DATA/browse_SPLIT.png)')
     add_cfg_options(parser)
     add_imports(parser)
-    return parser.parse_args()
+    return parser
 
 
 def build_dataset(config: Config, split: str) -> Any:
@@ -77,6 +80,10 @@ def build_dataset(config: Config, split: str) -> Any:
     Raises:
         ConfigError: The config has no such dataloader.
     """
+    from mmengine.registry import init_default_scope
+
+    from mitouts.registry import DATASETS, SCOPE
+
     loader = config.get(f'{split}_dataloader')
     if loader is None:
         stages = ', '.join(f'{stage.name} ({stage.config})' for stage in config.get('stages', ()))
@@ -98,7 +105,3 @@ def choose_images(labels: np.ndarray, num: int) -> np.ndarray:
 
 def _spread(indices: np.ndarray, num: int) -> np.ndarray:
     return indices[np.linspace(0, len(indices) - 1, num).round().astype(int)] if num else indices[:0]
-
-
-if __name__ == '__main__':
-    run(main)

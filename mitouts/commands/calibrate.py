@@ -1,8 +1,8 @@
 """Choose a model's thresholds anew for another scanner or laboratory, on a few labelled images or slides of it.
 
-    python tools/calibrate.py best.pth --ann-file labelled.json --num 50 --out best_new.pth
-    python tools/calibrate.py best.pth --ann-file labelled.json --objective localization --adapt-bn --out best_new.pth
-    python tools/calibrate.py best.pth --counts work_dirs/counts --reference known.csv --out best_new.pth
+    mitouts calibrate best.pth --ann-file labelled.json --num 50 --out best_new.pth
+    mitouts calibrate best.pth --ann-file labelled.json --objective localization --adapt-bn --out best_new.pth
+    mitouts calibrate best.pth --counts work_dirs/counts --reference known.csv --out best_new.pth
 
 Writes a published copy of the checkpoint: weights as they are (with --adapt-bn, batch-norm statistics of the new
 domain), thresholds, drift and where they come from in its meta. The table shows precision, recall and F1 (or the error
@@ -12,54 +12,35 @@ of the counts) before and after, and how uncertain so few cases leave the thresh
 from __future__ import annotations
 
 import argparse
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import Subset
 
 import mitouts
-from mitouts.calibration.adaptation import adapt_batch_norm, add_adapt_bn, dataset_batches
 from mitouts.calibration.drawing import draw, draw_images, too_few
-from mitouts.calibration.images import (
-    META_KEY,
-    NUM_BOOTSTRAP,
-    OBJECTIVES,
-    RADIUS_PX,
-    SELECTORS,
-    Interval,
-    Settings,
-    calibrate_images,
-    calibrated_checkpoint,
-    score_images,
-)
-from mitouts.calibration.slides import calibrate_slides, read_slides
-from mitouts.checkpoint import config_of, read_checkpoint, write_checkpoint
-from mitouts.datasets.preparation import prepare_dataset
-from mitouts.errors import AnnotationError, AnnotationWarning, CheckpointError, ConfigError
-from mitouts.evaluation.predicting import predict_dataset
-from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, slide_threshold_of
-from mitouts.formats.coco import read_coco
-from mitouts.inference import Localizer
-from mitouts.registry import DATASETS, components_of
-from mitouts.stain import build_normalizer
-from mitouts.stain.preparation import describe_colours
-from mitouts.utils.arguments import Gather, add_imports, at_least, positive, share
-from mitouts.utils.cli import run
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.functional.thresholds import METHODS
+from mitouts.utils.arguments import Gather, add_adapt_bn, add_checkpoint, add_imports, at_least, positive, share
+from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, FIGURES_PER_MM2, OBJECTIVES, RADIUS_PX
 from mitouts.utils.files import file_sha256
 from mitouts.utils.words import plural
 
-PIPELINE = [dict(type='LoadImage'), dict(type='PackPointSample')]
+if TYPE_CHECKING:
+    from mitouts.calibration.images import Interval, Settings
+
 Scores = Sequence[tuple[str, Mapping[str, Any]]]
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse_args(argv)
+
+    from mitouts.calibration.images import Settings
+
     check_out(args.out, args.checkpoint)
     console = Console(soft_wrap=True, highlight=False)
     settings = Settings(
@@ -83,13 +64,33 @@ def main() -> int:
 
 def on_images(args: argparse.Namespace, settings: Settings, console: Console) -> None:
     """Calibrate on labelled images."""
+    from torch.utils.data import Subset
+
+    from mitouts.calibration.adaptation import adapt_batch_norm, dataset_batches
+    from mitouts.calibration.images import calibrate_images, calibrated_checkpoint, score_images
+    from mitouts.calibration.labelled import open_labelled, with_stain
+    from mitouts.checkpoint import config_of, read_checkpoint, write_checkpoint
+    from mitouts.datasets.preparation import prepare_dataset
+    from mitouts.evaluation.predicting import predict_dataset
+    from mitouts.evaluation.slide_threshold import slide_threshold_of
+    from mitouts.inference import Localizer
+    from mitouts.registry import components_of
+
     checkpoint = read_checkpoint(args.checkpoint)
     model = Localizer.from_checkpoint(args.checkpoint, args.device).model
     old = dict(model.calibration)
     if args.stain is not None:
-        model.calibration = old = with_stain(old, args)
+        model.calibration = old = with_stain(old, args.checkpoint, args.stain, args.stain_reference)
     with components_of(args.checkpoint, config_of(checkpoint, args.checkpoint)):
-        dataset = open_dataset(args, checkpoint)
+        dataset = open_labelled(
+            checkpoint,
+            args.checkpoint,
+            args.ann_file,
+            data_root=args.image_root,
+            categories=args.category,
+            split=args.split,
+            cases=args.cases,
+        )
     done = prepare_dataset(dataset, old, str(args.ann_file))
     if done is not None:
         console.print(done, markup=False)
@@ -147,6 +148,12 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
 
 def on_slides(args: argparse.Namespace, settings: Settings, console: Console) -> None:
     """Calibrate on counted slides."""
+    from mitouts.calibration.images import calibrated_checkpoint
+    from mitouts.calibration.slides import calibrate_slides, read_slides
+    from mitouts.checkpoint import read_checkpoint, write_checkpoint
+    from mitouts.evaluation.slide_threshold import SlideThreshold, slide_threshold_of
+    from mitouts.inference import Localizer
+
     checkpoint = read_checkpoint(args.checkpoint)
     old = Localizer.from_checkpoint(args.checkpoint).model.calibration
     sha256 = file_sha256(args.checkpoint)
@@ -185,6 +192,9 @@ def check_out(out: Path, checkpoint: Path) -> None:
     Raises:
         ConfigError: ``out`` is the input, or another file.
     """
+    from mitouts.calibration.images import META_KEY
+    from mitouts.checkpoint import read_checkpoint
+
     if not out.exists():
         return
     if checkpoint.exists() and out.samefile(checkpoint):
@@ -195,60 +205,6 @@ def check_out(out: Path, checkpoint: Path) -> None:
         is_ours = False
     if not is_ours:
         raise ConfigError(f'--out {out} was not written by this tool and is not touched; choose another')
-
-
-def open_dataset(args: argparse.Namespace, checkpoint: Mapping[str, Any]) -> Any:
-    """The labelled images, prepared as those that the model was validated on."""
-    config = config_of(checkpoint, args.checkpoint)
-    validated = (config.get('val_dataloader') or {}).get('dataset', {})
-    return DATASETS.build(
-        dict(
-            type='PointDataset',
-            ann_file=str(args.ann_file),
-            data_root=None if args.image_root is None else str(args.image_root),
-            positive_categories=args.category or positive_categories(args.ann_file, checkpoint['meta']['mitouts']),
-            split=args.split,
-            case_subset=args.cases,
-            pipeline=validated.get('pipeline') or PIPELINE,
-        )
-    )
-
-
-def with_stain(calibration: Mapping[str, Any], args: argparse.Namespace) -> dict[str, Any]:
-    """The calibration of a model whose images are normalized from now on.
-
-    Raises:
-        CheckpointError: It was trained on normalized images already.
-    """
-    if calibration.get('stain_reference') is not None:
-        raise CheckpointError(
-            f'{args.checkpoint} was trained on images {describe_colours(calibration["stain_reference"])}, and all '
-            'images are brought to these colours: leave out --stain'
-        )
-    normalizer = build_normalizer(args.stain, args.stain_reference)
-    if normalizer is None:
-        raise ConfigError('--stain none: leave it out, the model takes images as they are')
-    return {**calibration, 'stain_reference': {**normalizer.describe(), 'fit': 'image'}}
-
-
-def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[int]:
-    """Categories of a file that the model was validated on, by their names.
-
-    Raises:
-        AnnotationError: It has none of them.
-    """
-    with warnings.catch_warnings():
-        # The data set reads the file as well, and tells them.
-        warnings.simplefilter('ignore', AnnotationWarning)
-        categories = {entry['name']: entry['id'] for entry in read_coco(ann_file)['categories']}
-    names = calibration.get('classes') or ['mitotic figure']
-    found = [categories[name] for name in names if name in categories]
-    if not found:
-        raise AnnotationError(
-            f'{ann_file} has no category {" or ".join(map(repr, names))}, which the model finds; it has '
-            f'{", ".join(categories)}: say with --category which ids are meant'
-        )
-    return found
 
 
 def made_by(args: argparse.Namespace) -> dict[str, Any]:
@@ -301,13 +257,14 @@ def in_px(drift: Sequence[float] | None) -> str:
     return 'none' if not drift else '({:.1f}, {:.1f}) px'.format(*drift)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', type=Path, help='best.pth of a training, or a published checkpoint')
+    add_checkpoint(parser, 'checkpoint', help='best.pth of a training, or a published checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('--ann-file', type=Path, metavar='JSON', help='annotation file of labelled images')
-    what.add_argument('--counts', type=Path, metavar='DIR', help='slides that count_mitoses.py has counted with it')
+    what.add_argument('--counts', type=Path, metavar='DIR', help='slides that mitouts count has counted with it')
     parser.add_argument('--out', type=Path, required=True, metavar='CHECKPOINT', help='checkpoint to write')
     parser.add_argument(
         '--num',
@@ -323,7 +280,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--radius-px', type=positive, default=RADIUS_PX, help='of a hit, at the resolution of the model'
     )
-    parser.add_argument('--num-bootstrap', type=at_least(0), default=NUM_BOOTSTRAP, metavar='N', help='replicates')
+    parser.add_argument(
+        '--num-bootstrap', type=at_least(0), default=CALIBRATION_BOOTSTRAP, metavar='N', help='replicates'
+    )
     add_imports(parser)
     images = parser.add_argument_group('images')
     images.add_argument('--image-root', type=Path, metavar='DIR', help='folder that file_name is relative to')
@@ -332,7 +291,7 @@ def parse_args() -> argparse.Namespace:
     images.add_argument(
         '--category', type=int, nargs='+', action=Gather, metavar='ID', help="categories that are figures (the model's)"
     )
-    images.add_argument('--selector', choices=SELECTORS, default='max_f1', help='how thresholds are chosen')
+    images.add_argument('--selector', choices=METHODS, default='max_f1', help='how thresholds are chosen')
     images.add_argument(
         '--objective',
         choices=OBJECTIVES,
@@ -361,7 +320,7 @@ def parse_args() -> argparse.Namespace:
         '--stain-reference',
         type=Path,
         metavar='IMG',
-        help="image, or JSON of tools/fit_stain_reference.py: colours of the model's training images",
+        help="image, or JSON of mitouts stain-reference: colours of the model's training images",
     )
     images.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     slides = parser.add_argument_group('slides')
@@ -373,7 +332,13 @@ def parse_args() -> argparse.Namespace:
         'chosen), or annotation file of whole slides (that with the largest F1)',
     )
     slides.add_argument('--column', default='count', help='column of the table (default: count)')
-    args = parser.parse_args()
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse options that do not go together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
     if (args.counts is None) != (args.reference is None):
         parser.error('--counts and --reference go together')
     if args.counts is not None and (
@@ -383,7 +348,3 @@ def parse_args() -> argparse.Namespace:
     if (args.stain is None) != (args.stain_reference is None):
         parser.error('--stain and --stain-reference go together')
     return args
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,6 +1,6 @@
 """Compare two columns of a table of slides, such as the pathologist's MAI and the predicted one.
 
-    python tools/wsi/correlate.py cohort.csv --x pathologist_mai --y mai --out agreement.json --plot agreement.png
+    mitouts correlate cohort.csv --x pathologist_mai --y mai --out agreement.json --plot agreement.png
 
 Pearson's and Spearman's correlation with 95% intervals (Fisher z, and bootstrap over slides), Bland-Altman (differences
 y - x, for columns of one unit) and the least-squares line. The table goes to stderr and JSON to stdout (and to
@@ -14,7 +14,7 @@ import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -25,11 +25,12 @@ from rich.table import Table
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import write_json
 from mitouts.formats.tables import read_table
-from mitouts.functional.agreement import LARGEST, NUM_BOOTSTRAP, Agreement, Correlation, agreement
 from mitouts.utils.arguments import at_least
-from mitouts.utils.cli import run
+from mitouts.utils.defaults import NUM_BOOTSTRAP
 from mitouts.utils.words import plural
-from mitouts.visualization.agreement_plots import plot_agreement
+
+if TYPE_CHECKING:
+    from mitouts.functional.agreement import Agreement, Correlation
 
 MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not available'})
 NOT_AVAILABLE = 'not available'
@@ -51,9 +52,13 @@ class Columns(NamedTuple):
     num_missing: int
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse_args(argv)
+
+    from mitouts.functional.agreement import agreement
+    from mitouts.visualization.agreement_plots import plot_agreement
+
     columns = read_columns(args.table, args.x, args.y, args.by)
     overall = agreement(columns.x, columns.y, num_bootstrap=args.num_bootstrap, seed=args.seed)
     rows = [('all', overall)]
@@ -82,8 +87,9 @@ def main() -> int:
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', type=Path, metavar='TABLE.csv', help='one line a slide, with a header')
     parser.add_argument('--x', required=True, metavar='COL', help='column of the reference')
@@ -99,7 +105,13 @@ def parse_args() -> argparse.Namespace:
         help=f'replicates of the bootstrap intervals, 0 for none (default: {NUM_BOOTSTRAP})',
     )
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the replicates (default: 0)')
-    args = parser.parse_args()
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse options that do not go together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
     if args.plot and args.plot.suffix.lower() != '.png':
         parser.error(f'--plot writes PNG, found {args.plot.name}')
     return args
@@ -150,6 +162,8 @@ def print_table(args: argparse.Namespace, rows: Sequence[tuple[str, Agreement]],
 
 def _number(path: Path, line: int, column: str, cell: str) -> float | None:
     """The number in a cell, or None where it is missing."""
+    from mitouts.functional.agreement import LARGEST
+
     text = cell
     if text.lower() in MISSING:
         return None
@@ -181,7 +195,3 @@ def _correlation(value: Correlation) -> str:
         return NOT_AVAILABLE
     interval = NOT_AVAILABLE if value.ci95_fisher is None else '{:.3f} to {:.3f}'.format(*value.ci95_fisher)
     return f'{value.value:.3f}\n{interval}'
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,7 +1,7 @@
 """Measure what trained models cost: parameters, GMAC per megapixel, and megapixels that they predict in a second.
 
-    python tools/analysis/measure_costs.py --spec configs/suites/detection_tables.yaml
-    python tools/analysis/measure_costs.py work_dirs/suites/fields --only noise00/student=Student --out costs.json
+    mitouts costs --spec configs/suites/detection_tables.yaml
+    mitouts costs work_dirs/suites/fields --only noise00/student=Student --out costs.json
 
 With --spec the lines of its blocks of kind baselines are measured, and their file of costs is written. Otherwise every
 tested stage of the suites, or those of --only. One checkpoint a stage is measured, on its own test images, all models
@@ -14,24 +14,31 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from mitouts.errors import MitoutsError
-from mitouts.experiments.cost_measurement import Measuring, Trained, measure, trained_models
 from mitouts.experiments.costs import Costs, write_costs
-from mitouts.experiments.figure_rows import default_rows
-from mitouts.experiments.rows import Row, parse_row, runs_of
-from mitouts.experiments.spec import Spec, read_spec
 from mitouts.experiments.suite_results import Suite, read_suite
 from mitouts.utils.arguments import Gather, add_imports, at_least
-from mitouts.utils.cli import run
 from mitouts.utils.memory import keep_freed_memory
 
+if TYPE_CHECKING:
+    from mitouts.experiments.cost_measurement import Trained
+    from mitouts.experiments.rows import Row
+    from mitouts.experiments.spec import Spec
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    import torch
+
+    from mitouts.experiments.cost_measurement import Measuring, measure
+    from mitouts.experiments.figure_rows import default_rows
+    from mitouts.experiments.rows import parse_row
+    from mitouts.experiments.spec import read_spec
+
     spec = read_spec(args.spec) if args.spec else None
     _check(args, spec)
     folders = args.suites or (spec.suites if spec else ())
@@ -54,10 +61,10 @@ def main() -> None:
         print(out)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
+    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders that mitouts suite has filled')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='measure the lines of its baselines')
     parser.add_argument(
         '--only',
@@ -81,7 +88,7 @@ def parse_args() -> argparse.Namespace:
         '--root', type=Path, default=Path(), metavar='DIR',
         help='folder that the runs were started in, to find their annotation files (default: the current one)',
     )  # fmt: skip
-    return parser.parse_args()
+    return parser
 
 
 def described(costs: Costs) -> str:
@@ -117,6 +124,9 @@ def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, l
 
 
 def _trained(suite: Suite, rows: Sequence[Row], args: argparse.Namespace) -> list[Trained]:
+    from mitouts.experiments.cost_measurement import trained_models
+    from mitouts.experiments.rows import runs_of
+
     if args.partial:
         missing = [row for row in rows if not runs_of(suite, row, partial=True).done]
         for row in missing:
@@ -126,7 +136,3 @@ def _trained(suite: Suite, rows: Sequence[Row], args: argparse.Namespace) -> lis
     if not models:
         raise MitoutsError('no run is done, so there is nothing to measure')
     return models
-
-
-if __name__ == '__main__':
-    run(main)

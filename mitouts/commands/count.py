@@ -1,8 +1,8 @@
 """Count mitotic figures on whole slides: mitotic activity index, per mm2, per 10 fields, and the hottest region.
 
-    python tools/wsi/count_mitoses.py slide.svs --checkpoint best.pth --out counts
-    python tools/wsi/count_mitoses.py cohort.csv --checkpoint best.pth --tissue tissue.pth --out counts --resume
-    torchrun --nproc_per_node 4 --max-restarts 3 tools/wsi/count_mitoses.py slides --checkpoint best.pth --resume
+    mitouts count slide.svs --checkpoint best.pth --out counts
+    mitouts count cohort.csv --checkpoint best.pth --tissue tissue.pth --out counts --resume
+    torchrun --nproc_per_node 4 --max-restarts 3 -m mitouts count slides --checkpoint best.pth --resume
 
 Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
 overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason; slides of one name are
@@ -16,53 +16,42 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-import mitouts
 from mitouts.errors import ConfigError, MitoutsError
-from mitouts.evaluation.slide_threshold import SlideThreshold
-from mitouts.formats.regions import read_regions
 from mitouts.formats.slide_reports import REPORT_NAME
-from mitouts.functional.counting import FIELD_DIAMETER_MM, MIN_AREA_MM2
-from mitouts.imaging import open_slide
-from mitouts.inference import Localizer
-from mitouts.inference.training_record import trained_on
-from mitouts.utils.arguments import Gather, add_imports, at_least, not_negative, positive, share
-from mitouts.utils.cli import run
-from mitouts.utils.files import file_sha256
-from mitouts.utils.memory import keep_freed_memory
-from mitouts.wsi.cohort import (
-    WORK_NAME,
-    CohortSlide,
-    Outcome,
-    count_cohort,
-    find_slides,
-    outcomes,
-    share_out,
-    write_counts,
-)
-from mitouts.wsi.counts import ROI_AREAS_MM2, make_provenance, make_report
-from mitouts.wsi.report import write_report
-from mitouts.wsi.slide import SlideLocalizer, SlideOptions
-from mitouts.wsi.tissue import TissueSegmenter
+from mitouts.utils.arguments import Gather, add_checkpoint, add_imports, at_least, not_negative, positive, share
+from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2, ROI_AREAS_MM2
+
+if TYPE_CHECKING:
+    from mitouts.wsi.cohort import Outcome
 
 FAILED = 1
 NAME_COLUMNS = 30
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = build_parser()
+    # Options may stand between the slides and the checkpoint.
+    args = parser.parse_intermixed_args(argv)
+    if (args.last is None) == (args.checkpoint is None):
+        parser.error('one model is needed, as --checkpoint or as the last word, and no second one')
+    args.checkpoint = args.checkpoint or args.last
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+
+    from mitouts.formats.regions import read_regions
+    from mitouts.wsi.cohort import count_cohort, find_slides, share_out
+    from mitouts.wsi.counting import CountOptions, Models, SlideCounter, write_all
+    from mitouts.wsi.slide import SlideOptions
+
     rank, ranks = process_of(os.environ)
     # Of several processes one may have ended before another begins, so they always go on with what is there.
     resume = args.resume or ranks > 1
@@ -78,8 +67,18 @@ def main() -> int:
         raise MitoutsError('--roi-class says which polygons of --roi are meant: give --roi, too')
     device = device_of(args.device)
     make_folder(args.out)
-    counter = Counter(args, console, device)
-    console.print(f'{args.checkpoint.name} was trained on {counter.provenance["trained_on"]["in_words"]}', markup=False)
+    options = CountOptions(
+        roi=args.roi,
+        roi_class=args.roi_class,
+        mpp=args.mpp,
+        roi_mm2=args.roi_mm2,
+        field_diameter_mm=args.field_diameter_mm,
+        min_area_mm2=args.min_area_mm2,
+        reading=SlideOptions(tile_px=args.tile_px, workers=args.workers, batch=args.batch),
+    )
+    models = Models(args.checkpoint, args.tissue, device, threshold=args.threshold, half=args.half)
+    counter = SlideCounter(models, options, console)
+    console.print(f'{args.checkpoint.name} was trained on {models.provenance["trained_on"]["in_words"]}', markup=False)
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
@@ -126,129 +125,16 @@ def make_folder(path: Path) -> None:
         ) from error
 
 
-def write_all(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
-    """Write the table of all slides; where another process has ended a slide meanwhile, once more."""
-    found = outcomes(slides, out)
-    while True:
-        write_counts(found, out)
-        now = outcomes(slides, out)
-        if now == found:
-            return found
-        found = now
-
-
-class Counter:
-    """Counts one slide after the other with the models of the command line, and says how far it is."""
-
-    def __init__(self, args: argparse.Namespace, console: Console, device: str) -> None:
-        self.args = args
-        self.console = console
-        if device == 'cpu':
-            keep_freed_memory()
-        localizer = Localizer.from_checkpoint(args.checkpoint, device)
-        if args.threshold is not None:
-            given = SlideThreshold(args.threshold, 'given by --threshold')
-            localizer.model.calibration |= given.to_dict()
-        segmenter = TissueSegmenter.from_checkpoint(args.tissue, device) if args.tissue else None
-        self.finder = SlideLocalizer(localizer, segmenter, half=args.half)
-        self.provenance = make_provenance(
-            args.checkpoint,
-            file_sha256(args.checkpoint),
-            localizer.model.calibration,
-            trained_on=trained_on(args.checkpoint),
-            tissue_checkpoint=args.tissue,
-            tissue_sha256=file_sha256(args.tissue) if args.tissue else None,
-        )
-
-    def count(self, slide: CohortSlide, folder: Path) -> None:
-        """Count a slide into its folder."""
-        roi = slide.roi or self.args.roi
-        mpp = slide.mpp or self.args.mpp
-        with open_slide(slide.path, mpp=mpp) as reader:
-            reader.known_mpp()
-            regions = None if roi is None else read_regions(roi, reader.bounds_xy_px, classes=self.args.roi_class)
-        is_shown = self.console.is_terminal
-        with Progress(*columns(), console=self.console, transient=True, disable=not is_shown) as bar:
-            task = bar.add_task(slide.label, total=None, rate='')
-            show = Rate(bar, task)
-            findings = self.finder.find(
-                slide.path,
-                folder / WORK_NAME,
-                mpp=mpp,
-                regions=regions,
-                options=SlideOptions(tile_px=self.args.tile_px, workers=self.args.workers, batch=self.args.batch),
-                stamp={'checkpoint': self.provenance['checkpoint_sha256'], 'version': mitouts.__version__},
-                progress=show,
-            )
-        if findings.colour_doubt is not None:
-            self.console.print(f'{slide.label}: warning: {findings.colour_doubt}', markup=False)
-        report = make_report(
-            findings,
-            provenance=self.provenance,
-            roi_areas_mm2=self.args.roi_mm2,
-            field_diameter_mm=self.args.field_diameter_mm,
-            min_area_mm2=self.args.min_area_mm2,
-        )
-        write_report(report, folder)
-
-    def stamp(self, slide: CohortSlide) -> Mapping[str, Any]:
-        """All that a slide's counts depend on."""
-        stat = slide.path.stat()
-        roi = slide.roi or self.args.roi
-        return {
-            **self.provenance,
-            'version': mitouts.__version__,
-            'slide': [str(slide.path.resolve()), stat.st_size, stat.st_mtime_ns],
-            'mpp': slide.mpp or self.args.mpp,
-            'roi': None if roi is None else file_sha256(roi),
-            'roi_class': self.args.roi_class,
-            'roi_mm2': list(self.args.roi_mm2),
-            'field_diameter_mm': self.args.field_diameter_mm,
-            'min_area_mm2': self.args.min_area_mm2,
-        }
-
-    def tell(self, slide: CohortSlide, what: str) -> None:
-        """Say what becomes of a slide."""
-        if what != 'counting':
-            self.console.print(f'{slide.label}: {what}', markup=False)
-
-
-class Rate:
-    """Shows MPix, their rate and the time left; what an earlier run had done is no part of the rate."""
-
-    def __init__(self, bar: Progress, task: TaskID) -> None:
-        self.bar = bar
-        self.task = task
-        self.first: float | None = None
-        self.begun = 0.0
-
-    def __call__(self, done: float, total: float) -> None:
-        if self.first is None:
-            self.first, self.begun = done, time.monotonic()
-            self.bar.reset(self.task, completed=int(done))
-        seconds = time.monotonic() - self.begun
-        rate = (done - self.first) / seconds if seconds > 0 else 0.0
-        self.bar.update(self.task, completed=done, total=total, rate=f'{done:.0f}/{total:.0f} MPix {rate:.2f}/s')
-
-
-def columns() -> tuple[Any, ...]:
-    """Columns of the progress bar."""
-    return (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        TextColumn('{task.fields[rate]}'),
-        TimeElapsedColumn(),
-        TextColumn('left'),
-        TimeRemainingColumn(),
-    )
-
-
-def device_of(name: str) -> str:
+def device_of(name: str | None) -> str:
     """The device of this process: each of several takes a GPU of its own.
 
     Raises:
         ConfigError: CUDA is asked for and there is none.
     """
+    import torch
+
+    if name is None:
+        name = 'cuda' if torch.cuda.is_available() else 'cpu'
     if name != 'cuda':
         return name
     if not torch.cuda.is_available():
@@ -287,8 +173,9 @@ def cells(report: Mapping[str, Any]) -> tuple[str, ...]:
     return str(counts['count']), density, mai, f'{counts["counted_mm2"]:.2f}', '; '.join(report['remarks'])
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'slides',
@@ -296,10 +183,11 @@ def parse_args() -> argparse.Namespace:
         metavar='SLIDE_OR_DIR_OR_LIST',
         help='a slide, a folder that holds slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
     )
-    parser.add_argument('--checkpoint', type=Path, required=True, help='model that finds the figures')
+    add_checkpoint(parser, 'last', nargs='?', metavar='CHECKPOINT', help='the checkpoint, instead of --checkpoint')
+    add_checkpoint(parser, '--checkpoint', help='model that finds the figures: a file, or a name out of the zoo')
     add_imports(parser)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument('--tissue', type=Path, metavar='CHECKPOINT', help='tissue model that says where tumour is')
+    add_checkpoint(where, '--tissue', metavar='CHECKPOINT', help='tissue model that says where tumour is')
     where.add_argument('--roi', type=Path, metavar='GEOJSON', help='polygons in which figures are counted, instead')
     parser.add_argument(
         '--roi-class',
@@ -334,16 +222,11 @@ def parse_args() -> argparse.Namespace:
         metavar='AREA',
         help=f'counted area that a slide needs for rates; 0 gives them for any (default: {MIN_AREA_MM2})',
     )
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='cpu or cuda')
+    parser.add_argument('--device', help='cpu or cuda (default: cuda where there is a GPU)')
     parser.add_argument('--half', action='store_true', help='float16, on a GPU')
     parser.add_argument(
         '--workers', type=at_least(1), default=min(os.cpu_count() or 1, 4), help='threads that read tiles'
     )
     parser.add_argument('--batch', type=at_least(1), default=1, help='tiles that go through the network together')
     parser.add_argument('--tile-px', type=at_least(64), help='side of a tile (default: what the memory allows)')
-    return parser.parse_args()
-
-
-if __name__ == '__main__':
-    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
-    run(main)
+    return parser

@@ -1,6 +1,6 @@
 """Count what annotation files hold, draw some of it, and say what looks wrong, before anything is trained on it.
 
-    python tools/analysis/describe_dataset.py data/mine/train.json data/mine/val.json data/mine/test.json
+    mitouts describe data/mine/train.json data/mine/val.json data/mine/test.json
 
 The split is each image's own (images[].split), else the name of its file. The figures are drawn from the image files,
 slides included; without these only the counts are given.
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -23,24 +23,12 @@ from rich.table import Table
 
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
-from mitouts.formats.describe import (
-    Dataset,
-    Finding,
-    Image,
-    Point,
-    check_files,
-    choose_points,
-    find_problems,
-    read_dataset,
-    summarize,
-)
-from mitouts.imaging import open_slide
 from mitouts.utils.arguments import at_least
-from mitouts.utils.cli import run
 from mitouts.utils.words import plural
-from mitouts.visualization.canvas import write_png
-from mitouts.visualization.figure_sheet import Block, figure_sheet
 from mitouts.visualization.palette import FAINT_INK, NEGATIVE_CLASS, POSITIVE_FRAME, RGB
+
+if TYPE_CHECKING:
+    from mitouts.formats.describe import Dataset, Finding, Image, Point
 
 CASES_SHOWN = 15
 COLUMNS = 8
@@ -49,9 +37,13 @@ LOOK_ALIKE_COLOUR: RGB = tuple(bytes.fromhex(NEGATIVE_CLASS[1:]))  # type: ignor
 TITLES = {'by_split': 'Split', 'by_scanner': 'Scanner', 'by_tumor_type': 'Tumour type', 'by_case': 'Case'}
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.formats.describe import check_files, find_problems, read_dataset, summarize
+    from mitouts.visualization.canvas import write_png
+
     dataset = read_dataset(args.ann_files, args.image_root)
     if not dataset.images:
         raise AnnotationError(f'{", ".join(args.ann_files)}: there is no image to describe')
@@ -72,7 +64,8 @@ def main() -> None:
         warnings.warn(finding.message, AnnotationWarning, stacklevel=1)
 
 
-def parse_args() -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_files', nargs='+', metavar='ANN_FILE', help='annotation files, such as one a split')
     parser.add_argument('--image-root', metavar='DIR', help='folder of the images (default: what each file says)')
@@ -81,7 +74,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--num', type=at_least(1), default=32, help='figures drawn of each category (default: 32)')
     parser.add_argument('--crop-px', type=at_least(8), default=64, help='side of a crop in pixels (default: 64)')
     parser.add_argument('--seed', type=at_least(0), default=0, help='for the choice of figures (default: 0)')
-    return parser.parse_args()
+    return parser
 
 
 def print_tables(summary: Mapping[str, Any]) -> None:
@@ -124,6 +117,9 @@ def draw_sheet(
     dataset: Dataset, usable: Sequence[Image], args: argparse.Namespace
 ) -> tuple[np.ndarray | None, list[Finding]]:
     """Draw some annotations of each category; None where no image can be read or nothing is annotated."""
+    from mitouts.formats.describe import Finding, choose_points
+    from mitouts.visualization.figure_sheet import Block, figure_sheet
+
     blocks, broken, resolutions = [], [], set()
     for category_id, name in sorted(dataset.categories.items()):
         chosen = choose_points(usable, category_id, args.num, args.seed)
@@ -149,6 +145,8 @@ def draw_sheet(
 
 def read_crop(image: Image, point: Point, crop_px: int) -> np.ndarray:
     """A square around a point, white beyond the image's edge."""
+    from mitouts.imaging import open_slide
+
     with open_slide(image.path) as slide:
         corner = round(point.x) - crop_px // 2, round(point.y) - crop_px // 2
         return slide.read_region(corner, 0, (crop_px, crop_px))
@@ -156,7 +154,3 @@ def read_crop(image: Image, point: Point, crop_px: int) -> np.ndarray:
 
 def _colour(category_id: int) -> RGB:
     return {MITOTIC_FIGURE: POSITIVE_FRAME, HARD_NEGATIVE: LOOK_ALIKE_COLOUR}.get(category_id, OTHER_COLOUR)
-
-
-if __name__ == '__main__':
-    run(main)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 
-from mmengine.dist import is_main_process
-
-from mitouts.engine.config import load_config
-from mitouts.engine.data_sets import run_name
-from mitouts.engine.distill import Split, distill
-from mitouts.engine.launch import LAUNCHERS, init_launcher
-from mitouts.utils.arguments import add_cfg_options, add_config, add_imports
-from mitouts.utils.cli import run
+from mitouts.utils.arguments import add_cfg_options, add_checkpoint, add_config, add_imports, add_launcher
+from mitouts.utils.defaults import SPLITS
 from mitouts.visualization.tables import comparison_note
 
 
-def parse_args() -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser, "the Teacher's config, with distillation.criterion")
-    parser.add_argument(
+    add_checkpoint(
+        parser,
         'checkpoint',
         nargs='?',
         help="the Teacher's checkpoint; not for a criterion that looks at no prediction, such as OracleNoise",
@@ -30,23 +26,32 @@ def parse_args() -> argparse.Namespace:
         help='folder for the two files (default: distillation beside the checkpoint, or without one in '
         'work_dirs/CONFIG_DATA; distillation_val for --split val)',
     )
-    parser.add_argument('--split', choices=get_args(Split), default='train', help='the images that are judged')
+    parser.add_argument('--split', choices=SPLITS, default='train', help='the images that are judged')
     add_cfg_options(parser)
     add_imports(parser)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    # Options may stand between the config and the checkpoint.
-    return parser.parse_intermixed_args()
+    add_launcher(parser)
+    return parser
 
 
 def default_out_dir(args: argparse.Namespace) -> Path:
     """Where the files go that no folder was given for."""
+    from mitouts.engine.data_sets import run_name
+
     home = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / run_name(args.config, args.data)
     return home / ('distillation' if args.split == 'train' else f'distillation_{args.split}')
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    # Options may stand between the config and the checkpoint.
+    args = build_parser().parse_intermixed_args(argv)
+
+    from mmengine.dist import is_main_process
+
+    from mitouts.engine.config import load_config
+    from mitouts.engine.distill import distill
+    from mitouts.engine.launch import init_launcher
+
     init_launcher(args.launcher)
     out_dir = Path(args.out_dir) if args.out_dir else default_out_dir(args)
     config = load_config(args.config, args.cfg_options, args.data)
@@ -57,7 +62,3 @@ def main() -> None:
         if note:
             print(note)
         print(f'clean set: {result.distilled}\nhard samples: {result.hard_samples}')
-
-
-if __name__ == '__main__':
-    run(main)

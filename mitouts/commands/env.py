@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from mitouts.engine.environment import collect_environment
-from mitouts.utils.cli import run
+import argparse
+from collections.abc import Sequence
 
 
-def main() -> None:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    return argparse.ArgumentParser(description=__doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    build_parser().parse_args(argv)
+    from mitouts.engine.environment import collect_environment
+
     for key, value in collect_environment().items():
         print(f'{key}: {value}')
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,6 +1,6 @@
 """Score predicted points against annotated ones: TP, FP, FN, precision, recall and F1 with its 95% interval over cases.
 
-    python tools/analysis/evaluate_points.py test.json predictions.json --radius-um 7.5 --score-thr 0.5 --by scanner
+    mitouts evaluate test.json predictions.json --radius-um 7.5 --score-thr 0.5 --by scanner
 
 The table goes to stderr and JSON to stdout (and to ``--out``). A prediction counts when its score is > ``--score-thr``,
 by default the threshold that the predictions file holds; the radius is inclusive.
@@ -13,9 +13,9 @@ import contextlib
 import gc
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,17 +26,22 @@ from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import Predictions, map_threshold_of, read_predictions
-from mitouts.functional.localization import PROTOCOLS, LocalizationScores, count_points, scores_from_counts
 from mitouts.structures.image_record import ImageTruth
 from mitouts.utils.arguments import Gather, at_least, positive
-from mitouts.utils.cli import run
+from mitouts.utils.defaults import PROTOCOLS
+
+if TYPE_CHECKING:
+    from mitouts.functional.localization import LocalizationScores
 
 NO_POINTS = np.zeros((0, 3))
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.functional.localization import count_points
+
     with _collector_paused():
         truth, predictions = read_coco(args.ground_truth), read_predictions(args.predictions)
     origin = 'option'
@@ -104,8 +109,9 @@ def main() -> int:
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ground_truth', type=Path, metavar='GT.json', help='annotation file (COCO JSON with points)')
     parser.add_argument('predictions', type=Path, metavar='PRED.json', help='predictions of the same images')
@@ -133,7 +139,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the interval (default: 0)')
     parser.add_argument('--out', type=Path, metavar='OUT.json', help='where the JSON goes as well')
-    return parser.parse_args()
+    return parser
 
 
 def _finite(text: str) -> float:
@@ -208,6 +214,8 @@ def _groups(args: argparse.Namespace, images: list[dict[str, Any]]) -> NDArray[n
 
 
 def _score(args: argparse.Namespace, counts: NDArray[np.int64], cases: NDArray[np.str_]) -> LocalizationScores:
+    from mitouts.functional.localization import scores_from_counts
+
     return scores_from_counts(
         counts, protocol=args.matching, cases=cases.tolist(), num_bootstrap=args.num_bootstrap, seed=args.seed
     )
@@ -228,7 +236,3 @@ def _table(args: argparse.Namespace, rows: list[tuple[str, int, LocalizationScor
         ratios = ('n/a' if each is None else f'{each:.3f}' for each in (scores.precision, scores.recall, scores.f1))
         table.add_row(name, str(num_images), str(scores.tp), str(scores.fp), str(scores.fn), *ratios, low_high)
     return table
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,9 +1,9 @@
 """Draw sheets of images: what a Teacher rejected, or what two models found on the same images.
 
-    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json --out rejected.png
-    python tools/analysis/show_hard_samples.py work_dirs/demo/distill/hard_samples.json \\
+    mitouts hard-samples work_dirs/demo/distill/hard_samples.json --out rejected.png
+    mitouts hard-samples work_dirs/demo/distill/hard_samples.json \\
         --reason no_prediction --out none.png
-    python tools/analysis/show_hard_samples.py --compare plain.json constrained.json --labels Plain Constrained \\
+    mitouts hard-samples --compare plain.json constrained.json --labels Plain Constrained \\
         --ann-file data/amibr_fields/test.json --out compared.png
 
 Rejected images are sorted by the distance between prediction and annotation, the largest first. Compared images are
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +23,25 @@ import numpy as np
 
 from mitouts.errors import MitoutsError
 from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
-from mitouts.formats.hard_samples import read_hard_samples
 from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import map_threshold_of, read_predictions
-from mitouts.imaging.image import read_rgb
 from mitouts.utils.arguments import Gather, at_least, positive
-from mitouts.utils.cli import run
 from mitouts.utils.words import case_words
-from mitouts.visualization.canvas import write_png
-from mitouts.visualization.hard_sample_sheet import (
-    ModelPoints,
-    Tile,
-    compare_tiles,
-    difference_px,
-    draw_hard_sample,
-    hard_sample_key,
-    outcome_key,
-    sheet,
-)
-from mitouts.visualization.print_figure import check_suffix
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = parse_args(argv)
+
+    from mitouts.visualization.print_figure import check_suffix
+
     check_suffix(args.out, ('.png',))
     (compare if args.compare else show_rejected)(args)
     print(args.out)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('samples', nargs='?', type=Path, metavar='HARD_SAMPLES.json', help='what a distillation wrote')
     parser.add_argument('--compare', nargs=2, type=Path, metavar=('A.json', 'B.json'), help='predictions of two models')
@@ -82,7 +71,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--radius-px', type=positive, default=30.0, metavar='R', help='of a hit (default: 30)')
     parser.add_argument('--title', default='', help='above the sheet')
-    args = parser.parse_args()
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse options that do not go together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
     if bool(args.samples) == bool(args.compare):
         parser.error('expected either HARD_SAMPLES.json or --compare A.json B.json')
     if args.compare and args.ann_file is None:
@@ -92,6 +87,10 @@ def parse_args() -> argparse.Namespace:
 
 def show_rejected(args: argparse.Namespace) -> None:
     """Draw the rejected samples, the largest disagreement first."""
+    from mitouts.imaging.image import read_rgb
+    from mitouts.visualization.canvas import write_png
+    from mitouts.visualization.hard_sample_sheet import Tile, draw_hard_sample, hard_sample_key, sheet
+
     info, samples = read_samples(args.samples)
     chosen = choose(args.samples, samples, args.verdict, args.reason)
     noisy = None
@@ -117,6 +116,8 @@ def read_samples(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     Raises:
         AnnotationError: It is none.
     """
+    from mitouts.formats.hard_samples import read_hard_samples
+
     document = read_hard_samples(path)
     return document['info'], document['images']
 
@@ -165,6 +166,10 @@ def caption(sample: dict[str, Any], noisy: set[int] | None) -> list[str]:
 
 def compare(args: argparse.Namespace) -> None:
     """Draw the images on which two models differ most, side by side."""
+    from mitouts.imaging.image import read_rgb
+    from mitouts.visualization.canvas import write_png
+    from mitouts.visualization.hard_sample_sheet import ModelPoints, compare_tiles, difference_px, outcome_key, sheet
+
     document = read_coco(args.ann_file)
     models = [read_predictions(path) for path in args.compare]
     thresholds = args.thresholds or [
@@ -209,7 +214,3 @@ def compare(args: argparse.Namespace) -> None:
 def _number(sample: dict[str, Any], key: str, default: Any) -> Any:
     value = sample.get(key)
     return default if value is None else float(value)
-
-
-if __name__ == '__main__':
-    run(main)

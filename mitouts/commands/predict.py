@@ -1,7 +1,7 @@
 """Find mitotic figures in images without labels.
 
-    python tools/predict.py fields/ more.png best.pth --mpp 0.25 --out predictions.json
-    python tools/predict.py data/midog21/test.json best.pth --out predictions.json
+    mitouts predict fields/ more.png best.pth --mpp 0.25 --out predictions.json
+    mitouts predict data/midog21/test.json best.pth --out predictions.json
 
 An annotation file (.json) stands for the images that it names, with their resolution and case; its labels are not used.
 Images are brought to the resolution and the colours that the model was trained on.
@@ -11,26 +11,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import track
 
-from mitouts.calibration.adaptation import adapt_to_images, add_adapt_bn
-from mitouts.converters.qupath_predictions import export_predictions
 from mitouts.errors import ConfigError, ImageError, MitoutsError
 from mitouts.formats.geojson import write_geojson
 from mitouts.formats.predictions import read_predictions, write_predictions
-from mitouts.functional.he_colours import colour_doubt
-from mitouts.imaging.image import write_rgb
 from mitouts.imaging.walk import find_images, slide_file
-from mitouts.inference import Localizer
-from mitouts.inference.images import ImagePredictor, ImageSource, sources_of_annotations, stated_mpp
-from mitouts.utils.arguments import add_imports, positive
-from mitouts.utils.cli import run
+from mitouts.utils.arguments import add_adapt_bn, add_checkpoint, add_imports, positive
 from mitouts.utils.files import write_folder
 from mitouts.utils.words import plural
-from mitouts.visualization.overlay import draw_overlay
+
+if TYPE_CHECKING:
+    from mitouts.inference.images import ImagePredictor, ImageSource
 
 
 def list_images(source: Path, leave_out: list[str]) -> list[Path]:
@@ -49,6 +46,8 @@ def list_images(source: Path, leave_out: list[str]) -> list[Path]:
 
 def find_sources(path: Path, mpp: float | None, leave_out: list[str]) -> list[ImageSource]:
     """The images that one argument stands for."""
+    from mitouts.inference.images import ImageSource, sources_of_annotations, stated_mpp
+
     if path.suffix.lower() == '.json':
         return sources_of_annotations(path, mpp)
     return [ImageSource(each, mpp or stated_mpp(each)) for each in list_images(path, leave_out)]
@@ -73,12 +72,16 @@ def tell_colours(predictor: ImagePredictor) -> None:
         )
 
 
-def main() -> int:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        'inputs', nargs='+', metavar='IMAGES', help='image files, folders or annotation files, then the CHECKPOINT'
+        'inputs',
+        nargs='+',
+        metavar='IMAGES',
+        help='image files, folders or annotation files; the last word may be the checkpoint, if it ends in .pth',
     )
-    parser.add_argument('checkpoint', help='checkpoint with thresholds (best.pth, or a published one)')
+    add_checkpoint(parser, '--checkpoint', help='model with thresholds: a file, or a name out of the zoo')
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     parser.add_argument(
@@ -87,7 +90,7 @@ def main() -> int:
     parser.add_argument(
         '--is-normalized',
         action='store_true',
-        help="the images have the model's colours already; patches of tools/prepare_patches.py are known by themselves",
+        help="the images have the model's colours already; patches of mitouts prepare are known by themselves",
     )
     parser.add_argument(
         '--qupath', type=Path, metavar='DIR', help='folder for one GeoJSON an image, which QuPath opens'
@@ -96,7 +99,26 @@ def main() -> int:
     add_adapt_bn(parser, 'images')
     add_imports(parser)
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
-    args = parser.parse_args()
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if args.checkpoint is None and args.inputs[-1].endswith('.pth'):
+        args.checkpoint = Path(args.inputs.pop())
+    if args.checkpoint is None or not args.inputs:
+        parser.error('expected IMAGES and a model: --checkpoint, or a last word that ends in .pth')
+
+    from mitouts.calibration.adaptation import adapt_to_images
+    from mitouts.converters.qupath_predictions import export_predictions
+    from mitouts.functional.he_colours import colour_doubt
+    from mitouts.imaging.image import write_rgb
+    from mitouts.inference import Localizer
+    from mitouts.inference.images import ImagePredictor
+    from mitouts.visualization.overlay import draw_overlay
+
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
     leave_out = [args.show_dir] if args.show_dir else []
     sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp, leave_out)]
@@ -146,7 +168,3 @@ def main() -> int:
         f'{plural(failed, "image")} skipped'
     )
     return 1 if failed else 0
-
-
-if __name__ == '__main__':
-    run(main)

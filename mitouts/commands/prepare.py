@@ -1,6 +1,6 @@
 """Cut annotated images or slides into patches for training, normalize their stain, and write their annotations.
 
-    python tools/prepare_patches.py ann.json --image-root IMAGES --out data/midog21 --stain macenko
+    mitouts prepare ann.json --image-root IMAGES --out data/midog21 --stain macenko
 
 writes ``OUT/images/IMAGE/X_Y.png`` and ``OUT/train.json``, ``val.json``, ``test.json`` (``all.json`` without splits).
 A figure is counted in one patch, the one in which it lies deepest. Other patches that show it have it with
@@ -12,24 +12,30 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mitouts.functional.tiling import EDGES
-from mitouts.patches.images import Options
-from mitouts.patches.prepare import Summary, prepare
-from mitouts.stain import build_normalizer
-from mitouts.stain.preparation import MEASURED_OVER
 from mitouts.utils.arguments import at_least, positive, share
-from mitouts.utils.cli import run
+from mitouts.utils.defaults import MEASURED_OVER
 from mitouts.utils.words import plural
 
+if TYPE_CHECKING:
+    from mitouts.patches.prepare import Summary
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse_args(argv)
+
+    from mitouts.patches.images import Options
+    from mitouts.patches.prepare import prepare
+    from mitouts.stain import build_normalizer
+
     options = Options(
         patch_px=args.patch_px,
         stride_px=args.patch_px if args.stride_px is None else args.stride_px,
@@ -88,8 +94,9 @@ def report(console: Console, summary: Summary, stain: str) -> None:
         console.print(f'written to {path}', markup=False)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_file', type=Path, metavar='ANN.json', help='annotation file of whole images or slides')
     parser.add_argument(
@@ -118,7 +125,7 @@ def parse_args() -> argparse.Namespace:
         '--stain-reference',
         type=Path,
         metavar='IMG',
-        help='image, or JSON of tools/fit_stain_reference.py, to normalize to (default: the one of the package)',
+        help='image, or JSON of mitouts stain-reference, to normalize to (default: the one of the package)',
     )
     parser.add_argument(
         '--fit',
@@ -141,11 +148,13 @@ def parse_args() -> argparse.Namespace:
         help='processes; no effect on the result (default: all cores)',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace what was made with other arguments')
-    args = parser.parse_args()
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse options that do not go together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
     if args.stride_px is not None and args.stride_px > args.patch_px:
         parser.error(f'--stride-px {args.stride_px} leaves gaps between patches of {args.patch_px} px')
     return args
-
-
-if __name__ == '__main__':
-    run(main)

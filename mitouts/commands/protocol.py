@@ -1,7 +1,7 @@
 """Count a cohort by a protocol of configs/mai and correlate it with its reference: all steps with one command.
 
-    python tools/wsi/run_protocol.py configs/mai/ccmct_mel.py --out work_dirs/ccmct_mel
-    python tools/wsi/run_protocol.py configs/mai/suh.py --out work_dirs/suh --resume \\
+    mitouts protocol configs/mai/ccmct_mel.py --out work_dirs/ccmct_mel
+    mitouts protocol configs/mai/suh.py --out work_dirs/suh --resume \\
         --cfg-options count.slides=cohort.csv count.checkpoint=best.pth count.tissue=tissue.pth
 
 OUT gets counts/ (a folder a slide, counts.csv), reference.csv where the protocol has a reference region, agreement.json
@@ -13,34 +13,36 @@ For research use only.
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import importlib
 import os
 import shlex
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import mitouts
-from mitouts.engine.config import load_config
 from mitouts.formats.coco import read_json, write_json
 from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
-from mitouts.utils.cli import run
 from mitouts.utils.words import plural
-from mitouts.wsi.cohort import TABLE_STEM
-from mitouts.wsi.counts import RESEARCH_USE
-from mitouts.wsi.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Step, plan, read_protocol
+
+if TYPE_CHECKING:
+    from mitouts.wsi.protocol import Step
 
 FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
 RESULT_NAME = 'protocol.json'
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
+
+    from mitouts.engine.config import load_config
+    from mitouts.wsi.protocol import plan, read_protocol
+
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     config = load_config(args.config, args.cfg_options)
     protocol = read_protocol(config)
@@ -49,7 +51,7 @@ def main() -> int:
     is_shared = int(os.environ.get('WORLD_SIZE', 1)) > 1
     codes = []
     for step in steps[:1] if is_shared else steps:
-        console.print(f'{step.name}: {shlex.join([step.file, *step.arguments])}', markup=False)
+        console.print(f'{step.name}: {shlex.join([step.command, *step.arguments])}', markup=False)
         codes.append(call(step))
         # What an earlier run found is no result of this one.
         (args.out / RESULT_NAME).unlink(missing_ok=True)
@@ -65,33 +67,22 @@ def main() -> int:
 
 
 def call(step: Step) -> int:
-    """Run a tool in this process; its errors are raised."""
-    path = Path(__file__).resolve().with_name(step.file)
-    name = f'mitouts_tool_{path.stem}'
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    before = sys.argv
-    try:
-        # Dataclasses look their module up by name.
-        sys.modules[name] = module
-        sys.argv = [str(path), *step.arguments]
-        spec.loader.exec_module(module)
-        return module.main()
-    finally:
-        sys.argv = before
-        del sys.modules[name]
+    """Run a step's command in this process; its errors are raised."""
+    return importlib.import_module(f'mitouts.commands.{step.command}').main(step.arguments)
 
 
 def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Sequence[Step]) -> dict[str, Any]:
     """The results of all steps as one document."""
+    from mitouts.wsi.cohort import TABLE_STEM
+    from mitouts.wsi.counts import RESEARCH_USE
+    from mitouts.wsi.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM
+
     results: dict[str, Any] = {
         'protocol': config.stem,
         'software': f'mitouts {mitouts.__version__}',
         'use': RESEARCH_USE,
         'config': dict(protocol),
-        'commands': {step.name: [step.file, *step.arguments] for step in steps},
+        'commands': {step.name: [step.command, *step.arguments] for step in steps},
         'count': read_json(out / COUNTS_DIR / f'{TABLE_STEM}.json'),
     }
     if 'reference' in protocol:
@@ -112,23 +103,18 @@ def in_words(paper: Mapping[str, Any]) -> str:
     return ', '.join(parts)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol of configs/mai')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='results of all steps')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
     add_cfg_options(parser, 'overrides, such as count.checkpoint=best.pth')
     add_imports(parser)
-    counting = parser.add_argument_group('options of count_mitoses.py; they do not change the counts')
+    counting = parser.add_argument_group('options of mitouts count; they do not change the counts')
     counting.add_argument('--device', help='cpu or cuda')
     counting.add_argument('--half', action='store_true', default=None, help='float16, on a GPU')
     counting.add_argument('--workers', type=at_least(1), help='threads that read tiles')
     counting.add_argument('--batch', type=at_least(1), help='tiles that go through the network together')
     counting.add_argument('--tile-px', type=at_least(64), help='side of a tile')
-    return parser.parse_args()
-
-
-if __name__ == '__main__':
-    warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
-    run(main)
+    return parser

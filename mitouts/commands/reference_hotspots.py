@@ -1,10 +1,10 @@
 """Count annotated and predicted figures in the same region of each slide: the paper's DBSCAN hotspot.
 
-    python tools/wsi/reference_hotspots.py ann.json --counts work_dirs/wsi --out reference.csv
-    python tools/wsi/correlate.py reference.csv --x reference_count --y predicted_count
+    mitouts reference-hotspots ann.json --counts work_dirs/wsi --out reference.csv
+    mitouts correlate reference.csv --x reference_count --y predicted_count
 
-The annotation file is of whole slides, such as tools/dataset_converters/ccmct.py writes it; --counts is the --out of
-tools/wsi/count_mitoses.py for the same slides. On each slide a square of 1.59 mm2 is centred on the most populated
+The annotation file is of whole slides, such as mitouts convert ccmct writes it; --counts is the --out of
+mitouts count for the same slides. On each slide a square of 1.59 mm2 is centred on the most populated
 DBSCAN cluster of annotated figures, and both annotated figures and predicted ones (above the model's map threshold)
 are counted in it. Every slide of the annotation file gets a line; one that cannot be compared says why. A JSON with the
 same rows is written beside the table. For research use only.
@@ -13,7 +13,9 @@ same rows is written beside the table. For research use only.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,18 +23,22 @@ from rich.table import Table
 
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco, write_json
 from mitouts.formats.slide_csv import write_table
-from mitouts.functional.hotspot import ROI_AREA_MM2
 from mitouts.utils.arguments import positive
-from mitouts.utils.cli import run
-from mitouts.wsi.counts import PROVENANCE_COLUMNS, flat_provenance
-from mitouts.wsi.reference import COLUMNS, COMPARED, Comparison, compare
+from mitouts.utils.defaults import ROI_AREA_MM2
+
+if TYPE_CHECKING:
+    from mitouts.wsi.reference import Comparison
 
 NONE_COMPARED = 1
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = parse_args(argv)
+
+    from mitouts.wsi.counts import PROVENANCE_COLUMNS, flat_provenance
+    from mitouts.wsi.reference import COLUMNS, compare
+
     document = read_coco(args.annotations)
     comparison = compare(document, args.counts, category=args.category, area_mm2=args.area_mm2)
     provenance = {'annotations': args.annotations.name, **comparison.provenance}
@@ -51,6 +57,8 @@ def main() -> int:
 
 def summary(comparison: Comparison) -> Table:
     """Table of all slides."""
+    from mitouts.wsi.reference import COMPARED
+
     table = Table(title='for research use only')
     table.add_column('slide')
     for name in ('annotated in region', 'predicted in region', 'annotated', 'predicted'):
@@ -68,12 +76,13 @@ def summary(comparison: Comparison) -> Table:
     return table
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('annotations', type=Path, metavar='ANN.json', help='annotation file of whole slides')
     parser.add_argument(
-        '--counts', type=Path, required=True, metavar='DIR', help='what count_mitoses.py wrote for these slides'
+        '--counts', type=Path, required=True, metavar='DIR', help='what mitouts count wrote for these slides'
     )
     parser.add_argument('--out', type=Path, required=True, metavar='TABLE.csv', help='where the table goes')
     parser.add_argument(
@@ -85,11 +94,13 @@ def parse_args() -> argparse.Namespace:
         default=MITOTIC_FIGURE,
         help=f'category of the annotated figures (default: {MITOTIC_FIGURE})',
     )
-    args = parser.parse_args()
+    return parser
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line, and refuse options that do not go together."""
+    parser = build_parser()
+    args = parser.parse_args(argv)
     if args.out.suffix.lower() != '.csv':
         parser.error(f'--out writes CSV, found {args.out.name}')
     return args
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,11 +1,11 @@
 """Have hard samples reviewed in the browser, and turn what the raters say into corrected labels.
 
-    python tools/review.py serve work_dirs/demo/distill/hard_samples.json --annotations data/fields/train.json \\
+    mitouts review serve work_dirs/demo/distill/hard_samples.json --annotations data/fields/train.json \\
         --rater anna ben --tiebreaker carl
-    python tools/review.py apply review.sqlite --annotations data/fields/train.json --out reviewed.json
-    python tools/review.py report review.sqlite --out report.json --markdown report.md
-    python tools/review.py export review.sqlite --annotations data/fields/train.json --csv now.csv --geojson DIR
-    python tools/review.py simulate review.sqlite --annotations data/fields/train.json --accuracy 0.9
+    mitouts review apply review.sqlite --annotations data/fields/train.json --out reviewed.json
+    mitouts review report review.sqlite --out report.json --markdown report.md
+    mitouts review export review.sqlite --annotations data/fields/train.json --csv now.csv --geojson DIR
+    mitouts review simulate review.sqlite --annotations data/fields/train.json --accuracy 0.9
 
 Decisions go into the database; the annotation file and the hard samples are never written to.
 """
@@ -19,26 +19,17 @@ from typing import Any
 
 from rich.console import Console
 
-from mitouts.converters.qupath import export_geojson, read_bounds
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.geojson import write_geojson
 from mitouts.formats.provenance import check_out
 from mitouts.formats.source_files import find_file
-from mitouts.functional.consensus import RULES
-from mitouts.functional.kappa import NUM_BOOTSTRAP
-from mitouts.review import report as reporting
-from mitouts.review.apply import UNDECIDED, apply_review, check_annotations, reviewed_document
-from mitouts.review.export import write_decisions, write_log
 from mitouts.review.items import Item
 from mitouts.review.labels import Role
-from mitouts.review.opening import open_or_create
 from mitouts.review.records import check_entry
-from mitouts.review.report_text import TITLE, print_report, report_markdown
-from mitouts.review.simulate import simulate
 from mitouts.review.store import ReviewStore
 from mitouts.utils.arguments import Gather, at_least, share
-from mitouts.utils.cli import run
+from mitouts.utils.defaults import NUM_BOOTSTRAP, RULES, UNDECIDED
 from mitouts.utils.files import write_folder
 from mitouts.utils.words import plural
 
@@ -48,14 +39,14 @@ DEFAULT_HOST = '127.0.0.1'
 DEFAULT_PORT = 8760
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
     args.command(args)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
     _add_serve(commands)
@@ -63,11 +54,13 @@ def parse_args() -> argparse.Namespace:
     _add_report(commands)
     _add_export(commands)
     _add_simulate(commands)
-    return parser.parse_args()
+    return parser
 
 
 def serve(args: argparse.Namespace) -> None:
     """Open or make the database, and serve it."""
+    from mitouts.review.opening import open_or_create
+
     start, crop_source = _application()
     raters = _raters(args.rater, args.tiebreaker)
     database = args.db or args.hard_samples.parent / DATABASE_NAME
@@ -93,6 +86,8 @@ def serve(args: argparse.Namespace) -> None:
 
 def apply(args: argparse.Namespace) -> None:
     """Write the corrected annotation file."""
+    from mitouts.review.apply import apply_review
+
     with ReviewStore.open(args.database) as store:
         root = None if args.image_root is None else str(args.image_root)
         summary = apply_review(
@@ -104,9 +99,12 @@ def apply(args: argparse.Namespace) -> None:
 
 def report(args: argparse.Namespace) -> None:
     """Print what the review has come to, and write it down."""
+    from mitouts.review.report import build_report
+    from mitouts.review.report_text import print_report, report_markdown
+
     _check_report_files(args)
     with ReviewStore.open(args.database) as store:
-        found = reporting.build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
+        found = build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
     print_report(found, Console(soft_wrap=True, highlight=False))
     if args.out is not None:
         write_json(args.out, found)
@@ -119,6 +117,8 @@ def report(args: argparse.Namespace) -> None:
 
 def export(args: argparse.Namespace) -> None:
     """Write tables and GeoJSON."""
+    from mitouts.review.export import write_decisions, write_log
+
     if args.csv is None and args.log_csv is None and args.geojson is None:
         raise ReviewError('nothing to export: give --csv FILE, --log-csv FILE or --geojson DIR')
     if args.geojson is not None and args.annotations is None:
@@ -134,6 +134,9 @@ def export(args: argparse.Namespace) -> None:
 
 def simulated(args: argparse.Namespace) -> None:
     """Decide every item by a simulated rater."""
+    from mitouts.review.apply import check_annotations
+    from mitouts.review.simulate import simulate
+
     with ReviewStore.open(args.database) as store:
         check_annotations(store, args.annotations)
         document = read_coco(args.annotations)
@@ -260,6 +263,7 @@ def _add_review(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def _add_rule(parser: argparse.ArgumentParser) -> None:
+
     parser.add_argument(
         '--rule',
         choices=RULES,
@@ -270,6 +274,7 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_undecided(parser: argparse.ArgumentParser) -> None:
+
     parser.add_argument(
         '--undecided',
         choices=UNDECIDED,
@@ -337,8 +342,11 @@ def _check_tiebreaker(store: ReviewStore, tiebreaker: str | None) -> None:
 
 
 def _check_report_files(args: argparse.Namespace) -> None:
+    from mitouts.review.report import TOOL
+    from mitouts.review.report_text import TITLE
+
     if args.out is not None:
-        check_out(args.out, reporting.TOOL)
+        check_out(args.out, TOOL)
     if args.markdown is not None and args.markdown.exists():
         with args.markdown.open('rb') as file:
             if file.readline().rstrip() != TITLE.encode():
@@ -346,6 +354,9 @@ def _check_report_files(args: argparse.Namespace) -> None:
 
 
 def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
+    from mitouts.converters.qupath import export_geojson, read_bounds
+    from mitouts.review.apply import check_annotations, reviewed_document
+
     check_annotations(store, args.annotations)
     document = read_coco(args.annotations, keep_outside=True)
     reviewed, _ = reviewed_document(document, store, rule=args.rule, undecided=args.undecided)
@@ -361,7 +372,3 @@ def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
     print(
         f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "point")} written to {args.geojson}'
     )
-
-
-if __name__ == '__main__':
-    run(main)

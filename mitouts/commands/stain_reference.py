@@ -1,7 +1,7 @@
 """Make a stain reference: the numbers that images are normalized to, from well-stained images.
 
-    python tools/fit_stain_reference.py 67/01.tif --out tupac16_67_01.json --name "TUPAC16 67/01.tif"
-    python tools/prepare_patches.py ann.json ... --stain macenko --stain-reference tupac16_67_01.json
+    mitouts stain-reference 67/01.tif --out tupac16_67_01.json --name "TUPAC16 67/01.tif"
+    mitouts prepare ann.json ... --stain macenko --stain-reference tupac16_67_01.json
 
 The file holds numbers only, for every method (stain matrices, maxima, Lab moments, grey-level quantiles). Pixels of
 several images are pooled. Choose fields with both stains, little glass, no pen and no fold; a field full of mitotic
@@ -11,7 +11,9 @@ figures makes haematoxylin's maximum too high. An image or a slide of more than 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,19 +22,22 @@ from rich.console import Console
 from mitouts import __version__
 from mitouts.errors import MitoutsError
 from mitouts.formats.coco import write_json
-from mitouts.functional.stain import StainFit, sample_pixels
-from mitouts.imaging import open_slide
-from mitouts.stain import Reference, fit_reference
-from mitouts.stain.reference import MAX_PX
-from mitouts.utils.cli import run
+
+if TYPE_CHECKING:
+    from mitouts.stain import Reference
 
 WHOLE_PX = 100_000_000
 SHRUNK_SIDE_PX = 8192
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.functional.stain import sample_pixels
+    from mitouts.stain import fit_reference
+    from mitouts.stain.reference import MAX_PX
+
     if args.out.suffix.lower() != '.json':
         raise MitoutsError(f'--out must be named *.json, found {args.out}: a reference is told from an image by that')
     px_per_image = MAX_PX // len(args.images)
@@ -49,17 +54,19 @@ def main() -> int:
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('images', type=Path, nargs='+', metavar='IMAGE', help='images or slides')
     parser.add_argument('--out', type=Path, required=True, metavar='JSON', help='where the numbers go')
     parser.add_argument('--name', metavar='NOTE', help='what it was computed from (default: the file names)')
-    return parser.parse_args()
+    return parser
 
 
 def read(path: Path) -> NDArray[np.uint8]:
     """Read an image whole, or shrunk where it is larger than 100 megapixels; RGB ``(H, W, 3)``."""
+    from mitouts.imaging import open_slide
+
     with open_slide(path) as slide:
         width, height = slide.dimensions
         if width * height <= WHOLE_PX:
@@ -68,6 +75,8 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 
 def _show(reference: Reference, out: Path) -> None:
+    from mitouts.functional.stain import StainFit
+
     console = Console(soft_wrap=True, highlight=False)
     fit = reference.fit.parts['macenko']
     assert isinstance(fit, StainFit)
@@ -75,7 +84,3 @@ def _show(reference: Reference, out: Path) -> None:
         densities = ' '.join(f'{value:.3f}' for value in stain)
         console.print(f'{name:>12}: optical density in R, G, B {densities}, maximum {maximum:.3f}')
     console.print(f'written to {out}')
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,6 +1,6 @@
 """Run a list of configs x seeds x folds; what is done is skipped, and one failing run does not stop the others.
 
-    python tools/run_suite.py configs/suites/fields.yaml --set amibr=SRC --jobs 2 --threads 1
+    mitouts suite configs/suites/fields.yaml --set amibr=SRC --jobs 2 --threads 1
 
 Each run works in ``work_dirs/suites/SUITE/GROUP/foldK_seedS``, with its log in ``log.txt`` and its state in
 ``run.json``. Killed or interrupted, the same command goes on. ``--submit='--gres=gpu:1 --time=4:00:00'`` hands each
@@ -14,24 +14,31 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from mitouts.errors import ConfigError
-from mitouts.experiments.suite import SuiteRun, read_suite_file
-from mitouts.experiments.suite_runs import SuiteRunner, is_finished
 from mitouts.utils.arguments import Gather, add_imports, at_least
-from mitouts.utils.cli import run as run_tool
+from mitouts.utils.config_files import find_config
+
+if TYPE_CHECKING:
+    from mitouts.experiments.suite import SuiteRun
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
-    runs = choose(read_suite_file(args.suite, dict(args.set)), args.only)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.experiments.suite import read_suite_file
+    from mitouts.experiments.suite_runs import SuiteRunner
+
+    runs = choose(read_suite_file(find_config(args.suite, '.yaml'), dict(args.set)), args.only)
     folder = args.work_dir or Path('work_dirs') / 'suites' / runs[0].suite
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     if args.list:
@@ -64,7 +71,7 @@ def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
 
 
 def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The words before and behind ``tools/train.py``."""
+    """The words before and behind ``-m mitouts train``."""
     more = [*(['--amp'] if args.amp else []), *(f'--import={name}' for name in args.imports)]
     if args.gpus is None:
         return [sys.executable], more
@@ -74,6 +81,8 @@ def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 def listing(runs: list[SuiteRun], folder: Path) -> Table:
     """What the suite holds, and what of it is done."""
+    from mitouts.experiments.suite_runs import is_finished
+
     table = Table('Run', 'Config', 'Stages', 'Done')
     for run in runs:
         done = is_finished(folder / run.group / run.folder_name, run)
@@ -88,6 +97,8 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
     Raises:
         ConfigError: sbatch cannot be called.
     """
+    from mitouts.experiments.suite_runs import is_finished
+
     failed = 0
     for name in dict.fromkeys(run.name for run in runs):
         parts = [run for run in runs if run.name == name]
@@ -96,7 +107,7 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
             console.print(f'{name}: skipped (done earlier)', markup=False)
             continue
         home.mkdir(parents=True, exist_ok=True)
-        own = [sys.executable, 'tools/run_suite.py', str(args.suite), '--only', name, '--work-dir', str(folder)]
+        own = [sys.executable, '-m', 'mitouts', 'suite', str(args.suite), '--only', name, '--work-dir', str(folder)]
         own += [f'--set={key}={value}' for key, value in args.set]
         own += [f'--import={name}' for name in args.imports]
         own += ['--amp'] if args.amp else []
@@ -117,8 +128,8 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
     return 1 if failed else 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('suite', type=Path, metavar='SUITE.yaml')
     parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
@@ -146,7 +157,7 @@ def parse_args() -> argparse.Namespace:
         help="hand each run to sbatch with these, such as --submit='--gres=gpu:1' (with the =)",
     )
     parser.add_argument('--list', action='store_true', help='say what there is and what is done, and run nothing')
-    return parser.parse_args()
+    return parser
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -166,7 +177,3 @@ def _words(text: str) -> list[str]:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """End the trainings before this process does: ``kill`` must leave none behind."""
     raise KeyboardInterrupt
-
-
-if __name__ == '__main__':
-    run_tool(main)

@@ -1,8 +1,8 @@
 """Turn the runs of a suite into tables: methods, paired comparisons and the quality of distillations.
 
-    python tools/analysis/make_tables.py work_dirs/fields --rows noise30/student=Student noise30/control=Undistilled
-    python tools/analysis/make_tables.py work_dirs/fields --compare noise30/student noise30/control
-    python tools/analysis/make_tables.py --spec configs/suites/fields_tables.yaml --into docs/results.md
+    mitouts tables work_dirs/fields --rows noise30/student=Student noise30/control=Undistilled
+    mitouts tables work_dirs/fields --compare noise30/student noise30/control
+    mitouts tables --spec configs/suites/fields_tables.yaml --into docs/results.md
 
 The last one fills every part of the page that stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
 GROUP/STAGE, with =LABEL for what shall stand in the table. See docs/analysis.md.
@@ -14,30 +14,33 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mitouts.errors import MitoutsError
-from mitouts.experiments.blocks import comparison_table, distillation_table, methods_table
-from mitouts.experiments.cases import CaseCounter
-from mitouts.experiments.compare import Comparison
 from mitouts.experiments.markdown import marked_names, replace_block
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import parse_row
-from mitouts.experiments.spec import Spec, read_spec
 from mitouts.experiments.suite_results import RUN_FILE, Suite, describe_unfinished, read_suite
-from mitouts.experiments.tables import FORMATS, Table, render
-from mitouts.functional.localization import PROTOCOLS
 from mitouts.utils.arguments import Gather, at_least, positive
-from mitouts.utils.cli import run
+from mitouts.utils.defaults import PROTOCOLS, TABLE_FORMATS
 from mitouts.utils.text_files import read_text
 from mitouts.utils.words import plural
+
+if TYPE_CHECKING:
+    from mitouts.experiments.cases import CaseCounter
+    from mitouts.experiments.compare import Comparison
+    from mitouts.experiments.spec import Spec
+    from mitouts.experiments.tables import Table
 
 KIND = 'table'
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.experiments.cases import CaseCounter
+    from mitouts.experiments.spec import read_spec
+    from mitouts.experiments.tables import render
+
     spec = read_spec(args.spec) if args.spec else None
     _check(args, spec)
     folders = args.suites or (spec.suites if spec else ())
@@ -64,10 +67,11 @@ def main() -> None:
         print(f'warning: {missing}: {describe_unfinished(suite.unfinished)}', file=sys.stderr)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders of suites, as run_suite.py leaves them')
+    parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders that mitouts suite has filled')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='the tables of a whole page')
     parser.add_argument(
         '--rows', nargs='+', action=Gather, default=[], metavar='GROUP/STAGE=LABEL', help='lines of a table of methods'
@@ -92,7 +96,7 @@ def parse_args() -> argparse.Namespace:
         '--num-bootstrap', type=at_least(1), default=10_000, metavar='N', help='replicates (default: 10000)'
     )
     parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the replicates (default: 0)')
-    parser.add_argument('--format', choices=FORMATS, default='markdown', help='default: markdown')
+    parser.add_argument('--format', choices=TABLE_FORMATS, default='markdown', help='default: markdown')
     parser.add_argument('--out', type=Path, metavar='FILE', help='where the tables go; default: the terminal')
     parser.add_argument(
         '--into', type=Path, nargs='+', action=Gather, metavar='PAGE.md', help='pages with markers to be filled'
@@ -105,7 +109,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--partial', action='store_true', help='groups and stages without any run yet are lines without numbers'
     )
-    return parser.parse_args()
+    return parser
 
 
 def _check(args: argparse.Namespace, spec: Spec | None) -> None:
@@ -130,6 +134,10 @@ def _spec_tables(spec: Spec, suite: Suite, counter: CaseCounter, args: argparse.
 
 
 def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) -> dict[str, list[Table]]:
+    from mitouts.experiments.blocks import comparison_table, distillation_table, methods_table
+    from mitouts.experiments.methods import Settings
+    from mitouts.experiments.rows import parse_row
+
     settings = Settings(
         radius_px=args.radius_px,
         second_radius_px=args.second_radius_px,
@@ -150,6 +158,9 @@ def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) 
 
 
 def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
+    from mitouts.experiments.compare import Comparison
+    from mitouts.experiments.rows import parse_row
+
     rows = parse_row(a), parse_row(b)
     label = f'{rows[0].label} against {rows[1].label}'
     return Comparison(*rows, label, None if oracle is None else parse_row(oracle))
@@ -157,6 +168,8 @@ def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
 
 def _fill(pages: Sequence[Path], named: dict[str, list[Table]], only: str | None, *, whole: bool) -> Sequence[Path]:
     """Write tables between their markers; with ``whole``, markers and tables must be the same."""
+    from mitouts.experiments.tables import render
+
     texts = {page: read_text(page, 'a Markdown page') for page in pages}
     marked = [name for text in texts.values() for name in marked_names(text, KIND)]
     wanted = [only] if only else list(named)
@@ -180,7 +193,3 @@ def _fill(pages: Sequence[Path], named: dict[str, list[Table]], only: str | None
 
 def _listed(names: Sequence[str]) -> str:
     return f'it has {", ".join(names)}'
-
-
-if __name__ == '__main__':
-    run(main)

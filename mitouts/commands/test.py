@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.dist import is_main_process
 from rich.console import Console
 
-from mitouts.calibration.adaptation import add_adapt_bn
-from mitouts.engine import runs
-from mitouts.engine.config import load_config
-from mitouts.engine.data_sets import run_name
-from mitouts.engine.launch import LAUNCHERS, init_launcher
 from mitouts.formats.coco import write_json
-from mitouts.utils.arguments import add_cfg_options, add_config, add_imports
-from mitouts.utils.cli import run
+from mitouts.utils.arguments import (
+    add_adapt_bn,
+    add_cfg_options,
+    add_checkpoint,
+    add_config,
+    add_imports,
+    add_launcher,
+)
 from mitouts.visualization.tables import localization_note, results_table
 from mitouts.visualization.tissue_table import tissue_table
 
 
-def main() -> None:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    add_checkpoint(parser, 'checkpoint', help='checkpoint file, or a name out of the zoo')
     parser.add_argument('--work-dir', help='folder for logs and results.json (default: work_dirs/CONFIG_DATA/test)')
     parser.add_argument('--out', help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     add_adapt_bn(parser, 'test images')
     add_cfg_options(parser)
     add_imports(parser)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    add_launcher(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mmengine.dist import is_main_process
+
+    from mitouts.engine import runs
+    from mitouts.engine.config import load_config
+    from mitouts.engine.data_sets import run_name
+    from mitouts.engine.launch import init_launcher
+
     init_launcher(args.launcher)
     work_dir = Path(args.work_dir or Path('work_dirs') / run_name(args.config, args.data) / 'test')
     config = load_config(args.config, args.cfg_options, args.data)
@@ -53,7 +67,3 @@ def main() -> None:
         note = localization_note([row])
         if note:
             Console().print(note)
-
-
-if __name__ == '__main__':
-    run(main)

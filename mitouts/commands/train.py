@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from mitouts.engine import runs
-from mitouts.engine.config import enable_amp, load_config
-from mitouts.engine.data_sets import run_name
-from mitouts.engine.launch import LAUNCHERS, init_launcher
-from mitouts.engine.stages import load_experiment
 from mitouts.errors import ConfigError
-from mitouts.experiments.stage_table import report
-from mitouts.utils.arguments import Gather, add_cfg_options, add_config, add_imports
-from mitouts.utils.cli import run
+from mitouts.utils.arguments import Gather, add_cfg_options, add_config, add_imports, add_launcher
 
 
-def parse_args() -> argparse.Namespace:
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_config(parser)
     parser.add_argument('--work-dir', help='folder for logs and checkpoints (default: work_dirs/CONFIG_DATA)')
@@ -27,14 +22,21 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--stages', nargs='+', action=Gather, default=[], metavar='NAME', help='run only these stages')
     add_cfg_options(parser, 'overrides; STAGE.KEY=VALUE in a staged config')
     add_imports(parser)
-    parser.add_argument('--launcher', choices=LAUNCHERS, default='none')
-    # torchrun of torch < 2 passes it.
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    add_launcher(parser)
+    return parser
 
 
-def main() -> None:
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.engine import runs
+    from mitouts.engine.config import enable_amp, load_config
+    from mitouts.engine.data_sets import run_name
+    from mitouts.engine.launch import init_launcher
+    from mitouts.engine.stages import load_experiment
+    from mitouts.experiments.stage_table import report
+
     work_dir = Path(args.work_dir or Path('work_dirs') / run_name(args.config, args.data))
     init_launcher(args.launcher)
     if load_config(args.config, data=args.data).get('stages'):
@@ -51,7 +53,3 @@ def main() -> None:
         enable_amp(config)
     trained = runs.train(config, work_dir, resume=args.resume, launcher=args.launcher)
     print(f'best checkpoint: {trained.checkpoint} ({trained.minutes:.1f} minutes)')
-
-
-if __name__ == '__main__':
-    run(main)

@@ -157,7 +157,7 @@ class FigureCropDataset(SeededDataset):
         if 0 not in labels:
             raise AnnotationError(
                 f'{self.ann_file}: there is no hard negative: let a localizer propose some (a propose stage, or '
-                'tools/cascade.py propose) with +proposals.min_score=... below 0.01, or set dataset.background above 0'
+                'mitouts cascade propose) with +proposals.min_score=... below 0.01, or set dataset.background above 0'
             )
         missing = sorted({entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()})
         if missing:

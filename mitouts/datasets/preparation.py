@@ -120,7 +120,7 @@ def prepare_dataset(dataset: Any, calibration: Mapping[str, Any], name: str = 't
                 else f'with --stain {expected.get("method")} and the same --stain-reference, or without --stain: then '
                 'they are normalized as they are read'
             )
-            + ' (tools/prepare_patches.py)'
+            + ' (mitouts prepare)'
         )
     infos = _infos(dataset)
     if not all('img_path' in info for info in infos) or not hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
@@ -143,7 +143,7 @@ def _check_resolution(dataset: Any, mpp: float | None, name: str) -> None:
     if wrong:
         raise AnnotationError(
             f'{name} has images of {wrong[0]:g} um/px and the model needs {mpp:g}: cut them at that resolution first, '
-            f'with tools/prepare_patches.py --mpp {mpp:g}'
+            f'with mitouts prepare --mpp {mpp:g}'
         )
 
 

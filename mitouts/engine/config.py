@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +14,15 @@ from mmengine.config import Config
 from mitouts.engine.data_sets import DATA_KEY, NAME_KEY, read_config
 from mitouts.engine.overrides import apply_overrides
 from mitouts.errors import ConfigError, MitoutsError
-from mitouts.registry import UnknownComponentError, import_path, unknown_component
+from mitouts.registry import import_path, unknown_component
+from mitouts.utils.config_files import find_config
 
 
 def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | None = None) -> Config:
     """Read a config file and apply ``key=value`` overrides.
 
     Args:
-        path: Config file.
+        path: Config file, or the name of a config; see :func:`mitouts.utils.config_files.find_config`.
         cfg_options: ``a.b.0.c=value``; the key must exist, ``+a.b=value`` adds one.
         data: The data set in the place of the config's own: a name, such as ``midog21``, or the path of a config of
             it; see :func:`mitouts.engine.data_sets.read_config`.
@@ -31,11 +31,7 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | N
         ConfigError: The file is missing or cannot be read, the data set is unknown, an override names an unknown key,
             or a value is of a kind that its key does not take.
     """
-    path = Path(path)
-    if not path.is_file():
-        near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.glob('*.py')], n=3)
-        hint = f'; did you mean {", ".join(near)}?' if near else ''
-        raise ConfigError(f'config {path} does not exist{hint}')
+    path = find_config(path)
     try:
         config = read_config(path, data)
     except ConfigError:
@@ -75,7 +71,7 @@ def explained(config: Config, part: str = '') -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError, AssertionError, LookupError, AttributeError) as error:
-        if isinstance(error, (MitoutsError, UnknownComponentError)):
+        if isinstance(error, MitoutsError):
             raise
         unknown = unknown_component(error)
         if unknown is not None:

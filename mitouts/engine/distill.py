@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -21,13 +21,12 @@ from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import DATASETS
 from mitouts.structures import EvaluatedImage
+from mitouts.utils.defaults import Split
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
 DISTILLED_NAME = 'distilled.json'
 HARD_SAMPLES_NAME = 'hard_samples.json'
-
-Split = Literal['train', 'val']
 
 
 @dataclass(frozen=True)

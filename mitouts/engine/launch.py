@@ -15,7 +15,6 @@ from mmengine.dist import init_dist
 
 from mitouts.errors import ConfigError
 
-LAUNCHERS = ('none', 'pytorch', 'slurm')
 NEEDED = {
     'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'),
     # Those of the step: in a batch script without srun, Slurm speaks of tasks that nobody has started.

@@ -9,7 +9,6 @@ from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.base import Metric
 from mitouts.functional.image_level import image_scores
 from mitouts.functional.localization import (
-    PROTOCOLS,
     average_sensitivity,
     froc_curve,
     score_localization,
@@ -17,6 +16,7 @@ from mitouts.functional.localization import (
 )
 from mitouts.registry import METRICS
 from mitouts.structures import EvaluatedImage, ImageTruth
+from mitouts.utils.defaults import PROTOCOLS
 
 DEFAULT_RADIUS_PX = 30.0
 FROC_FP_PER_IMAGE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -10,13 +10,7 @@ import numpy as np
 
 from mitouts.functional.thresholds import select_threshold
 from mitouts.structures import EvaluatedImage
-
-FIGURES_PER_MM2 = 5.0
-"""Mitotic figures that a mm2 of a counted slide is taken to hold.
-
-In MIDOG++, human breast cancer has 5.1 per mm2 in the regions of about 2 mm2 that pathologists chose as the hottest
-(median of the cases 2.7); other tumours have 5 to 36.
-"""
+from mitouts.utils.defaults import FIGURES_PER_MM2
 
 
 class SlideThreshold(NamedTuple):

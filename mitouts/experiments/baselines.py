@@ -44,7 +44,7 @@ class Baselines:
 
     Attributes:
         rows: Lines.
-        costs: File of ``tools/analysis/measure_costs.py``; None where nothing was measured.
+        costs: File of ``mitouts costs``; None where nothing was measured.
         folds: Only runs of these folds; None for all.
         seeds: Only runs of these seeds.
     """

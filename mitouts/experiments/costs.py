@@ -1,4 +1,4 @@
-"""What trained models cost to keep and to use, as ``tools/analysis/measure_costs.py`` has measured it.
+"""What trained models cost to keep and to use, as ``mitouts costs`` has measured it.
 
 The file is a JSON object::
 
@@ -80,7 +80,7 @@ def read_costs(path: str | os.PathLike[str]) -> Costs:
     """
     path = Path(path)
     if not path.is_file():
-        raise MitoutsError(f'{path}: no such file; tools/analysis/measure_costs.py writes it')
+        raise MitoutsError(f'{path}: no such file; mitouts costs writes it')
     content = read_json(path)
     if not isinstance(content, dict) or not all(isinstance(content.get(key), dict) for key in ('info', 'costs')):
         raise MitoutsError(f"{path}: expected an object with 'info' and 'costs', as measure_costs.py writes it")

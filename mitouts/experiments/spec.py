@@ -27,7 +27,7 @@ from mitouts.experiments.methods import Settings
 from mitouts.experiments.rows import Row, parse_row
 from mitouts.experiments.suite_results import Suite
 from mitouts.experiments.tables import Table
-from mitouts.functional.localization import PROTOCOLS
+from mitouts.utils.defaults import PROTOCOLS
 
 _SETTINGS = tuple(each.name for each in fields(Settings))
 _BLOCK_KEYS = {

@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mitouts.engine.config import load_config
 from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.errors import ConfigError
+from mitouts.utils.config_files import find_config
 
 SUITE_KEYS = {'name', 'data', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
 GROUP_KEYS = {'name', 'config', 'data', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
@@ -103,7 +104,8 @@ def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] |
     ``prepare``.
 
     Args:
-        path: The YAML file; configs in it are relative to the working directory.
+        path: The YAML file, or the name of one, such as ``suites/phantom``; configs in it are relative to the working
+            directory, or names.
         variables: Values of its variables.
 
     Returns:
@@ -135,8 +137,10 @@ def _expand(group: dict[str, Any], suite: dict[str, Any], values: Mapping[str, A
     suite_name = _name(suite.get('name', Path(where).stem), where)
     name, config = _name(group.get('name'), f'{where}: group'), group.get('config')
     place = f'{where}: group {name}'
-    if not isinstance(config, str) or not Path(config).is_file():
-        raise ConfigError(f'{place}: config {config} does not exist')
+    try:
+        config = str(find_config(str(config)))
+    except ConfigError as error:
+        raise ConfigError(f'{place}: {error}') from error
     data = group.get(DATA_KEY, suite.get(DATA_KEY))
     if data is not None and not isinstance(data, str):
         raise ConfigError(f'{place}: data must be the name of a data set, found {data!r}')

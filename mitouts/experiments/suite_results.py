@@ -1,4 +1,4 @@
-"""The runs of a suite, as ``tools/run_suite.py`` leaves them: which are done, and what their stages gave.
+"""The runs of a suite, as ``mitouts suite`` leaves them: which are done, and what their stages gave.
 
 A suite is ``SUITE_DIR/GROUP/fold{K}_seed{S}/`` (``seed{S}`` without folds), each with ``run.json`` and, when done,
 ``results.json`` and a folder for each stage. A run that is not done stays in the list with its status.
@@ -183,12 +183,12 @@ def read_suite(*folders: str | os.PathLike[str]) -> Suite:
 
 def _read_folder(folder: Path) -> list[RunResult]:
     if not folder.is_dir():
-        raise MitoutsError(f'{folder}: no such folder; expected the folder of a suite that tools/run_suite.py ran')
+        raise MitoutsError(f'{folder}: no such folder; expected the folder of a suite that mitouts suite ran')
     runs = [run for path in sorted(folder.glob('*/*')) if path.is_dir() and (run := _read_run(path)) is not None]
     if not runs:
         raise MitoutsError(
             f'{folder} holds no run: expected GROUP/foldK_seedS/{RUN_FILE} or GROUP/seedS/{RUN_FILE}, as '
-            'tools/run_suite.py writes them'
+            'mitouts suite writes them'
         )
     return runs
 

@@ -37,7 +37,7 @@ class SuiteRunner:
 
     Attributes:
         folder: Folder of the suite.
-        launcher: Words before ``tools/train.py``: the interpreter, or ``torchrun`` and its arguments.
+        launcher: Words before ``-m mitouts train``: the interpreter, or ``torchrun`` and its arguments.
         arguments: Words after it, such as ``--launcher pytorch`` or ``--amp``.
         threads: ``OMP_NUM_THREADS`` of each process; None leaves the environment as it is.
         report: Called with a run, what became of it (``done``, ``skipped``, ``failed``, ``busy``) and a remark.
@@ -135,7 +135,7 @@ class SuiteRunner:
             source = str(config.resolve())
             config = folder / WRAPPER
             config.write_text(f"stages = [dict(name='model', kind='train', config={source!r})]\n", encoding='utf-8')
-        command = [*self.launcher, 'tools/train.py', str(config), '--work-dir', str(folder), '--resume']
+        command = [*self.launcher, '-m', 'mitouts', 'train', str(config), '--work-dir', str(folder), '--resume']
         command += [] if run.data is None else ['--data', run.data]
         command += ['--stages', *run.stages] if run.stages else []
         return [*command, *self.arguments, '--cfg-options', *run.cfg_options]

@@ -15,7 +15,6 @@ Cell = str | int | float | MeanSd | Estimate | None
 Kind = Literal['text', 'number', 'mean_sd', 'estimate']
 
 INTERVAL = ' [95%]'
-FORMATS = ('markdown', 'csv', 'latex')
 _LATEX = {
     '\\': r'\textbackslash{}',
     '&': r'\&',

@@ -22,7 +22,7 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
         needed: What the report must say, of :data:`REPORT_KEYS`, beside the slide and its provenance.
 
     Raises:
-        AnnotationError: It is missing, or no report of ``count_mitoses.py``; the message names what is wrong.
+        AnnotationError: It is missing, or no report of ``mitouts count``; the message names what is wrong.
     """
     path = folder / REPORT_NAME
     report = read_json(path)
@@ -31,10 +31,10 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
         for number, key in enumerate(keys.split('.'), start=1):
             if not isinstance(value, Mapping) or key not in value:
                 lacking = '.'.join(keys.split('.')[:number])
-                raise AnnotationError(f'{path} is no report of count_mitoses.py: it lacks {lacking}')
+                raise AnnotationError(f'{path} is no report of mitouts count: it lacks {lacking}')
             value = value[key]
         if not REPORT_KEYS[keys](value):
-            raise AnnotationError(f'{path} is no report of count_mitoses.py: {keys} cannot be {value!r:.40}')
+            raise AnnotationError(f'{path} is no report of mitouts count: {keys} cannot be {value!r:.40}')
     return dict(report)
 
 

@@ -15,12 +15,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 from scipy.stats import rankdata
 
+from mitouts.utils.defaults import NUM_BOOTSTRAP
+
 FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
 
 MIN_PAIRS = 3
 MIN_PAIRS_FOR_INTERVALS = 4
-NUM_BOOTSTRAP = 2000
 LARGEST = 1e100
 """Of a value: beyond it, squares and sums leave the range of double precision."""
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 
-Rule = Literal['majority', 'unanimous', 'last']
-Why = Literal['agreed', 'tie_broken', 'not_reviewed', 'unsure', 'tie', 'disagreement']
+from mitouts.utils.defaults import RULES, Rule
 
-RULES: tuple[str, ...] = get_args(Rule)
+Why = Literal['agreed', 'tie_broken', 'not_reviewed', 'unsure', 'tie', 'disagreement']
 
 
 class Vote(NamedTuple):

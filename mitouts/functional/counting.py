@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
+from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -26,9 +28,6 @@ TILE_MPP = 0.5
 MIN_TUMOUR_PROBABILITY = 0.40
 MIN_COVERAGE = 0.5
 """Least share of a tile that must lie on the slide and be readable."""
-MIN_AREA_MM2 = 1.59
-FIELD_DIAMETER_MM = 0.53
-"""Of a high-power field of 0.22 mm2 (a 40x objective with an eyepiece of field number 21.2)."""
 
 # Sums of areas and means over cells are exact but for rounding; a limit must not fail by it.
 _ROUNDING = 1e-9

@@ -16,13 +16,13 @@ from sklearn.cluster import DBSCAN
 
 from mitouts.functional.counting import as_points, overlap_px
 from mitouts.functional.rectangle_search import hottest_corner, lattice, weight_on_lattice
+from mitouts.utils.defaults import ROI_AREA_MM2
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Bounds = tuple[float, float, float, float]
 
-ROI_AREA_MM2 = 1.59
 MIDOG_ASPECT = 4 / 3
 
 _WEIGHT_STEPS = 2**40

@@ -12,10 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.utils.defaults import NUM_BOOTSTRAP
+
 FloatArray = NDArray[np.float64]
 Interval = tuple[float, float]
 
-NUM_BOOTSTRAP = 2000
 
 # Bounds the memory of a block of replicates: replicates x cases.
 _MAX_DRAWS_AT_ONCE = 1_000_000

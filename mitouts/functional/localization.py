@@ -18,7 +18,6 @@ from mitouts.functional.matching import count_images, has_neighbour, match_image
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-PROTOCOLS = ('one_to_one', 'presence')
 # Bounds the memory of the bootstrap: replicates x cases.
 _MAX_DRAWS_AT_ONCE = 2_000_000
 

@@ -44,9 +44,7 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
         from mitouts.imaging.opening import open_slide
 
         with open_slide(path) as reader:
-            check_size(
-                *reader.dimensions, path, instead='Count slides with tools/wsi/count_mitoses.py, which reads parts'
-            )
+            check_size(*reader.dimensions, path, instead='Count slides with mitouts count, which reads parts')
             image = reader.read_level(0, 0, 0, *reader.dimensions)
     height, width = image.shape[:2]
     if expected_size is not None and (width, height) != expected_size:

@@ -42,7 +42,7 @@ class DenseModel:
             raise ConfigError(
                 f'a {type(model).__name__} finds points without a score map, so slides cannot be tiled for it: count '
                 'on slides with a localizer that scores a map, such as those of configs/wss, or predict images with '
-                'tools/predict.py'
+                'mitouts predict'
             )
         if isinstance(model.geometry, AlignCornersGeometry):
             raise ConfigError(

@@ -72,7 +72,7 @@ class Localizer:
         """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
         Args:
-            path: Checkpoint.
+            path: Checkpoint, or the name of a model of the zoo.
             device: Where it runs.
             imports: Packages that register components of your own, where the model has such; they are imported first.
 

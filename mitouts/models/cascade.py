@@ -121,7 +121,7 @@ class CascadeLocalizer(BaseModel):
         if mode == 'loss':
             raise ConfigError(
                 'a CascadeLocalizer has no loss: train its proposer and its verifier by configs of their own, then '
-                'combine them, by a cascade stage or by tools/cascade.py combine'
+                'combine them, by a cascade stage or by mitouts cascade combine'
             )
         if mode not in ('predict', 'tensor'):
             raise ValueError(f"mode must be 'predict' or 'tensor', found {mode!r}")

@@ -79,7 +79,7 @@ def load_localizer(path: str | Path, *, imports: Sequence[str] = ()) -> Any:
         expected='a localizer',
         needs='thresholds',
         attributes=('geometry', 'calibration'),
-        advice='use best.pth of a training, or publish one with tools/publish_model.py',
+        advice='use best.pth of a training, or publish one with mitouts publish',
         imports=imports,
     )
     need_thresholds(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import CATEGORIES, image_root, read_coco, read_json, write_json
@@ -13,12 +13,11 @@ from mitouts.formats.provenance import check_out
 from mitouts.review.consensus import ReviewConsensus, find_consensus, review_radius_px
 from mitouts.review.revision import COUNTED, Revision, noise_counts
 from mitouts.review.store import ReviewStore
+from mitouts.utils.defaults import UNDECIDED
 from mitouts.utils.files import file_sha256
 from mitouts.utils.version import code_version
 
 TOOL = 'review'
-Undecided = Literal['keep', 'drop']
-UNDECIDED: tuple[str, ...] = get_args(Undecided)
 
 
 def apply_review(

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from mitouts.functional.kappa import NUM_BOOTSTRAP, Kappa, cohen_kappa, fleiss_kappa
+from mitouts.functional.kappa import Kappa, cohen_kappa, fleiss_kappa
 from mitouts.review.consensus import ItemConsensus, find_consensus
 from mitouts.review.labels import LABELS, Label
 from mitouts.review.records import Decision, LogEntry
 from mitouts.review.store import ReviewStore
+from mitouts.utils.defaults import NUM_BOOTSTRAP
 from mitouts.utils.version import code_version
 
 TOOL = 'review report'

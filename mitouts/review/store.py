@@ -104,7 +104,7 @@ class ReviewStore:
         """
         path = Path(path)
         if not path.is_file():
-            raise ReviewError(f'{path}: no such file; tools/review.py serve makes one')
+            raise ReviewError(f'{path}: no such file; mitouts review serve makes one')
         try:
             connection = _connect(path)
             try:

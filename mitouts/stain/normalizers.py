@@ -25,7 +25,7 @@ class NormalizerChain:
 
     Args:
         methods: Names of registered :class:`~mitouts.stain.base.StainNormalizer`.
-        reference: A JSON file of ``tools/fit_stain_reference.py``, an image file, such numbers as a dict, or None for
+        reference: A JSON file of ``mitouts stain-reference``, an image file, such numbers as a dict, or None for
             the reference that comes with the package.
 
     Raises:

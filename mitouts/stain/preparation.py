@@ -16,9 +16,8 @@ from mitouts.imaging import MAX_UPSAMPLING
 from mitouts.imaging.sampling import array_tiles
 from mitouts.stain.fit import Fit
 from mitouts.stain.normalizers import NormalizerChain, from_description
+from mitouts.utils.defaults import MEASURED_OVER
 
-MEASURED_OVER = ('image', 'case', 'patch')
-"""What the stain is measured on: a whole image, all images of a case, or each patch by itself."""
 MPP_TOLERANCE = 0.01
 
 

@@ -44,7 +44,7 @@ class Reference:
         if method not in self.fit.parts:
             raise ConfigError(
                 f'the stain reference ({_note(self.source)}) has no numbers for {method}, only for '
-                f'{", ".join(self.fit.parts)}; make one with tools/fit_stain_reference.py'
+                f'{", ".join(self.fit.parts)}; make one with mitouts stain-reference'
             )
         return self.fit.parts[method]
 
@@ -58,7 +58,7 @@ def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Referenc
     """Find the reference that a normalizer was given.
 
     Args:
-        reference: A JSON file made by ``tools/fit_stain_reference.py`` or by :meth:`Fit.save`, an image file, the
+        reference: A JSON file made by ``mitouts stain-reference`` or by :meth:`Fit.save`, an image file, the
             content of such a JSON file, or None for the reference that comes with the package.
         methods: What is needed; an image is fitted by these alone.
 
@@ -79,7 +79,7 @@ def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Referenc
             image = read_rgb(Path(reference))
         except ImageError as error:
             raise ConfigError(
-                f'stain reference: {error} (tools/fit_stain_reference.py makes a reference of a slide)'
+                f'stain reference: {error} (mitouts stain-reference makes a reference of a slide)'
             ) from error
         found = fit_reference(image, Path(reference).name, methods)
     for method in methods:

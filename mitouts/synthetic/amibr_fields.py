@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from mitouts.converters.amibr import CROP_CENTER_PX, CROP_PX, Figure, has_padding
 from mitouts.errors import MitoutsError
+from mitouts.utils.defaults import NUM_FOLDS
 
 TILE_PX = 48
 JITTER_PX = 8
@@ -24,7 +25,6 @@ MIN_CROPS = 3
 CLEARANCE_PX = CROP_CENTER_PX - (TILE_PX - 1)
 BLOB_SIGMA_PX = 3.0
 SPLITS = ('train', 'val', 'test', 'val_p10', 'test_p10')
-NUM_FOLDS = 5
 
 _CORNERS = tuple((x, y) for y in (0, CROP_PX - TILE_PX) for x in (0, CROP_PX - TILE_PX))
 

@@ -22,7 +22,7 @@ class StainNormalize(Transform):
     Args:
         method: ``macenko``, ``reinhard``, ``vahadane``, ``histogram``, ``staintools_macenko``, or a chain such as
             ``histogram+macenko``.
-        reference: A JSON file of ``tools/fit_stain_reference.py``, an image file, such numbers as a dict, or None for
+        reference: A JSON file of ``mitouts stain-reference``, an image file, such numbers as a dict, or None for
             the reference that comes with the package.
         fit: ``image`` to measure each image, or the JSON file of a saved fit (one slide's) that serves for all.
 

@@ -8,10 +8,12 @@ import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from mitouts.errors import ConfigError
-from mitouts.registry import import_packages
+from mitouts.errors import CheckpointError, ConfigError
+from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS
+from mitouts.zoo import resolve_checkpoint
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -128,7 +130,7 @@ class Gather(argparse.Action):
         setattr(namespace, self.dest, [*given, *values])
 
 
-def add_config(parser: argparse.ArgumentParser, help: str = 'config file') -> None:
+def add_config(parser: argparse.ArgumentParser, help: str = 'config file, or its name, such as uts/uts_lite0') -> None:
     """Add the config that a tool takes, ``config``, and its data set, ``--data``."""
     parser.add_argument('config', help=help)
     parser.add_argument(
@@ -157,7 +159,48 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_launcher(parser: argparse.ArgumentParser) -> None:
+    """Add ``--launcher``: whether this is one process, or one of several."""
+    parser.add_argument(
+        '--launcher', choices=LAUNCHERS, default='none', help='what started this process beside others (default: none)'
+    )
+    # torchrun of torch < 2 passes it.
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+
+
+def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
+    """Add ``--adapt-bn [PRIOR]``; without it the value is None.
+
+    Args:
+        parser: The command's.
+        images: What the batch norms are adapted to, in words.
+    """
+    parser.add_argument(
+        '--adapt-bn',
+        type=not_negative,
+        nargs='?',
+        const=ADAPT_BN_PRIOR,
+        metavar='PRIOR',
+        help=f"adapt the batch norms to the {images} first, without labels; PRIOR images' worth of the checkpoint's "
+        f'own statistics are kept (default: {ADAPT_BN_PRIOR:g}; 0 keeps none)',
+    )
+
+
+def add_checkpoint(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
+    """Add a checkpoint: a path or a name out of the zoo; its value is the path."""
+    parser.add_argument(*names, type=_checkpoint, **options)
+
+
+def _checkpoint(text: str) -> Path:
+    try:
+        return resolve_checkpoint(text)
+    except CheckpointError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _imported(name: str) -> str:
+    from mitouts.registry import import_packages
+
     try:
         import_packages([name])
     except ConfigError as error:

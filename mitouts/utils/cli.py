@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mitouts.errors import MitoutsError
-from mitouts.registry import UnknownComponentError
 
 FAILED = 2
 INTERRUPTED = 130
@@ -70,7 +69,7 @@ def _end(code: int) -> None:
 
 def describe(error: Exception) -> str:
     """Say in one line what went wrong and what to do; the traceback of a fault of the program goes into a file."""
-    if isinstance(error, (MitoutsError, UnknownComponentError)):
+    if isinstance(error, MitoutsError):
         return _one_line(error)
     if _is_out_of_memory(error):
         return f'the memory is not enough ({_one_line(error)}): use smaller batches or tiles, and fewer workers'

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mitouts.functional.localization import precision_recall_f1
+from mitouts.utils.defaults import COUNT_BARS as KINDS
 from mitouts.visualization.palette import INK, LINE_COLOURS, css
 from mitouts.visualization.print_figure import (
     SMALL_PT,
@@ -23,7 +24,6 @@ from mitouts.visualization.print_figure import (
     style_axes,
 )
 
-KINDS = ('stacked', 'grouped')
 _ROW_CM = {'stacked': 0.85, 'grouped': 1.35}
 _COLUMNS = ('TP', 'FP', 'FN', 'P', 'R', 'F1')
 _COLUMN_PT = 30.0

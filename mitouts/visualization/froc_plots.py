@@ -21,6 +21,7 @@ from sklearn.metrics import auc, roc_curve
 
 from mitouts.functional.localization import froc_curve
 from mitouts.structures import EvaluatedImages
+from mitouts.utils.defaults import CURVES as PANELS
 from mitouts.visualization.ablation_plots import sample_line
 from mitouts.visualization.palette import INK, css
 from mitouts.visualization.print_figure import (
@@ -37,7 +38,6 @@ FloatArray = NDArray[np.float64]
 Unit = Literal['mm2', 'image']
 DrawStyle = Literal['default', 'steps-post']
 _MOST_TICKS = 6
-PANELS = ('froc', 'pr', 'roc')
 
 
 class Curve(NamedTuple):

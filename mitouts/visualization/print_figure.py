@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.legend import Legend
 
 from mitouts.errors import MitoutsError
+from mitouts.utils.defaults import FIGURE_SUFFIXES as SUFFIXES
 from mitouts.visualization.canvas import DPI, figure_to_array, new_figure, write_png
 from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, LINE_MARKERS, css
 from mitouts.visualization.text import printable
@@ -24,7 +25,6 @@ WIDTH_CM = 16.0
 TEXT_PT = 9.0
 SMALL_PT = 8.0
 ROW_CHARACTERS = 26
-SUFFIXES = ('.png', '.svg', '.pdf')
 
 Dash = Literal['-', '--', '-.', ':']
 _CM_PER_INCH = 2.54

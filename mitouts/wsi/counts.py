@@ -27,10 +27,10 @@ from mitouts.functional.counting import (
     poisson_ci95,
 )
 from mitouts.functional.hotspot import Hotspot, Roi, hottest_roi
+from mitouts.utils.defaults import ROI_AREAS_MM2
 from mitouts.utils.words import plural
 from mitouts.wsi.slide import SlideFindings
 
-ROI_AREAS_MM2 = (1.59, 2.0, 2.37)
 RESEARCH_USE = 'for research use only'
 PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_threshold', 'software', 'use')
 """What tables say of where a row comes from."""

@@ -1,7 +1,7 @@
 """A protocol of whole-slide counting as a config: its steps, checked before hours are spent on the first one.
 
 ``count`` (of all slides), ``reference`` (annotated and predicted figures in one region, optional) and ``correlate`` are
-the arguments of the tools in ``tools/wsi``, with underscores; ``paper`` is what a publication reports.
+the arguments of these commands, with underscores; ``paper`` is what a publication reports.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ PAPER_KEYS = ('slides', 'pearson', 'pearson_ci95', 'spearman', 'spearman_ci95')
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool that is a step.
+    """A command that is a step.
 
     Attributes:
-        file: Its name in ``tools/wsi``.
+        command: Its module in ``mitouts.commands``.
         source: Key of its first argument, a file or folder.
         files: Keys of further arguments that are files.
         options: Keys of all other arguments that a config may give; the rest is given by the protocol's run.
         needed: Keys that a config must give.
     """
 
-    file: str
+    command: str
     source: str | None
     files: tuple[str, ...]
     options: tuple[str, ...]
@@ -56,7 +56,7 @@ class Tool:
 
 TOOLS = {
     'count': Tool(
-        'count_mitoses.py',
+        'count',
         'slides',
         ('checkpoint', 'tissue', 'roi'),
         (
@@ -74,8 +74,8 @@ TOOLS = {
         ),
         ('slides', 'checkpoint'),
     ),
-    'reference': Tool('reference_hotspots.py', 'annotations', (), ('area_mm2', 'category'), ('annotations',)),
-    'correlate': Tool('correlate.py', None, (), ('x', 'y', 'by', 'num_bootstrap', 'seed'), ('x', 'y')),
+    'reference': Tool('reference_hotspots', 'annotations', (), ('area_mm2', 'category'), ('annotations',)),
+    'correlate': Tool('correlate', None, (), ('x', 'y', 'by', 'num_bootstrap', 'seed'), ('x', 'y')),
 }
 
 
@@ -85,12 +85,12 @@ class Step:
 
     Attributes:
         name: ``count``, ``reference`` or ``correlate``.
-        file: Name of the tool in ``tools/wsi``.
+        command: Its module in ``mitouts.commands``.
         arguments: Its command line.
     """
 
     name: str
-    file: str
+    command: str
     arguments: tuple[str, ...]
 
 
@@ -163,7 +163,7 @@ def plan(
     }
     sources = {'correlate': [str(table)]}
     return [
-        Step(name, TOOLS[name].file, (*sources.get(name, []), *_command_line(name, arguments[name])))
+        Step(name, TOOLS[name].command, (*sources.get(name, []), *_command_line(name, arguments[name])))
         for name in TOOLS
         if name in protocol
     ]

@@ -97,7 +97,7 @@ def compare(
 
     Args:
         document: Annotation file of whole slides, as :func:`mitouts.formats.coco.read_coco` returns it.
-        counts: Output folder of ``count_mitoses.py``.
+        counts: Output folder of ``mitouts count``.
         category: Category of the annotated figures.
         area_mm2: Area of the region.
 
@@ -143,7 +143,7 @@ def name_category(document: Mapping[str, Any], category: int) -> str:
 
 def _read_folders(counts: Path) -> list[_Counted]:
     if not counts.is_dir():
-        raise AnnotationError(f'{counts}: no such folder; expected the --out of tools/wsi/count_mitoses.py')
+        raise AnnotationError(f'{counts}: no such folder; expected the --out of mitouts count')
     folders = []
     for folder in sorted(path for path in counts.iterdir() if path.is_dir()):
         if (folder / REPORT_NAME).is_file():
@@ -154,7 +154,7 @@ def _read_folders(counts: Path) -> list[_Counted]:
             failed, reason = read_failure(folder)
             folders.append(_Counted(folder, failed, None, reason))
     if not folders:
-        raise AnnotationError(f'{counts} holds no counts (*/{REPORT_NAME}); run tools/wsi/count_mitoses.py first')
+        raise AnnotationError(f'{counts} holds no counts (*/{REPORT_NAME}); run mitouts count first')
     return folders
 
 

@@ -33,7 +33,7 @@ def test_it_says_where_it_was_measured() -> None:
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (None, r'costs\.json: no such file; tools/analysis/measure_costs\.py writes it'),
+        (None, r'costs\.json: no such file; mitouts costs writes it'),
         ([], "expected an object with 'info' and 'costs'"),
         ({'info': INFO}, "expected an object with 'info' and 'costs'"),
         ({'info': {'environment': {}}, 'costs': {}}, 'info lacks images, batch_size, rounds: measure again'),

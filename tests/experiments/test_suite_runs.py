@@ -85,12 +85,12 @@ def test_a_run_is_trained_with_its_words_and_leaves_its_state(suite: Suite) -> N
     assert {key: state[key] for key in expected} == expected
     assert 0 < state['minutes'] < 1
     log = (suite.home(run) / 'log.txt').read_text()
-    assert log.startswith(f'$ {sys.executable} -S tools/train.py staged.py --work-dir')
+    assert log.startswith(f'$ {sys.executable} -S -m mitouts train staged.py --work-dir')
     assert "'*.randomness.seed=3'\ntraining staged.py\n" in log
 
 
 def test_launcher_and_arguments_stand_around_the_tool(suite: Suite) -> None:
-    Path('torchrun.py').write_text('import sys, runpy; del sys.argv[:3]; runpy.run_path(sys.argv[0])')
+    Path('torchrun.py').write_text("import sys, runpy; del sys.argv[1:5]; runpy.run_path('mitouts')")
     run = staged()
     suite.run(run, launcher=(sys.executable, '-S', 'torchrun.py', '--standalone', '--nproc=2'), arguments=('--amp',))
     (call,) = calls(suite.home(run))
@@ -328,7 +328,7 @@ def test_runs_of_different_folders_go_at_once(suite: Suite) -> None:
 
 def test_a_worker_that_is_left_behind_does_not_keep_the_folder(suite: Suite) -> None:
     """A data loader's worker may outlive its training by seconds, and it holds the training's files."""
-    Path('tools/train.py').write_text(
+    Path('mitouts/__main__.py').write_text(
         'import os, sys, time\n'
         "if '--stages' in sys.argv and os.fork() == 0:\n"
         "    os.closerange(1, 3); open('pid', 'w').write(str(os.getpid())); time.sleep(60); os._exit(0)\n"

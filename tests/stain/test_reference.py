@@ -77,7 +77,7 @@ def test_unusable_references_are_named(tmp_path, name, content, message) -> None
 def test_reference_that_is_no_image_is_named(tmp_path) -> None:
     (tmp_path / 'slide.svs').write_bytes(b'abc')
     with pytest.raises(
-        ConfigError, match=r'slide.svs: expected a slide .* \(tools/fit_stain_reference.py makes a reference of a slide'
+        ConfigError, match=r'slide.svs: expected a slide .* \(mitouts stain-reference makes a reference of a slide'
     ):
         load_reference(tmp_path / 'slide.svs', ['macenko'])
 

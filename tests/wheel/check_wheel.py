@@ -31,7 +31,8 @@ def main() -> int:
         print(f'error: {package} is the checkout, not an installed wheel')
         return 1
     required, optional = declared_modules()
-    faults = list(missing_files(checkout / NAME, package))
+    faults = list(missing_files(checkout / NAME, package, NAME))
+    faults += missing_files(checkout / 'configs', package / '.mim' / 'configs', 'configs')
     of_package = {module for module, extra in optional.items() if extra in OPTIONAL}
     faults += undeclared_imports(package, required | of_package)
     faults += undeclared_imports(checkout / 'tools', required | optional.keys())
@@ -82,11 +83,11 @@ def normalized(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-def missing_files(source: Path, package: Path) -> Iterator[str]:
+def missing_files(source: Path, package: Path, name: str) -> Iterator[str]:
     """Files of the checkout that the wheel did not bring."""
     for path in sorted(source.rglob('*')):
         if path.is_file() and '__pycache__' not in path.parts and not (package / path.relative_to(source)).is_file():
-            yield f'{NAME}/{path.relative_to(source)} is not in the wheel: see package-data in pyproject.toml'
+            yield f'{name}/{path.relative_to(source)} is not in the wheel: see pyproject.toml and setup.py'
 
 
 def undeclared_imports(folder: Path, allowed: set[str]) -> Iterator[str]:
@@ -108,6 +109,9 @@ def undeclared_imports(folder: Path, allowed: set[str]) -> Iterator[str]:
 def modules_of(package: Path) -> Iterator[str]:
     """Names of all modules, found by their files: walking the packages would stop at one that cannot be imported."""
     for path in sorted(package.rglob('*.py')):
+        # The configs in .mim are no modules.
+        if '.mim' in path.parts:
+            continue
         parts = path.relative_to(package.parent).with_suffix('').parts
         yield '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 

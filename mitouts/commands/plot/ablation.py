@@ -1,10 +1,10 @@
 """Draw the settings of an ablation: localization F1 and image F1 with 95% intervals over cases and a dot a seed.
 
-    python tools/analysis/plot_ablation.py work_dirs/suite --out depth.pdf \\
+    mitouts plot ablation work_dirs/suite --out depth.pdf \\
         --rows depth1/model='1 stage' depth2/model='2 stages'
-    python tools/analysis/plot_ablation.py work_dirs/suite --out noise.svg --kind lines --x noise \\
+    mitouts plot ablation work_dirs/suite --out noise.svg --kind lines --x noise \\
         --rows 'noise*/student=Student' 'noise*/control=No distillation'
-    python tools/analysis/plot_ablation.py work_dirs/suite --out cost.png --kind cost \\
+    mitouts plot ablation work_dirs/suite --out cost.png --kind cost \\
         --rows noise30/teacher+distill+student=UTS noise30/ema='One training'
 
 Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or stands in the group's name. Cost: of stages
@@ -14,24 +14,31 @@ joined by + the last is scored, and the minutes of all count. All seeds and fold
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
-from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
-from mitouts.experiments.figure_rows import IMAGE_F1, LOCALIZATION_F1, FigureRow
+from mitouts.commands.plot import add_suite_arguments, open_rows
 from mitouts.utils.arguments import Gather
-from mitouts.utils.cli import run
-from mitouts.visualization.ablation_plots import Setting, in_words, plot_bars, plot_cost, plot_lines
 
-SCORES = {'localization': LOCALIZATION_F1, 'image': IMAGE_F1}
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mitouts.experiments.figure_rows import FigureRow
+    from mitouts.visualization.ablation_plots import Setting
+
+SCORES = ('localization', 'image')
 X_LABELS = {'noise': 'noise (share of positive training images that hold no figure)'}
 NOTE = 'All seeds and folds pooled. Whiskers: 95% interval over cases. Dots: one a seed. Radius {radius_px:g} px.'
 COST_NOTE = NOTE.replace(' Dots: one a seed.', ' Horizontal: range of the minutes over seeds.')
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.visualization.ablation_plots import in_words
+    from mitouts.visualization.print_figure import write_figure
+
     reader, rows = open_rows(args, args.x if args.kind == 'lines' else None)
     settings = [reader.setting(row) for row, _ in rows]
     write_figure(args.out, draw(args, rows, settings))
@@ -43,8 +50,8 @@ def main() -> None:
     print(args.out)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_suite_arguments(parser)
     parser.add_argument('--kind', choices=('bars', 'lines', 'cost'), default='bars', help='form (default: bars)')
@@ -59,23 +66,25 @@ def parse_args() -> argparse.Namespace:
         '--scores',
         nargs='+',
         action=Gather,
-        choices=tuple(SCORES),
+        choices=SCORES,
         help='panels (default: all that are known; cost: localization alone)',
     )
-    return parser.parse_args()
+    return parser
 
 
 def default_scores(kind: str, settings: list[Setting]) -> list[str]:
     """Both, without the localization where no run was tested on annotated points."""
     if kind == 'cost':
         return ['localization']
-    known = [score for score, name in SCORES.items() if any(setting.scores.get(name) for setting in settings)]
+    known = [score for score in SCORES if any(setting.scores.get(f'{score} F1') for setting in settings)]
     return known or list(SCORES)
 
 
 def draw(args: argparse.Namespace, rows: list[FigureRow], settings: list[Setting]) -> Figure:
     """The figure in the form that was asked for."""
-    names = [SCORES[score] for score in args.scores or default_scores(args.kind, settings)]
+    from mitouts.visualization.ablation_plots import plot_bars, plot_cost, plot_lines
+
+    names = [f'{score} F1' for score in args.scores or default_scores(args.kind, settings)]
     note = (COST_NOTE if args.kind == 'cost' else NOTE).format(radius_px=args.radius_px)
     if args.kind == 'bars':
         return plot_bars(settings, names, title=args.title, note=note)
@@ -86,7 +95,3 @@ def draw(args: argparse.Namespace, rows: list[FigureRow], settings: list[Setting
         assert x is not None
         arms.setdefault(row.label, []).append((x, setting))
     return plot_lines(arms, names, args.x_label or X_LABELS.get(args.x, args.x), title=args.title, note=note)
-
-
-if __name__ == '__main__':
-    run(main)

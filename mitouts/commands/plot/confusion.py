@@ -1,8 +1,8 @@
 """Draw true positives, false positives and misses of several methods, with precision, recall and F1 written.
 
-    python tools/analysis/plot_confusion.py work_dirs/suite --out counts.pdf \\
+    mitouts plot confusion work_dirs/suite --out counts.pdf \\
         --rows noise30/teacher=Teacher noise30/student=Student
-    python tools/analysis/plot_confusion.py work_dirs/demo --rows teacher student --kind grouped --out counts.png
+    mitouts plot confusion work_dirs/demo --rows teacher student --kind grouped --out counts.png
 
 Counts are summed over folds and are means over seeds; precision, recall and F1 are those of the counts.
 """
@@ -10,18 +10,29 @@ Counts are summed over folds and are means over seeds; precision, recall and F1 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
-from mitouts.utils.cli import run
-from mitouts.visualization.confusion_plots import KINDS, Counts, plot_counts
+from mitouts.commands.plot import add_suite_arguments, open_rows
+from mitouts.utils.defaults import COUNT_BARS
 
 
-def main() -> None:
-    """Run the tool."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_suite_arguments(parser)
-    parser.add_argument('--kind', choices=KINDS, default=KINDS[0], help='one bar a method, or three (default: stacked)')
-    args = parser.parse_args()
+    parser.add_argument(
+        '--kind', choices=COUNT_BARS, default=COUNT_BARS[0], help='one bar a method, or three (default: stacked)'
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.visualization.confusion_plots import Counts, plot_counts
+    from mitouts.visualization.print_figure import write_figure
+
     reader, rows = open_rows(args)
     counted = [(row, reader.counts(row)) for row, _ in rows]
     methods = [Counts(row.label, *counts) for row, counts in counted if counts is not None]
@@ -33,7 +44,3 @@ def main() -> None:
         if counts is None:
             print(f'{row.label}: no run that was tested on annotated points')
     print(args.out)
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,6 +1,6 @@
 """Draw what methods find over what they cost: localization F1 with its 95% interval over cases, a marker a method.
 
-    python tools/analysis/plot_costs.py --spec configs/suites/detection_tables.yaml --out costs.png
+    mitouts plot costs --spec configs/suites/detection_tables.yaml --out costs.png
 
 The methods are the lines of a block of kind baselines, scored as in its table; groups of lines are rows of panels.
 """
@@ -8,18 +8,19 @@ The methods are the lines of a block of kind baselines, scored as in its table; 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitouts.errors import MitoutsError
-from mitouts.experiments.baselines import BaselineScores, score_baselines
-from mitouts.experiments.cases import CaseCounter
-from mitouts.experiments.spec import Block, Spec, read_spec
 from mitouts.experiments.suite_results import read_suite
 from mitouts.utils.arguments import Gather
-from mitouts.utils.cli import run
-from mitouts.visualization.ablation_plots import Score, in_words
-from mitouts.visualization.cost_plots import PricedMethod, plot_costs
-from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure
+from mitouts.utils.defaults import FIGURE_SUFFIXES
+
+if TYPE_CHECKING:
+    from mitouts.experiments.baselines import BaselineScores
+    from mitouts.experiments.spec import Block, Spec
+    from mitouts.visualization.cost_plots import PricedMethod
 
 COSTS = {
     'gmac': 'GMAC per megapixel',
@@ -30,10 +31,17 @@ COSTS = {
 KIND = 'baselines'
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
-    check_suffix(args.out, SUFFIXES)
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.experiments.baselines import score_baselines
+    from mitouts.experiments.cases import CaseCounter
+    from mitouts.experiments.spec import read_spec
+    from mitouts.visualization.cost_plots import plot_costs
+    from mitouts.visualization.print_figure import check_suffix, write_figure
+
+    check_suffix(args.out)
     spec = read_spec(args.spec)
     block = chosen_block(spec, args)
     costs = block.measured(partial=args.partial)
@@ -54,8 +62,9 @@ def main() -> None:
     print(args.out)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--spec', type=Path, required=True, metavar='TABLES.yaml', help='the tables of a page')
     parser.add_argument('--block', metavar='NAME', help='of several blocks of kind baselines, the one to draw')
@@ -68,7 +77,7 @@ def parse_args() -> argparse.Namespace:
         help='panels (default: gmac minutes)',
     )
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(SUFFIXES)}'
+        '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(FIGURE_SUFFIXES)}'
     )
     parser.add_argument('--title', default='', help='above the figure')
     parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
@@ -76,7 +85,7 @@ def parse_args() -> argparse.Namespace:
         '--root', type=Path, default=Path(), metavar='DIR',
         help='folder that the runs were started in, to find their annotation files (default: the current one)',
     )  # fmt: skip
-    return parser.parse_args()
+    return parser
 
 
 def chosen_block(spec: Spec, args: argparse.Namespace) -> Block:
@@ -98,6 +107,9 @@ def chosen_block(spec: Spec, args: argparse.Namespace) -> Block:
 
 def priced(scores: BaselineScores) -> PricedMethod:
     """What the figure shows of a line."""
+    from mitouts.visualization.ablation_plots import Score
+    from mitouts.visualization.cost_plots import PricedMethod
+
     found, cost = scores.one_to_one.f1_pooled, scores.cost
     return PricedMethod(
         label=scores.line.method,
@@ -114,11 +126,9 @@ def priced(scores: BaselineScores) -> PricedMethod:
 
 def described(scores: BaselineScores) -> str:
     """The numbers of a line."""
+    from mitouts.visualization.ablation_plots import in_words
+
     method = priced(scores)
     found = 'no run' if method.score is None else in_words(method.score, ' ')
     costs = [f'{value:.3g} {name}' for name, value in method.costs.items() if value is not None]
     return f'{scores.line.row.label} ({scores.line.row.source}): {", ".join([found, *costs])}'
-
-
-if __name__ == '__main__':
-    run(main)

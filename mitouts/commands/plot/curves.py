@@ -1,8 +1,8 @@
 """Draw what trainings logged epoch by epoch: validation image F1, the mean distance on training images, any scalar.
 
-    python tools/analysis/plot_curves.py work_dirs/plain/teacher work_dirs/constrained/teacher \\
+    mitouts plot curves work_dirs/plain/teacher work_dirs/constrained/teacher \\
         --labels Plain Constrained --out fig7.pdf
-    python tools/analysis/plot_curves.py work_dirs/suite/noise30/seed*/student \\
+    mitouts plot curves work_dirs/suite/noise30/seed*/student \\
         --metrics loss image/f1 one_to_one/f1 --out student.png
 
 Runs with the same label are one line, their mean, with a band from the lowest to the highest of them. Without --labels
@@ -18,18 +18,20 @@ from pathlib import Path
 from mitouts.errors import MitoutsError
 from mitouts.formats.coco import read_json
 from mitouts.utils.arguments import Gather
-from mitouts.utils.cli import run
-from mitouts.visualization.print_figure import SUFFIXES, check_suffix, write_figure
+from mitouts.utils.defaults import FIGURE_SUFFIXES
 from mitouts.visualization.scalars import Entry, is_number, read_scalars
-from mitouts.visualization.training_plots import MOST_BANDS, over_runs, plot_courses
 
 METRICS = ('image/f1', 'train/distance_px')
 MOST_LABELS = 28
 
 
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.visualization.print_figure import check_suffix, write_figure
+    from mitouts.visualization.training_plots import MOST_BANDS, over_runs, plot_courses
+
     check_suffix(args.out)
     labels = args.labels or default_labels(args.runs)
     if len(labels) != len(args.runs):
@@ -51,8 +53,9 @@ def main() -> None:
     print(args.out)
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN_STAGE_DIR', help='work dirs of single trainings')
     parser.add_argument('--labels', nargs='+', action=Gather, metavar='LABEL', help='one a run')
@@ -61,10 +64,10 @@ def parse_args() -> argparse.Namespace:
         help=f'scalars of the log, a panel each (default: those of {" ".join(METRICS)} that a run has logged)',
     )  # fmt: skip
     parser.add_argument(
-        '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(SUFFIXES)}'
+        '--out', type=Path, required=True, metavar='FILE', help=f'written; one of {", ".join(FIGURE_SUFFIXES)}'
     )
     parser.add_argument('--title', default='', help='above the figure')
-    return parser.parse_args()
+    return parser
 
 
 def default_labels(folders: Sequence[Path]) -> list[str]:
@@ -113,7 +116,3 @@ def _suite_label(folder: Path) -> str | None:
         return None
     info = read_json(path)
     return f'{info["group"]}/{folder.name}' if isinstance(info, dict) and 'group' in info else None
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,8 +1,8 @@
 """Draw free-response (FROC), precision-recall and image-level ROC curves of several methods, with operating points.
 
-    python tools/analysis/plot_froc.py work_dirs/suite --out froc.pdf \\
+    mitouts plot froc work_dirs/suite --out froc.pdf \\
         --rows noise30/teacher=Teacher noise30/student=Student
-    python tools/analysis/plot_froc.py work_dirs/demo --panels froc --out froc.png
+    mitouts plot froc work_dirs/demo --panels froc --out froc.png
 
 A marker stands where the method works: at the thresholds that its runs chose on validation images. False positives are
 given by mm2; where the resolution of an image is not known, by image, and the figure says so.
@@ -11,25 +11,38 @@ given by mm2; where the resolution of an image is not known, by image, and the f
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from mitouts.experiments.figure_arguments import add_suite_arguments, open_rows, write_figure
+from mitouts.commands.plot import add_suite_arguments, open_rows
 from mitouts.utils.arguments import Gather
-from mitouts.utils.cli import run
-from mitouts.visualization.froc_plots import PANELS, Method, area_under, curves_of, plot_methods, unit_of
+from mitouts.utils.defaults import CURVES
+
+if TYPE_CHECKING:
+    from mitouts.visualization.froc_plots import Method
 
 UNKNOWN = 'No mpp for some images, so false positives are given by image.'
 NOTE = 'Markers: the thresholds chosen on validation images.'
 MEAN_NOTE = ' Mean over runs at an equal rate of false positives.'
 
 
-def main() -> None:
-    """Run the tool."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_suite_arguments(parser)
     parser.add_argument(
-        '--panels', nargs='+', action=Gather, choices=PANELS, help='which curves (default: all that are defined)'
+        '--panels', nargs='+', action=Gather, choices=CURVES, help='which curves (default: all that are defined)'
     )
-    args = parser.parse_args()
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.visualization.froc_plots import PANELS, curves_of, plot_methods, unit_of
+    from mitouts.visualization.print_figure import write_figure
+
     reader, rows = open_rows(args)
     detections = [reader.detections(row) for row, _ in rows]
     unit = unit_of(detections)
@@ -52,6 +65,8 @@ def main() -> None:
 
 def describe(method: Method, unit: str) -> str:
     """The operating point and the area under the ROC in words."""
+    from mitouts.visualization.froc_plots import area_under
+
     parts = []
     if method.froc is not None and method.pr is not None:
         rate, found = method.froc.point
@@ -59,7 +74,3 @@ def describe(method: Method, unit: str) -> str:
     if method.roc is not None:
         parts.append(f'image AUC {area_under(method.roc):.3f}')
     return f'{method.label}: {", ".join(parts) or "no curve is defined"}'
-
-
-if __name__ == '__main__':
-    run(main)

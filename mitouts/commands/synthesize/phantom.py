@@ -1,6 +1,6 @@
 """Make a phantom: synthetic H&E fields with mitotic figures and look-alikes, as a data set of train, val and test.
 
-    python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
+    mitouts synthesize phantom --out data/phantom --noise 0.3
 
 writes ``OUT/images/<split>/NNNNN.png`` and ``OUT/<split>.json``. Running it again with the same arguments makes what is
 missing; other arguments need ``--overwrite``.
@@ -9,25 +9,30 @@ missing; other arguments need ``--overwrite``.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mitouts.formats import coco
 from mitouts.formats.provenance import read_earlier
-from mitouts.synthetic.phantom import PhantomConfig, writer
 from mitouts.utils.arguments import at_least, share
-from mitouts.utils.cli import run
 from mitouts.utils.words import plural
+
+if TYPE_CHECKING:
+    from mitouts.synthetic.phantom import PhantomConfig
 
 TOOL = 'phantom'
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.synthetic.phantom import PhantomConfig, writer
+
     config = PhantomConfig(size_px=args.size_px, positive_share=args.positive_rate)
     stamp = _stamp(args, config)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -49,8 +54,8 @@ def main() -> int:
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the data set goes')
     parser.add_argument('--num-train', type=at_least(1), default=600, help='training fields (default: 600)')
@@ -70,11 +75,13 @@ def parse_args() -> argparse.Namespace:
         '--workers', type=at_least(1), default=2, help='processes; no effect on the result (default: 2)'
     )
     parser.add_argument('--overwrite', action='store_true', help='replace a data set made with other arguments')
-    return parser.parse_args()
+    return parser
 
 
 def _stamp(args: argparse.Namespace, config: PhantomConfig) -> dict[str, Any]:
     """All that the data set depends on, as JSON gives it back."""
+    from mitouts.synthetic.phantom import writer
+
     names = ('num_train', 'num_val', 'num_test', 'noise', 'hard_negatives', 'seed')
     look = {key: list(value) if isinstance(value, tuple) else value for key, value in vars(config).items()}
     return {**{name: getattr(args, name) for name in names}, **look, 'generator_version': writer.GENERATOR_VERSION}
@@ -105,6 +112,8 @@ def _forget(path: Path) -> set[str]:
 def _make_split(
     split: str, args: argparse.Namespace, config: PhantomConfig, stamp: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
+    from mitouts.synthetic.phantom import writer
+
     draws = writer.plan_split(config, split, getattr(args, f'num_{split}'), args.seed)
     rendered = writer.write_images(args.out, config, draws, args.workers)
     fields = list(progress.track(rendered, total=len(draws), description=split))
@@ -133,7 +142,3 @@ def _summary(split: str, document: dict[str, Any]) -> str:
         f'{document["info"]["mitouts"]["look_alikes"]} look-alikes'
     )
     return f'{text}; {noise} look-alikes annotated as figures, {wrong} fields positive by them alone' if noise else text
-
-
-if __name__ == '__main__':
-    run(main)

@@ -1,6 +1,6 @@
 """Make phantom slides: pyramidal TIFFs with tissue, tumour, a hotspot and mitotic figures that are all known.
 
-    python tools/dataset_converters/phantom_slide.py --out data/phantom_slide --width-px 20000 --height-px 15000
+    mitouts synthesize slide --out data/phantom_slide --width-px 20000 --height-px 15000
 
 writes ``OUT/slide_NN.tif``, which OpenSlide and QuPath open; ``OUT/ann.json`` with every figure and look-alike;
 ``OUT/slide_NN_regions.geojson`` with the outlines of tissue and tumour; and ``OUT/slide_NN_truth.json`` with areas,
@@ -10,8 +10,9 @@ counts, the hotspot and the unreadable tiles.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -21,27 +22,24 @@ from mitouts.errors import AnnotationError
 from mitouts.formats import coco
 from mitouts.formats.geojson import write_geojson
 from mitouts.formats.provenance import check_out
-from mitouts.synthetic.phantom import SCANNERS
-from mitouts.synthetic.phantom.slide import PhantomSlide
-from mitouts.synthetic.phantom.slide_plan import SlideConfig
-from mitouts.synthetic.phantom.slide_truth import (
-    annotation_entries,
-    choose_corrupt_tiles,
-    image_entry,
-    regions,
-    slide_truth,
-)
-from mitouts.synthetic.phantom.slide_writer import write_slide
+from mitouts.synthetic.optics import SCANNERS
+from mitouts.synthetic.slide_config import SlideConfig
 from mitouts.utils.arguments import at_least, positive, share
-from mitouts.utils.cli import run
 from mitouts.utils.words import plural
+
+if TYPE_CHECKING:
+    from mitouts.synthetic.phantom.slide import PhantomSlide
 
 TOOL = 'phantom_slide'
 
 
-def main() -> int:
-    """Run the tool."""
-    args = parse_args()
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    args = build_parser().parse_args(argv)
+
+    from mitouts.synthetic.phantom.slide import PhantomSlide
+    from mitouts.synthetic.phantom.slide_truth import annotation_entries, image_entry
+
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     _check_folder(args.out, args.overwrite)
     seeds = np.random.SeedSequence(args.seed).spawn(args.num_slides)
@@ -67,8 +65,8 @@ def main() -> int:
     return 0
 
 
-def parse_args() -> argparse.Namespace:
-    """Read the command line."""
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
     defaults = SlideConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
@@ -111,7 +109,7 @@ def parse_args() -> argparse.Namespace:
     add('--quality', type=int, choices=range(30, 101), metavar='30-100', default=85, help='of the JPEG (default: 85)')
     add('--seed', type=at_least(0), default=0, help='everything is drawn from it (default: 0)')
     add('--overwrite', action='store_true', help='replace slides that are there')
-    return parser.parse_args()
+    return parser
 
 
 def _from_zero(text: str) -> float:
@@ -155,6 +153,9 @@ def _check_folder(out: Path, overwrite: bool) -> None:
 def _write(
     args: argparse.Namespace, seed: np.random.SeedSequence, file_name: str, slide: PhantomSlide, console: Console
 ) -> None:
+    from mitouts.synthetic.phantom.slide_truth import choose_corrupt_tiles, regions, slide_truth
+    from mitouts.synthetic.phantom.slide_writer import write_slide
+
     path = args.out / file_name
     corrupt = choose_corrupt_tiles(slide, args.corrupt_tiles, args.tile_px, seed)
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -179,7 +180,3 @@ def _write(
         f'{plural(truth["figures"], "mitotic figure")}, {plural(truth["look_alikes"], "look-alike")}, '
         f'{path.stat().st_size / 1e6:.1f} MB'
     )
-
-
-if __name__ == '__main__':
-    run(main)

@@ -14,7 +14,7 @@ from mitouts.visualization.tables import comparison_note
 
 @HOOKS.register_module()
 class DistillationHook(Hook):
-    """When a training is over, distil its training set with its best checkpoint: the same step as ``tools/distill.py``.
+    """When a training is over, distil its training set with its best checkpoint: the same step as ``mitouts distill``.
 
     Args:
         out_dir: Folder for ``distilled.json`` and ``hard_samples.json``; default ``distillation`` in the work dir.

@@ -18,6 +18,7 @@ from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages.base import Stage, known_kinds, settings_of
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import read_json, write_json
+from mitouts.utils.config_files import find_config
 from mitouts.utils.ranks import together
 
 STAGE_FILE = 'stage.json'
@@ -179,6 +180,7 @@ def load_experiment(
     Raises:
         ConfigError: A stage is incomplete or an override is unknown.
     """
+    path = find_config(path)
     config = load_config(path, data=data)
     data = data or named_in(path, config.get(DATA_KEY))
     descriptions = config.get('stages')
@@ -194,7 +196,7 @@ def load_experiment(
     for description in descriptions:
         check_description(description)
         stage_data = named_in(path, description.get(DATA_KEY)) or data
-        stage_path = Path(path).parent / description['config']
+        stage_path = path.parent / description['config']
         stage_config = load_config(stage_path, description.get('options', ()), stage_data)
         apply_overrides(stage_config, per_stage[description['name']])
         stage = make_stage(description, stage_config)

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError
-from mitouts.synthetic.phantom.field import RENDER_MPP, PhantomCase
+from mitouts.synthetic.optics import RENDER_MPP, SCANNERS
+from mitouts.synthetic.phantom.field import PhantomCase
 from mitouts.synthetic.phantom.nuclei import render_nucleus
 from mitouts.synthetic.phantom.patches import smooth_step, spot
-from mitouts.synthetic.phantom.scanners import SCANNERS, acquire
+from mitouts.synthetic.phantom.scanners import acquire
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 from mitouts.synthetic.phantom.tissue import draw_architecture, stain_ground
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError
+from mitouts.synthetic.optics import RENDER_MPP, SCANNERS
 from mitouts.synthetic.phantom.field import (
     FIGURE_WEIGHTS,
     LOOK_ALIKE_WEIGHTS,
-    RENDER_MPP,
     PhantomCase,
     PhantomConfig,
     draw_case,
@@ -21,7 +21,6 @@ from mitouts.synthetic.phantom.field import (
 from mitouts.synthetic.phantom.figures import FIGURE_PATCH_PX, render_figure
 from mitouts.synthetic.phantom.nuclei import render_look_alike
 from mitouts.synthetic.phantom.patches import CellPatch
-from mitouts.synthetic.phantom.scanners import SCANNERS
 from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, Block, BlockBank, BlockKey
 from mitouts.synthetic.phantom.slide_plan import (
     CELL_PX,

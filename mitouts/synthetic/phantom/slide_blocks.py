@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mitouts.synthetic.optics import SCANNERS
 from mitouts.synthetic.phantom.field import (
     SPECIAL_MARGIN_PX,
     PhantomCase,
@@ -23,7 +24,7 @@ from mitouts.synthetic.phantom.field import (
     place_special,
 )
 from mitouts.synthetic.phantom.patches import smooth_step
-from mitouts.synthetic.phantom.scanners import SCANNERS, acquire
+from mitouts.synthetic.phantom.scanners import acquire
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 from mitouts.synthetic.phantom.tissue import Architecture, draw_architecture, stain_ground
 

@@ -1,0 +1,151 @@
+# PYTHON_ARGCOMPLETE_OK
+"""``mitouts NAME ARGUMENTS``: finds a command and runs it, and loads nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mitouts import __version__
+from mitouts.utils.cli import FAILED, run
+
+HERE = Path(__file__).parent
+GROUPS: Mapping[str, Sequence[str]] = {
+    'models': ('train', 'test', 'distill', 'predict', 'calibrate', 'cascade', 'publish', 'models'),
+    'slides': ('count', 'correlate', 'reference-hotspots', 'protocol'),
+    'data': ('convert', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
+    'review': ('review', 'hard-samples'),
+    'results': ('suite', 'evaluate', 'tables', 'costs', 'plot', 'update-results'),
+    'this machine': ('env',),
+}
+"""The order in which ``mitouts --help`` lists the commands."""
+EPILOG = 'mitouts NAME --help describes a command; the manual is in docs/commands.md'
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command that the first words name.
+
+    Args:
+        argv: Words behind ``mitouts`` (default: those of the command line).
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if '_ARGCOMPLETE' in os.environ:
+        complete()
+    if not words or words[0] in ('-h', '--help'):
+        print(describe())
+        sys.exit(0 if words else FAILED)
+    if words[0] == '--version':
+        print(f'mitouts {__version__}')
+        sys.exit(0)
+    names = commands()
+    groups = {name.partition(' ')[0] for name in names if ' ' in name}
+    if words[0] in groups and (len(words) == 1 or words[1] in ('-h', '--help')):
+        print(describe(words[0]))
+        sys.exit(0 if len(words) > 1 else FAILED)
+    name = ' '.join(words[:2]) if words[0] in groups else words[0]
+    if name not in names:
+        print(f'error: there is no command {name!r}{_hint(name, names)}; mitouts --help lists all', file=sys.stderr)
+        sys.exit(FAILED)
+    # What a command prints of itself, and what it hands to processes of its own, begins with its name.
+    sys.argv = [f'mitouts {name}', *words[len(name.split()) :]]
+    run(importlib.import_module(names[name]).main)
+
+
+def commands() -> dict[str, str]:
+    """Name of each command, such as ``plot curves``, and its module; found by the files, and none is imported."""
+    modules = (path.relative_to(HERE).with_suffix('') for path in sorted(HERE.rglob('*.py')))
+    return {
+        ' '.join(module.parts).replace('_', '-'): '.'.join((__package__ or '', *module.parts))
+        for module in modules
+        if module.name not in ('__init__', 'main')
+    }
+
+
+def help_line(name: str) -> str:
+    """What a command or a group of commands does: the first line of its docstring, without the rest of the file."""
+    path = HERE / name.replace('-', '_').replace(' ', '/')
+    with (path / '__init__.py' if path.is_dir() else path.with_suffix('.py')).open(encoding='utf-8') as file:
+        return file.readline().strip().strip('"').rstrip('.:')
+
+
+def describe(group: str = '') -> str:
+    """Help of ``mitouts``, or of a group of commands such as ``mitouts plot``."""
+    parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group), epilog=EPILOG)
+    parser.usage = f'{parser.prog} NAME [ARGUMENTS ...]'
+    if not group:
+        parser.add_argument('--version', action='store_true', help='print the version')
+    for title, names in _sections(group):
+        section = parser.add_argument_group(title)
+        for name in names:
+            section.add_argument(name.removeprefix(f'{group} '), help=help_line(name).replace('%', '%%'))
+    return parser.format_help().rstrip()
+
+
+def complete() -> None:
+    """Answer the shell that completes a line; only the command on the line is imported."""
+    import argcomplete
+
+    from mitouts.utils.config_files import config_names
+
+    line = os.environ.get('COMP_LINE', '').split()[1:]
+    parser = argparse.ArgumentParser('mitouts')
+    parser.add_argument('--version', action='store_true')
+    command = _add_commands(parser, line)
+    for action in command._actions if command else ():
+        if action.dest == 'config':
+            action.completer = lambda **_: config_names()  # type: ignore[attr-defined]
+    argcomplete.autocomplete(parser)
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser, line: Sequence[str], group: str = ''
+) -> argparse.ArgumentParser | None:
+    """Add every command to a parser, that on the line with its arguments; returns it."""
+    found = None
+    names = commands()
+    added = parser.add_subparsers()
+    for name in _first_words(group):
+        full = f'{group} {name}'.strip()
+        is_meant = bool(line) and line[0] == name
+        if is_meant and full in names:
+            found = importlib.import_module(names[full]).build_parser()
+            added.choices[name] = found
+        else:
+            child = added.add_parser(name, help=help_line(full).replace('%', '%%'))
+            if is_meant:
+                found = _add_commands(child, line[1:], name)
+    return found
+
+
+def _first_words(group: str = '') -> list[str]:
+    """Commands and groups of ``mitouts``, or the commands of a group."""
+    names = commands()
+    if group:
+        return [name.removeprefix(f'{group} ') for name in names if name.startswith(f'{group} ')]
+    return list(dict.fromkeys(name.partition(' ')[0] for name in names))
+
+
+def _sections(group: str) -> Iterator[tuple[str, list[str]]]:
+    if group:
+        yield 'commands', [f'{group} {name}' for name in _first_words(group)]
+        return
+    known = _first_words()
+    listed = {name for names in GROUPS.values() for name in names}
+    for title, names in {**GROUPS, 'more': [name for name in known if name not in listed]}.items():
+        there = [name for name in names if name in known]
+        if there:
+            yield title, there
+
+
+def _description(group: str) -> str:
+    return help_line(group) if group else 'Locate mitotic figures from image labels, review them, and count on slides.'
+
+
+def _hint(name: str, names: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, {**names, **dict.fromkeys(_first_words())}, n=3)
+    return f'; did you mean {" or ".join(near)}?' if near else ''

@@ -1,0 +1,56 @@
+"""Finds a config by its path or by its name, in any folder: in the checkout, or in the installed package."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import mitouts
+from mitouts.errors import ConfigError
+
+PACKAGE = Path(mitouts.__file__).parent
+
+
+def config_root() -> Path:
+    """The folder of the configs: ``.mim/configs`` of an installed package, ``configs`` of a checkout."""
+    packed = PACKAGE / '.mim' / 'configs'
+    return packed if packed.is_dir() else PACKAGE.parent / 'configs'
+
+
+def find_config(name: str | Path, suffix: str = '.py') -> Path:
+    """Find a config.
+
+    Args:
+        name: A path; or, with or without its suffix, a name such as ``uts/uts_lite0`` or
+            ``configs/uts/uts_lite0.py``, relative to :func:`config_root`. A path goes before a name.
+        suffix: ``.py``, or ``.yaml`` for the suites.
+
+    Raises:
+        ConfigError: There is neither; the nearest names are given.
+    """
+    path, root = Path(name), config_root()
+    if path.is_file():
+        return path
+    wanted = path if path.suffix == suffix else Path(f'{path}{suffix}')
+    inside = Path(*wanted.parts[1:]) if wanted.parts[:1] == ('configs',) else wanted
+    for candidate in (wanted, root / inside):
+        if candidate.is_file():
+            return candidate
+    what = 'config' if suffix == '.py' else 'suite'
+    raise ConfigError(f'{what} {name} does not exist{_hint(wanted, inside, suffix)}')
+
+
+def config_names(suffix: str = '.py') -> list[str]:
+    """Names of all configs that can be run, as :func:`find_config` takes them."""
+    root = config_root()
+    paths = (path.relative_to(root) for path in root.rglob(f'*{suffix}'))
+    return sorted(path.with_suffix('').as_posix() for path in paths if not path.parts[0].startswith('_'))
+
+
+def _hint(wanted: Path, inside: Path, suffix: str) -> str:
+    beside = [path.name for path in wanted.parent.glob(f'*{suffix}')]
+    names = config_names(suffix)
+    own_name = [name for name in names if Path(name).name == inside.stem]
+    near = difflib.get_close_matches(wanted.name, beside, n=3) or own_name
+    near = near or difflib.get_close_matches(inside.with_suffix('').as_posix(), names, n=3)
+    return f'; did you mean {", ".join(near)}?' if near else ''

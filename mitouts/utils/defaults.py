@@ -1,0 +1,50 @@
+"""Defaults and choices that command lines offer and that the rooms work with.
+
+They are apart from the code that uses them, so that a command line is read, described and completed before any of that
+code, and the libraries below it, are loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+LAUNCHERS = ('none', 'pytorch', 'slurm')
+
+Split = Literal['train', 'val']
+"""Images that a distillation judges."""
+SPLITS: tuple[str, ...] = get_args(Split)
+
+PROTOCOLS = ('one_to_one', 'presence')
+RADIUS_PX = 30.0
+NUM_BOOTSTRAP = 2000
+
+MEASURED_OVER = ('image', 'case', 'patch')
+"""What the stain is measured on: a whole image, all images of a case, or each patch by itself."""
+
+FIGURES_PER_MM2 = 5.0
+"""Mitotic figures that a mm2 of a counted slide is taken to hold.
+
+In MIDOG++, human breast cancer has 5.1 per mm2 in the regions of about 2 mm2 that pathologists chose as the hottest
+(median of the cases 2.7); other tumours have 5 to 36.
+"""
+ADAPT_BN_PRIOR = 256.0
+CALIBRATION_BOOTSTRAP = 500
+OBJECTIVES = ('image', 'localization')
+
+ROI_AREA_MM2 = 1.59
+ROI_AREAS_MM2 = (ROI_AREA_MM2, 2.0, 2.37)
+MIN_AREA_MM2 = 1.59
+FIELD_DIAMETER_MM = 0.53
+"""Of a high-power field of 0.22 mm2 (a 40x objective with an eyepiece of field number 21.2)."""
+
+Rule = Literal['majority', 'unanimous', 'last']
+RULES: tuple[str, ...] = get_args(Rule)
+Undecided = Literal['keep', 'drop']
+UNDECIDED: tuple[str, ...] = get_args(Undecided)
+
+FIGURE_SUFFIXES = ('.png', '.svg', '.pdf')
+CURVES = ('froc', 'pr', 'roc')
+COUNT_BARS = ('stacked', 'grouped')
+TABLE_FORMATS = ('markdown', 'csv', 'latex')
+
+NUM_FOLDS = 5

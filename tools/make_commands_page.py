@@ -1,0 +1,71 @@
+"""Write docs/commands.md: every command with what it does, and the file under tools/ that calls it.
+
+python tools/make_commands_page.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from mitouts.commands.main import GROUPS, commands, help_line
+from mitouts.utils.cli import run
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / 'docs' / 'commands.md'
+HEAD = """# Commands
+
+`pip install mitouts` gives the command `mitouts`. `mitouts --help` lists what follows, `mitouts NAME --help` describes
+one command, and `python -m mitouts` is the same where the command is not on the path. In a checkout, each file under
+`tools/` calls its command with the same arguments: `python tools/train.py CONFIG` is `mitouts train CONFIG`.
+
+- **A config** is a path, or a name that works in any folder: `mitouts train uts/uts_lite0 --data phantom`. The configs
+  travel with the package.
+- **A checkpoint** is a path, or a name that `mitouts models` lists.
+- **The shell completes** commands, options, choices and names of configs after
+  `eval "$(register-python-argcomplete mitouts)"`; put the line into `~/.bashrc` (for zsh: into `~/.zshrc`).
+
+This page is made by `python tools/make_commands_page.py`.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    PAGE.write_text(page(), encoding='utf-8')
+    print(PAGE)
+
+
+def page() -> str:
+    """The page, Markdown."""
+    names = commands()
+    tools = {path.relative_to(ROOT).as_posix(): command_of(path) for path in sorted(ROOT.glob('tools/**/*.py'))}
+    parts = [HEAD]
+    listed = [name for group in GROUPS.values() for name in group]
+    for title, group in {**GROUPS, 'more': [name for name in names if name.split()[0] not in listed]}.items():
+        rows = [name for first in group for name in names if name.split()[0] == first]
+        if rows:
+            parts += [f'\n## {title.capitalize()}\n', '| command | does | tool |', '| --- | --- | --- |']
+        for name in rows:
+            own = ', '.join(f'`{tool}`' for tool, module in tools.items() if module == names[name])
+            parts.append(f'| `mitouts {name}` | {help_line(name)} | {own or "none"} |')
+    parts += ['\n## Tools without a command\n', '| tool | does |', '| --- | --- |']
+    parts += [f'| `{tool}` | {_first_line(ROOT / tool)} |' for tool, module in tools.items() if module is None]
+    return '\n'.join(parts) + '\n'
+
+
+def command_of(tool: Path) -> str | None:
+    """The module of the command that a file under ``tools/`` calls."""
+    found = re.search(
+        r'^from (mitouts\.commands\.\S+) import (main|run_converter)$', tool.read_text(encoding='utf-8'), re.MULTILINE
+    )
+    return found[1] if found else None
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text(encoding='utf-8').splitlines()[0].strip('"').rstrip('.:')
+
+
+if __name__ == '__main__':
+    run(main)
