@@ -1,23 +1,22 @@
-"""COCO's average precision of equal square boxes around points.
+"""COCO's average precision of equal square boxes around points, by pycocotools' ``COCOeval``.
 
-The numbers are those of pycocotools' ``COCOeval`` for one category, all areas and at most 100 detections an image: the
-mean over the intersections over union .50, .55 to .95 of the precision interpolated at 101 recalls (Lin et al. 2014,
-"Microsoft COCO: Common Objects in Context").
+One category, all areas, at most 100 detections an image (Lin et al. 2014, "Microsoft COCO: Common Objects in Context").
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
 
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
-
-IOU_THRESHOLDS: FloatArray = np.linspace(0.5, 0.95, 10)
-RECALLS: FloatArray = np.linspace(0.0, 1.0, 101)
-MAX_DETECTIONS = 100
+_ALL_AREAS = [0.0, 1e10]
+_MAX_DETECTIONS = 100
 
 
 def box_average_precision(
@@ -37,7 +36,8 @@ def box_average_precision(
         box_px: Side of all boxes in pixels.
 
     Returns:
-        ``ap``, the mean over all IoU thresholds, and ``ap50``, that at 0.5; None where nothing is annotated.
+        ``ap``, the mean over the IoU thresholds .50, .55 to .95, and ``ap50``, that at 0.5; None where nothing is
+        annotated.
 
     Raises:
         ValueError: The sequences differ in length, an array has a wrong shape or holds NaN, or ``box_px`` is not
@@ -45,31 +45,36 @@ def box_average_precision(
     """
     if not box_px > 0:
         raise ValueError(f'box_px must be positive, found {box_px}')
-    ignored = [np.zeros((0, 2))] * len(truths) if ignored is None else ignored
+    ignored = [[]] * len(truths) if ignored is None else ignored
     if not len(points) == len(truths) == len(ignored):
         raise ValueError(
             f'expected as many arrays of points as of truths and ignored points, found {len(points)}, {len(truths)} '
             f'and {len(ignored)}'
         )
-    nothing = np.zeros((len(IOU_THRESHOLDS), 0), dtype=bool)
-    scores, all_true, all_false, num_truths = [np.zeros(0)], [nothing], [nothing], 0
-    for predicted, annotated, crowd in zip(points, truths, ignored, strict=True):
-        rows, truth_xy, crowd_xy = _rows(predicted, 3), _rows(annotated, 2), _rows(crowd, 2)
-        rows = rows[np.argsort(-rows[:, 2], kind='stable')][:MAX_DETECTIONS]
-        true, false = _judge(rows[:, :2], truth_xy, crowd_xy, box_px)
-        scores.append(rows[:, 2])
-        all_true.append(true)
-        all_false.append(false)
-        num_truths += len(truth_xy)
-    if not num_truths:
+    detections = [
+        {**_box(row[:2], image_id, box_px), 'score': row[2]}
+        for image_id, predicted in enumerate(points)
+        for row in _rows(predicted, 3)
+    ]
+    annotations = [
+        {**_box(xy, image_id, box_px), 'iscrowd': int(is_crowd)}
+        for image_id, both in enumerate(zip(truths, ignored, strict=True))
+        for is_crowd, rows in enumerate(both)
+        for xy in _rows(rows, 2)
+    ]
+    if all(annotation['iscrowd'] for annotation in annotations):
         return {'ap': None, 'ap50': None}
-    order = np.argsort(-np.concatenate(scores), kind='stable')
-    true, false = (np.concatenate(parts, axis=1)[:, order] for parts in (all_true, all_false))
-    precisions = [_interpolated_precision(*pair, num_truths) for pair in zip(true, false, strict=True)]
-    return {'ap': float(np.mean(precisions)), 'ap50': precisions[0]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(_coco(annotations, len(points)), _coco(detections, len(points)), 'bbox')
+        evaluation.params.areaRng, evaluation.params.areaRngLbl = [_ALL_AREAS], ['all']
+        evaluation.params.maxDets = [_MAX_DETECTIONS]
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval['precision']
+    return {'ap': float(precision.mean()), 'ap50': float(precision[0].mean())}
 
 
-def _rows(values: ArrayLike, columns: int) -> FloatArray:
+def _rows(values: ArrayLike, columns: int) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.size == 0:
         return np.zeros((0, columns))
@@ -78,43 +83,18 @@ def _rows(values: ArrayLike, columns: int) -> FloatArray:
     return array
 
 
-def _judge(xy: FloatArray, truth_xy: FloatArray, crowd_xy: FloatArray, box_px: float) -> tuple[BoolArray, BoolArray]:
-    """COCO's greedy matching in one image, at all IoU thresholds at once.
-
-    Detections choose in the order given: each takes the free truth with the largest IoU, of equals the last, and where
-    none is left a crowd region, which any number of detections may share.
-
-    Returns:
-        Two arrays ``(10, P)``: true and false detections; what only matches a crowd region is neither.
-    """
-    thresholds = IOU_THRESHOLDS[:, None]
-    iou = _overlap(xy, truth_xy, box_px, crowd=False)
-    excused = _overlap(xy, crowd_xy, box_px, crowd=True).max(axis=1, initial=0.0) >= thresholds
-    true = np.zeros((len(thresholds), len(xy)), dtype=bool)
-    taken = np.zeros((len(thresholds), len(truth_xy)), dtype=bool)
-    for index in np.flatnonzero(iou.max(axis=1, initial=0.0) >= IOU_THRESHOLDS[0]):
-        free = np.where(~taken & (iou[index] >= thresholds), iou[index], 0.0)
-        best = free.shape[1] - 1 - free[:, ::-1].argmax(axis=1)
-        found = np.flatnonzero(free.max(axis=1) > 0)
-        taken[found, best[found]] = True
-        true[found, index] = True
-    return true, ~true & ~excused
+def _box(xy: NDArray[np.float64], image_id: int, box_px: float) -> dict[str, Any]:
+    corner = (xy - box_px / 2).tolist()
+    return {'bbox': [*corner, box_px, box_px], 'area': box_px**2, 'image_id': image_id, 'category_id': 1}
 
 
-def _overlap(xy: FloatArray, other_xy: FloatArray, box_px: float, *, crowd: bool) -> FloatArray:
-    """``(P, G)`` intersection over union, or over the box's own area where the other one is a crowd region."""
-    # From corners, not from the distance of the centres, so that rounding at a threshold falls as in pycocotools.
-    corner, other_corner = xy[:, None] - box_px / 2, other_xy[None] - box_px / 2
-    sides = np.minimum(corner + box_px, other_corner + box_px) - np.maximum(corner, other_corner)
-    shared = np.prod(np.maximum(sides, 0.0), axis=2)
-    area = box_px * box_px
-    return shared / (area if crowd else area + area - shared)
-
-
-def _interpolated_precision(true: BoolArray, false: BoolArray, num_truths: int) -> float:
-    """Mean over :data:`RECALLS` of the highest precision at that recall or a higher one, 0 where none is reached."""
-    num_true, num_false = np.cumsum(true), np.cumsum(false)
-    precision = num_true / np.maximum(num_true + num_false, 1)
-    highest = np.maximum.accumulate(precision[::-1])[::-1]
-    position = np.searchsorted(num_true / num_truths, RECALLS, side='left')
-    return float(np.append(highest, 0.0)[position].mean())
+def _coco(annotations: Sequence[dict[str, Any]], num_images: int) -> COCO:
+    document = COCO()
+    document.dataset = {
+        'images': [{'id': image_id} for image_id in range(num_images)],
+        # An id of 0 would count as unmatched.
+        'annotations': [{**annotation, 'id': number} for number, annotation in enumerate(annotations, start=1)],
+        'categories': [{'id': 1}],
+    }
+    document.createIndex()
+    return document

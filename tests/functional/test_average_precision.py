@@ -1,4 +1,4 @@
-"""The average precision of boxes around points, against pycocotools."""
+"""The average precision of boxes around points: by hand, and as pycocotools reads it from an annotation file."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _random_case(seed: int) -> tuple[Arrays, Arrays, Arrays]:
     return points, truths, ignored
 
 
-@pytest.mark.parametrize('seed', range(40))
+@pytest.mark.parametrize('seed', range(8))
 def test_equals_pycocotools(seed: int) -> None:
     points, truths, ignored = _random_case(seed)
     box_px = (50.0, 33.5)[seed % 2]
