@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
 
 from mitouts.visualization.palette import INK, css
 from mitouts.visualization.print_figure import SMALL_PT, wrapped
@@ -68,7 +69,7 @@ def label_points(
         The names, or None, with nothing written, where there is no room for all of them.
     """
     _figure(axes).draw_without_rendering()
-    occupied = [_padded(Bbox(axes.transData.transform(box.get_points())), 4.0) for box in taken]
+    occupied = [axes.transData.transform_bbox(box).padded(4.0) for box in taken]
     labels: list[Annotation] = []
     for name, *point in zip(names, x, y):
         label = _beside(axes, wrapped(name, width), (point[0], point[1]), occupied)
@@ -77,12 +78,12 @@ def label_points(
                 written.remove()
             return None
         labels.append(label)
-        occupied.append(_padded(text_box(label), 2.0))
+        occupied.append(text_box(label).padded(2.0))
     return labels
 
 
 def spread(wanted: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
-    """Move boxes on a line as little as possible until none covers another (least squares; pool adjacent violators).
+    """Move boxes on a line as little as possible until none covers another (least squares).
 
     Args:
         wanted: ``(N,)`` where the middles should be.
@@ -98,19 +99,12 @@ def spread(wanted: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
     order = np.argsort(middles, kind='stable')
     # With the room that the boxes below take subtracted, "no overlap" becomes "not descending".
     below = np.concatenate([[0.0], np.cumsum((sizes[order][1:] + sizes[order][:-1]) / 2)])[: len(order)]
-    pools: list[list[float]] = []
-    for value in (middles[order] - below).tolist():
-        pools.append([value])
-        while len(pools) > 1 and np.mean(pools[-2]) > np.mean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    placed = np.array([np.mean(pool) for pool in pools for _ in pool])
-    if len(placed):
-        low, high = sizes[order][0] / 2, 1 - sizes[order][-1] / 2 - below[-1]
-        placed = np.clip(placed, low, high) if low <= high else np.full(len(placed), (low + high) / 2)
-    placed += below
+    if not len(order):
+        return np.zeros(0)
+    placed = isotonic_regression(middles[order] - below).x
+    low, high = sizes[order][0] / 2, 1 - sizes[order][-1] / 2 - below[-1]
     result = np.empty(len(placed))
-    result[order] = placed
+    result[order] = below + (np.clip(placed, low, high) if low <= high else (low + high) / 2)
     return result
 
 
@@ -136,13 +130,6 @@ def _beside(axes: Axes, text: str, point: tuple[float, float], occupied: Sequenc
                 return label
             label.remove()
     return None
-
-
-def _padded(box: Bbox, pad_px: float) -> Bbox:
-    return Bbox.from_extents(
-        min(box.x0, box.x1) - pad_px, min(box.y0, box.y1) - pad_px, max(box.x0, box.x1) + pad_px,
-        max(box.y0, box.y1) + pad_px,
-    )  # fmt: skip
 
 
 def _figure(axes: Axes) -> Figure:
