@@ -8,12 +8,15 @@ import struct
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import PIL
 import PIL.Image
+import PIL.ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.imaging.dicom import dicom_slide, is_dicom
@@ -32,12 +35,14 @@ SQUARE_TOLERANCE = 0.01
 _PRINT_DPI = (1, 2.54, 72, 75, 96, 100, 120, 150, 180, 200, 240, 250, 254, 300, 350, 360, 400, 600, 720, 1200)
 _UM_PER_INCH = 25_400.0
 TIFF_MAGIC = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
-_RASTER_MAGIC = (b'\x89PNG\r\n\x1a\n', b'\xff\xd8', b'BM')
+# Opened directly, because `PIL.Image.open` refuses what is too large before it has told the size.
+_RASTER_PLUGINS: dict[bytes, type[PIL.ImageFile.ImageFile]] = {
+    b'\x89PNG\r\n\x1a\n': PngImageFile,
+    b'\xff\xd8': JpegImageFile,
+    b'BM': BmpImageFile,
+}
 # OpenCV's own bound, fixed when it is imported.
 _DECODER_LIMIT_PX = 1 << 30
-_HEADER_BYTES = 1 << 20
-_JPEG_SIZE_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_JPEG_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,10 @@ def probe(path: str | Path) -> ImageInfo:
             page = slide_pages(tiff, path)[0]
             return ImageInfo(page.imagewidth, page.imagelength, _believed_mpp(tiff_mpp(tiff, page), path))
     with path.open('rb') as file:
-        size = encoded_size(file.read(_HEADER_BYTES)) or _size_by_pillow(path)
-    if size is None:
-        raise ImageError(f'image {path} cannot be read: its header is broken; get the file again')
-    return ImageInfo(*size)
+        image = encoded_image(file)
+        if image is None:
+            raise ImageError(f'image {path} cannot be read: its header is broken; get the file again')
+        return ImageInfo(*image.size)
 
 
 def file_kind(path: Path) -> Kind:
@@ -99,15 +104,16 @@ def file_kind(path: Path) -> Kind:
         head = file.read(132)
     if not head:
         raise ImageError(f'image {path} is empty (0 bytes): expected {EXPECTED}; get the file again')
-    if head.startswith(_RASTER_MAGIC) and path.suffix.lower() != '.mrxs':
+    if head.startswith(tuple(_RASTER_PLUGINS)) and path.suffix.lower() != '.mrxs':
         # No scanner's file begins so, but a Mirax slide's, which is a JPEG.
         return 'image'
     if head[128:] == b'DICM' or _openslide_vendor(path) not in (None, 'generic-tiff'):
         return 'openslide'
     if head.startswith(TIFF_MAGIC):
         return 'tiff'
-    if _size_by_pillow(path) is not None:
-        return 'image'
+    with path.open('rb') as file:
+        if encoded_image(file) is not None:
+            return 'image'
     shown = _describe(head[:32])
     raise ImageError(f'image {path}: expected {EXPECTED}, found {shown}; convert it, or get the file again')
 
@@ -159,32 +165,34 @@ def check_size(
         )
 
 
-def encoded_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height that the header of an encoded image states, but a TIFF's; None where there is no such header.
+def encoded_image(source: IO[bytes]) -> PIL.Image.Image | None:
+    """Open an encoded image that is no TIFF; Pillow reads its header and decodes no pixel before they are asked for.
+
+    A TIFF may hold several images (:func:`mitouts.imaging.tiff.slide_pages`).
 
     Args:
-        data: The file's bytes, or as many as hold the header.
+        source: Of the encoded bytes; it stays open as long as the image is used.
+
+    Returns:
+        The image; None where the header is broken, of a TIFF, or of a kind that is not known here.
+
+    Raises:
+        ImageError: Neither PNG, JPEG nor BMP, and above Pillow's own limit.
     """
-    head = data[:32]
-    if head.startswith(b'\x89PNG\r\n\x1a\n'):
-        return struct.unpack_from('>II', head, 16) if head[12:16] == b'IHDR' and len(head) >= 24 else None
-    if head.startswith(b'\xff\xd8'):
-        frame = _jpeg_frame(data)
-        return None if frame is None else frame[:2]
-    if head.startswith(b'BM') and len(head) >= 26:
-        core = struct.unpack_from('<I', head, 14)[0] == 12
-        width, height = struct.unpack_from('<HH' if core else '<ii', head, 18)
-        return abs(width), abs(height)
+    head = source.read(32)
+    source.seek(0)
     if head.startswith(TIFF_MAGIC):
-        # It may hold several images (:func:`mitouts.imaging.tiff.slide_pages`).
         return None
-    return _size_by_pillow(BytesIO(data))
-
-
-def jpeg_components(data: bytes) -> int | None:
-    """Number of components of an encoded JPEG (3 for YCbCr, 4 for CMYK); None for what is no JPEG."""
-    frame = _jpeg_frame(data) if data.startswith(b'\xff\xd8') else None
-    return None if frame is None else frame[2]
+    opener = next((plugin for magic, plugin in _RASTER_PLUGINS.items() if head.startswith(magic)), PIL.Image.open)
+    try:
+        with warnings.catch_warnings():
+            # Of metadata that are broken, and from half of the limit on; the caller checks the limit.
+            warnings.simplefilter('ignore')
+            return opener(source)
+    except PIL.Image.DecompressionBombError as error:
+        raise ImageError(f'an image is too large to be decoded whole: {error}; convert it to a tiled TIFF') from error
+    except (PIL.UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error):
+        return None
 
 
 def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | None:
@@ -268,38 +276,6 @@ def _openslide_vendor(path: Path) -> str | None:
     try:
         return openslide.OpenSlide.detect_format(path)
     except openslide.OpenSlideError:
-        return None
-
-
-def _jpeg_frame(data: bytes) -> tuple[int, int, int] | None:
-    """Width, height and number of components."""
-    position = 2
-    while position + 10 <= len(data):
-        if data[position] != 0xFF:
-            return None
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-        elif marker in _JPEG_BARE_MARKERS:
-            position += 2
-        elif marker in _JPEG_SIZE_MARKERS:
-            height, width = struct.unpack_from('>HH', data, position + 5)
-            return width, height, data[position + 9]
-        else:
-            position += 2 + struct.unpack_from('>H', data, position + 2)[0]
-    return None
-
-
-def _size_by_pillow(source: Path | BytesIO) -> tuple[int, int] | None:
-    try:
-        with warnings.catch_warnings():
-            # PIL warns from half of the limit on; the limit is checked by the caller.
-            warnings.simplefilter('ignore', PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(source) as image:
-                return image.size
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageError(f'an image is too large to be decoded whole: {error}; convert it to a tiled TIFF') from error
-    except (PIL.UnidentifiedImageError, OSError, ValueError, SyntaxError, struct.error):
         return None
 
 

@@ -14,7 +14,7 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import check_size, encoded_size, jpeg_components
+from mitouts.imaging.image_header import check_size, encoded_image
 from mitouts.imaging.samples import samples_to_rgb, warn_of_16_bits, warn_of_orientation
 
 _ORIENTATION = 0x0112
@@ -34,11 +34,11 @@ def read_raster(path: Path) -> NDArray[np.uint8]:
         ImageError: Broken, CMYK, or, by its header, too large to be decoded whole.
     """
     data = path.read_bytes()
-    size = encoded_size(data)
+    header = encoded_image(BytesIO(data))
     image = None
-    if size is not None:
-        check_size(*size, path)
-        if jpeg_components(data) == 4:
+    if header is not None:
+        check_size(*header.size, path)
+        if header.mode == 'CMYK':
             raise ImageError(f'image {path} is CMYK: expected grey or RGB; convert it')
         # OpenCV raises where a broken header states absurd sides, and returns None for most else that is broken.
         with contextlib.suppress(cv2.error):
