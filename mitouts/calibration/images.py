@@ -6,6 +6,7 @@ cases choose a threshold only roughly, every choice is made again on resampled c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from mitouts.evaluation.base import ThresholdSelector, build_selector
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
+from mitouts.functional.bootstrap import Interval, bootstrap_ci95
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import upsample_map
 from mitouts.functional.localization import precision_recall_f1
@@ -43,7 +45,6 @@ META_KEY = 'calibrated'
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Interval = tuple[float, float]
 Choice = Callable[[IntArray], float]
 """A threshold from the positions of images (or slides), some of them several times."""
 
@@ -288,21 +289,14 @@ def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: Settings)
         None with one case, or where less than half of the replicates choose something.
     """
     names, position = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
-    if len(names) < 2 or settings.num_bootstrap < 1:
-        return None
     members = [np.flatnonzero(position == number) for number in range(len(names))]
-    generator = np.random.default_rng(settings.seed)
-    chosen = []
-    for _ in range(settings.num_bootstrap):
-        drawn = np.concatenate([members[case] for case in generator.integers(len(names), size=len(names))])
-        try:
-            chosen.append(choose(drawn))
-        except ValueError:
-            continue
-    if 2 * len(chosen) < settings.num_bootstrap:
-        return None
-    low, high = np.percentile(chosen, [2.5, 97.5]).tolist()
-    return low, high
+
+    def replicate(drawn: IntArray) -> FloatArray:
+        return np.array([_choose_or_nan(choose, np.concatenate([members[case] for case in row])) for row in drawn])
+
+    return bootstrap_ci95(
+        replicate, len(names), num_bootstrap=settings.num_bootstrap, seed=settings.seed, one_by_one=True
+    )
 
 
 def calibrated_checkpoint(
@@ -372,6 +366,13 @@ def _selector(settings: Settings, key: str, old: Mapping[str, Any]) -> dict[str,
 
 def _select(selector: ThresholdSelector, values: FloatArray, labels: IntArray, chosen: IntArray) -> float:
     return selector(values[chosen], labels[chosen])
+
+
+def _choose_or_nan(choose: Choice, chosen: IntArray) -> float:
+    try:
+        return choose(chosen)
+    except ValueError:
+        return math.nan
 
 
 def _class_weights(labels: IntArray, prevalence: float | None) -> FloatArray:

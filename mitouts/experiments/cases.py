@@ -18,6 +18,7 @@ from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
 from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import Predictions, read_predictions
 from mitouts.functional.average_precision import box_average_precision
+from mitouts.functional.bootstrap import sum_by_case
 from mitouts.functional.localization import average_sensitivity, count_points, froc_curve
 from mitouts.structures import EvaluatedImage, EvaluatedImages, ImageTruth
 from mitouts.utils.files import file_sha256
@@ -103,7 +104,7 @@ class CaseCounter:
             )
             if rule == 'shared':
                 _check_against_run(stage, per_image, radius_px, protocol)
-            self._counts[key] = CaseCounts(*_sum_cases(per_image, images.cases), threshold)
+            self._counts[key] = CaseCounts(*sum_by_case(per_image, images.cases), threshold)
         return self._counts[key]
 
     def has_figures(self, stage: StageResult) -> bool:
@@ -234,10 +235,3 @@ def _check_precision_against_run(stage: StageResult, found: Mapping[str, float |
 
 def _same(first: float | None, second: float | None) -> bool:
     return first == second or (first is not None and second is not None and math.isclose(first, second, abs_tol=1e-9))
-
-
-def _sum_cases(per_image: NDArray[np.int64], cases: NDArray[np.str_]) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
-    names, index = np.unique(cases, return_inverse=True)
-    sums = np.zeros((len(names), 3), dtype=np.int64)
-    np.add.at(sums, index, per_image)
-    return names, sums

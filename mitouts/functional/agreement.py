@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 from scipy.stats import rankdata
 
+from mitouts.functional.bootstrap import Interval, bootstrap_ci95
 from mitouts.utils.defaults import NUM_BOOTSTRAP
 
 FloatArray = NDArray[np.float64]
-Interval = tuple[float, float]
 
 MIN_PAIRS = 3
 MIN_PAIRS_FOR_INTERVALS = 4
@@ -30,8 +30,6 @@ _Z95 = 1.959963984540054
 _CONSTANT = 1e-13
 # A coefficient that differs less from 1 or -1 differs by rounding only.
 _PERFECT = 1e-14
-# Bounds the memory of the bootstrap: replicates x pairs.
-_MAX_DRAWS_AT_ONCE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -282,24 +280,13 @@ def _fisher_ci95(value: float, n: int, variance_factor: float) -> Interval | Non
 
 
 def _bootstrap_ci95(x: FloatArray, y: FloatArray, num_bootstrap: int, seed: int, *, by_rank: bool) -> Interval | None:
-    n = len(x)
-    if n < MIN_PAIRS_FOR_INTERVALS or num_bootstrap < 1:
+    def replicate(drawn: NDArray[np.int64]) -> FloatArray:
+        pairs = (x[drawn], y[drawn])
+        return _coefficients(*(rankdata(values, axis=1) for values in pairs)) if by_rank else _coefficients(*pairs)
+
+    if len(x) < MIN_PAIRS_FOR_INTERVALS:
         return None
-    generator = np.random.default_rng(seed)
-    block = max(1, _MAX_DRAWS_AT_ONCE // n)
-    values = []
-    for start in range(0, num_bootstrap, block):
-        drawn = generator.integers(n, size=(min(block, num_bootstrap - start), n))
-        first, second = x[drawn], y[drawn]
-        if by_rank:
-            first, second = rankdata(first, axis=1), rankdata(second, axis=1)
-        values.append(_coefficients(first, second))
-    r = np.concatenate(values)
-    r = r[~np.isnan(r)]
-    if 2 * len(r) < num_bootstrap:
-        return None
-    low, high = np.percentile(r, [2.5, 97.5]).tolist()
-    return low, high
+    return bootstrap_ci95(replicate, len(x), num_bootstrap=num_bootstrap, seed=seed, one_by_one=True)
 
 
 def _as_list(interval: Interval | None) -> list[float] | None:

@@ -12,14 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.functional.bootstrap import Interval, bootstrap_ci95
 from mitouts.utils.defaults import NUM_BOOTSTRAP
 
 FloatArray = NDArray[np.float64]
-Interval = tuple[float, float]
-
-
-# Bounds the memory of a block of replicates: replicates x cases.
-_MAX_DRAWS_AT_ONCE = 1_000_000
 
 
 class Kappa(NamedTuple):
@@ -159,22 +155,10 @@ def _bootstrap_ci95(
     num_bootstrap: int,
     seed: int,
 ) -> Interval | None:
-    num_cases = len(by_case)
-    if num_cases < 2 or num_bootstrap < 1:
-        return None
-    generator = np.random.default_rng(seed)
-    shares = np.full(num_cases, 1.0 / num_cases)
-    block = max(1, _MAX_DRAWS_AT_ONCE // num_cases)
-    replicates = []
-    for start in range(0, num_bootstrap, block):
-        times = generator.multinomial(num_cases, shares, size=min(block, num_bootstrap - start))
-        replicates.append(_coefficient(*agreement(np.tensordot(times.astype(np.float64), by_case, axes=1))))
-    values = np.concatenate(replicates)
-    values = values[~np.isnan(values)]
-    if 2 * len(values) < num_bootstrap:
-        return None
-    low, high = np.percentile(values, [2.5, 97.5]).tolist()
-    return low, high
+    return bootstrap_ci95(
+        lambda weights: _coefficient(*agreement(np.tensordot(weights, by_case, axes=1))),
+        len(by_case), num_bootstrap=num_bootstrap, seed=seed,
+    )  # fmt: skip
 
 
 def _kappa(

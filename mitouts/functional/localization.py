@@ -13,13 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.functional.bootstrap import bootstrap_ci95, sum_by_case
 from mitouts.functional.matching import count_images, has_neighbour, match_images_by_score
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-# Bounds the memory of the bootstrap: replicates x cases.
-_MAX_DRAWS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -194,19 +192,11 @@ def bootstrap_f1_ci95(
     Returns:
         The 2.5th and the 97.5th percentile, or None with fewer than two cases or no replicates.
     """
-    names, case_index = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
-    if len(names) < 2 or num_bootstrap < 1:
-        return None
-    per_case = np.stack([np.bincount(case_index, weights=column, minlength=len(names)) for column in counts.T], axis=1)
-    generator = np.random.default_rng(seed)
-    shares = np.full(len(names), 1.0 / len(names))
-    block = max(1, _MAX_DRAWS_AT_ONCE // len(names))
-    f1 = []
-    for first in range(0, num_bootstrap, block):
-        weights = generator.multinomial(len(names), shares, size=min(block, num_bootstrap - first))
-        f1.append(precision_recall_f1(*(weights @ per_case).T)[2])
-    low, high = np.percentile(np.concatenate(f1), [2.5, 97.5]).tolist()
-    return low, high
+    _, by_case = sum_by_case(counts, cases)
+    return bootstrap_ci95(
+        lambda weights: precision_recall_f1(*(weights @ by_case).T)[2],
+        len(by_case), num_bootstrap=num_bootstrap, seed=seed,
+    )  # fmt: skip
 
 
 def froc_curve(

@@ -12,12 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.functional.bootstrap import bootstrap, percentile_ci95
 from mitouts.functional.localization import precision_recall_f1
 
 FloatArray = NDArray[np.float64]
-
-# Bounds the memory of a block of replicates: replicates x cases.
-_MAX_DRAWS_AT_ONCE = 2_000_000
 
 
 class PairedDifference(NamedTuple):
@@ -67,16 +65,10 @@ def bootstrap_f1(counts: Sequence[ArrayLike], *, num_bootstrap: int, seed: int =
         ValueError: The arrays differ in shape or are not ``(C, 3)``, or there is no case.
     """
     stacked = _stack(counts)
-    num_cases = stacked.shape[1]
-    generator = np.random.default_rng(seed)
-    shares = np.full(num_cases, 1.0 / num_cases)
-    block = max(1, _MAX_DRAWS_AT_ONCE // num_cases)
-    replicates = [np.zeros((len(stacked), 0))]
-    for first in range(0, num_bootstrap, block):
-        weights = generator.multinomial(num_cases, shares, size=min(block, num_bootstrap - first))
-        tp, fp, fn = np.moveaxis(weights.astype(np.float64) @ stacked, -1, 0)
-        replicates.append(precision_recall_f1(tp, fp, fn)[2])
-    return np.concatenate(replicates, axis=1)
+    return bootstrap(
+        lambda weights: precision_recall_f1(*np.moveaxis(weights @ stacked, -1, 0))[2],
+        stacked.shape[1], num_bootstrap=num_bootstrap, seed=seed,
+    )  # fmt: skip
 
 
 def pooled_f1(counts: ArrayLike) -> float:
@@ -108,7 +100,7 @@ def paired_difference(
     if num_cases < 2 or num_bootstrap < 1:
         return PairedDifference(difference, None, None, num_cases)
     f1_a, f1_b = bootstrap_f1(list(stacked), num_bootstrap=num_bootstrap, seed=seed)
-    return PairedDifference(difference, _ci95(f1_a - f1_b), float(np.mean(f1_a <= f1_b)), num_cases)
+    return PairedDifference(difference, percentile_ci95(f1_a - f1_b), float(np.mean(f1_a <= f1_b)), num_cases)
 
 
 def recovered_share(
@@ -143,7 +135,7 @@ def recovered_share(
     f1_a, f1_b, f1_oracle = bootstrap_f1(stacked, num_bootstrap=num_bootstrap, seed=seed)
     apart = f1_oracle != f1_b
     ratios = (f1_a - f1_b)[apart] / (f1_oracle - f1_b)[apart]
-    return RecoveredShare(share, _ci95(ratios), distance, True)
+    return RecoveredShare(share, percentile_ci95(ratios), distance, True)
 
 
 def _stack(counts: Sequence[ArrayLike]) -> FloatArray:
@@ -153,8 +145,3 @@ def _stack(counts: Sequence[ArrayLike]) -> FloatArray:
         found = ', '.join(str(array.shape) for array in arrays)
         raise ValueError(f'expected counts tp, fp, fn of the same cases, shape (C, 3) with C > 0; found {found}')
     return np.stack(arrays)
-
-
-def _ci95(values: FloatArray) -> tuple[float, float]:
-    low, high = np.percentile(values, [2.5, 97.5]).tolist()
-    return low, high

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mitouts.functional.bootstrap import bootstrap_ci95, sum_by_case
+
 IGNORE_INDEX = 255
 """The label of pixels that nobody judged: neither trained on nor scored."""
 UNKNOWN_INDEX = 254
@@ -85,12 +87,8 @@ def bootstrap_mean_dice_ci95(
     Returns:
         Lower and upper end; None with fewer than two cases or without replicates.
     """
-    names, owner = np.unique(np.asarray(cases, dtype=str), return_inverse=True)
-    if len(names) < 2 or num_bootstrap < 1:
-        return None
-    matrices = np.asarray(confusions, dtype=np.int64)
-    by_case = np.zeros((len(names), *matrices.shape[1:]), dtype=np.int64)
-    np.add.at(by_case, owner, matrices)
-    picks = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), num_bootstrap)
-    low, high = np.nanpercentile(mean_dice(np.tensordot(picks, by_case, axes=1)), (2.5, 97.5))
-    return float(low), float(high)
+    _, by_case = sum_by_case(np.asarray(confusions, dtype=np.int64), cases)
+    return bootstrap_ci95(
+        lambda weights: mean_dice(np.tensordot(weights, by_case, axes=1)),
+        len(by_case), num_bootstrap=num_bootstrap, seed=seed,
+    )  # fmt: skip

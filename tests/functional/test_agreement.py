@@ -75,13 +75,6 @@ def test_bootstrap_is_the_percentile_interval_over_pairs_and_seeded():
     assert spearman(x, y, seed=7).ci95_bootstrap != spearman(x, y, seed=8).ci95_bootstrap
 
 
-def test_bootstrap_in_blocks_is_the_same(monkeypatch):
-    x, y = pairs(30, 4)
-    whole = pearson(x, y, num_bootstrap=100)
-    monkeypatch.setattr('mitouts.functional.agreement._MAX_DRAWS_AT_ONCE', 200)
-    assert pearson(x, y, num_bootstrap=100) == whole
-
-
 def test_the_paired_t_interval_is_that_of_the_bias():
     x, y = pairs(25, 5)
     found = bland_altman(x, y)

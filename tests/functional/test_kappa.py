@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from mitouts.functional import kappa as module
 from mitouts.functional.kappa import cohen_kappa, fleiss_kappa
 
 # Table 1 of Fleiss 1971: 30 patients, six psychiatrists; depression, personality disorder, schizophrenia, neurosis,
@@ -144,13 +143,6 @@ def test_the_interval_of_fleiss_is_that_of_drawn_items() -> None:
         values.append(fleiss_kappa(np.repeat(table, np.repeat(times, 3), axis=0), num_bootstrap=0).kappa)
     found = fleiss_kappa(table, cases, num_bootstrap=100, seed=1)
     assert found.ci95 == pytest.approx(np.percentile(values, [2.5, 97.5]))
-
-
-def test_replicates_do_not_depend_on_the_blocks_they_are_drawn_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = draw_ratings(2, 20)
-    whole = cohen_kappa(first, second, num_bootstrap=50)
-    monkeypatch.setattr(module, '_MAX_DRAWS_AT_ONCE', 60)
-    assert cohen_kappa(first, second, num_bootstrap=50) == whole
 
 
 def test_there_is_no_interval_with_one_case() -> None:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import json
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 
-from mitouts.functional import localization
 from mitouts.functional.localization import (
     average_sensitivity,
     bootstrap_f1_ci95,
@@ -83,12 +81,6 @@ def test_interval_equals_drawing_whole_cases():
         f1.append(2 * tp / (2 * tp + fp + fn) if 2 * tp + fp + fn else 0.0)
     assert (low, high) == pytest.approx(tuple(np.percentile(f1, [2.5, 97.5])))
     assert low < high
-
-
-def test_interval_does_not_depend_on_the_block_size():
-    whole = bootstrap_f1_ci95(COUNTS, CASES, num_bootstrap=100)
-    with patch.object(localization, '_MAX_DRAWS_AT_ONCE', 9):
-        assert bootstrap_f1_ci95(COUNTS, CASES, num_bootstrap=100) == whole
 
 
 def test_interval_covers_the_estimate_and_follows_the_seed():

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mitouts.functional import paired
 from mitouts.functional.localization import bootstrap_f1_ci95
 from mitouts.functional.paired import bootstrap_f1, paired_difference, pooled_f1, recovered_share
 
@@ -35,12 +34,6 @@ def loop(tables: list[np.ndarray], num_bootstrap: int, seed: int) -> np.ndarray:
 def test_replicates_equal_an_explicit_loop_over_drawn_cases() -> None:
     tables = [counts(0), counts(1), counts(2)]
     np.testing.assert_allclose(bootstrap_f1(tables, num_bootstrap=200, seed=5), loop(tables, 200, 5), rtol=1e-12)
-
-
-def test_replicates_do_not_depend_on_the_blocks_they_are_drawn_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = bootstrap_f1([counts(0)], num_bootstrap=50)
-    monkeypatch.setattr(paired, '_MAX_DRAWS_AT_ONCE', 3 * NUM_CASES)
-    np.testing.assert_array_equal(bootstrap_f1([counts(0)], num_bootstrap=50), whole)
 
 
 def test_the_interval_of_one_method_is_that_of_the_localization_scores() -> None:
