@@ -329,7 +329,9 @@ STAIN_NORMALIZERS = Registry('stain normalizer', scope=SCOPE, locations=['mitout
 SLIDE_READERS = Registry('slide reader', scope=SCOPE, locations=['mitouts.imaging.opening'])
 STAGES = Registry('stage', scope=SCOPE, locations=['mitouts.engine.stages', 'mitouts.review.stage'])
 CONVERTERS = Registry('converter', scope=SCOPE, locations=['mitouts.converters'])
-HOOKS = Registry('hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine'])
+HOOKS = Registry(
+    'hook', parent=roots.HOOKS, scope=SCOPE, locations=['mitouts.engine', 'mitouts.engine.distillation_hook']
+)
 
 # From here on they hold nothing of ours. Under every root that it builds its own parts from, mmengine looks for a child
 # in our scope, and it logs a warning at each build where there is none.

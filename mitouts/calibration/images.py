@@ -29,6 +29,7 @@ from mitouts.functional.geometry import upsample_map
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
+from mitouts.functional.thresholds import class_weights
 from mitouts.models import WSSLocalizer
 from mitouts.structures import EvaluatedImage, PointSample
 from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, OBJECTIVES, RADIUS_PX
@@ -50,7 +51,7 @@ Choice = Callable[[IntArray], float]
 
 
 @dataclass(frozen=True)
-class Settings:
+class ThresholdSettings:
     """How thresholds are chosen.
 
     Attributes:
@@ -121,7 +122,7 @@ def score_images(
 
 
 def calibrate_images(
-    model: WSSLocalizer, dataset: Any, samples: Sequence[PointSample], settings: Settings
+    model: WSSLocalizer, dataset: Any, samples: Sequence[PointSample], settings: ThresholdSettings
 ) -> Calibrated:
     """Choose thresholds on labelled images, and measure the drift anew, as a validation does.
 
@@ -207,7 +208,7 @@ class LocalizationCurve:
         maps: Mapping[int, NDArray[np.float32]],
         model: WSSLocalizer,
         calibration: Mapping[str, Any],
-        settings: Settings,
+        settings: ThresholdSettings,
     ) -> LocalizationCurve:
         """Read the points anew at every threshold: components part, vanish and move when a map is cut higher.
 
@@ -235,7 +236,8 @@ class LocalizationCurve:
         ]
         labels = np.array([truth.label for truth in truths])
         is_scored = np.array([truth.is_located for truth in truths])
-        return cls(thresholds, np.stack(counts), np.where(is_scored, _class_weights(labels, settings.prevalence), 0.0))
+        weights = np.where(is_scored, class_weights(labels == 1, settings.prevalence), 0.0)
+        return cls(thresholds, np.stack(counts), weights)
 
     def f1(self, chosen: IntArray) -> FloatArray:
         """F1 at each threshold over the images at these positions, ``(T,)``."""
@@ -244,7 +246,7 @@ class LocalizationCurve:
 
     def choose(self, chosen: IntArray) -> float:
         """The threshold with the largest F1 on these images."""
-        return best_threshold(self.thresholds, self.f1(chosen))
+        return middle_of_best(self.thresholds, self.f1(chosen))
 
 
 def candidate_thresholds(scores: ArrayLike, most: int = MAX_CANDIDATES) -> FloatArray:
@@ -267,7 +269,7 @@ def candidate_thresholds(scores: ArrayLike, most: int = MAX_CANDIDATES) -> Float
     return thresholds[np.union1d(by_rank, by_value)]
 
 
-def best_threshold(thresholds: FloatArray, criterion: FloatArray) -> float:
+def middle_of_best(thresholds: FloatArray, criterion: FloatArray) -> float:
     """The threshold with the largest criterion; where several in a row have it, the middle of the widest row."""
     best = np.flatnonzero(np.isclose(criterion, criterion.max(), rtol=1e-12, atol=1e-12))
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
@@ -275,7 +277,7 @@ def best_threshold(thresholds: FloatArray, criterion: FloatArray) -> float:
     return float(run[np.argmin(np.abs(run - (run[0] + run[-1]) / 2))])
 
 
-def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: Settings) -> Interval | None:
+def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: ThresholdSettings) -> Interval | None:
     """95% percentile interval of a choice over resampled cases (Efron 1979).
 
     Replicates that hold one class only choose nothing and are left out.
@@ -356,7 +358,7 @@ def _run(evaluator: LocalizationEvaluator, samples: Sequence[PointSample]) -> di
     return evaluator.results
 
 
-def _selector(settings: Settings, key: str, old: Mapping[str, Any]) -> dict[str, Any]:
+def _selector(settings: ThresholdSettings, key: str, old: Mapping[str, Any]) -> dict[str, Any]:
     if settings.selector == 'fixed':
         given = getattr(settings, key)
         return dict(type='FixedThreshold', value=old[key] if given is None else given)
@@ -373,10 +375,3 @@ def _choose_or_nan(choose: Choice, chosen: IntArray) -> float:
         return choose(chosen)
     except ValueError:
         return math.nan
-
-
-def _class_weights(labels: IntArray, prevalence: float | None) -> FloatArray:
-    """As :func:`mitouts.functional.thresholds.select_threshold` weighs images for a prevalence."""
-    if prevalence is None:
-        return np.ones(len(labels))
-    return np.where(labels == 1, prevalence / (labels == 1).sum(), (1 - prevalence) / (labels == 0).sum())

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from mitouts.calibration.drawing import FEW
 from mitouts.calibration.images import (
     Interval,
-    Settings,
-    best_threshold,
+    ThresholdSettings,
     bootstrap_interval,
     candidate_thresholds,
+    middle_of_best,
 )
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.carried import is_number
@@ -132,7 +132,7 @@ def read_slides(
     return slides, [f'{reference} does not know {", ".join(unknown)}'] if unknown else []
 
 
-def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideCalibration:
+def calibrate_slides(slides: Sequence[KnownSlide], settings: ThresholdSettings) -> SlideCalibration:
     """Choose the map threshold on slides.
 
     With figures' places it is the one with the largest one-to-one F1 over all slides; with their numbers alone the one
@@ -149,7 +149,7 @@ def calibrate_slides(slides: Sequence[KnownSlide], settings: Settings) -> SlideC
     rows = np.stack([_measure(slides, threshold) for threshold in thresholds])
 
     def choose(chosen: IntArray) -> float:
-        return best_threshold(thresholds, _criterion(rows[:, chosen]))
+        return middle_of_best(thresholds, _criterion(rows[:, chosen]))
 
     numbers = np.arange(len(slides))
     threshold = choose(numbers)

@@ -30,7 +30,7 @@ from mitouts.utils.files import file_sha256
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
-    from mitouts.calibration.images import Interval, Settings
+    from mitouts.calibration.images import Interval, ThresholdSettings
 
 Scores = Sequence[tuple[str, Mapping[str, Any]]]
 
@@ -39,11 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parse_args(argv)
 
-    from mitouts.calibration.images import Settings
+    from mitouts.calibration.images import ThresholdSettings
 
     check_out(args.out, args.checkpoint)
     console = Console(soft_wrap=True, highlight=False)
-    settings = Settings(
+    settings = ThresholdSettings(
         selector=args.selector,
         objective=args.objective,
         prevalence=args.prevalence,
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def on_images(args: argparse.Namespace, settings: Settings, console: Console) -> None:
+def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Console) -> None:
     """Calibrate on labelled images."""
     from torch.utils.data import Subset
 
@@ -146,7 +146,7 @@ def on_images(args: argparse.Namespace, settings: Settings, console: Console) ->
     )
 
 
-def on_slides(args: argparse.Namespace, settings: Settings, console: Console) -> None:
+def on_slides(args: argparse.Namespace, settings: ThresholdSettings, console: Console) -> None:
     """Calibrate on counted slides."""
     from mitouts.calibration.images import calibrated_checkpoint
     from mitouts.calibration.slides import calibrate_slides, read_slides

@@ -24,7 +24,7 @@ from mitouts.utils.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from mitouts.experiments.cost_measurement import Trained
-    from mitouts.experiments.rows import Row
+    from mitouts.experiments.rows import TableRow
     from mitouts.experiments.spec import Spec
 
 
@@ -123,7 +123,7 @@ def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, l
     return {out: list(models.values()) for out, models in wanted.items()}
 
 
-def _trained(suite: Suite, rows: Sequence[Row], args: argparse.Namespace) -> list[Trained]:
+def _trained(suite: Suite, rows: Sequence[TableRow], args: argparse.Namespace) -> list[Trained]:
     from mitouts.experiments.cost_measurement import trained_models
     from mitouts.experiments.rows import runs_of
 

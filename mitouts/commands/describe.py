@@ -28,7 +28,7 @@ from mitouts.utils.words import plural
 from mitouts.visualization.palette import FAINT_INK, NEGATIVE_CLASS, POSITIVE_FRAME, RGB
 
 if TYPE_CHECKING:
-    from mitouts.formats.describe import Dataset, Finding, Image, Point
+    from mitouts.formats.describe import AnnotatedPoint, Dataset, Finding, Image
 
 CASES_SHOWN = 15
 COLUMNS = 8
@@ -118,7 +118,7 @@ def draw_sheet(
 ) -> tuple[np.ndarray | None, list[Finding]]:
     """Draw some annotations of each category; None where no image can be read or nothing is annotated."""
     from mitouts.formats.describe import Finding, choose_points
-    from mitouts.visualization.figure_sheet import Block, figure_sheet
+    from mitouts.visualization.figure_sheet import CropBlock, figure_sheet
 
     blocks, broken, resolutions = [], [], set()
     for category_id, name in sorted(dataset.categories.items()):
@@ -134,7 +134,7 @@ def draw_sheet(
             resolutions.add(image.entry.get('mpp'))
         total = sum(point.category_id == category_id for image in dataset.images for point in image.points)
         title = f'{name}: {len(crops)} of {total:,}' if total else f'{name}: none'
-        blocks.append(Block(title, _colour(category_id), crops, captions))
+        blocks.append(CropBlock(title, _colour(category_id), crops, captions))
     findings = [Finding('unreadable_image', len(broken), broken[0])] if broken else []
     if not any(block.crops for block in blocks):
         return None, findings
@@ -143,7 +143,7 @@ def draw_sheet(
     return figure_sheet(blocks, COLUMNS, note=note, um_per_px=mpp), findings
 
 
-def read_crop(image: Image, point: Point, crop_px: int) -> np.ndarray:
+def read_crop(image: Image, point: AnnotatedPoint, crop_px: int) -> np.ndarray:
     """A square around a point, white beyond the image's edge."""
     from mitouts.imaging import open_slide
 

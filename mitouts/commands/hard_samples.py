@@ -89,7 +89,7 @@ def show_rejected(args: argparse.Namespace) -> None:
     """Draw the rejected samples, the largest disagreement first."""
     from mitouts.imaging.image import read_rgb
     from mitouts.visualization.canvas import write_png
-    from mitouts.visualization.hard_sample_sheet import Tile, draw_hard_sample, hard_sample_key, sheet
+    from mitouts.visualization.hard_sample_sheet import CaptionedPicture, draw_hard_sample, hard_sample_key, sheet
 
     info, samples = read_samples(args.samples)
     chosen = choose(args.samples, samples, args.verdict, args.reason)
@@ -105,7 +105,7 @@ def show_rejected(args: argparse.Namespace) -> None:
         predicted = np.asarray(sample.get('predicted_points') or [], dtype=np.float64).reshape(-1, 3)[:, :2]
         image = read_rgb(Path(root) / sample['file_name'])
         picture = draw_hard_sample(image, sample.get('annotated_points') or [], predicted)
-        tiles.append(Tile(picture, caption(sample, noisy)))
+        tiles.append(CaptionedPicture(picture, caption(sample, noisy)))
     write_png(args.out, sheet(tiles, args.columns or 5, title=args.title, entries=hard_sample_key()))
     print(f'{len(shown)} of {len(chosen)} samples, of {len(samples)} that were judged')
 

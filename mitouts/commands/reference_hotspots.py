@@ -27,7 +27,7 @@ from mitouts.utils.arguments import positive
 from mitouts.utils.defaults import ROI_AREA_MM2
 
 if TYPE_CHECKING:
-    from mitouts.wsi.reference import Comparison
+    from mitouts.wsi.reference import RegionComparison
 
 NONE_COMPARED = 1
 
@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse_args(argv)
 
     from mitouts.wsi.counts import PROVENANCE_COLUMNS, flat_provenance
-    from mitouts.wsi.reference import COLUMNS, compare
+    from mitouts.wsi.reference import COLUMNS, compare_regions
 
     document = read_coco(args.annotations)
-    comparison = compare(document, args.counts, category=args.category, area_mm2=args.area_mm2)
+    comparison = compare_regions(document, args.counts, category=args.category, area_mm2=args.area_mm2)
     provenance = {'annotations': args.annotations.name, **comparison.provenance}
     origin = flat_provenance(provenance)
     own = {name: origin.get(name) for name in PROVENANCE_COLUMNS}
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if comparison.num_compared else NONE_COMPARED
 
 
-def summary(comparison: Comparison) -> Table:
+def summary(comparison: RegionComparison) -> Table:
     """Table of all slides."""
     from mitouts.wsi.reference import COMPARED
 

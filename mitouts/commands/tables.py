@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mitouts.experiments.cases import CaseCounter
     from mitouts.experiments.compare import Comparison
     from mitouts.experiments.spec import Spec
-    from mitouts.experiments.tables import Table
+    from mitouts.experiments.tables import ResultTable
 
 KIND = 'table'
 
@@ -128,17 +128,19 @@ def _check(args: argparse.Namespace, spec: Spec | None) -> None:
         raise MitoutsError(f'{args.spec} has no block {args.block!r}; {_listed([b.name for b in spec.blocks])}')
 
 
-def _spec_tables(spec: Spec, suite: Suite, counter: CaseCounter, args: argparse.Namespace) -> dict[str, list[Table]]:
+def _spec_tables(
+    spec: Spec, suite: Suite, counter: CaseCounter, args: argparse.Namespace
+) -> dict[str, list[ResultTable]]:
     wanted = [block for block in spec.blocks if args.block in (None, block.name)]
     return {block.name: [block.table(suite, counter, partial=args.partial)] for block in wanted}
 
 
-def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) -> dict[str, list[Table]]:
+def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) -> dict[str, list[ResultTable]]:
     from mitouts.experiments.blocks import comparison_table, distillation_table, methods_table
-    from mitouts.experiments.methods import Settings
+    from mitouts.experiments.methods import ScoreSettings
     from mitouts.experiments.rows import parse_row
 
-    settings = Settings(
+    settings = ScoreSettings(
         radius_px=args.radius_px,
         second_radius_px=args.second_radius_px,
         protocol=args.protocol,
@@ -166,7 +168,9 @@ def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
     return Comparison(*rows, label, None if oracle is None else parse_row(oracle))
 
 
-def _fill(pages: Sequence[Path], named: dict[str, list[Table]], only: str | None, *, whole: bool) -> Sequence[Path]:
+def _fill(
+    pages: Sequence[Path], named: dict[str, list[ResultTable]], only: str | None, *, whole: bool
+) -> Sequence[Path]:
     """Write tables between their markers; with ``whole``, markers and tables must be the same."""
     from mitouts.experiments.tables import render
 

@@ -18,8 +18,7 @@ from mitouts.calibration.adaptation import adapt_batch_norm, dataset_batches
 from mitouts.datasets.preparation import prepare_dataset
 from mitouts.engine.config import explained, resolve
 from mitouts.engine.hooks.checkpoint import BEST_NAME, POINTER_NAME
-from mitouts.engine.hooks.distillation import DistillationHook
-from mitouts.engine.hooks.training_distance import TrainingDistanceHook
+from mitouts.engine.hooks.training_only import TrainingOnlyHook
 from mitouts.engine.launch import set_launcher
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
@@ -34,7 +33,7 @@ from mitouts.visualization.field_of_view import write_overlays
 
 TRAINING_KEYS = ('train_dataloader', 'train_cfg', 'optim_wrapper', 'param_scheduler', 'auto_scale_lr')
 VALIDATION_KEYS = ('val_dataloader', 'val_cfg', 'val_evaluator')
-TRAINING_HOOKS = (EMAHook, DistillationHook, TrainingDistanceHook)
+TRAINING_HOOKS = (EMAHook, TrainingOnlyHook)
 TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.costs import Cost, Costs
-from mitouts.experiments.methods import MethodScores, Settings, score_method
+from mitouts.experiments.methods import MethodScores, ScoreSettings, score_method
 from mitouts.experiments.notes import cases_note, environments_note, runs_notes, sentences
-from mitouts.experiments.rows import Estimate, MeanSd, Row, RowRuns, mean_sd, runs_of
+from mitouts.experiments.rows import Estimate, MeanSd, RowRuns, TableRow, mean_sd, runs_of
 from mitouts.experiments.suite_results import Suite
-from mitouts.experiments.tables import INTERVAL, Cell, Column, Table
+from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable
 
 MISSING = '-'
 NOT_COUNTED = (
@@ -32,7 +32,7 @@ class BaselineRow:
         supervision: What a training is told, such as ``image label`` or ``box``.
     """
 
-    row: Row
+    row: TableRow
     method: str
     level: str
     supervision: str
@@ -86,7 +86,7 @@ def score_baselines(
     counter: CaseCounter,
     baselines: Baselines,
     costs: Costs,
-    settings: Settings,
+    settings: ScoreSettings,
     *,
     partial: bool = False,
 ) -> list[BaselineScores]:
@@ -109,7 +109,9 @@ def score_baselines(
     ]
 
 
-def baselines_table(scores: Sequence[BaselineScores], costs: Costs, settings: Settings, *, title: str = '') -> Table:
+def baselines_table(
+    scores: Sequence[BaselineScores], costs: Costs, settings: ScoreSettings, *, title: str = ''
+) -> ResultTable:
     """A line for each method.
 
     Args:
@@ -147,10 +149,12 @@ def baselines_table(scores: Sequence[BaselineScores], costs: Costs, settings: Se
         environments_note(runs),
         f'Parameters, GMAC and MPix / s: {costs.describe()} {NOT_COUNTED}' if costs.info else '',
     ]
-    return Table(columns, tuple(_cells(each) for each in scores), title, sentences(notes))
+    return ResultTable(columns, tuple(_cells(each) for each in scores), title, sentences(notes))
 
 
-def _score(counter: CaseCounter, line: BaselineRow, runs: RowRuns, costs: Costs, settings: Settings) -> BaselineScores:
+def _score(
+    counter: CaseCounter, line: BaselineRow, runs: RowRuns, costs: Costs, settings: ScoreSettings
+) -> BaselineScores:
     one_to_one, presence = (
         score_method(counter, runs, replace(settings, protocol=protocol)) for protocol in ('one_to_one', 'presence')
     )

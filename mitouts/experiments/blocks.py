@@ -7,13 +7,13 @@ from typing import Any
 
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.compare import Compared, Comparison, compare
-from mitouts.experiments.methods import MethodScores, Settings, score_method
+from mitouts.experiments.methods import MethodScores, ScoreSettings, score_method
 from mitouts.experiments.noise import score_distillation
 from mitouts.experiments.notes import cases_note, distinct, environments_note, names_of, runs_notes, sentences
 from mitouts.experiments.reviews import QUANTITIES, score_review
-from mitouts.experiments.rows import Estimate, Row, runs_of
+from mitouts.experiments.rows import Estimate, TableRow, runs_of
 from mitouts.experiments.suite_results import Suite
-from mitouts.experiments.tables import INTERVAL, Cell, Column, Table
+from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable
 from mitouts.functional.paired import PairedDifference
 from mitouts.visualization.tables import PROTOCOLS
 
@@ -32,12 +32,12 @@ _NOISE_COLUMNS = {
 def methods_table(
     suite: Suite,
     counter: CaseCounter,
-    rows: Sequence[Row],
-    settings: Settings,
+    rows: Sequence[TableRow],
+    settings: ScoreSettings,
     *,
     title: str = '',
     partial: bool = False,
-) -> Table:
+) -> ResultTable:
     """A line for each method.
 
     Args:
@@ -73,18 +73,18 @@ def methods_table(
         cases_note(each.num_cases for each in scores),
         environments_note([each.runs for each in scores]),
     ]
-    return Table(columns, tuple(_method_cells(each) for each in scores), title, sentences(notes))
+    return ResultTable(columns, tuple(_method_cells(each) for each in scores), title, sentences(notes))
 
 
 def comparison_table(
     suite: Suite,
     counter: CaseCounter,
     comparisons: Sequence[Comparison],
-    settings: Settings,
+    settings: ScoreSettings,
     *,
     title: str = '',
     partial: bool = False,
-) -> Table:
+) -> ResultTable:
     """A line for each pair of methods; the arguments are those of :func:`methods_table`."""
     compared = []
     for comparison in comparisons:
@@ -116,10 +116,12 @@ def comparison_table(
     notes += [_pairing_note(each) for each in compared]
     notes += [*runs_notes(lines), environments_note(lines)]
     rows = tuple(_comparison_cells(each, with_oracle, settings.num_bootstrap) for each in compared)
-    return Table(tuple(columns), rows, title, sentences(notes))
+    return ResultTable(tuple(columns), rows, title, sentences(notes))
 
 
-def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
+def distillation_table(
+    suite: Suite, rows: Sequence[TableRow], *, title: str = '', partial: bool = False
+) -> ResultTable:
     """A line for each distillation stage; the arguments are those of :func:`methods_table`."""
     scores = [score_distillation(runs_of(suite, row, partial=partial)) for row in rows]
     shown = [name for name in _NOISE_COLUMNS if any(each.over_runs[name] for each in scores)]
@@ -149,10 +151,10 @@ def distillation_table(suite: Suite, rows: Sequence[Row], *, title: str = '', pa
         environments_note([each.runs for each in scores]),
     ]
     cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return Table(columns, cells, title, sentences(notes))
+    return ResultTable(columns, cells, title, sentences(notes))
 
 
-def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial: bool = False) -> Table:
+def review_table(suite: Suite, rows: Sequence[TableRow], *, title: str = '', partial: bool = False) -> ResultTable:
     """A line for each review stage; the arguments are those of :func:`methods_table`."""
     scores = [score_review(runs_of(suite, row, partial=partial)) for row in rows]
     shown = [name for name in QUANTITIES if any(each.over_runs[name] for each in scores)]
@@ -164,10 +166,12 @@ def review_table(suite: Suite, rows: Sequence[Row], *, title: str = '', partial:
         environments_note([each.runs for each in scores]),
     ]
     cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return Table(columns, cells, title, sentences(notes))
+    return ResultTable(columns, cells, title, sentences(notes))
 
 
-def literature_table(columns: Sequence[str], entries: Sequence[Sequence[Any]], source: str, title: str = '') -> Table:
+def literature_table(
+    columns: Sequence[str], entries: Sequence[Sequence[Any]], source: str, title: str = ''
+) -> ResultTable:
     """What others have published, as they give it; nothing in it is measured here.
 
     Args:
@@ -182,7 +186,7 @@ def literature_table(columns: Sequence[str], entries: Sequence[Sequence[Any]], s
     ]
     kinds = tuple(Column(name, 'number' if is_number else 'text') for name, is_number in zip(columns, numeric))
     cells = tuple(tuple(None if cell is None else str(cell) for cell in entry) for entry in entries)
-    return Table(kinds, cells, title, (f'Published, not measured here: {source}.',))
+    return ResultTable(kinds, cells, title, (f'Published, not measured here: {source}.',))
 
 
 def _method_cells(scores: MethodScores) -> tuple[Cell, ...]:

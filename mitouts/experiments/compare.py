@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter, CaseCounts
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import MeanSd, Row, RowRuns, RunKey, f1_by_seed, mean_sd, sum_over_seeds
+from mitouts.experiments.methods import ScoreSettings
+from mitouts.experiments.rows import MeanSd, RowRuns, RunKey, TableRow, f1_by_seed, mean_sd, sum_over_seeds
 from mitouts.functional.paired import (
     PairedDifference,
     RecoveredShare,
@@ -31,10 +31,10 @@ class Comparison:
         oracle: With it, the share of the distance between B and the oracle that A recovers is given as well.
     """
 
-    a: Row
-    b: Row
+    a: TableRow
+    b: TableRow
     label: str
-    oracle: Row | None = None
+    oracle: TableRow | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,9 @@ class Compared:
     recovered: RecoveredShare | None = None
 
 
-def compare(counter: CaseCounter, comparison: Comparison, runs: tuple[RowRuns, ...], settings: Settings) -> Compared:
+def compare(
+    counter: CaseCounter, comparison: Comparison, runs: tuple[RowRuns, ...], settings: ScoreSettings
+) -> Compared:
     """Compare two methods over the runs (fold and seed) that both have, and with an oracle where there is one.
 
     Runs that were tested on images without annotated points are left out.
@@ -102,7 +104,9 @@ def compare(counter: CaseCounter, comparison: Comparison, runs: tuple[RowRuns, .
     )
 
 
-def _counts(counter: CaseCounter, runs: RowRuns, common: list[RunKey], settings: Settings) -> dict[RunKey, CaseCounts]:
+def _counts(
+    counter: CaseCounter, runs: RowRuns, common: list[RunKey], settings: ScoreSettings
+) -> dict[RunKey, CaseCounts]:
     return {
         run.key: counter.counts(run.stage(runs.row.stage), radius_px=settings.radius_px, protocol=settings.protocol)
         for run in runs.done
@@ -111,7 +115,11 @@ def _counts(counter: CaseCounter, runs: RowRuns, common: list[RunKey], settings:
 
 
 def _check_same_cases(
-    row_a: Row, counts_a: dict[RunKey, CaseCounts], row_b: Row, counts_b: dict[RunKey, CaseCounts], protocol: str
+    row_a: TableRow,
+    counts_a: dict[RunKey, CaseCounts],
+    row_b: TableRow,
+    counts_b: dict[RunKey, CaseCounts],
+    protocol: str,
 ) -> None:
     for key, first in counts_a.items():
         second = counts_b[key]

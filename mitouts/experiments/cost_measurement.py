@@ -20,7 +20,7 @@ from mitouts.engine.runs import checkpoint_of
 from mitouts.errors import CheckpointError, MitoutsError
 from mitouts.evaluation.predicting import predict_batch
 from mitouts.experiments.costs import Cost, Costs
-from mitouts.experiments.rows import Row
+from mitouts.experiments.rows import TableRow
 from mitouts.experiments.suite_results import Suite
 from mitouts.models.loading import load_model, move_to
 from mitouts.models.reading import read_prediction
@@ -41,7 +41,7 @@ class Trained:
         ann_file: Annotations of its test images.
     """
 
-    row: Row
+    row: TableRow
     checkpoint: Path
     ann_file: Path
 
@@ -122,7 +122,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def trained_models(suite: Suite, rows: Sequence[Row], root: str | Path = '.') -> list[Trained]:
+def trained_models(suite: Suite, rows: Sequence[TableRow], root: str | Path = '.') -> list[Trained]:
     """The checkpoint of each row: that of its first done run, by fold and seed.
 
     Args:

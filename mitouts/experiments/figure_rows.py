@@ -14,8 +14,8 @@ import numpy as np
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter, CaseCounts
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import Row, RowRuns, RunKey, f1_by_seed, parse_row, runs_of, sum_over_seeds
+from mitouts.experiments.methods import ScoreSettings
+from mitouts.experiments.rows import RowRuns, RunKey, TableRow, f1_by_seed, parse_row, runs_of, sum_over_seeds
 from mitouts.experiments.suite_results import DONE, RESULTS_FILE, RunResult, StageResult, Suite, read_suite
 from mitouts.formats.coco import read_json
 from mitouts.functional.localization import bootstrap_f1_ci95
@@ -31,7 +31,7 @@ _SPEC = '[GROUP/][STAGE+...]STAGE[@NUMBER][=LABEL]'
 class FigureRow(NamedTuple):
     """A row and its place on a horizontal axis, None where there is none."""
 
-    row: Row
+    row: TableRow
     x: float | None = None
 
 
@@ -75,7 +75,7 @@ def default_rows(suite: Suite) -> list[FigureRow]:
     rows = []
     for group in suite.groups:
         names = dict.fromkeys(name for run in suite.of_group(group) for name in run.stages)
-        rows += [Row(group, name, name if len(suite.groups) == 1 else f'{group}/{name}') for name in names]
+        rows += [TableRow(group, name, name if len(suite.groups) == 1 else f'{group}/{name}') for name in names]
     return [FigureRow(row) for row in rows]
 
 
@@ -88,12 +88,12 @@ class RowReader:
         root: Folder that relative annotation paths are relative to.
     """
 
-    def __init__(self, suite: Suite, settings: Settings | None = None, root: str | Path = '.') -> None:
+    def __init__(self, suite: Suite, settings: ScoreSettings | None = None, root: str | Path = '.') -> None:
         self.suite = suite
-        self.settings = settings or Settings()
+        self.settings = settings or ScoreSettings()
         self.counter = CaseCounter(root)
 
-    def setting(self, row: Row) -> Setting:
+    def setting(self, row: TableRow) -> Setting:
         """Both F1, pooled over all runs, with intervals over cases and a number for each seed; and the minutes.
 
         A case is drawn with its counts of all seeds, so the interval is that of the mean training on other cases.
@@ -106,7 +106,7 @@ class RowReader:
         scores = {LOCALIZATION_F1: self._score(counts) if counts else None, IMAGE_F1: self._score(images)}
         return Setting(row.label, scores, _minutes(runs))
 
-    def counts(self, row: Row) -> tuple[float, float, float] | None:
+    def counts(self, row: TableRow) -> tuple[float, float, float] | None:
         """TP, FP and FN: of each fold the mean over its seeds, summed over folds.
 
         None without a done run that was tested on annotated points.
@@ -119,7 +119,7 @@ class RowReader:
         tp, fp, fn = np.sum([np.mean(seeds, axis=0) for seeds in folds.values()], axis=0).tolist()
         return tp, fp, fn
 
-    def detections(self, row: Row) -> list[EvaluatedImages]:
+    def detections(self, row: TableRow) -> list[EvaluatedImages]:
         """What each run of a row found."""
         return [self.counter.images(run.stage(row.stage)) for run in runs_of(self.suite, row).done]
 
@@ -193,7 +193,7 @@ def _read_row(suite: Suite, spec: str, x_name: str | None) -> list[FigureRow]:
     return rows
 
 
-def _number(spec: str, number: str, row: Row, x_name: str) -> float:
+def _number(spec: str, number: str, row: TableRow, x_name: str) -> float:
     if number:
         try:
             value = float(number)

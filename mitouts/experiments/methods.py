@@ -22,7 +22,7 @@ from mitouts.functional.paired import pooled_f1
 
 
 @dataclass(frozen=True)
-class Settings:
+class ScoreSettings:
     """How predictions are scored.
 
     Attributes:
@@ -73,7 +73,7 @@ class MethodScores:
     minutes: float | None
 
 
-def score_method(counter: CaseCounter, runs: RowRuns, settings: Settings) -> MethodScores:
+def score_method(counter: CaseCounter, runs: RowRuns, settings: ScoreSettings) -> MethodScores:
     """Score one method.
 
     Raises:

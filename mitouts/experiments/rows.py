@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A line of a table.
 
     Attributes:
@@ -63,7 +63,7 @@ class RowRuns:
         all: All runs of the group, done or not.
     """
 
-    row: Row
+    row: TableRow
     done: tuple[RunResult, ...]
     all: tuple[RunResult, ...]
 
@@ -89,7 +89,7 @@ class RowRuns:
         return [seed for seed in self.seeds if any((fold, seed) not in keys for fold in self.folds)]
 
 
-def parse_row(text: str) -> Row:
+def parse_row(text: str) -> TableRow:
     """Read ``group/stage=Label``; without a label the source stands for it.
 
     Raises:
@@ -101,10 +101,10 @@ def parse_row(text: str) -> Row:
         raise MitoutsError(
             f'expected GROUP/STAGE or GROUP/STAGE=Label, such as noise30/student=Student; found {text!r}'
         )
-    return Row(group, stage, label or source)
+    return TableRow(group, stage, label or source)
 
 
-def runs_of(suite: Suite, row: Row, *, partial: bool = False) -> RowRuns:
+def runs_of(suite: Suite, row: TableRow, *, partial: bool = False) -> RowRuns:
     """The runs behind a line.
 
     Args:

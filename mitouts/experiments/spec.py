@@ -23,13 +23,13 @@ from mitouts.experiments.blocks import (
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.compare import Comparison
 from mitouts.experiments.costs import Costs, read_costs
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import Row, parse_row
+from mitouts.experiments.methods import ScoreSettings
+from mitouts.experiments.rows import TableRow, parse_row
 from mitouts.experiments.suite_results import Suite
-from mitouts.experiments.tables import Table
+from mitouts.experiments.tables import ResultTable
 from mitouts.utils.defaults import PROTOCOLS
 
-_SETTINGS = tuple(each.name for each in fields(Settings))
+_SETTINGS = tuple(each.name for each in fields(ScoreSettings))
 _BLOCK_KEYS = {
     'methods': ('rows', 'groups'),
     'compare': ('comparisons', 'groups'),
@@ -43,7 +43,7 @@ _GROUP = '{group}'
 
 
 @dataclass(frozen=True)
-class Block:
+class TableBlock:
     """One table of a page.
 
     Attributes:
@@ -60,13 +60,13 @@ class Block:
     name: str
     kind: str
     title: str = ''
-    settings: Settings = field(default_factory=Settings)
-    rows: tuple[Row, ...] = ()
+    settings: ScoreSettings = field(default_factory=ScoreSettings)
+    rows: tuple[TableRow, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     baselines: Baselines = field(default_factory=Baselines)
     published: Mapping[str, Any] = field(default_factory=dict)
 
-    def table(self, suite: Suite, counter: CaseCounter, *, partial: bool = False) -> Table:
+    def table(self, suite: Suite, counter: CaseCounter, *, partial: bool = False) -> ResultTable:
         """Make the table; ``partial`` lets groups and stages be missing."""
         if self.kind == 'literature':
             return literature_table(**self.published, title=self.title)
@@ -98,7 +98,7 @@ class Spec:
     """A page's tables, and the suites that they are made from (paths relative to the working directory)."""
 
     suites: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[TableBlock, ...]
 
 
 def read_spec(path: str | os.PathLike[str]) -> Spec:
@@ -117,7 +117,7 @@ def read_spec(path: str | os.PathLike[str]) -> Spec:
     if not isinstance(content, dict) or not isinstance(content.get('blocks'), list):
         raise ConfigError(f"{path}: expected a mapping with 'blocks', a list of tables")
     _check_keys(path, 'the file', content, ('suites', 'blocks', *_SETTINGS))
-    settings = _settings(path, 'the file', content, Settings())
+    settings = _settings(path, 'the file', content, ScoreSettings())
     blocks = tuple(_block(path, position, entry, settings) for position, entry in enumerate(content['blocks'], 1))
     names = [block.name for block in blocks]
     repeated = sorted({name for name in names if names.count(name) > 1})
@@ -126,7 +126,7 @@ def read_spec(path: str | os.PathLike[str]) -> Spec:
     return Spec(tuple(map(str, content.get('suites') or ())), blocks)
 
 
-def _block(path: Path, position: int, entry: Any, settings: Settings) -> Block:
+def _block(path: Path, position: int, entry: Any, settings: ScoreSettings) -> TableBlock:
     where = f'block {position}'
     if not isinstance(entry, dict) or not entry.get('name') or entry.get('kind') not in _BLOCK_KEYS:
         raise ConfigError(f'{path}: {where} needs a name and a kind out of {", ".join(_BLOCK_KEYS)}; found {entry!r}')
@@ -151,7 +151,7 @@ def _block(path: Path, position: int, entry: Any, settings: Settings) -> Block:
             parts['rows'] = tuple(_crossed(_row, entry['rows'], entry.get('groups')))
     except MitoutsError as error:
         raise ConfigError(f'{path}: {where}: {error}') from error
-    return Block(str(entry['name']), kind, **parts)
+    return TableBlock(str(entry['name']), kind, **parts)
 
 
 def _crossed(read: Any, entries: Any, groups: Any) -> list[Any]:
@@ -164,7 +164,7 @@ def _crossed(read: Any, entries: Any, groups: Any) -> list[Any]:
     return [read(entry, str(group), str(label)) for group, label in named.items() for entry in entries]
 
 
-def _row(entry: Any, group: str = '', group_label: str = '') -> Row:
+def _row(entry: Any, group: str = '', group_label: str = '') -> TableRow:
     """``group/stage=Label`` or ``{row, label, minutes}``; in a group ``stage=Label``."""
     described = {'row': entry} if isinstance(entry, str) else entry
     if not isinstance(described, dict) or not isinstance(described.get('row'), str):
@@ -226,7 +226,7 @@ def _published(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {'columns': columns, 'entries': entries, 'source': str(entry['source'])}
 
 
-def _settings(path: Path, where: str, entry: Mapping[str, Any], defaults: Settings) -> Settings:
+def _settings(path: Path, where: str, entry: Mapping[str, Any], defaults: ScoreSettings) -> ScoreSettings:
     given = {name: entry[name] for name in _SETTINGS if name in entry}
     for name, value in given.items():
         if name == 'protocol':

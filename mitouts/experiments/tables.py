@@ -55,7 +55,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class ResultTable:
     """A table and what is to be said about it.
 
     Attributes:
@@ -71,7 +71,7 @@ class Table:
     notes: tuple[str, ...] = field(default=())
 
 
-def render(tables: Sequence[Table], style: str) -> str:
+def render(tables: Sequence[ResultTable], style: str) -> str:
     """Render tables, one below the other.
 
     Args:
@@ -81,7 +81,7 @@ def render(tables: Sequence[Table], style: str) -> str:
     return '\n'.join(_STYLES[style](table) for table in tables)
 
 
-def markdown(table: Table) -> str:
+def markdown(table: ResultTable) -> str:
     """A GitHub Markdown table, its title bold above it, its notes as a paragraph below."""
     heading = [_escape_markdown(column.name) for column in table.columns]
     rule = [':--' if column.kind == 'text' else '--:' for column in table.columns]
@@ -94,7 +94,7 @@ def markdown(table: Table) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def csv_text(table: Table) -> str:
+def csv_text(table: ResultTable) -> str:
     """Comma-separated values; mean, sd and the ends of an interval in columns of their own, remarks after ``#``."""
     buffer = io.StringIO()
     if table.title:
@@ -108,7 +108,7 @@ def csv_text(table: Table) -> str:
     return buffer.getvalue()
 
 
-def latex(table: Table) -> str:
+def latex(table: ResultTable) -> str:
     """A ``tabular`` in the style of booktabs (``\\usepackage{booktabs}``), its title a comment, its notes small."""
     alignment = ''.join('l' if column.kind == 'text' else 'r' for column in table.columns)
     rows = [[_latex_cell(column, cell) for column, cell in zip(table.columns, row)] for row in table.rows]
@@ -141,7 +141,7 @@ def cell_text(column: Column, cell: Cell) -> str:
     return _number(column, cell)
 
 
-def _row_text(table: Table, row: Sequence[Cell]) -> list[str]:
+def _row_text(table: ResultTable, row: Sequence[Cell]) -> list[str]:
     return [cell_text(column, cell) for column, cell in zip(table.columns, row)]
 
 
@@ -191,4 +191,4 @@ def _escape_latex(text: str) -> str:
     return ''.join(_LATEX.get(character, character) for character in text)
 
 
-_STYLES: dict[str, Callable[[Table], str]] = {'markdown': markdown, 'csv': csv_text, 'latex': latex}
+_STYLES: dict[str, Callable[[ResultTable], str]] = {'markdown': markdown, 'csv': csv_text, 'latex': latex}

@@ -24,7 +24,7 @@ _EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Point:
+class AnnotatedPoint:
     """An annotation.
 
     Attributes:
@@ -58,9 +58,9 @@ class Image:
     path: Path
     split: str
     entry: Mapping[str, Any]
-    points: tuple[Point, ...] = ()
-    shown: tuple[Point, ...] = ()
-    outside: tuple[Point, ...] = ()
+    points: tuple[AnnotatedPoint, ...] = ()
+    shown: tuple[AnnotatedPoint, ...] = ()
+    outside: tuple[AnnotatedPoint, ...] = ()
 
     @property
     def case_id(self) -> str:
@@ -205,14 +205,16 @@ def check_files(images: Sequence[Image]) -> tuple[list[Finding], list[Image]]:
     return [finding for finding in findings if finding is not None], usable
 
 
-def choose_points(images: Sequence[Image], category_id: int, num: int, seed: int = 0) -> list[tuple[Image, Point]]:
+def choose_points(
+    images: Sequence[Image], category_id: int, num: int, seed: int = 0
+) -> list[tuple[Image, AnnotatedPoint]]:
     """Up to ``num`` annotations of a category, drawn so that every case gives one before any gives two.
 
     Returns:
         ``(image, point)``, sorted by split, case and file.
     """
     rng = np.random.default_rng(seed)
-    by_case: dict[str, list[tuple[Image, Point]]] = {}
+    by_case: dict[str, list[tuple[Image, AnnotatedPoint]]] = {}
     for image in images:
         for point in image.points:
             if point.category_id == category_id:
@@ -256,7 +258,7 @@ def _read_with_outside(path: Path, raw: Any) -> tuple[dict[str, Any], list[Mappi
 def _images(
     document: Mapping[str, Any], outside: Iterable[Mapping[str, Any]], root: Path, split: str
 ) -> Iterable[Image]:
-    points: dict[tuple[str, int], list[Point]] = {}
+    points: dict[tuple[str, int], list[AnnotatedPoint]] = {}
     for annotation in document['annotations']:
         kind = 'shown' if annotation['iscrowd'] else 'points'
         points.setdefault((kind, annotation['image_id']), []).append(_point(annotation))
@@ -267,13 +269,13 @@ def _images(
         yield Image(root / entry['file_name'], str(entry.get('split') or split), entry, **own)
 
 
-def _point(annotation: Mapping[str, Any]) -> Point:
+def _point(annotation: Mapping[str, Any]) -> AnnotatedPoint:
     if annotation.get('point') is not None:
         x, y = annotation['point']
     else:
         left, top, width, height = annotation['bbox']
         x, y = left + width / 2, top + height / 2
-    return Point(annotation['id'], annotation['category_id'], float(x), float(y), bool(annotation.get('cut')))
+    return AnnotatedPoint(annotation['id'], annotation['category_id'], float(x), float(y), bool(annotation.get('cut')))
 
 
 def _row(images: Sequence[Image], dataset: Dataset) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def select_threshold(
             raise ValueError(f"the method 'fixed' needs a finite value, found {value}")
         return float(value)
     score, positive = _check(scores, labels)
-    weight = _class_weights(positive, prevalence)
+    weight = class_weights(positive, prevalence)
 
     levels, position = np.unique(score, return_inverse=True)
     # Entry k holds what lies at or above level k: what counts when the threshold is just below that level.
@@ -61,6 +61,24 @@ def select_threshold(
     bounds = _with_bounds(levels)
     criterion = _criterion(method, tp, fp)
     return _middle_of_widest_plateau(bounds, criterion)
+
+
+def class_weights(positive: NDArray[np.bool_], prevalence: float | None) -> NDArray[np.float64]:
+    """Weigh samples as if positive ones had a given share.
+
+    Args:
+        positive: ``(N,)``, of both classes.
+        prevalence: The share, between 0 and 1; None weighs all alike, by 1.
+
+    Raises:
+        ValueError: The prevalence is 0, 1 or beyond.
+    """
+    if prevalence is None:
+        return np.ones(len(positive))
+    if not 0.0 < prevalence < 1.0:
+        raise ValueError(f'prevalence must lie between 0 and 1, both excluded, found {prevalence}')
+    num_positive = positive.sum()
+    return np.where(positive, prevalence / num_positive, (1.0 - prevalence) / (len(positive) - num_positive))
 
 
 def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -79,15 +97,6 @@ def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], N
             "negative samples; add the missing class or use the method 'fixed'"
         )
     return score, positive
-
-
-def _class_weights(positive: NDArray[np.bool_], prevalence: float | None) -> NDArray[np.float64]:
-    if prevalence is None:
-        return np.ones(len(positive))
-    if not 0.0 < prevalence < 1.0:
-        raise ValueError(f'prevalence must lie between 0 and 1, both excluded, found {prevalence}')
-    num_positive = positive.sum()
-    return np.where(positive, prevalence / num_positive, (1.0 - prevalence) / (len(positive) - num_positive))
 
 
 def _sum_from(values: NDArray) -> NDArray[np.float64]:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import ImageInfo, check_size, file_kind, probe
+from mitouts.imaging.image_header import ImageInfo, file_kind, probe
 from mitouts.imaging.raster import read_raster
+from mitouts.imaging.size_limit import check_size
 
 __all__ = ['WRITTEN_SUFFIXES', 'ImageInfo', 'probe', 'read_rgb', 'write_rgb']
 
@@ -34,7 +35,7 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
 
     Raises:
         ImageError: Missing, unreadable, of another kind, of another size than expected, or, by its header, too large to
-            be decoded whole (:func:`mitouts.imaging.image_header.max_image_px`).
+            be decoded whole (:func:`mitouts.imaging.size_limit.max_image_px`).
     """
     path = Path(path)
     if file_kind(path) == 'image':

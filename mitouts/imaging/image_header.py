@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 import warnings
 from collections.abc import Mapping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 Kind = Literal['openslide', 'tiff', 'image']
 
 EXPECTED = 'a slide (SVS, NDPI, MRXS, DICOM, tiled or plain TIFF, OME-TIFF) or an image (PNG, JPEG, BMP)'
-LIMIT_VARIABLE = 'MITOUTS_MAX_IMAGE_PX'
 # What scanners of tissue have, from 100x with oil to overviews.
 SCANNER_MPP = (0.1, 2.0)
 SQUARE_TOLERANCE = 0.01
@@ -41,8 +39,6 @@ _RASTER_PLUGINS: dict[bytes, type[PIL.ImageFile.ImageFile]] = {
     b'\xff\xd8': JpegImageFile,
     b'BM': BmpImageFile,
 }
-# OpenCV's own bound, fixed when it is imported.
-_DECODER_LIMIT_PX = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -116,53 +112,6 @@ def file_kind(path: Path) -> Kind:
             return 'image'
     shown = _describe(head[:32])
     raise ImageError(f'image {path}: expected {EXPECTED}, found {shown}; convert it, or get the file again')
-
-
-def max_image_px() -> int:
-    """Pixels above which an image is not decoded whole: where PIL refuses (178,956,970), or ``MITOUTS_MAX_IMAGE_PX``.
-
-    Raises:
-        ImageError: The environment variable is not a positive number.
-    """
-    text = os.environ.get(LIMIT_VARIABLE)
-    if text:
-        try:
-            limit = int(float(text))
-        except (ValueError, OverflowError):
-            limit = 0
-        if limit < 1:
-            raise ImageError(f'{LIMIT_VARIABLE} in the environment must be a positive number of pixels, found {text!r}')
-        return min(limit, _DECODER_LIMIT_PX)
-    if PIL.Image.MAX_IMAGE_PIXELS is None:
-        return _DECODER_LIMIT_PX
-    return min(2 * PIL.Image.MAX_IMAGE_PIXELS, _DECODER_LIMIT_PX)
-
-
-def check_size(
-    width: int,
-    height: int,
-    path: str | Path,
-    what: str = 'image',
-    instead: str = 'Convert it to a tiled TIFF, which is read in parts',
-) -> None:
-    """Refuse what must be decoded in one piece and is too large for that.
-
-    Args:
-        width: In pixels.
-        height: In pixels.
-        path: Named in the error.
-        what: What is too large.
-        instead: What else can be done than to raise the limit.
-
-    Raises:
-        ImageError: It has more than :func:`max_image_px` pixels.
-    """
-    limit = max_image_px()
-    if width * height > limit:
-        raise ImageError(
-            f'{what} {path} is {width} x {height} px and would be decoded whole; the limit is {limit:,} px. {instead}, '
-            f'or raise the limit: {LIMIT_VARIABLE}={width * height} (at most {_DECODER_LIMIT_PX})'
-        )
 
 
 def encoded_image(source: IO[bytes]) -> PIL.Image.Image | None:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.imaging.base import SlideHeader, SlideReader
-from mitouts.imaging.image_header import check_size, probe
+from mitouts.imaging.image_header import probe
 from mitouts.imaging.raster import read_raster
+from mitouts.imaging.size_limit import check_size
 from mitouts.registry import SLIDE_READERS
 
 

@@ -14,8 +14,9 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import check_size, encoded_image
+from mitouts.imaging.image_header import encoded_image
 from mitouts.imaging.samples import samples_to_rgb, warn_of_16_bits, warn_of_orientation
+from mitouts.imaging.size_limit import check_size
 
 _ORIENTATION = 0x0112
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import tifffile
 
 from mitouts.errors import ImageError
-from mitouts.imaging.image_header import check_size
+from mitouts.imaging.size_limit import check_size
 
 _UM_PER_UNIT = {'nm': 1e-3, 'µm': 1.0, 'μm': 1.0, 'um': 1.0, 'micron': 1.0, 'microns': 1.0, 'mm': 1e3, 'cm': 1e4}
 _UM_PER_RESOLUTION_UNIT = {2: 25_400.0, 3: 10_000.0}

@@ -4,7 +4,7 @@ from mitouts.models import aggregators, backbones, detectors, heads, losses
 from mitouts.models.cascade import CascadeLocalizer
 from mitouts.models.data_preprocessor import PointDataPreprocessor
 from mitouts.models.localizer import WSSLocalizer
-from mitouts.models.tissue import TissueLoss, TissueUNet
+from mitouts.models.tissue_unet import TissueLoss, TissueUNet
 
 __all__ = [
     'CascadeLocalizer',

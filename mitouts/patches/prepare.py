@@ -96,7 +96,7 @@ def prepare(
         journal_path.unlink()
         shutil.rmtree(out / 'images', ignore_errors=True)
     with Journal(journal_path, stamp) as journal:
-        settings = worker.Settings(
+        settings = worker.PatchSettings(
             out=str(out),
             patch_px=options.patch_px,
             mpp=options.mpp,
@@ -169,7 +169,11 @@ def _runner(workers: int) -> Iterator[RunAll]:
 
 
 def _fit_images(
-    settings: worker.Settings, plans: Sequence[ImagePlan], journal: Journal, run_all: RunAll, progress: Progress | None
+    settings: worker.PatchSettings,
+    plans: Sequence[ImagePlan],
+    journal: Journal,
+    run_all: RunAll,
+    progress: Progress | None,
 ) -> dict[int, Any]:
     if settings.fit == 'patch':
         return {}
@@ -188,7 +192,7 @@ def _fit_images(
 
 
 def _write_rows(
-    settings: worker.Settings,
+    settings: worker.PatchSettings,
     plans: Sequence[ImagePlan],
     fits: Mapping[int, Any],
     journal: Journal,
@@ -208,14 +212,14 @@ def _write_rows(
             progress('patches', done, total)
 
 
-def _rows(plan: ImagePlan, fits: Mapping[int, Any]) -> Iterator[worker.Row]:
+def _rows(plan: ImagePlan, fits: Mapping[int, Any]) -> Iterator[worker.PatchRow]:
     row = _row(plan, fits.get(plan.entry['id']))
     for y in plan.grid.rows_px.tolist():
         yield replace(row, y=y, keep=frozenset(left for left, top in plan.figures if top == y))
 
 
-def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.Row:
-    return worker.Row(_source(plan), plan.folder, 0, plan.grid.columns_px.tolist(), frozenset(), fit)
+def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.PatchRow:
+    return worker.PatchRow(_source(plan), plan.folder, 0, plan.grid.columns_px.tolist(), frozenset(), fit)
 
 
 def _source(plan: ImagePlan) -> worker.Source:

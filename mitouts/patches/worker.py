@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.functional.tissue import tissue_mask, tissue_share
+from mitouts.functional.tissue_mask import tissue_mask, tissue_share
 from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.sampling import even_tiles
@@ -26,7 +26,7 @@ _THUMBNAIL_PX = 2048
 
 
 @dataclass(frozen=True)
-class Settings:
+class PatchSettings:
     """What is the same for all rows.
 
     Attributes:
@@ -64,7 +64,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Row:
+class PatchRow:
     """A row of patches of one image.
 
     Attributes:
@@ -99,7 +99,7 @@ def start(modules: Sequence[str] = ()) -> None:
     import_packages(modules)
 
 
-def write_row(settings: Settings, row: Row) -> dict[str, Any]:
+def write_row(settings: PatchSettings, row: PatchRow) -> dict[str, Any]:
     """Write the patches of a row.
 
     Returns:
@@ -130,7 +130,7 @@ def write_row(settings: Settings, row: Row) -> dict[str, Any]:
     return done
 
 
-def fit_images(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
+def fit_images(settings: PatchSettings, sources: Sequence[Source]) -> dict[str, Any]:
     """Fit the stain of whole images together on tiles spread over them, on a slide with a pyramid over its tissue.
 
     Returns:
@@ -145,7 +145,7 @@ def fit_images(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
     }
 
 
-def _sample_tiles(settings: Settings, source: Source) -> Iterator[NDArray[np.uint8]]:
+def _sample_tiles(settings: PatchSettings, source: Source) -> Iterator[NDArray[np.uint8]]:
     view = _view(source, settings.mpp, settings.level)
     if len(view.reader.level_dimensions) > 1:
         # On a slide most of an even grid would be glass.
@@ -168,7 +168,7 @@ def _read(view: ScaledView, columns: Sequence[int], y: int, patch_px: int) -> It
         begin = end
 
 
-def _may_hold_tissue(settings: Settings, view: ScaledView, x: int, y: int) -> bool:
+def _may_hold_tissue(settings: PatchSettings, view: ScaledView, x: int, y: int) -> bool:
     """Rule out glass by the thumbnail, so that it is not even read."""
     if settings.min_tissue <= 0 or len(view.reader.level_dimensions) == 1:
         return True

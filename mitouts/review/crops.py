@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from mitouts.errors import ImageError, ReviewError
 from mitouts.imaging.image import probe, read_rgb
 from mitouts.review.cache import ByteCache
 from mitouts.review.items import Item
+from mitouts.review.squares import Read, cut, stays_inside
+from mitouts.review.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from mitouts.imaging import SlideReader
-    from mitouts.review.surroundings import Surroundings
 
 FIELD_UM = 96.0
 THUMB_UM = 32.0
@@ -28,7 +29,6 @@ ASSUMED_MPP = 0.25
 """What an item of unknown resolution is cut as; it is not said to be so."""
 MAX_FIELD_PX = 2047
 """Largest field; only an image that is judged as a whole comes near it."""
-OUTSIDE = 0xE0
 _JPEG = (
     cv2.IMWRITE_JPEG_QUALITY,
     95,
@@ -45,8 +45,6 @@ _DECODED_WHOLE = ('.png', '.jpg', '.jpeg', '.bmp')
 _WHOLE_TIFF_PX = 4_000_000
 _LARGE_PX = 1_000_000
 _NAMED = 3
-
-Read = Callable[[int, int, int, int], NDArray[np.uint8]]
 
 
 class CropSource:
@@ -191,37 +189,6 @@ class _OpenSlides:
         return reader
 
 
-def cut(
-    read: Read,
-    width_px: int,
-    height_px: int,
-    centre_px: tuple[int, int],
-    side_px: int,
-    ground: NDArray[np.uint8] | None = None,
-) -> NDArray[np.uint8]:
-    """Cut a square around a pixel.
-
-    Args:
-        read: Gives the rectangle ``(x, y, width, height)`` inside the image.
-        width_px: Of the image.
-        height_px: Of the image.
-        centre_px: ``(x, y)`` of the pixel that becomes the central one.
-        side_px: Odd.
-        ground: ``(side, side, 3)``, what is shown outside the image; None is grey.
-
-    Returns:
-        Array ``(side, side, 3)``, RGB.
-    """
-    left, top = (value - side_px // 2 for value in centre_px)
-    first = max(left, 0), max(top, 0)
-    last = min(left + side_px, width_px), min(top + side_px, height_px)
-    square = np.full((side_px, side_px, 3), OUTSIDE, np.uint8) if ground is None else ground.copy()
-    if first[0] < last[0] and first[1] < last[1]:
-        inside = read(*first, last[0] - first[0], last[1] - first[1])
-        square[first[1] - top : last[1] - top, first[0] - left : last[0] - left] = inside
-    return square
-
-
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     """An RGB image as a JPEG of quality 95 without chroma subsampling."""
     done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _JPEG)
@@ -254,12 +221,6 @@ def _check_files(root: Path, names: Iterable[str]) -> None:
             f'{len(missing)} of {len(ordered)} images do not exist in {root} ({_some(missing)}): give the folder that '
             'the file names are relative to with --image-root'
         )
-
-
-def stays_inside(name: str) -> bool:
-    """Whether the name cannot lead elsewhere by itself; folders may still be links to wherever the images are."""
-    path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and '..' not in path.parts and '\0' not in name
 
 
 def _check_resolutions(items: Sequence[Item]) -> None:

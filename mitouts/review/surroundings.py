@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import ImageError
-from mitouts.review.crops import OUTSIDE, cut, stays_inside
 from mitouts.review.items import Item
+from mitouts.review.squares import OUTSIDE, cut, stays_inside
 
 if TYPE_CHECKING:
     from mitouts.imaging import ScaledView
     from mitouts.stain import NormalizerChain
 
 _OPEN_SOURCES = 2
-ASSUMED_MPP = 1.0
+ASSUMED_SOURCE_MPP = 1.0
 """Of a source whose resolution nobody knows; only the ratio to the patch's matters."""
 
 
@@ -91,7 +91,7 @@ class Surroundings:
         key = item.source_image, item.mpp, item.source_downsample
         view = self._views.pop(key, None)
         if view is None:
-            patch_mpp = item.mpp or ASSUMED_MPP * item.source_downsample
+            patch_mpp = item.mpp or ASSUMED_SOURCE_MPP * item.source_downsample
             reader = open_slide(self._paths[item.source_image], mpp=patch_mpp / item.source_downsample)
             view = ScaledView(reader, mpp=patch_mpp)
         self._views[key] = view

@@ -105,7 +105,7 @@ def draw_bars(axes: Axes, scores: Sequence[Score | None], name: str) -> None:
                     elinewidth=1.2,
                 )  # fmt: skip
             axes.plot(score.seeds, _seed_rows(row, len(score.seeds)), **_seed_dots())
-            text = in_words(score)
+            text = score_in_words(score)
             highest = max(highest, score.value, *(score.ci95 or ()), *score.seeds)
         axes.text(
             1.03, row, text, transform=axes.get_yaxis_transform(), va='center', fontsize=SMALL_PT, linespacing=1.1
@@ -241,10 +241,10 @@ def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]
     return boxes
 
 
-def in_words(score: Score, between: str = '\n') -> str:
+def score_in_words(score: Score, between: str = '\n') -> str:
     """The number and its interval.
 
-    >>> in_words(Score(0.8425, (0.7756, 0.8962)))
+    >>> score_in_words(Score(0.8425, (0.7756, 0.8962)))
     '0.843\\n(0.776–0.896)'
     """
     if score.ci95 is None:

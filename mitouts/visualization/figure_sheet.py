@@ -19,7 +19,7 @@ _MARGIN_PX = 8
 
 
 @dataclass(frozen=True)
-class Block:
+class CropBlock:
     """The crops of one category.
 
     Attributes:
@@ -36,7 +36,7 @@ class Block:
 
 
 def figure_sheet(
-    blocks: Sequence[Block], columns: int = 8, tile_px: int = 150, note: str = '', um_per_px: float | None = None
+    blocks: Sequence[CropBlock], columns: int = 8, tile_px: int = 150, note: str = '', um_per_px: float | None = None
 ) -> np.ndarray:
     """Draw the blocks one below the other.
 
@@ -77,7 +77,7 @@ def _framed(crop: np.ndarray, tile_px: int, colour: RGB) -> np.ndarray:
     return tile
 
 
-def _title(block: Block) -> np.ndarray:
+def _title(block: CropBlock) -> np.ndarray:
     swatch = round(_TITLE_PX * 0.8)
     left = _MARGIN_PX + swatch + 8
     strip = np.full((round(_TITLE_PX * 1.7), left + text_size(block.title, _TITLE_PX, bold=True)[0] + _MARGIN_PX, 3), 0)

@@ -20,7 +20,7 @@ from mitouts.visualization.text import draw_text, fit_text
 SHEET_PX = 1920
 # 8.2 pt when the sheet is printed 16 cm wide.
 TEXT_PX = SHEET_PX * 8.2 / 72 * 2.54 / 16.0
-FOUND_MARK = marks.Mark(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
+FOUND_MARK = marks.MarkStyle(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
 
 _GAP_PX = 14
 _BREAK_PX = 42
@@ -30,7 +30,7 @@ Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Tile:
+class CaptionedPicture:
     """A picture with lines of text under it."""
 
     picture: np.ndarray
@@ -88,7 +88,7 @@ def draw_hard_sample(
 
 
 def sheet(
-    tiles: Sequence[Tile],
+    tiles: Sequence[CaptionedPicture],
     columns: int,
     *,
     title: str = '',
@@ -163,7 +163,7 @@ def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
 
 def compare_tiles(
     image: np.ndarray, truth: NDArray[np.float64] | None, models: Sequence[ModelPoints], radius_px: float, caption: str
-) -> list[Tile]:
+) -> list[CaptionedPicture]:
     """One overlay a model on the same image, each with its counts below; the caption stands under the first.
 
     Args:
@@ -183,11 +183,11 @@ def compare_tiles(
         counts = [f'{len(outcome.hits)} found, {len(outcome.missed)} missed', f'{len(outcome.false)} false']
         if truth is None:
             counts = [f'{len(outcome.unjudged)} predicted', 'no annotated point']
-        tiles.append(Tile(picture, [*counts, caption if index == 0 else '']))
+        tiles.append(CaptionedPicture(picture, [*counts, caption if index == 0 else '']))
     return tiles
 
 
-def _cell(tile: Tile, width: int) -> Image:
+def _cell(tile: CaptionedPicture, width: int) -> Image:
     picture = fit_image(tile.picture, width, round(1.5 * width))
     left = (width - picture.shape[1]) // 2
     centred = np.full((picture.shape[0], width, 3), PAPER, np.uint8)

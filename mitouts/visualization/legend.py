@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mitouts.visualization.marks import Mark, draw_mark
+from mitouts.visualization.marks import MarkStyle, draw_mark
 from mitouts.visualization.palette import FAINT_INK, INK, PAPER
 from mitouts.visualization.text import draw_text, text_size
 
@@ -43,7 +43,7 @@ def legend_strip(entries: list[Entry], width_px: int, text_px: float) -> np.ndar
     return strip
 
 
-def mark_entry(mark: Mark, text: str, text_px: float) -> Entry:
+def mark_entry(mark: MarkStyle, text: str, text_px: float) -> Entry:
     """A marker and what it means."""
     icon_px = round(text_px * 1.4)
 

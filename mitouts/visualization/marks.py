@@ -15,7 +15,7 @@ Shape = Callable[[float, float, float], list[np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Mark:
+class MarkStyle:
     """What a kind of point looks like.
 
     Attributes:
@@ -47,14 +47,14 @@ def _diagonal_cross(x: float, y: float, radius: float) -> list[np.ndarray]:
     return [np.array([(x - arm, y - arm), (x + arm, y + arm)]), np.array([(x - arm, y + arm), (x + arm, y - arm)])]
 
 
-TRUE_POSITIVE_MARK = Mark(TRUE_POSITIVE, None)
-MISSED_MARK = Mark(MISSED, _square)
-FALSE_POSITIVE_MARK = Mark(FALSE_POSITIVE, _triangle)
-PREDICTED_MARK = Mark(PREDICTED, None)
-HARD_NEGATIVE_MARK = Mark(HARD_NEGATIVE, _diagonal_cross, closed=False, size=0.6)
+TRUE_POSITIVE_MARK = MarkStyle(TRUE_POSITIVE, None)
+MISSED_MARK = MarkStyle(MISSED, _square)
+FALSE_POSITIVE_MARK = MarkStyle(FALSE_POSITIVE, _triangle)
+PREDICTED_MARK = MarkStyle(PREDICTED, None)
+HARD_NEGATIVE_MARK = MarkStyle(HARD_NEGATIVE, _diagonal_cross, closed=False, size=0.6)
 
 
-def draw_mark(image: np.ndarray, mark: Mark, x: float, y: float, radius: float, pen: int, rim: int = 1) -> None:
+def draw_mark(image: np.ndarray, mark: MarkStyle, x: float, y: float, radius: float, pen: int, rim: int = 1) -> None:
     """Draw one marker in place.
 
     Args:

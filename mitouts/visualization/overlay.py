@@ -20,7 +20,7 @@ _HEAT_COLOURS = np.rint(_HEAT(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.ui
 _HEAT_OPACITY = 0.75
 
 
-class Outcome(NamedTuple):
+class PointOutcome(NamedTuple):
     """Which points are right.
 
     Attributes:
@@ -45,7 +45,7 @@ class _Style(NamedTuple):
     text_px: float
 
 
-def sort_points(truth: np.ndarray | None, points: np.ndarray, *, threshold: float, radius_px: float) -> Outcome:
+def sort_points(truth: np.ndarray | None, points: np.ndarray, *, threshold: float, radius_px: float) -> PointOutcome:
     """Match one to one and sort the points by what came of them.
 
     Args:
@@ -57,10 +57,10 @@ def sort_points(truth: np.ndarray | None, points: np.ndarray, *, threshold: floa
     points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
     counted = points[points[:, 2] > threshold]
     if truth is None:
-        return Outcome(np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 3)), counted)
+        return PointOutcome(np.zeros((0, 3)), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros((0, 3)), counted)
     truth = np.asarray(truth, dtype=np.float64).reshape(-1, 2)
     matches = match_one_to_one(counted[:, :2], truth, radius_px)
-    return Outcome(
+    return PointOutcome(
         counted[matches.pred_index],
         truth[matches.truth_index],
         np.delete(truth, matches.truth_index, axis=0),
@@ -135,7 +135,7 @@ def draw_overlay(
     return np.vstack([canvas, legend.legend_strip(entries, canvas.shape[1], style.text_px)])
 
 
-def _outcome_entries(outcome: Outcome, text_px: float, *, judged: bool) -> list[legend.Entry]:
+def _outcome_entries(outcome: PointOutcome, text_px: float, *, judged: bool) -> list[legend.Entry]:
     if not judged:
         return [legend.mark_entry(marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}', text_px)]
     return [
@@ -184,7 +184,7 @@ def _blend_map(canvas: np.ndarray, score_map: np.ndarray, threshold: float, styl
         cv2.drawContours(canvas, outlines, -1, colour, pen, cv2.LINE_AA)
 
 
-def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:
+def _draw_points(canvas: np.ndarray, outcome: PointOutcome, looks: np.ndarray, style: _Style) -> None:
     green = marks.TRUE_POSITIVE_MARK.colour
     for mark, points in (
         (marks.HARD_NEGATIVE_MARK, looks),
@@ -203,7 +203,7 @@ def _draw_points(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style:
         marks.draw_dot(canvas, end[0], end[1], style.pen * 1.2, green)
 
 
-def _draw_scores(canvas: np.ndarray, outcome: Outcome, looks: np.ndarray, style: _Style) -> None:
+def _draw_scores(canvas: np.ndarray, outcome: PointOutcome, looks: np.ndarray, style: _Style) -> None:
     """Write each score where it covers no marker and no other score, if there is such a place next to its marker."""
     scored = np.concatenate([outcome.hits, outcome.false, outcome.unjudged])
     colours = [lighter(marks.TRUE_POSITIVE_MARK.colour)] * len(outcome.hits)

@@ -19,7 +19,7 @@ from mitouts.visualization.palette import (
     POSITIVE_CLASS,
     css,
 )
-from mitouts.visualization.scalars import Entry, is_number, is_training, read_scalars, series
+from mitouts.visualization.scalars import Entry, is_finite_number, is_training_line, read_scalars, series
 from mitouts.visualization.text import printable
 
 __all__ = [
@@ -78,8 +78,10 @@ def plot_score_histogram(
 
 def draw_losses(axes: Axes, log: list[Entry]) -> None:
     """Training loss, and its parts where there are several."""
-    training = [entry for entry in log if is_training(entry)]
-    parts = sorted({key for entry in training for key in entry if 'loss' in key.lower() and is_number(entry[key])})
+    training = [entry for entry in log if is_training_line(entry)]
+    parts = sorted(
+        {key for entry in training for key in entry if 'loss' in key.lower() and is_finite_number(entry[key])}
+    )
     parts = ['loss'] * ('loss' in parts) + [key for key in parts if key != 'loss']
     if len(parts) == 2 and parts[0] == 'loss':
         parts = parts[:1]
@@ -106,8 +108,8 @@ def draw_losses(axes: Axes, log: list[Entry]) -> None:
 
 def draw_validation(axes: Axes, log: list[Entry]) -> None:
     """Validation metrics between 0 and 1: areas under curves and F1 where logged, otherwise whatever there is."""
-    training = [entry for entry in log if is_training(entry)]
-    validation = [entry for entry in log if not is_training(entry)]
+    training = [entry for entry in log if is_training_line(entry)]
+    validation = [entry for entry in log if not is_training_line(entry)]
     unit = _unit(training)
     _label(axes, 'validation', unit)
     keys = _metric_keys(validation)
@@ -180,7 +182,7 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
 
 
 def _draw_learning_rate(axes: Axes, log: list[Entry]) -> None:
-    training = [entry for entry in log if is_training(entry)]
+    training = [entry for entry in log if is_training_line(entry)]
     _label(axes, 'learning rate', _unit(training))
     steps, rates = series(training, 'lr')
     if not len(steps):

@@ -9,10 +9,10 @@ import numpy as np
 
 from mitouts.errors import ConfigError
 from mitouts.utils.words import case_words, plural
-from mitouts.visualization.marks import Mark, draw_mark
+from mitouts.visualization.marks import MarkStyle, draw_mark
 from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 
-ANNOTATED_MARK = Mark(ANNOTATED, None)
+ANNOTATED_MARK = MarkStyle(ANNOTATED, None)
 _SMALLEST_SIDE_PX = 240
 _FRAME_PX = 4
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mitouts.formats.regions import mask_to_polygons
 from mitouts.functional.hotspot import density_map
 from mitouts.visualization.legend import Entry, round_length
-from mitouts.visualization.marks import Mark, draw_dot, draw_lines, draw_mark
+from mitouts.visualization.marks import MarkStyle, draw_dot, draw_lines, draw_mark
 from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER, PREDICTED, RGB
 from mitouts.visualization.text import draw_text, text_size
 
@@ -34,7 +34,7 @@ _CELLS_PER_SIGMA = 12
 _TAG_PX = 14.0
 # Where a tag is tried, in half widths and heights from its point.
 _AROUND = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
-DOUBT_MARK = Mark(FALSE_POSITIVE, None)
+DOUBT_MARK = MarkStyle(FALSE_POSITIVE, None)
 
 
 @dataclass(frozen=True, eq=False)

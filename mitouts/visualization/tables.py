@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from mitouts.utils.words import plural
-from mitouts.visualization.scalars import is_number
+from mitouts.visualization.scalars import is_finite_number
 
 _INTERVAL = '95% CI of F1'
 COLUMNS = (
@@ -74,7 +74,7 @@ def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
                 'Nothing is said about localization: no test image has an annotated point, positive ones are known by '
                 'their labels alone.'
             )
-        of_all = f' of {total}' if is_number(total) else ''
+        of_all = f' of {total}' if is_finite_number(total) else ''
         return (
             f'Localization is not judged on {count}{of_all} test images, which are labelled positive without an '
             'annotated point.'
@@ -183,7 +183,7 @@ def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:
     image = stage.get('image') or {}
     cells = [str(stage['stage']), _count(stage.get('images')), _share(image.get('auc')), _share(image.get('f1'))]
     minutes = stage.get('minutes')
-    return cells, f'{minutes:.1f}' if is_number(minutes) else MISSING
+    return cells, f'{minutes:.1f}' if is_finite_number(minutes) else MISSING
 
 
 def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -213,7 +213,7 @@ def _is_scored(block: Mapping[str, Any]) -> bool:
 
 def _protocol_cells(result: Mapping[str, Any]) -> list[str]:
     interval: Sequence[Any] = result.get('f1_ci95') or ()
-    known = len(interval) == 2 and all(is_number(end) for end in interval)
+    known = len(interval) == 2 and all(is_finite_number(end) for end in interval)
     return [
         *(_share(result.get(key)) for key in ('precision', 'recall', 'f1')),
         f'{interval[0]:.3f}–{interval[1]:.3f}' if known else MISSING_INTERVAL,
@@ -222,8 +222,8 @@ def _protocol_cells(result: Mapping[str, Any]) -> list[str]:
 
 
 def _share(value: Any) -> str:
-    return f'{value:.3f}' if is_number(value) else MISSING
+    return f'{value:.3f}' if is_finite_number(value) else MISSING
 
 
 def _count(value: Any) -> str:
-    return f'{value:d}' if is_number(value) else MISSING
+    return f'{value:d}' if is_finite_number(value) else MISSING

@@ -22,7 +22,7 @@ from mitouts.visualization.print_figure import (
     say_empty,
     style_axes,
 )
-from mitouts.visualization.scalars import Entry, is_number, is_training
+from mitouts.visualization.scalars import Entry, is_finite_number, is_training_line
 
 FloatArray = NDArray[np.float64]
 NAMES = {
@@ -69,8 +69,8 @@ def by_epoch(log: Sequence[Entry], key: str) -> tuple[FloatArray, FloatArray]:
     """
     values: dict[float, list[float]] = {}
     for entry in log:
-        if is_number(entry.get(key)):
-            counts_epochs = is_training(entry) and 'epoch' in entry
+        if is_finite_number(entry.get(key)):
+            counts_epochs = is_training_line(entry) and 'epoch' in entry
             values.setdefault(float(entry['epoch' if counts_epochs else 'step']), []).append(float(entry[key]))
     epochs = sorted(values)
     return np.array(epochs), np.array([np.mean(values[epoch]) for epoch in epochs])

@@ -24,7 +24,7 @@ from mitouts.wsi.cohort import WORK_NAME, CohortSlide, Outcome, outcomes, write_
 from mitouts.wsi.counts import make_provenance, make_report
 from mitouts.wsi.report import write_report
 from mitouts.wsi.slide import SlideLocalizer, SlideOptions
-from mitouts.wsi.tissue import TissueSegmenter
+from mitouts.wsi.tissue_segmenter import TissueSegmenter
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RegionComparison:
     """All slides of an annotation file.
 
     Attributes:
@@ -82,13 +82,13 @@ class _Counted:
     reason: str | None = None
 
 
-def compare(
+def compare_regions(
     document: Mapping[str, Any],
     counts: Path,
     *,
     category: int = MITOTIC_FIGURE,
     area_mm2: float = ROI_AREA_MM2,
-) -> Comparison:
+) -> RegionComparison:
     """Count annotated and predicted figures in the reference region of every slide.
 
     The region is placed on the annotated figures (:func:`mitouts.functional.hotspot.reference_hotspot`), centred even
@@ -125,7 +125,7 @@ def compare(
         'software': f'mitouts {mitouts.__version__}',
         'use': RESEARCH_USE,
     }
-    return Comparison(rows, provenance, notes)
+    return RegionComparison(rows, provenance, notes)
 
 
 def name_category(document: Mapping[str, Any], category: int) -> str:

@@ -19,7 +19,7 @@ from mitouts.formats.regions import Region
 from mitouts.functional.counting import TILE_MPP, TILE_PX, TumourTiles, counted_tiles, tile_side_px
 from mitouts.functional.he_colours import colour_doubt
 from mitouts.functional.map_reading import read_map
-from mitouts.functional.tissue import find_tissue
+from mitouts.functional.tissue_mask import find_tissue
 from mitouts.imaging import ScaledView, SlideReader, open_slide, tissue_tiles
 from mitouts.inference.dense import DenseModel
 from mitouts.inference.localizer import Localizer
@@ -27,7 +27,7 @@ from mitouts.models.reading import reading_of
 from mitouts.stain import Fit
 from mitouts.wsi.map import Progress, SlideMap, map_slide
 from mitouts.wsi.tiles import Rectangle, TileReader, read_in_bands, read_or_white
-from mitouts.wsi.tissue import TissueSegmenter
+from mitouts.wsi.tissue_segmenter import TissueSegmenter
 
 THUMBNAIL_MPP = 8.0
 THUMBNAIL_PX = (256, 8192)

@@ -18,12 +18,12 @@ from untrained import make_model
 from mitouts.calibration.drawing import too_few
 from mitouts.calibration.images import (
     LocalizationCurve,
-    Settings,
-    best_threshold,
+    ThresholdSettings,
     bootstrap_interval,
     calibrate_images,
     calibrated_checkpoint,
     candidate_thresholds,
+    middle_of_best,
     score_images,
 )
 from mitouts.errors import AnnotationError, ConfigError
@@ -91,7 +91,7 @@ def brute_force_f1(records, maps, geometry, threshold, radius, weights) -> float
 @pytest.mark.parametrize('seed', [0, 1])
 def test_localization_threshold_is_the_best_of_a_brute_force_search(network, seed, prevalence) -> None:
     records, maps = draw_records(8, seed)
-    settings = Settings(objective='localization', radius_px=16.0, prevalence=prevalence)
+    settings = ThresholdSettings(objective='localization', radius_px=16.0, prevalence=prevalence)
     curve = LocalizationCurve.of(records, maps, network, CALIBRATION, settings)
     weights = np.ones(8) if prevalence is None else np.where(np.arange(8) % 2 == 0, 0.1 / 4, 0.9 / 4)
     expected = [
@@ -109,7 +109,7 @@ def test_a_positive_image_without_points_does_not_count(network) -> None:
         evaluated(1, [], [], label=1, width=SIDE, height=SIDE),
         *records[1:],
     ]
-    settings = Settings(objective='localization')
+    settings = ThresholdSettings(objective='localization')
     with_it = LocalizationCurve.of(bare, maps, network, CALIBRATION, settings)
     without = LocalizationCurve.of(bare[1:], maps, network, CALIBRATION, settings)
     at = np.isin(with_it.thresholds, without.thresholds)
@@ -132,18 +132,18 @@ def test_candidates_separate_all_scores_and_are_thinned_at_both_ends() -> None:
 
 def test_the_middle_of_the_widest_run_is_taken() -> None:
     thresholds = np.array([0.1, 0.2, 0.4, 0.5, 0.8, 0.9])
-    assert best_threshold(thresholds, np.array([1, 1, 0, 1, 1, 0.5])) in (0.5, 0.8)
-    assert best_threshold(thresholds, np.array([0, 1, 1, 1, 1, 0.5])) == 0.5
-    assert best_threshold(thresholds, np.array([0, 0, 2, 0, 0, 1])) == 0.4
+    assert middle_of_best(thresholds, np.array([1, 1, 0, 1, 1, 0.5])) in (0.5, 0.8)
+    assert middle_of_best(thresholds, np.array([0, 1, 1, 1, 1, 0.5])) == 0.5
+    assert middle_of_best(thresholds, np.array([0, 0, 2, 0, 0, 1])) == 0.4
 
 
 def test_interval_is_over_cases_and_knows_when_there_is_none() -> None:
     values = np.arange(6.0)
-    settings = Settings(num_bootstrap=200)
+    settings = ThresholdSettings(num_bootstrap=200)
     spread = bootstrap_interval(lambda chosen: values[chosen].mean(), ['a', 'a', 'a', 'b', 'b', 'b'], settings)
     assert spread == (1.0, 4.0)
     assert bootstrap_interval(lambda chosen: 1.0, ['a'] * 6, settings) is None
-    assert bootstrap_interval(lambda chosen: 1.0, list('abcdef'), Settings(num_bootstrap=0)) is None
+    assert bootstrap_interval(lambda chosen: 1.0, list('abcdef'), ThresholdSettings(num_bootstrap=0)) is None
 
     def mostly_fails(chosen: np.ndarray) -> float:
         if len(set(chosen)) < 6:
@@ -173,7 +173,7 @@ def test_too_few_images_are_named() -> None:
 )
 def test_settings_that_contradict_each_other_are_refused(options, message) -> None:
     with pytest.raises(ConfigError, match=message):
-        Settings(**options)
+        ThresholdSettings(**options)
 
 
 @pytest.fixture(scope='module')
@@ -195,7 +195,9 @@ def brute_force_separation(scores: list[float], labels: list[int], threshold: fl
 @pytest.mark.parametrize('objective', ['image', 'localization'])
 def test_image_threshold_has_the_largest_f1_of_all_cuts(predicted, objective) -> None:
     model, dataset, samples = predicted
-    result = calibrate_images(model, dataset, samples, Settings(objective=objective, radius_px=12, num_bootstrap=20))
+    result = calibrate_images(
+        model, dataset, samples, ThresholdSettings(objective=objective, radius_px=12, num_bootstrap=20)
+    )
     scores, labels = [sample.pred_score for sample in samples], [sample.gt_label for sample in samples]
     best = max(brute_force_separation(scores, labels, cut) for cut in [0.0, *scores])
     found = result.calibration['image_threshold']
@@ -209,7 +211,7 @@ def test_image_threshold_has_the_largest_f1_of_all_cuts(predicted, objective) ->
 def test_localization_objective_localizes_at_least_as_well(predicted) -> None:
     model, dataset, samples = predicted
     plain, points = (
-        calibrate_images(model, dataset, samples, Settings(objective=each, radius_px=12, num_bootstrap=0))
+        calibrate_images(model, dataset, samples, ThresholdSettings(objective=each, radius_px=12, num_bootstrap=0))
         for each in ('image', 'localization')
     )
     assert points.results['one_to_one']['f1'] >= plain.results['one_to_one']['f1']
@@ -220,13 +222,13 @@ def test_where_no_drift_can_be_measured_the_models_own_is_kept(predicted, monkey
     model, dataset, samples = predicted
     for measured, expected in (((0.0, 0.0), [3.0, -2.0]), ((1.5, 0.5), [1.5, 0.5])):
         monkeypatch.setattr('mitouts.calibration.images.measure_drift', lambda *_, m=measured, **__: m)
-        result = calibrate_images(model, dataset, samples, Settings(num_bootstrap=0))
+        result = calibrate_images(model, dataset, samples, ThresholdSettings(num_bootstrap=0))
         assert result.calibration['drift_px'] == expected
 
 
 def test_fixed_thresholds_are_taken_and_the_other_one_kept(predicted) -> None:
     model, dataset, samples = predicted
-    result = calibrate_images(model, dataset, samples, Settings(selector='fixed', map_threshold=0.3))
+    result = calibrate_images(model, dataset, samples, ThresholdSettings(selector='fixed', map_threshold=0.3))
     assert (result.calibration['image_threshold'], result.calibration['map_threshold']) == (0.5, 0.3)
     assert result.intervals == {'image_threshold': None, 'map_threshold': None}
     again = score_images(model, samples, result.calibration)
@@ -263,4 +265,4 @@ def test_of_an_adapted_model_only_the_statistics_are_taken() -> None:
 def test_the_localization_objective_needs_a_map() -> None:
     model = MODELS.build(POINT_MODEL)
     with pytest.raises(ConfigError, match="'localization' needs a score map, and a FakePointModel has none"):
-        calibrate_images(model, [], [], Settings(objective='localization'))
+        calibrate_images(model, [], [], ThresholdSettings(objective='localization'))

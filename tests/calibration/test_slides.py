@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from known_slides import SHA, SIDE, write_counted
 
-from mitouts.calibration.images import Settings
+from mitouts.calibration.images import ThresholdSettings
 from mitouts.calibration.slides import KnownSlide, calibrate_slides, read_slides
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
@@ -39,7 +39,7 @@ def all_cuts(slides: list[KnownSlide]) -> list[float]:
 @pytest.mark.parametrize('seed', [0, 1, 2])
 def test_counts_have_the_least_absolute_error_of_all_cuts(seed) -> None:
     slides = draw_slides(5, seed, with_places=False)
-    result = calibrate_slides(slides, Settings(num_bootstrap=50))
+    result = calibrate_slides(slides, ThresholdSettings(num_bootstrap=50))
     best = min(error_of(slides, cut) for cut in all_cuts(slides))
     assert error_of(slides, result.map_threshold) == best
     assert result.new['mean_absolute_error'] == pytest.approx(best / 5)
@@ -52,7 +52,7 @@ def test_each_slide_left_out_is_cut_where_the_others_say() -> None:
     """Two slides with one figure each, and no threshold that is right for both."""
     sure = KnownSlide('a', np.array([[0, 0, 0.9], [50, 50, 0.75]]), 0.5, 1.0, None, np.zeros((0, 2)), 30.0)
     weak = KnownSlide('b', np.array([[0, 0, 0.7], [50, 50, 0.3], [9, 9, 0.2]]), 0.5, 1.0, None, np.zeros((0, 2)), 30.0)
-    result = calibrate_slides([sure, weak], Settings(num_bootstrap=0))
+    result = calibrate_slides([sure, weak], ThresholdSettings(num_bootstrap=0))
     assert result.map_threshold == pytest.approx(0.5)
     assert result.new == result.old == {'mean_absolute_error': 0.5, 'mean_error': 0.5}
     # By the second alone the first is cut at 0.5, one figure too many; by the first the second at 0.825, one too few.
@@ -64,7 +64,7 @@ def test_each_slide_left_out_is_cut_where_the_others_say() -> None:
 @pytest.mark.parametrize('seed', [0, 1])
 def test_known_places_choose_the_largest_f1_of_all_cuts(seed) -> None:
     slides = draw_slides(4, seed, with_places=True)
-    result = calibrate_slides(slides, Settings(num_bootstrap=0))
+    result = calibrate_slides(slides, ThresholdSettings(num_bootstrap=0))
 
     def f1(threshold: float) -> float:
         tp = fp = fn = 0
@@ -84,7 +84,7 @@ def test_known_places_choose_the_largest_f1_of_all_cuts(seed) -> None:
 
 def test_the_lowest_cut_that_can_be_seen_is_told() -> None:
     slide = KnownSlide('a', np.array([[0, 0, 0.9], [1, 1, 0.2]]), 0.5, 9.0, None, np.zeros((0, 2)), 30.0)
-    result = calibrate_slides([slide], Settings())
+    result = calibrate_slides([slide], ThresholdSettings())
     assert result.left_out is None
     assert any('lowest threshold' in note for note in result.notes)
 
@@ -108,7 +108,7 @@ def test_figures_outside_of_counted_tiles_are_neither_missed_nor_false(tmp_path:
     annotations = [make_annotation(k, 1, 1, x, y) for k, (x, y) in enumerate([(52, 50), (505, 300), (900, 900)], 1)]
     write_json(tmp_path / 'ann.json', make_document(images, annotations, name='a', tool='tests'))
     slides, _ = read_slides(tmp_path / 'counts', tmp_path / 'ann.json', SHA, column='count', radius_px=30)
-    result = calibrate_slides(slides, Settings())
+    result = calibrate_slides(slides, ThresholdSettings())
     assert (result.old['tp'], result.old['fp'], result.old['fn']) == (1, 0, 0)
 
 

@@ -12,7 +12,7 @@ from mitouts.checkpoint import read_checkpoint
 from mitouts.engine import runs
 from mitouts.imaging.image import read_rgb
 from mitouts.inference import Localizer
-from mitouts.visualization.scalars import is_training, read_scalars
+from mitouts.visualization.scalars import is_training_line, read_scalars
 
 
 def test_upsampled_logits_a_constraint_and_oversampling_train_and_predict(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_upsampled_logits_a_constraint_and_oversampling_train_and_predict(tmp_pa
         train_dataloader__sampler=dict(type='OversampledSampler'),
     )
     trained = runs.train(config, tmp_path / 'run')
-    losses = [entry for entry in read_scalars(tmp_path / 'run') if is_training(entry)]
+    losses = [entry for entry in read_scalars(tmp_path / 'run') if is_training_line(entry)]
     assert all(entry['loss'] == pytest.approx(entry['loss_image'] + entry['loss_centroid']) for entry in losses)
     assert any(entry['loss_centroid'] > 0 for entry in losses)
 

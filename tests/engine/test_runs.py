@@ -14,7 +14,7 @@ from tiny_experiment import tiny_config
 from mitouts.checkpoint import read_checkpoint
 from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.engine import runs
-from mitouts.engine.hooks import DistillationHook
+from mitouts.engine.distillation_hook import DistillationHook
 from mitouts.engine.stages.experiment import make_stage
 from mitouts.inference.localizer import Localizer
 from mitouts.models import WSSLocalizer
@@ -48,7 +48,7 @@ def _hooks_of_test(config: Config, checkpoint: Path, folder: Path, monkeypatch: 
     [
         {'type': 'DistillationHook'},
         {'type': 'mitouts.DistillationHook'},
-        {'type': 'mitouts.engine.hooks.DistillationHook'},
+        {'type': 'mitouts.engine.distillation_hook.DistillationHook'},
         {'type': DistillationHook},
         {'type': '_OwnDistillation'},
         {'type': 'EMAHook'},

@@ -22,7 +22,7 @@ from mitouts.engine.hooks import TrainingDistanceHook
 from mitouts.errors import ConfigError
 from mitouts.evaluation.predicting import predict_figures
 from mitouts.registry import DATASETS, EVALUATOR
-from mitouts.visualization.scalars import is_training, read_scalars
+from mitouts.visualization.scalars import is_training_line, read_scalars
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KEYS = ('train/distance_px', 'train/one_to_one_f1')
@@ -35,7 +35,7 @@ def _config(folder: Path, hooks: list[dict[str, Any]], **overrides: Any) -> Conf
 
 
 def _validations(work_dir: Path) -> list[dict[str, Any]]:
-    return [entry for entry in read_scalars(work_dir) if not is_training(entry)]
+    return [entry for entry in read_scalars(work_dir) if not is_training_line(entry)]
 
 
 def _distance_px(record: Any, threshold: float) -> float:

@@ -13,16 +13,16 @@ from mitouts.experiments.baselines import BaselineRow, Baselines, baselines_tabl
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.costs import Cost, Costs, write_costs
 from mitouts.experiments.markdown import marked_names
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import Row
+from mitouts.experiments.methods import ScoreSettings
+from mitouts.experiments.rows import TableRow
 from mitouts.experiments.spec import read_spec
 from mitouts.experiments.suite import read_suite_file
 from mitouts.experiments.suite_results import Suite, read_suite
-from mitouts.experiments.tables import Table, cell_text, csv_text, markdown
+from mitouts.experiments.tables import ResultTable, cell_text, csv_text, markdown
 from mitouts.functional.average_precision import box_average_precision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SETTINGS = Settings(num_bootstrap=100)
+SETTINGS = ScoreSettings(num_bootstrap=100)
 INFO = {'environment': {'gpu': 'none', 'threads': '1'}, 'images': 8, 'batch_size': 4, 'rounds': 3}
 COSTS = Costs({'box-noise00/model': Cost('Boxes', 'best.pth', 1_234_567, 12.34, 0.567)}, INFO)
 
@@ -39,16 +39,16 @@ def suite(spec_path: Path) -> Suite:
 
 def line(source: str, *costs: str) -> BaselineRow:
     group, _, stage = source.partition('/')
-    return BaselineRow(Row(group, stage, 'A line', costs), 'A line', '', 'box')
+    return BaselineRow(TableRow(group, stage, 'A line', costs), 'A line', '', 'box')
 
 
-def table(suite: Suite, *lines: BaselineRow, costs: Costs = COSTS, partial: bool = False, **chosen) -> Table:
+def table(suite: Suite, *lines: BaselineRow, costs: Costs = COSTS, partial: bool = False, **chosen) -> ResultTable:
     baselines = Baselines(lines, **chosen)
     scores = score_baselines(suite, CaseCounter(), baselines, costs, SETTINGS, partial=partial)
     return baselines_table(scores, costs, SETTINGS)
 
 
-def cells(table: Table, row: int = 0) -> dict[str, str]:
+def cells(table: ResultTable, row: int = 0) -> dict[str, str]:
     return {column.name: cell_text(column, cell) for column, cell in zip(table.columns, table.rows[row])}
 
 

@@ -10,20 +10,20 @@ from suite_runs import ENVIRONMENT, Group, write_suite
 from mitouts.experiments.blocks import comparison_table, distillation_table, literature_table, methods_table
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.compare import Comparison
-from mitouts.experiments.methods import Settings
+from mitouts.experiments.methods import ScoreSettings
 from mitouts.experiments.provenance import describe_environments, machine_of, versions_of
 from mitouts.experiments.rows import parse_row
 from mitouts.experiments.suite_results import Suite, read_suite
-from mitouts.experiments.tables import Table, cell_text, markdown
+from mitouts.experiments.tables import ResultTable, cell_text, markdown
 
-SETTINGS = Settings(num_bootstrap=200)
+SETTINGS = ScoreSettings(num_bootstrap=200)
 
 
-def methods(suite: Suite, *rows: str, **more) -> Table:
+def methods(suite: Suite, *rows: str, **more) -> ResultTable:
     return methods_table(suite, CaseCounter(), [parse_row(row) for row in rows], SETTINGS, **more)
 
 
-def cells(table: Table, row: int = 0) -> dict[str, str]:
+def cells(table: ResultTable, row: int = 0) -> dict[str, str]:
     columns = zip(table.columns, table.rows[row])
     return {column.name: cell_text(column, cell) for column, cell in columns}
 
@@ -106,7 +106,7 @@ def test_environments_in_words() -> None:
     )
 
 
-def compare(suite: Suite, a: str, b: str, oracle: str | None = None) -> Table:
+def compare(suite: Suite, a: str, b: str, oracle: str | None = None) -> ResultTable:
     comparison = Comparison(parse_row(a), parse_row(b), 'A against B', parse_row(oracle) if oracle else None)
     return comparison_table(suite, CaseCounter(), [comparison], SETTINGS)
 

@@ -17,9 +17,9 @@ from mitouts.engine import runs
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.compare import Comparison, compare
-from mitouts.experiments.methods import Settings, score_method
+from mitouts.experiments.methods import ScoreSettings, score_method
 from mitouts.experiments.operating_point import best_threshold
-from mitouts.experiments.rows import MeanSd, Row, RowRuns
+from mitouts.experiments.rows import MeanSd, RowRuns, TableRow
 from mitouts.experiments.suite_results import DONE, RunResult, StageResult, read_suite
 from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.formats.predictions import write_predictions
@@ -172,12 +172,12 @@ def test_without_annotated_points_a_method_has_image_scores_alone(tmp_path: Path
     run = RunResult(tmp_path, 'g', None, 0, DONE, stages={'model': StageResult('model', stage.folder, row)})
     counter = CaseCounter(tmp_path)
     assert not counter.has_figures(run.stages['model'])
-    line = RowRuns(Row('g', 'model', 'Model'), (run,), (run,))
-    scores = score_method(counter, line, Settings(num_bootstrap=10))
+    line = RowRuns(TableRow('g', 'model', 'Model'), (run,), (run,))
+    scores = score_method(counter, line, ScoreSettings(num_bootstrap=10))
     assert scores.image_auc == MeanSd(0.75, None)
     for name in ('precision', 'recall', 'f1', 'f1_pooled', 'f1_best', 'froc', 'f1_second'):
         assert getattr(scores, name) is None, name
-    compared = compare(counter, Comparison(line.row, line.row, 'same'), (line, line), Settings(num_bootstrap=10))
+    compared = compare(counter, Comparison(line.row, line.row, 'same'), (line, line), ScoreSettings(num_bootstrap=10))
     assert (compared.common, compared.f1_a, compared.difference) == ((), None, None)
 
 

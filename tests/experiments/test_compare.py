@@ -10,11 +10,11 @@ from suite_runs import Group, write_suite
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter
 from mitouts.experiments.compare import Compared, Comparison, compare
-from mitouts.experiments.methods import Settings, score_method
+from mitouts.experiments.methods import ScoreSettings, score_method
 from mitouts.experiments.rows import parse_row, runs_of
 from mitouts.experiments.suite_results import Suite, read_suite
 
-SETTINGS = Settings(num_bootstrap=300, seed=2)
+SETTINGS = ScoreSettings(num_bootstrap=300, seed=2)
 
 
 def run(suite: Suite, a: str, b: str, oracle: str | None = None) -> Compared:

@@ -21,11 +21,11 @@ from mitouts.experiments.cost_measurement import (
     open_predictor,
     trained_models,
 )
-from mitouts.experiments.rows import Row
+from mitouts.experiments.rows import TableRow
 from mitouts.experiments.suite_results import read_suite
 from mitouts.structures import PointSample
 
-ROW = Row('box', 'model', 'Boxes')
+ROW = TableRow('box', 'model', 'Boxes')
 
 
 @pytest.fixture(scope='module')
@@ -153,7 +153,7 @@ def test_models_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
             return {'a': 1.0, 'b': 2.0}[self.name] * len(order)
 
     monkeypatch.setattr(cost_measurement, 'open_predictor', lambda trained, settings: Recorder(trained.row.stage))
-    models = [Trained(Row('group', name, name), Path(name), Path('test.json')) for name in 'ab']
+    models = [Trained(TableRow('group', name, name), Path(name), Path('test.json')) for name in 'ab']
     costs = measure(models, Measuring(rounds=3))
     assert order == ['a counted', 'b counted', 'a', 'b', 'b', 'a', 'a', 'b']
     assert costs.models['group/a'].seconds == (3.0, 6.0, 7.0)
@@ -168,7 +168,7 @@ def test_models_on_different_images_are_not_compared(monkeypatch: pytest.MonkeyP
         'open_predictor',
         lambda trained, settings: Predictor(PointModel(), items(sizes[trained.row.stage])),
     )
-    models = [Trained(Row('group', name, name), Path(name), Path('test.json')) for name in 'ab']
+    models = [Trained(TableRow('group', name, name), Path(name), Path('test.json')) for name in 'ab']
     with pytest.raises(MitoutsError, match=r'group/a has 1 test images .* group/b 2 of 0\.00: measure models with'):
         measure(models, Measuring())
 
@@ -195,7 +195,7 @@ def test_the_first_done_run_of_a_row_is_measured(suite_path: Path) -> None:
     with pytest.raises(CheckpointError, match='holds no checkpoint'):
         trained_models(suite, [ROW])
     with pytest.raises(MitoutsError, match='arms/student: no run is done, so there is nothing to measure'):
-        trained_models(suite, [Row('arms', 'student', 'Student')])
+        trained_models(suite, [TableRow('arms', 'student', 'Student')])
 
 
 def test_a_checkpoint_without_test_images_is_refused(trained: Trained, tmp_path: Path) -> None:

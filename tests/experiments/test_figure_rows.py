@@ -12,8 +12,8 @@ from suite_runs import Group, write_suite
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.figure_rows import IMAGE_F1, LOCALIZATION_F1, RowReader, default_rows, open_suite, read_rows
-from mitouts.experiments.methods import Settings, score_method
-from mitouts.experiments.rows import Row, runs_of
+from mitouts.experiments.methods import ScoreSettings, score_method
+from mitouts.experiments.rows import TableRow, runs_of
 from mitouts.experiments.suite_results import read_suite
 
 
@@ -61,9 +61,9 @@ def test_a_row_that_makes_no_sense_is_explained(suite_folder: Path, spec: str, x
 
 def test_scores_agree_with_the_tables_and_with_the_runs(suite_folder: Path):
     suite = read_suite(suite_folder)
-    settings = Settings(num_bootstrap=200)
+    settings = ScoreSettings(num_bootstrap=200)
     reader = RowReader(suite, settings)
-    row = Row('noise00', 'student', 'Student')
+    row = TableRow('noise00', 'student', 'Student')
     setting = reader.setting(row)
     score, image = setting.scores[LOCALIZATION_F1], setting.scores[IMAGE_F1]
     assert score is not None
@@ -87,12 +87,12 @@ def _f1(blocks: list[dict[str, int]]) -> float:
 
 def test_minutes_are_those_of_all_stages_of_a_row(suite_folder: Path):
     suite = read_suite(suite_folder)
-    row = Row('noise00', 'student', 'UTS', ('teacher', 'distill', 'student'))
+    row = TableRow('noise00', 'student', 'UTS', ('teacher', 'distill', 'student'))
     runs = suite.done_with('noise00', 'student')
     spent = {run.key: run.stages['teacher'].row['minutes'] + 0.1 + run.stages['student'].row['minutes'] for run in runs}
     expected = [np.mean([minutes for (_, own), minutes in spent.items() if own == seed]) for seed in (0, 1)]
     assert RowReader(suite).setting(row).minutes == pytest.approx(expected)
-    assert RowReader(suite).setting(Row('noise00', 'student', 'x', ('missing', 'student'))).minutes == []
+    assert RowReader(suite).setting(TableRow('noise00', 'student', 'x', ('missing', 'student'))).minutes == []
 
 
 def test_counts_are_sums_over_folds_of_means_over_seeds(suite_folder: Path):
@@ -101,12 +101,12 @@ def test_counts_are_sums_over_folds_of_means_over_seeds(suite_folder: Path):
     blocks = {run.key: run.stages['student'].row['one_to_one'] for run in suite.done_with('noise30', 'student')}
     assert set(blocks) == {(0, 0), (0, 1), (1, 0)}
     expected = [(blocks[0, 0][key] + blocks[0, 1][key]) / 2 + blocks[1, 0][key] for key in ('tp', 'fp', 'fn')]
-    assert RowReader(suite).counts(Row('noise30', 'student', 'S')) == pytest.approx(expected)
+    assert RowReader(suite).counts(TableRow('noise30', 'student', 'S')) == pytest.approx(expected)
 
 
 def test_detections_hold_areas_only_where_every_mpp_is_known(tmp_path: Path):
     folder = write_suite(tmp_path, [Group('depth3', staged=False, folds=(None,))], num_images=4)
-    row = Row('depth3', 'model', 'M')
+    row = TableRow('depth3', 'model', 'M')
     known = RowReader(read_suite(folder)).detections(row)
     assert len(known) == 2
     assert known[0].areas_mm2 == pytest.approx([(128 * 0.25e-3) ** 2] * 4)
@@ -136,7 +136,7 @@ def test_annotations_can_be_named_where_an_old_run_does_not(tmp_path: Path, suit
     for stage in results['stages']:
         del stage['test_ann_file']
     (folder / 'results.json').write_text(json.dumps(results))
-    row = Row('old', 'teacher', 'T')
+    row = TableRow('old', 'teacher', 'T')
     with pytest.raises(MitoutsError, match=r'stage teacher has no .test_ann_file'):
         RowReader(open_suite([folder])).counts(row)
     assert RowReader(open_suite([folder], ann_file)).counts(row) is not None

@@ -8,7 +8,7 @@ import pytest
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounts
-from mitouts.experiments.rows import Row, f1_by_seed, mean_sd, parse_row, runs_of, sum_over_seeds
+from mitouts.experiments.rows import TableRow, f1_by_seed, mean_sd, parse_row, runs_of, sum_over_seeds
 from mitouts.experiments.suite_results import read_suite
 
 
@@ -46,7 +46,7 @@ def test_mean_and_sd() -> None:
 
 
 def test_rows_are_read() -> None:
-    assert parse_row('noise30/student=Student = best') == Row('noise30', 'student', 'Student = best')
+    assert parse_row('noise30/student=Student = best') == TableRow('noise30', 'student', 'Student = best')
     assert parse_row('noise30/student').label == 'noise30/student'
     for text in ('student', 'a/b/c', '/b', 'a/'):
         with pytest.raises(MitoutsError, match='expected GROUP/STAGE'):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mitouts.errors import ConfigError
-from mitouts.experiments.methods import Settings
-from mitouts.experiments.rows import Row
+from mitouts.experiments.methods import ScoreSettings
+from mitouts.experiments.rows import TableRow
 from mitouts.experiments.spec import read_spec
 
 SPEC = """
@@ -47,12 +47,12 @@ def test_a_spec_is_read(tmp_path: Path) -> None:
     spec = read_spec(write(tmp_path, SPEC))
     primary, methods, levels, by_level, others = spec.blocks
     assert spec.suites == ('work_dirs/fields',)
-    assert primary.settings == Settings(radius_px=20, num_bootstrap=500)
+    assert primary.settings == ScoreSettings(radius_px=20, num_bootstrap=500)
     assert [each.label for each in primary.comparisons] == ['Distilled', 'noise30/student against noise30/random']
-    assert primary.comparisons[0].oracle == Row('noise30', 'oracle', 'noise30/oracle')
+    assert primary.comparisons[0].oracle == TableRow('noise30', 'oracle', 'noise30/oracle')
     assert primary.comparisons[1].oracle is None
     assert methods.title == 'All'
-    assert methods.rows[1] == Row('noise30', 'student', 'Student', ('teacher', 'distill', 'student'))
+    assert methods.rows[1] == TableRow('noise30', 'student', 'Student', ('teacher', 'distill', 'student'))
     assert [(row.source, row.label) for row in levels.rows] == [
         ('noise00/student', 'none, Student'),
         ('noise00/control', 'none, control'),

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from mitouts.experiments.rows import Estimate, MeanSd
-from mitouts.experiments.tables import INTERVAL, Column, Table, csv_text, latex, markdown, render
+from mitouts.experiments.tables import INTERVAL, Column, ResultTable, csv_text, latex, markdown, render
 
-TABLE = Table(
+TABLE = ResultTable(
     (
         Column('Method'),
         Column('Runs', 'number'),
@@ -70,7 +70,7 @@ def test_latex_is_escaped_and_balanced() -> None:
 
 @pytest.mark.parametrize('character', list('\\&%$#_{}~^<>'))
 def test_every_special_character_is_escaped_in_latex(character: str) -> None:
-    cell = latex(Table((Column('Method'),), ((f'a{character}b',),))).splitlines()[4]
+    cell = latex(ResultTable((Column('Method'),), ((f'a{character}b',),))).splitlines()[4]
     found = re.fullmatch(r'a(.*)b \\\\', cell)
     assert found
     assert found[1] in {

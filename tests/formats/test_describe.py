@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from mitouts.errors import AnnotationError, AnnotationWarning
 from mitouts.formats.coco import make_annotation, make_document, make_image, write_json
 from mitouts.formats.describe import (
+    AnnotatedPoint,
     Dataset,
     Image,
-    Point,
     check_files,
     choose_points,
     close_pairs,
@@ -29,17 +29,17 @@ FIGURE, LOOK_ALIKE = 1, 2
 CATEGORIES = {FIGURE: 'mitotic figure', LOOK_ALIKE: 'hard negative'}
 
 
-def make(name: str, split: str, case: str, *points: Point, **entry) -> Image:
+def make(name: str, split: str, case: str, *points: AnnotatedPoint, **entry) -> Image:
     return Image(Path(name), split, {'case_id': case, 'width': 100, 'height': 80, **entry}, points)
 
 
 @pytest.fixture
 def dataset() -> Dataset:
     images = [
-        make('a', 'train', 'p1', Point(1, 1, 10, 10), Point(2, 2, 50, 50), scanner='X'),
-        make('b', 'train', 'p2', Point(3, 1, 10, 10), scanner='Y'),
+        make('a', 'train', 'p1', AnnotatedPoint(1, 1, 10, 10), AnnotatedPoint(2, 2, 50, 50), scanner='X'),
+        make('b', 'train', 'p2', AnnotatedPoint(3, 1, 10, 10), scanner='Y'),
         make('c', 'train', 'p2', scanner='Y'),
-        make('d', 'val', 'p3', Point(4, 2, 10, 10)),
+        make('d', 'val', 'p3', AnnotatedPoint(4, 2, 10, 10)),
     ]
     return Dataset(dict(CATEGORIES), images)
 
@@ -51,11 +51,11 @@ def row(images: int, cases: int, empty: int, figures: int, look_alikes: int) -> 
 
 
 def test_labels_are_counted_where_there_are_any():
-    def image(label: int | None, *points: Point, shown: tuple[Point, ...] = ()) -> Image:
+    def image(label: int | None, *points: AnnotatedPoint, shown: tuple[AnnotatedPoint, ...] = ()) -> Image:
         entry = {'id': 1, 'case_id': 'a', 'width': 9, 'height': 9} | ({} if label is None else {'label': label})
         return Image(Path('a'), 'train', entry, points, shown)
 
-    figure, cut = Point(1, 1, 4.0, 4.0), Point(2, 1, 0.0, 4.0, is_cut=True)
+    figure, cut = AnnotatedPoint(1, 1, 4.0, 4.0), AnnotatedPoint(2, 1, 0.0, 4.0, is_cut=True)
     images = [image(1), image(1, figure), image(0), image(None, figure), image(None, shown=(figure,))]
     found = Dataset({1: 'mitotic figure'}, [*images, image(1, shown=(cut,)), image(None)])
     total = summarize(found)['total']
@@ -104,7 +104,7 @@ def test_case_and_image_leakage():
 
 @pytest.mark.parametrize(('distance', 'found'), [(0.0, 1), (2.999, 1), (3.0, 0), (40.0, 0)])
 def test_points_less_than_three_pixels_apart_are_duplicates(distance, found):
-    images = [make('a.png', 'train', 'p', Point(1, 1, 20, 20), Point(7, 2, 20 + distance, 20))]
+    images = [make('a.png', 'train', 'p', AnnotatedPoint(1, 1, 20, 20), AnnotatedPoint(7, 2, 20 + distance, 20))]
     findings = find_problems(Dataset(dict(CATEGORIES), images))
     assert [finding.kind for finding in findings] == ['duplicate_points'] * found
     if found:
@@ -112,7 +112,7 @@ def test_points_less_than_three_pixels_apart_are_duplicates(distance, found):
 
 
 def test_points_of_different_images_are_no_duplicates():
-    images = [make(name, 'train', 'p', Point(1, 1, 20, 20)) for name in 'ab']
+    images = [make(name, 'train', 'p', AnnotatedPoint(1, 1, 20, 20)) for name in 'ab']
     assert kinds(Dataset(dict(CATEGORIES), images)) == {}
 
 
@@ -150,10 +150,10 @@ def test_reading_keeps_what_is_outside_and_what_is_counted_elsewhere(tmp_path, r
     assert not recwarn.list
     assert [image.split for image in dataset.images] == ['val', 'train']
     assert dataset.images[0].path == tmp_path / 'a.png'
-    assert dataset.images[0].points == (Point(1, 1, 5.0, 5.0),)
-    assert dataset.images[0].outside == (Point(2, 1, 150.0, 5.0),)
-    assert dataset.images[1].outside == (Point(3, 2, 5.0, 79.6),)
-    assert dataset.images[1].shown == (Point(4, 1, 50.0, 50.0),)
+    assert dataset.images[0].points == (AnnotatedPoint(1, 1, 5.0, 5.0),)
+    assert dataset.images[0].outside == (AnnotatedPoint(2, 1, 150.0, 5.0),)
+    assert dataset.images[1].outside == (AnnotatedPoint(3, 2, 5.0, 79.6),)
+    assert dataset.images[1].shown == (AnnotatedPoint(4, 1, 50.0, 50.0),)
     total = summarize(dataset)['total']
     assert (total['shown_only'], total['outside'], total['without_annotation']) == (1, 2, 0)
     assert total['categories'] == {'mitotic figure': 1, 'hard negative': 0}
@@ -210,9 +210,15 @@ def test_resolutions_are_compared_too(tmp_path):
 
 def test_chosen_points_come_from_as_many_cases_as_possible():
     images = [
-        make('a', 'train', 'large', *(Point(number, 1, number, 0) for number in range(50)), Point(99, 2, 0, 0)),
-        make('b', 'val', 'small', Point(100, 1, 0, 0)),
-        make('c', 'train', 'middle', *(Point(200 + number, 1, number, 0) for number in range(3))),
+        make(
+            'a',
+            'train',
+            'large',
+            *(AnnotatedPoint(number, 1, number, 0) for number in range(50)),
+            AnnotatedPoint(99, 2, 0, 0),
+        ),
+        make('b', 'val', 'small', AnnotatedPoint(100, 1, 0, 0)),
+        make('c', 'train', 'middle', *(AnnotatedPoint(200 + number, 1, number, 0) for number in range(3))),
     ]
     chosen = choose_points(images, FIGURE, 6, seed=1)
     assert [image.case_id for image, _ in chosen] == ['large', 'large', 'middle', 'middle', 'middle', 'small'] or [

@@ -19,7 +19,8 @@ from PIL import Image
 
 from mitouts.errors import AnnotationWarning, ImageError
 from mitouts.imaging.image import read_rgb, write_rgb
-from mitouts.imaging.image_header import ImageInfo, encoded_image, max_image_px, probe, scanner_mpp
+from mitouts.imaging.image_header import ImageInfo, encoded_image, probe, scanner_mpp
+from mitouts.imaging.size_limit import max_image_px
 
 WIDTH, HEIGHT = 30, 20
 

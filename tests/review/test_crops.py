@@ -15,7 +15,8 @@ from mitouts.errors import ImageError, ReviewError
 from mitouts.imaging.image import write_rgb
 from mitouts.review import crops as crops_module
 from mitouts.review.cache import ByteCache
-from mitouts.review.crops import OUTSIDE, CropSource, cut
+from mitouts.review.crops import CropSource
+from mitouts.review.squares import OUTSIDE, cut
 
 
 def decode(jpeg):

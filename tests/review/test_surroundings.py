@@ -11,8 +11,9 @@ import pytest
 from review_requests import coordinates_image, make_items
 
 from mitouts.imaging.image import write_rgb
-from mitouts.review.crops import OUTSIDE, CropSource
+from mitouts.review.crops import CropSource
 from mitouts.review.items import Item, build_items
+from mitouts.review.squares import OUTSIDE
 from mitouts.review.surroundings import Surroundings, source_roots
 
 SOURCE = coordinates_image(200, 160)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mitouts.errors import ConfigError
-from mitouts.functional.tissue import tissue_mask
+from mitouts.functional.tissue_mask import tissue_mask
 from mitouts.synthetic.phantom import PhantomCase, PhantomConfig, draw_case
 from mitouts.synthetic.phantom.regions import OUTSIDE_CODE, REGION_CODES, make_region_field
 

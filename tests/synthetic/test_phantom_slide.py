@@ -19,7 +19,7 @@ from mitouts.imaging import open_slide
 from mitouts.synthetic.phantom import PhantomConfig, draw_case
 from mitouts.synthetic.phantom.figures import FIGURE_KINDS, FIGURE_PATCH_PX
 from mitouts.synthetic.phantom.slide import MIN_SPACING_PX, PhantomSlide, _Placed
-from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, Block, BlockBank, BlockKey
+from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, BlockBank, BlockKey, TissueBlock
 from mitouts.synthetic.phantom.slide_plan import TUMOUR, plan_slide, polygon_area
 from mitouts.synthetic.phantom.slide_truth import choose_corrupt_tiles
 from mitouts.synthetic.phantom.slide_writer import level_sizes, write_slide
@@ -200,7 +200,7 @@ def test_a_figure_near_the_border_of_a_block_is_the_one_in_its_middle(
 ) -> None:
     planes = np.full((2, BLOCK_PX + 2 * HALO_PX, BLOCK_PX + 2 * HALO_PX), 0.25, dtype=np.float16)
     image = np.zeros((BLOCK_PX, BLOCK_PX, 3), dtype=np.uint8)
-    block = Block(planes[0], planes[1], image, np.zeros((0, 2), dtype=np.int64))
+    block = TissueBlock(planes[0], planes[1], image, np.zeros((0, 2), dtype=np.int64))
     shown = []
     for x, y in (site, (256, 256)):
         placed = _Placed((x, y), kind, True, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mitouts.visualization.figure_sheet import Block, figure_sheet
+from mitouts.visualization.figure_sheet import CropBlock, figure_sheet
 from mitouts.visualization.palette import INK
 
 MARGIN = 8
@@ -15,10 +15,10 @@ def crops(count: int) -> list[np.ndarray]:
     return [np.full((64, 64, 3), 40 + 10 * number, np.uint8) for number in range(count)]
 
 
-def blocks(first: int, second: int) -> list[Block]:
+def blocks(first: int, second: int) -> list[CropBlock]:
     return [
-        Block('mitotic figure: some', ORANGE, crops(first), ['case 1, train'] * first),
-        Block('hard negative: some', BLUE, crops(second), ['case 2, train'] * second),
+        CropBlock('mitotic figure: some', ORANGE, crops(first), ['case 1, train'] * first),
+        CropBlock('hard negative: some', BLUE, crops(second), ['case 2, train'] * second),
     ]
 
 

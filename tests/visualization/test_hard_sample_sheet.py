@@ -10,8 +10,8 @@ import pytest
 from mitouts.visualization.hard_sample_sheet import (
     SHEET_PX,
     TEXT_PX,
+    CaptionedPicture,
     ModelPoints,
-    Tile,
     compare_tiles,
     difference_px,
     draw_hard_sample,
@@ -52,7 +52,7 @@ def test_text_has_8_pt_on_16_cm():
 @pytest.mark.parametrize('columns', [1, 3, 5])
 def test_tiles_stand_in_reading_order(columns: int):
     colours = [(10 * index + 20, 0, 0) for index in range(7)]
-    tiles = [Tile(np.full((8, 64, 3), colour, np.uint8), ['text']) for colour in colours]
+    tiles = [CaptionedPicture(np.full((8, 64, 3), colour, np.uint8), ['text']) for colour in colours]
     page = sheet(tiles, columns, title='A title', subtitles=['above'] * columns, entries=hard_sample_key())
     assert page.shape[1] == SHEET_PX
     centres = [_centre(page, colour) for colour in colours]
@@ -68,13 +68,13 @@ def test_tiles_stand_in_reading_order(columns: int):
 
 def test_what_belongs_together_stands_closer():
     colours = [(10 * index + 20, 0, 0) for index in range(4)]
-    page = sheet([Tile(np.full((8, 64, 3), colour, np.uint8), []) for colour in colours], 4, together=2)
+    page = sheet([CaptionedPicture(np.full((8, 64, 3), colour, np.uint8), []) for colour in colours], 4, together=2)
     x = [_centre(page, colour)[0] for colour in colours]
     assert x[2] - x[1] > x[1] - x[0] == x[3] - x[2]
 
 
 def test_a_long_heading_is_broken_and_a_long_line_cut():
-    tile = Tile(np.zeros((30, 30, 3), np.uint8), ['case ' + 'x' * 200])
+    tile = CaptionedPicture(np.zeros((30, 30, 3), np.uint8), ['case ' + 'x' * 200])
     short = sheet([tile] * 4, 4, subtitles=['a'] * 4)
     long = sheet([tile] * 4, 4, subtitles=['a heading of many words that needs lines'] * 4)
     assert long.shape[0] > short.shape[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mitouts.errors import MitoutsError
-from mitouts.visualization.scalars import is_training, read_scalars
+from mitouts.visualization.scalars import is_training_line, read_scalars
 
 
 def train(step: int, epoch: int, loss: float) -> dict[str, Any]:
@@ -42,8 +42,12 @@ def test_the_later_value_of_a_step_wins_after_a_resume(tmp_path):
     write(tmp_path, '20260101_000000', [train(10, 1, 0.7), val(1, 0.5), train(20, 2, 0.6), val(2, 0.1)])
     write(tmp_path, '20260102_000000', [train(20, 2, 0.55), val(2, 0.6), train(30, 3, 0.5), val(3, 0.7)])
     log = read_scalars(tmp_path)
-    assert [(entry['step'], entry['loss']) for entry in log if is_training(entry)] == [(10, 0.7), (20, 0.55), (30, 0.5)]
-    assert [(entry['step'], entry['image/f1']) for entry in log if not is_training(entry)] == [
+    assert [(entry['step'], entry['loss']) for entry in log if is_training_line(entry)] == [
+        (10, 0.7),
+        (20, 0.55),
+        (30, 0.5),
+    ]
+    assert [(entry['step'], entry['image/f1']) for entry in log if not is_training_line(entry)] == [
         (1, 0.5),
         (2, 0.6),
         (3, 0.7),

@@ -48,7 +48,7 @@ def open_rows(args: argparse.Namespace, x_name: str | None = None) -> tuple[RowR
         MitoutsError: The suffix of ``--out`` is unknown, a row cannot be read, or there are more than lines differ.
     """
     from mitouts.experiments.figure_rows import RowReader, default_rows, open_suite, read_rows
-    from mitouts.experiments.methods import Settings
+    from mitouts.experiments.methods import ScoreSettings
     from mitouts.experiments.suite_results import describe_unfinished
     from mitouts.visualization.print_figure import check_suffix
 
@@ -63,4 +63,4 @@ def open_rows(args: argparse.Namespace, x_name: str | None = None) -> tuple[RowR
     unfinished = [run for run in suite.unfinished if run.group in shown]
     if unfinished:
         print(f'warning: without results: {describe_unfinished(unfinished)}', file=sys.stderr)
-    return RowReader(suite, Settings(radius_px=args.radius_px), args.root), rows
+    return RowReader(suite, ScoreSettings(radius_px=args.radius_px), args.root), rows

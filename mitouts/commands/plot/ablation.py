@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = build_parser().parse_args(argv)
 
-    from mitouts.visualization.ablation_plots import in_words
+    from mitouts.visualization.ablation_plots import score_in_words
     from mitouts.visualization.print_figure import write_figure
 
     reader, rows = open_rows(args, args.x if args.kind == 'lines' else None)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for (row, _), setting in zip(rows, settings):
         # An image F1 alone is that of images that have labels and no points.
         missing = 'n/a' if any(setting.scores.values()) else 'no run'
-        values = (f'{name} {in_words(e, " ") if e else missing}' for name, e in setting.scores.items())
+        values = (f'{name} {score_in_words(e, " ") if e else missing}' for name, e in setting.scores.items())
         print(f'{setting.label} ({row.source}): {", ".join(values)}')
     print(args.out)
 

@@ -19,7 +19,7 @@ from mitouts.utils.defaults import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
     from mitouts.experiments.baselines import BaselineScores
-    from mitouts.experiments.spec import Block, Spec
+    from mitouts.experiments.spec import Spec, TableBlock
     from mitouts.visualization.cost_plots import PricedMethod
 
 COSTS = {
@@ -88,7 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def chosen_block(spec: Spec, args: argparse.Namespace) -> Block:
+def chosen_block(spec: Spec, args: argparse.Namespace) -> TableBlock:
     """The block to draw.
 
     Raises:
@@ -126,9 +126,9 @@ def priced(scores: BaselineScores) -> PricedMethod:
 
 def described(scores: BaselineScores) -> str:
     """The numbers of a line."""
-    from mitouts.visualization.ablation_plots import in_words
+    from mitouts.visualization.ablation_plots import score_in_words
 
     method = priced(scores)
-    found = 'no run' if method.score is None else in_words(method.score, ' ')
+    found = 'no run' if method.score is None else score_in_words(method.score, ' ')
     costs = [f'{value:.3g} {name}' for name, value in method.costs.items() if value is not None]
     return f'{scores.line.row.label} ({scores.line.row.source}): {", ".join([found, *costs])}'

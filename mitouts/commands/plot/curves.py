@@ -19,7 +19,7 @@ from mitouts.errors import MitoutsError
 from mitouts.formats.coco import read_json
 from mitouts.utils.arguments import Gather
 from mitouts.utils.defaults import FIGURE_SUFFIXES
-from mitouts.visualization.scalars import Entry, is_number, read_scalars
+from mitouts.visualization.scalars import Entry, is_finite_number, read_scalars
 
 METRICS = ('image/f1', 'train/distance_px')
 MOST_LABELS = 28
@@ -102,7 +102,9 @@ def choose_metrics(logs: dict[str, list[list[Entry]]], metrics: Sequence[str] | 
     Raises:
         MitoutsError: No run has logged any of the metrics.
     """
-    known = {key for runs in logs.values() for log in runs for entry in log for key in entry if is_number(entry[key])}
+    known = {
+        key for runs in logs.values() for log in runs for entry in log for key in entry if is_finite_number(entry[key])
+    }
     logged = [key for key in metrics or METRICS if key in known]
     if not logged:
         shown = ', '.join(sorted(known - {'step', 'epoch', 'iter'}))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from mmengine.hooks import Hook
 
 from mitouts.datasets.preparation import prepare_dataset, stain_of
+from mitouts.engine.hooks.training_only import TrainingOnlyHook
 from mitouts.errors import ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.metrics import CentroidMetric
@@ -20,7 +20,7 @@ F1_KEY = 'val/train/one_to_one_f1'
 
 
 @HOOKS.register_module()
-class TrainingDistanceHook(Hook):
+class TrainingDistanceHook(TrainingOnlyHook):
     """After a validation, localize on the training images without augmentation, with the thresholds just chosen.
 
     Logs ``train/distance_px``, the mean over positive images with annotations of the least distance between any

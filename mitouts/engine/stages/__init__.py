@@ -2,9 +2,9 @@
 
 from mitouts.engine.stages.train import TrainStage  # isort: skip
 from mitouts.engine.stages.distill import DistillStage  # isort: skip
-from mitouts.engine.stages.base import Stage
+from mitouts.engine.stages.base import Experiment, Stage
 from mitouts.engine.stages.cascade import CascadeStage
-from mitouts.engine.stages.experiment import Experiment, load_experiment
+from mitouts.engine.stages.experiment import load_experiment
 from mitouts.engine.stages.propose import ProposeStage
 from mitouts.engine.stages.test import TestStage
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine.cascade import combine, model_of
-from mitouts.engine.stages.base import Stage, checkpoint_of, is_training
+from mitouts.engine.stages.base import Experiment, Stage, is_training, stage_checkpoint
 from mitouts.engine.stages.tested import tested_row
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 @STAGES.register_module(name='cascade')
@@ -51,16 +48,16 @@ class CascadeStage(Stage):
 
     def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
         return {
-            'model': str(checkpoint_of(run, self.model_from)),
-            'verifier': str(checkpoint_of(run, self.verifier_from)),
+            'model': str(stage_checkpoint(run, self.model_from)),
+            'verifier': str(stage_checkpoint(run, self.verifier_from)),
         }
 
     def model_config(self, run: Experiment) -> dict[str, Any]:
-        return model_of(checkpoint_of(run, self.name))
+        return model_of(stage_checkpoint(run, self.name))
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
-        parts = checkpoint_of(run, self.model_from), checkpoint_of(run, self.verifier_from)
+        parts = stage_checkpoint(run, self.model_from), stage_checkpoint(run, self.verifier_from)
         checkpoint, config = combine(config, *parts, folder, launcher=run.launcher)
         minutes = (time.monotonic() - begin) / 60
         return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=minutes, images=None)

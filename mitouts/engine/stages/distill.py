@@ -5,19 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from mmengine.config import Config
 
 from mitouts.distillation.base import needs_teacher
 from mitouts.engine import runs
 from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Split, distill
-from mitouts.engine.stages.base import Stage, checkpoint_of
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 @STAGES.register_module(name='distill')
@@ -65,7 +62,7 @@ class DistillStage(Stage):
 
     def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
         files = {'like': ((config.get('distillation') or {}).get('criterion') or {}).get('like')}
-        return files if self.model_from is None else {**files, 'model': str(checkpoint_of(run, self.model_from))}
+        return files if self.model_from is None else {**files, 'model': str(stage_checkpoint(run, self.model_from))}
 
     def name_places(self, content: dict[str, Any]) -> None:
         if self.data_from is not None:
@@ -73,7 +70,7 @@ class DistillStage(Stage):
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
-        model = None if self.model_from is None else checkpoint_of(run, self.model_from)
+        model = None if self.model_from is None else stage_checkpoint(run, self.model_from)
         result = distill(config, model, folder, launcher=run.launcher, split=self.split)
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
 

@@ -1,159 +1,22 @@
-"""Staged experiments: train, distil, train again, test; each stage in a work dir of its own."""
+"""Reads staged configs: the stages of an experiment and their overrides."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import broadcast_object_list, is_main_process
 
-from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.data_sets import DATA_KEY, named_in
-from mitouts.engine.environment import collect_environment
 from mitouts.engine.overrides import apply_overrides
-from mitouts.engine.stages.base import Stage, known_kinds, settings_of
+from mitouts.engine.stages.base import Experiment, Stage, known_kinds, settings_of
 from mitouts.errors import ConfigError
-from mitouts.formats.coco import read_json, write_json
 from mitouts.utils.config_files import find_config
-from mitouts.utils.ranks import together
 
-STAGE_FILE = 'stage.json'
-STARTED_FILE = 'started.json'
 DESCRIPTION_KEYS = ('name', 'kind', 'config', 'options', DATA_KEY)
 """What every description of a stage may say; the rest is of its kind."""
-
-
-@dataclass
-class Experiment:
-    """The stages of a config, in order, and where they work."""
-
-    stages: list[Stage]
-    work_dir: Path
-    launcher: str = 'none'
-    results: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def run(self, *, resume: bool = False, only: Sequence[str] = ()) -> dict[str, Any]:
-        """Run the stages; with ``resume`` those that are finished and unchanged are skipped.
-
-        Returns:
-            The content of ``results.json``.
-        """
-        unknown = set(only) - {stage.name for stage in self.stages}
-        if unknown:
-            names = ', '.join(stage.name for stage in self.stages)
-            raise ConfigError(f'--stages {" ".join(sorted(unknown))}: the stages of this config are {names}')
-        for stage in self.stages:
-            if only and stage.name not in only:
-                self._take_finished(stage)
-            else:
-                self._run_stage(stage, resume)
-        results = self._collect()
-        with together():
-            if is_main_process():
-                write_json(self.work_dir / 'results.json', results)
-        return results
-
-    def folder(self, name: str) -> Path:
-        """Work dir of a stage."""
-        return self.work_dir / name
-
-    def stage(self, name: str | None) -> Stage:
-        """The stage of a name."""
-        return next(stage for stage in self.stages if stage.name == name)
-
-    def made_by(self, stage: Stage, source: str | None, name: str) -> Path:
-        """A file that an earlier stage has left for another.
-
-        Args:
-            stage: Who needs it.
-            source: The earlier stage.
-            name: Its file.
-
-        Raises:
-            ConfigError: The earlier stage is not finished.
-        """
-        assert source is not None, 'the stages were checked'
-        path = self.folder(source) / name
-        if not (path.is_file() and (path.parent / STAGE_FILE).is_file()):
-            raise ConfigError(f'stage {stage.name} needs {path}, which is not finished: run stage {source} first')
-        return path
-
-    def labels_of(self, stage: Stage, source: str) -> Path:
-        """The annotation file of images that an earlier stage has left for another; see :meth:`made_by`."""
-        name = self.stage(source).labels_name
-        assert name is not None, 'the stages were checked'
-        return self.made_by(stage, source, name)
-
-    def _take_finished(self, stage: Stage) -> None:
-        finished = read_if_there(self.folder(stage.name) / STAGE_FILE)
-        if finished is not None:
-            self.results[stage.name] = finished['results']
-
-    def _run_stage(self, stage: Stage, resume: bool) -> None:
-        folder = self.folder(stage.name)
-        with together():
-            config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)
-            stage.take_inputs(config, self)
-            fingerprint = stage.fingerprint(config, self)
-        finished = read_if_there(folder / STAGE_FILE)
-        if resume and finished is not None and finished['fingerprint'] == fingerprint:
-            self.results[stage.name] = finished['results']
-            self._say(f'stage {stage.name}: finished earlier, skipped')
-            return
-        started = read_if_there(folder / STARTED_FILE)
-        go_on = resume and finished is None and started is not None and started['fingerprint'] == fingerprint
-        if resume and not go_on and (started or finished):
-            self._say(f'stage {stage.name}: its config or its inputs have changed since, so it is run again')
-        if not go_on:
-            self._forget(folder)
-        with together():
-            if is_main_process():
-                write_json(
-                    folder / STARTED_FILE,
-                    {
-                        'fingerprint': fingerprint,
-                        'seed': config.get('randomness', {}).get('seed'),
-                        'environment': collect_environment(),
-                    },
-                )
-        self._say(f'stage {stage.name}: {"goes on" if go_on else "begins"}')
-        self.results[stage.name] = stage.work(config, folder, self, go_on=go_on)
-        with together():
-            if is_main_process():
-                write_json(folder / STAGE_FILE, {'fingerprint': fingerprint, 'results': self.results[stage.name]})
-
-    def _forget(self, folder: Path) -> None:
-        """Undo what an earlier run left, its marks first: interrupted at any point, nothing old is gone on with."""
-        with together():
-            if is_main_process():
-                for name in (STAGE_FILE, STARTED_FILE):
-                    (folder / name).unlink(missing_ok=True)
-        runs.set_aside(folder)
-
-    def _collect(self) -> dict[str, Any]:
-        results: dict[str, Any] = {'stages': []}
-        for stage in self.stages:
-            result = self.results.get(stage.name)
-            if result is None:
-                continue
-            if stage.section is None:
-                results['stages'].append({'stage': stage.name, **result})
-            else:
-                summary = {key: value for key, value in result.items() if key != 'kind'}
-                results.setdefault(stage.section, {})[stage.name] = summary
-        if 'distillations' in results:
-            # The first is the Teacher's; controls, where there are any, follow it.
-            first = next(iter(results['distillations'].values()))
-            results['distillation'] = {key: value for key, value in first.items() if key != 'minutes'}
-        return results
-
-    def _say(self, text: str) -> None:
-        if is_main_process():
-            print(text, flush=True)
 
 
 def load_experiment(
@@ -267,13 +130,3 @@ def check_references(stages: Sequence[Stage]) -> None:
         if stage.name in seen:
             raise ConfigError(f'two stages are called {stage.name!r}')
         seen[stage.name] = stage
-
-
-def read_if_there(path: Path) -> dict[str, Any] | None:
-    """A JSON file as every rank sees it on rank 0; None where it does not exist."""
-    content: list[dict[str, Any] | None] = [None]
-    with together():
-        if is_main_process() and path.is_file():
-            content = [read_json(path)]
-    broadcast_object_list(content)
-    return content[0]

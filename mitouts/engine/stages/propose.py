@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine.proposals import propose
-from mitouts.engine.stages.base import Stage, checkpoint_of, gives_labels, take_images
+from mitouts.engine.stages.base import Experiment, Stage, gives_labels, stage_checkpoint, take_images
 from mitouts.registry import STAGES
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 @STAGES.register_module(name='propose')
@@ -45,7 +42,7 @@ class ProposeStage(Stage):
             take_images(config, 'train', run.labels_of(self, self.data_from))
 
     def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
-        return {'model': str(checkpoint_of(run, self.model_from))}
+        return {'model': str(stage_checkpoint(run, self.model_from))}
 
     def name_places(self, content: dict[str, Any]) -> None:
         if self.data_from is not None:
@@ -53,5 +50,5 @@ class ProposeStage(Stage):
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
-        splits = propose(config, checkpoint_of(run, self.model_from), folder, launcher=run.launcher)
+        splits = propose(config, stage_checkpoint(run, self.model_from), folder, launcher=run.launcher)
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **splits}

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
-from mitouts.engine.stages.base import Stage, checkpoint_of
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.engine.stages.tested import section_of, tested_row
 from mitouts.registry import STAGES
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 @STAGES.register_module(name='test')
@@ -45,8 +42,8 @@ class TestStage(Stage):
             config.model = model
 
     def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
-        return {'model': str(checkpoint_of(run, self.model_from))}
+        return {'model': str(stage_checkpoint(run, self.model_from))}
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        checkpoint = checkpoint_of(run, self.model_from)
+        checkpoint = stage_checkpoint(run, self.model_from)
         return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=None, images=None)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine import runs
-from mitouts.engine.stages.base import Stage
+from mitouts.engine.stages.base import Experiment, Stage
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.registry import EVALUATOR
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 def finds_points(config: Config) -> bool:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
 from mitouts.engine.proposals import SPLITS, proposal_file
-from mitouts.engine.stages.base import Stage, gives_labels, settings_of, take_images
+from mitouts.engine.stages.base import Experiment, Stage, gives_labels, settings_of, take_images
 from mitouts.engine.stages.tested import section_of, tested_row
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
-
-if TYPE_CHECKING:
-    from mitouts.engine.stages.experiment import Experiment
 
 
 @STAGES.register_module(name='train')

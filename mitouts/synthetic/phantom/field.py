@@ -9,11 +9,11 @@ import numpy as np
 
 from mitouts.errors import ConfigError
 from mitouts.synthetic.optics import RENDER_MPP, SCANNERS
+from mitouts.synthetic.phantom.architecture import Architecture, draw_architecture, stain_ground
 from mitouts.synthetic.phantom.figures import FIGURE_KINDS, render_figure
 from mitouts.synthetic.phantom.nuclei import LOOK_ALIKE_KINDS, render_look_alike, render_nucleus
 from mitouts.synthetic.phantom.scanners import acquire
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
-from mitouts.synthetic.phantom.tissue import Architecture, draw_architecture, stain_ground
 
 FIGURE_WEIGHTS = dict(zip(FIGURE_KINDS, (0.3, 0.32, 0.13, 0.15, 0.10)))
 """Phase -> its share of the mitotic figures."""

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from mitouts.errors import ConfigError
 from mitouts.synthetic.optics import RENDER_MPP, SCANNERS
+from mitouts.synthetic.phantom.architecture import draw_architecture, stain_ground
 from mitouts.synthetic.phantom.field import PhantomCase
 from mitouts.synthetic.phantom.nuclei import render_nucleus
 from mitouts.synthetic.phantom.patches import smooth_step, spot
 from mitouts.synthetic.phantom.scanners import acquire
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
-from mitouts.synthetic.phantom.tissue import draw_architecture, stain_ground
 
 REGION_CODES: Mapping[str, int] = {
     'tumour': 1,

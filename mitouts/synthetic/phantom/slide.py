@@ -21,7 +21,7 @@ from mitouts.synthetic.phantom.field import (
 from mitouts.synthetic.phantom.figures import FIGURE_PATCH_PX, render_figure
 from mitouts.synthetic.phantom.nuclei import render_look_alike
 from mitouts.synthetic.phantom.patches import CellPatch
-from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, Block, BlockBank, BlockKey
+from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, BlockBank, BlockKey, TissueBlock
 from mitouts.synthetic.phantom.slide_plan import (
     CELL_PX,
     GLASS,
@@ -258,7 +258,7 @@ class PhantomSlide:
             self._shown[row, column] = image
         return self._shown[row, column]
 
-    def _insert(self, image: NDArray[np.uint8], block: Block, placed: _Placed, others: list[_Placed]) -> None:
+    def _insert(self, image: NDArray[np.uint8], block: TissueBlock, placed: _Placed, others: list[_Placed]) -> None:
         """Lay a cell on the block's stains, with those that reach into its window, and look again at the window."""
         x, y = placed.site
         rows, columns = (slice(v + HALO_PX - _WINDOW_PX, v + HALO_PX + _WINDOW_PX + 1) for v in (y, x))

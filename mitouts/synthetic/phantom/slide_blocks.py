@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.synthetic.optics import SCANNERS
+from mitouts.synthetic.phantom.architecture import Architecture, draw_architecture, stain_ground
 from mitouts.synthetic.phantom.field import (
     SPECIAL_MARGIN_PX,
     PhantomCase,
@@ -26,7 +27,6 @@ from mitouts.synthetic.phantom.field import (
 from mitouts.synthetic.phantom.patches import smooth_step
 from mitouts.synthetic.phantom.scanners import acquire
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
-from mitouts.synthetic.phantom.tissue import Architecture, draw_architecture, stain_ground
 
 BLOCK_PX = 512
 HALO_PX = 32
@@ -57,7 +57,7 @@ class BlockKey:
 
 
 @dataclass(frozen=True)
-class Block:
+class TissueBlock:
     """A block of tissue without figures and look-alikes.
 
     Attributes:
@@ -97,13 +97,13 @@ class BlockBank:
         self._cases = (case, replace(case, stroma_share=1.0, nuclei_density=STROMA_DENSITY * case.nuclei_density))
         self._config = PhantomConfig(size_px=_SIDE_PX, texture_seed=texture_seed)
         self._seed = seed
-        self._blocks: dict[BlockKey, Block] = {}
+        self._blocks: dict[BlockKey, TissueBlock] = {}
         self._edges: dict[tuple[int, ...], _Ground] = {}
         self._frames: dict[tuple[int, ...], NDArray] = {}
         angles = self._rng(_COMMON).uniform(0, np.pi, 2)
         self._fibre_angles = (float(angles[0]), float(angles[1]))
 
-    def block(self, key: BlockKey) -> Block:
+    def block(self, key: BlockKey) -> TissueBlock:
         """The block of a key."""
         if key not in self._blocks:
             self._blocks[key] = self._draw(key)
@@ -118,7 +118,7 @@ class BlockBank:
         """The sensor noise of a block."""
         return self._rng(_INTERIOR, *vars(key).values(), 1)
 
-    def _draw(self, key: BlockKey) -> Block:
+    def _draw(self, key: BlockKey) -> TissueBlock:
         rng = self._rng(_INTERIOR, *vars(key).values())
         case = self._cases[key.stroma]
         own = self._draw_architecture(key.stroma, rng)
@@ -144,7 +144,7 @@ class BlockBank:
         lay_dark_nuclei(hematoxylin, eosin, self._config, architecture, kept, everything, self.bank, rng)
         planes = hematoxylin.astype(np.float16), eosin.astype(np.float16)
         image = self.look(*planes, self.noise(key))[HALO_PX:-HALO_PX, HALO_PX:-HALO_PX]
-        return Block(*planes, np.ascontiguousarray(image), (sites - HALO_PX).astype(np.int64))
+        return TissueBlock(*planes, np.ascontiguousarray(image), (sites - HALO_PX).astype(np.int64))
 
     def _draw_architecture(self, stroma: bool, rng: np.random.Generator) -> Architecture:
         case = self._cases[stroma]

@@ -21,7 +21,7 @@ _SHAPE_STREAM, _HOTSPOT_STREAM = range(2)
 
 
 @dataclass(frozen=True)
-class Hotspot:
+class PlannedHotspot:
     """A disc of tumour where figures are denser, in level-0 pixels."""
 
     centre_px: tuple[float, float]
@@ -47,7 +47,7 @@ class SlidePlan:
     config: SlideConfig
     tissue: tuple[NDArray[np.float64], ...]
     tumour: tuple[NDArray[np.float64], ...]
-    hotspot: Hotspot | None
+    hotspot: PlannedHotspot | None
     cells: NDArray[np.uint8]
 
     @property
@@ -145,7 +145,7 @@ def _scaled(curve: NDArray, limit: NDArray, spokes: NDArray, target: float) -> N
 
 def _draw_hotspot(
     config: SlideConfig, tumour: tuple[NDArray, ...], cells: NDArray[np.uint8], rng: np.random.Generator
-) -> Hotspot | None:
+) -> PlannedHotspot | None:
     """A disc inside the largest tumour; it is shrunk to nine tenths of what fits."""
     if not tumour or config.hotspot_mm2 == 0:
         return None
@@ -158,4 +158,4 @@ def _draw_hotspot(
     rows, columns = np.nonzero(depth >= radius + CELL_PX)
     pick = rng.integers(len(rows))
     centre = (float((columns[pick] + 0.5) * CELL_PX - 0.5), float((rows[pick] + 0.5) * CELL_PX - 0.5))
-    return Hotspot(centre, radius)
+    return PlannedHotspot(centre, radius)

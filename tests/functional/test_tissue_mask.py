@@ -11,7 +11,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 from skimage.measure import label
 
-from mitouts.functional.tissue import (
+from mitouts.functional.tissue_mask import (
     OTSU_RANGE,
     drop_small,
     fill_small_holes,

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mmengine.hooks import Hook
-
+from mitouts.engine.distill import distill
+from mitouts.engine.hooks.training_only import TrainingOnlyHook
+from mitouts.engine.runs import checkpoint_of
 from mitouts.registry import HOOKS
 from mitouts.utils.ranks import together
 from mitouts.visualization.tables import comparison_note
 
 
 @HOOKS.register_module()
-class DistillationHook(Hook):
+class DistillationHook(TrainingOnlyHook):
     """When a training is over, distil its training set with its best checkpoint: the same step as ``mitouts distill``.
 
     Args:
@@ -26,10 +27,6 @@ class DistillationHook(Hook):
         self.out_dir = out_dir
 
     def after_run(self, runner: Any) -> None:
-        # The step builds a runner of its own, whose modules import this folder.
-        from mitouts.engine.distill import distill
-        from mitouts.engine.runs import checkpoint_of
-
         out_dir = self.out_dir or Path(runner.work_dir) / 'distillation'
         with together():
             checkpoint = checkpoint_of(runner.work_dir)

@@ -11,7 +11,7 @@ from tissue_experiment import COLOURS, tissue_config
 from mitouts.checkpoint import publish, read_checkpoint, write_checkpoint
 from mitouts.engine import runs
 from mitouts.errors import CheckpointError, ConfigError, ImageError
-from mitouts.wsi.tissue import TissueSegmenter
+from mitouts.wsi.tissue_segmenter import TissueSegmenter
 
 
 @pytest.fixture(scope='module')
