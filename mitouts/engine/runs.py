@@ -23,7 +23,7 @@ from mitouts.engine.launch import set_launcher
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.formats.coco import check_splits
+from mitouts.formats.leakage import check_splits
 from mitouts.formats.predictions import write_predictions
 from mitouts.registry import DATASETS, HOOKS, locating
 from mitouts.structures import EvaluatedImage

@@ -20,7 +20,6 @@ from mitouts.formats.class_names import HARD_NEGATIVE, MITOTIC_FIGURE, check_cat
 # An annotation file is JSON: who reads or writes one finds these here.
 from mitouts.utils.text_files import read_json as read_json
 from mitouts.utils.text_files import write_json as write_json
-from mitouts.utils.words import plural
 
 SCHEMA_VERSION = 1
 CATEGORIES = (
@@ -184,43 +183,6 @@ def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], da
     if data_root:
         return Path(data_root)
     return Path(ann_file).parent / document.get('info', {}).get('mitouts', {}).get('image_root', '')
-
-
-def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """Check that splits of one data set share neither an image nor a case.
-
-    Args:
-        documents: Split name -> document as :func:`read_coco` returns it. All file names are relative to one root.
-            An image whose case nobody named (``case_known`` is False) shares none with another.
-
-    Raises:
-        AnnotationError: One image stands in two splits. A case that does so only warns (:class:`AnnotationWarning`).
-    """
-    shared_images = _shared(documents, 'file_name')
-    if shared_images:
-        name, splits = next(iter(shared_images.items()))
-        raise AnnotationError(
-            f'image {name} stands in the splits {" and ".join(splits)} ({plural(len(shared_images), "such image")}); '
-            'leave it in one of them'
-        )
-    shared_cases = _shared(documents, 'case_id')
-    if shared_cases:
-        listed = ', '.join(f'{case} ({" and ".join(splits)})' for case, splits in list(shared_cases.items())[:5])
-        more = f' and {len(shared_cases) - 5} more' if len(shared_cases) > 5 else ''
-        warnings.warn(
-            f'case leakage: {listed}{more}: images of one case stand in several splits, results will look too good',
-            AnnotationWarning,
-            stacklevel=2,
-        )
-
-
-def _shared(documents: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, list[str]]:
-    splits: dict[str, list[str]] = {}
-    for split, document in documents.items():
-        named = (image for image in document['images'] if key != 'case_id' or image.get('case_known', True))
-        for value in dict.fromkeys(image[key] for image in named):
-            splits.setdefault(value, []).append(split)
-    return {value: names for value, names in splits.items() if len(names) > 1}
 
 
 def is_of_predictions(document: Any) -> bool:

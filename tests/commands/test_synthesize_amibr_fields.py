@@ -14,7 +14,8 @@ import pytest
 
 from mitouts.commands.synthesize import amibr_fields
 from mitouts.errors import AnnotationError, AnnotationWarning, MitoutsError
-from mitouts.formats.coco import check_splits, read_coco
+from mitouts.formats.coco import read_coco
+from mitouts.formats.leakage import check_splits
 
 SPLITS = ('train', 'val', 'test', 'val_p10', 'test_p10')
 SIZES = ('--grid', '2', '--num-train', '20', '--num-val', '10', '--num-test', '10')

@@ -13,7 +13,8 @@ from pycocotools.coco import COCO
 
 from mitouts.commands.synthesize import phantom
 from mitouts.errors import AnnotationError
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, check_splits, read_coco, write_json
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_coco, write_json
+from mitouts.formats.leakage import check_splits
 from mitouts.imaging.image import read_rgb
 from mitouts.synthetic.phantom import PhantomConfig, writer
 

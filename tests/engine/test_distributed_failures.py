@@ -17,7 +17,7 @@ from mitouts.engine import distill as distill_module
 from mitouts.engine import runner as runner_module
 from mitouts.engine import runs, stages
 from mitouts.engine.distill import distill
-from mitouts.engine.stages import experiment as experiments
+from mitouts.engine.stages import base
 from mitouts.errors import AnnotationError, ImageError, TrainingError
 from mitouts.evaluation import predicting
 from mitouts.registry import DATASETS, HOOKS
@@ -168,7 +168,7 @@ def test_a_disk_that_is_full_when_a_stage_begins(tmp_path) -> None:
     experiment = stages.load_experiment(tmp_path / 'staged.py', tmp_path / 'run', launcher='pytorch')
 
     def work(rank: int) -> None:
-        experiments.write_json = _fails(NO_SPACE)(rank, experiments.write_json)
+        base.write_json = _fails(NO_SPACE)(rank, base.write_json)
         experiment.run()
 
     assert [end.error[0] for end in in_two_processes(work, tmp_path)] == ['OSError', 'MitoutsError']

@@ -22,7 +22,6 @@ from mitouts.formats.coco import (
     CATEGORIES,
     HARD_NEGATIVE,
     MITOTIC_FIGURE,
-    check_splits,
     image_root,
     make_annotation,
     make_document,
@@ -30,6 +29,7 @@ from mitouts.formats.coco import (
     read_coco,
     write_json,
 )
+from mitouts.formats.leakage import check_splits
 
 
 @pytest.fixture
@@ -290,27 +290,6 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
         write_json(path, {'new': 2})
     assert json.loads(path.read_text()) == {'old': 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ['kept.json']
-
-
-def _split(*images: tuple[str, str]) -> dict[str, Any]:
-    entries = [make_image(i, name, 10, 10, case_id=case) for i, (name, case) in enumerate(images)]
-    return make_document(entries, [], name='split', tool='test')
-
-
-def test_disjoint_splits_pass() -> None:
-    check_splits({'train': _split(('a.png', 'A'), ('b.png', 'A')), 'val': _split(('c.png', 'C')), 'test': _split()})
-
-
-def test_image_in_two_splits_is_refused() -> None:
-    documents = {'train': _split(('a.png', 'A')), 'val': _split(('b.png', 'B')), 'test': _split(('a.png', 'Z'))}
-    with pytest.raises(AnnotationError, match=r'image a\.png stands in the splits train and test'):
-        check_splits(documents)
-
-
-def test_case_in_two_splits_warns() -> None:
-    documents = {'train': _split(('a.png', 'A'), ('b.png', 'A')), 'val': _split(('c.png', 'C'), ('d.png', 'A'))}
-    with pytest.warns(AnnotationWarning, match=r'case leakage: A \(train and val\): images'):
-        check_splits(documents)
 
 
 def _bare(*names: str) -> dict[str, Any]:
