@@ -31,6 +31,7 @@ from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
     from mitouts.functional.agreement import Agreement, Correlation
+    from mitouts.wsi.steps import CorrelateArguments
 
 MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not available'})
 NOT_AVAILABLE = 'not available'
@@ -54,8 +55,13 @@ class Columns(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = parse_args(argv)
+    from mitouts.wsi.steps import CorrelateArguments
 
+    return correlate(CorrelateArguments(**vars(parse_args(argv))))
+
+
+def correlate(args: CorrelateArguments) -> int:
+    """Compare two columns: a table to stderr, JSON to stdout and to the files that are asked for."""
     from mitouts.functional.agreement import agreement
     from mitouts.visualization.agreement_plots import plot_agreement
 
@@ -144,7 +150,7 @@ def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
     return Columns(numbers[:, 0], numbers[:, 1], np.array(groups, dtype=str), num_missing)
 
 
-def print_table(args: argparse.Namespace, rows: Sequence[tuple[str, Agreement]], num_missing: int) -> None:
+def print_table(args: CorrelateArguments, rows: Sequence[tuple[str, Agreement]], num_missing: int) -> None:
     """Print one line a group to stderr."""
     table = Table(title=escape(f'{args.y} (y) against {args.x} (x)'), box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     table.add_column(escape(args.by or ''))

@@ -32,6 +32,7 @@ from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2, ROI_AREAS_MM
 
 if TYPE_CHECKING:
     from mitouts.wsi.cohort import Outcome
+    from mitouts.wsi.steps import CountArguments
 
 FAILED = 1
 NAME_COLUMNS = 30
@@ -45,6 +46,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (args.last is None) == (args.checkpoint is None):
         parser.error('one model is needed, as --checkpoint or as the last word, and no second one')
     args.checkpoint = args.checkpoint or args.last
+
+    from mitouts.wsi.steps import CountArguments
+
+    given = {key: value for key, value in vars(args).items() if key not in ('imports', 'last')}
+    return count_slides(CountArguments(**given))
+
+
+def count_slides(args: CountArguments) -> int:
+    """Count slides, and say how it goes.
+
+    Returns:
+        The exit code: 1 where a slide failed.
+    """
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
 
     from mitouts.formats.regions import read_regions
@@ -63,8 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
     if args.roi is not None:
         read_regions(args.roi, classes=args.roi_class)
-    elif args.roi_class:
-        raise MitoutsError('--roi-class says which polygons of --roi are meant: give --roi, too')
     device = device_of(args.device)
     make_folder(args.out)
     options = CountOptions(

@@ -13,11 +13,10 @@ For research use only.
 from __future__ import annotations
 
 import argparse
-import importlib
+import dataclasses
 import os
-import shlex
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +28,7 @@ from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
-    from mitouts.wsi.protocol import Step
+    from mitouts.wsi.protocol import Plan
 
 FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
 RESULT_NAME = 'protocol.json'
@@ -40,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
 
+    from mitouts.commands.correlate import correlate
+    from mitouts.commands.count import count_slides
+    from mitouts.commands.reference_hotspots import count_references
     from mitouts.engine.config import load_config
     from mitouts.wsi.protocol import plan, read_protocol
 
@@ -49,12 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = {key: getattr(args, key) for key in FORWARDED}
     steps = plan(protocol, args.out, given, resume=args.resume)
     is_shared = int(os.environ.get('WORLD_SIZE', 1)) > 1
-    codes = []
-    for step in steps[:1] if is_shared else steps:
-        console.print(f'{step.name}: {shlex.join([step.command, *step.arguments])}', markup=False)
-        codes.append(call(step))
-        # What an earlier run found is no result of this one.
-        (args.out / RESULT_NAME).unlink(missing_ok=True)
+    codes = [_run(console, count_slides, 'count', steps.count)]
+    # What an earlier run found is no result of this one.
+    (args.out / RESULT_NAME).unlink(missing_ok=True)
+    if not is_shared:
+        if steps.reference is not None:
+            codes.append(_run(console, count_references, 'reference', steps.reference))
+        codes.append(_run(console, correlate, 'correlate', steps.correlate))
     if is_shared:
         console.print('counted; the same command without torchrun, with --resume, does the rest')
         return max(codes)
@@ -66,12 +69,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return max(codes)
 
 
-def call(step: Step) -> int:
-    """Run a step's command in this process; its errors are raised."""
-    return importlib.import_module(f'mitouts.commands.{step.command}').main(step.arguments)
+def _run(console: Console, step: Callable[[Any], int], name: str, arguments: Any) -> int:
+    """Run a step, after it was said what with; its errors are raised."""
+    said = (f'{key}={value}' for key, value in _texts(arguments).items())
+    console.print(f'{name}: {" ".join(said)}', markup=False)
+    return step(arguments)
 
 
-def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Sequence[Step]) -> dict[str, Any]:
+def _texts(arguments: Any) -> dict[str, Any]:
+    """Arguments that have a value, ready for JSON."""
+    given = {key: value for key, value in dataclasses.asdict(arguments).items() if value is not None}
+    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
+
+
+def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Plan) -> dict[str, Any]:
     """The results of all steps as one document."""
     from mitouts.wsi.cohort import TABLE_STEM
     from mitouts.wsi.counts import RESEARCH_USE
@@ -82,7 +93,7 @@ def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Sequence
         'software': f'mitouts {mitouts.__version__}',
         'use': RESEARCH_USE,
         'config': dict(protocol),
-        'commands': {step.name: [step.command, *step.arguments] for step in steps},
+        'arguments': {name: _texts(arguments) for name, arguments in vars(steps).items() if arguments is not None},
         'count': read_json(out / COUNTS_DIR / f'{TABLE_STEM}.json'),
     }
     if 'reference' in protocol:

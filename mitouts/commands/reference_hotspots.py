@@ -28,14 +28,24 @@ from mitouts.utils.defaults import ROI_AREA_MM2
 
 if TYPE_CHECKING:
     from mitouts.wsi.reference import RegionComparison
+    from mitouts.wsi.steps import ReferenceArguments
 
 NONE_COMPARED = 1
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
-    args = parse_args(argv)
+    from mitouts.wsi.steps import ReferenceArguments
 
+    return count_references(ReferenceArguments(**vars(parse_args(argv))))
+
+
+def count_references(args: ReferenceArguments) -> int:
+    """Write a table of what is annotated and predicted in one region of each slide.
+
+    Returns:
+        The exit code: 1 where no slide could be compared.
+    """
     from mitouts.wsi.counts import PROVENANCE_COLUMNS, flat_provenance
     from mitouts.wsi.reference import COLUMNS, compare_regions
 

@@ -1,7 +1,7 @@
 """A protocol of whole-slide counting as a config: its steps, checked before hours are spent on the first one.
 
 ``count`` (of all slides), ``reference`` (annotated and predicted figures in one region, optional) and ``correlate`` are
-the arguments of these commands, with underscores; ``paper`` is what a publication reports.
+the arguments of these steps (:mod:`mitouts.wsi.steps`); ``paper`` is what a publication reports.
 """
 
 from __future__ import annotations
@@ -23,6 +23,15 @@ from mitouts.functional.counting import SlideCounts
 from mitouts.wsi.cohort import TABLE_STEM, CohortSlide, find_slides
 from mitouts.wsi.counts import PROVENANCE_COLUMNS, ROI_AREAS_MM2
 from mitouts.wsi.reference import COLUMNS, name_category
+from mitouts.wsi.steps import (
+    CorrelateArguments,
+    CountArguments,
+    ReferenceArguments,
+    config_keys,
+    make_arguments,
+    needed_keys,
+    path_keys,
+)
 
 COUNTS_DIR = 'counts'
 REFERENCE_STEM = 'reference'
@@ -30,68 +39,20 @@ AGREEMENT_STEM = 'agreement'
 PAPER_KEYS = ('slides', 'pearson', 'pearson_ci95', 'spearman', 'spearman_ci95')
 
 
-@dataclass(frozen=True)
-class Tool:
-    """A command that is a step.
-
-    Attributes:
-        command: Its module in ``mitouts.commands``.
-        source: Key of its first argument, a file or folder.
-        files: Keys of further arguments that are files.
-        options: Keys of all other arguments that a config may give; the rest is given by the protocol's run.
-        needed: Keys that a config must give.
-    """
-
-    command: str
-    source: str | None
-    files: tuple[str, ...]
-    options: tuple[str, ...]
-    needed: tuple[str, ...]
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """All keys that a config may give."""
-        return (*([self.source] if self.source else []), *self.files, *self.options)
-
-
-TOOLS = {
-    'count': Tool(
-        'count',
-        'slides',
-        ('checkpoint', 'tissue', 'roi'),
-        (
-            'roi_class',
-            'mpp',
-            'threshold',
-            'roi_mm2',
-            'field_diameter_mm',
-            'min_area_mm2',
-            'device',
-            'half',
-            'workers',
-            'batch',
-            'tile_px',
-        ),
-        ('slides', 'checkpoint'),
-    ),
-    'reference': Tool('reference_hotspots', 'annotations', (), ('area_mm2', 'category'), ('annotations',)),
-    'correlate': Tool('correlate', None, (), ('x', 'y', 'by', 'num_bootstrap', 'seed'), ('x', 'y')),
+STEPS: dict[str, type[CountArguments | ReferenceArguments | CorrelateArguments]] = {
+    'count': CountArguments,
+    'reference': ReferenceArguments,
+    'correlate': CorrelateArguments,
 }
 
 
 @dataclass(frozen=True)
-class Step:
-    """A step as it is run.
+class Plan:
+    """The steps of a protocol; ``reference`` is None where it has none."""
 
-    Attributes:
-        name: ``count``, ``reference`` or ``correlate``.
-        command: Its module in ``mitouts.commands``.
-        arguments: Its command line.
-    """
-
-    name: str
-    command: str
-    arguments: tuple[str, ...]
+    count: CountArguments
+    reference: ReferenceArguments | None
+    correlate: CorrelateArguments
 
 
 def read_protocol(config: Config) -> dict[str, dict[str, Any]]:
@@ -110,16 +71,16 @@ def read_protocol(config: Config) -> dict[str, dict[str, Any]]:
     """
     sections = config._cfg_dict.to_dict()
     name = config.filename or 'the protocol'
-    _check_keys(sections, (*TOOLS, 'paper'), str(name))
+    _check_keys(sections, (*STEPS, 'paper'), str(name))
     for section in ('count', 'correlate'):
         if section not in sections:
             raise ConfigError(
                 f'{name} has no {section} = dict(...); a protocol counts slides and correlates two columns'
             )
-    steps = {step: _as_dict(sections[step], step) for step in TOOLS if step in sections}
+    steps = {step: _as_dict(sections[step], step) for step in STEPS if step in sections}
     for step, arguments in steps.items():
-        _check_keys(arguments, TOOLS[step].keys, step)
-        missing = [key for key in TOOLS[step].needed if arguments.get(key) in (None, '')]
+        _check_keys(arguments, config_keys(STEPS[step]), step)
+        missing = [key for key in needed_keys(STEPS[step]) if arguments.get(key) in (None, '')]
         if missing:
             raise ConfigError(
                 f'{name}: {step}.{missing[0]} is missing; give it by --cfg-options +{step}.{missing[0]}=...'
@@ -140,33 +101,33 @@ def plan(
     given: Mapping[str, Any] | None = None,
     *,
     resume: bool = False,
-) -> list[Step]:
-    """Turn a protocol into command lines.
+) -> Plan:
+    """Turn a protocol into the arguments of its steps.
 
     Args:
         protocol: Of :func:`read_protocol`.
         out: Output folder of all steps.
         given: Options of ``count`` that take the place of the config's; None is no option.
         resume: Go on where an earlier run stopped.
+
+    Raises:
+        ConfigError: A value cannot be read.
     """
     counts, reference = out / COUNTS_DIR, out / f'{REFERENCE_STEM}.csv'
     table = reference if 'reference' in protocol else counts / f'{TABLE_STEM}.csv'
-    count = {**protocol['count'], **{key: value for key, value in (given or {}).items() if value is not None}}
-    arguments: dict[str, Mapping[str, Any]] = {
-        'count': {**count, 'out': counts, 'resume': resume},
-        'reference': {**protocol.get('reference', {}), 'counts': counts, 'out': reference},
-        'correlate': {
-            **protocol['correlate'],
-            'out': out / f'{AGREEMENT_STEM}.json',
-            'plot': out / f'{AGREEMENT_STEM}.png',
-        },
+    options = {key: value for key, value in (given or {}).items() if value is not None}
+    of_reference = {**protocol.get('reference', {}), 'counts': counts, 'out': reference}
+    of_correlate = {
+        **protocol['correlate'],
+        'table': table,
+        'out': out / f'{AGREEMENT_STEM}.json',
+        'plot': out / f'{AGREEMENT_STEM}.png',
     }
-    sources = {'correlate': [str(table)]}
-    return [
-        Step(name, TOOLS[name].command, (*sources.get(name, []), *_command_line(name, arguments[name])))
-        for name in TOOLS
-        if name in protocol
-    ]
+    return Plan(
+        make_arguments(CountArguments, 'count', {**protocol['count'], **options, 'out': counts, 'resume': resume}),
+        make_arguments(ReferenceArguments, 'reference', of_reference) if 'reference' in protocol else None,
+        make_arguments(CorrelateArguments, 'correlate', of_correlate),
+    )
 
 
 def count_columns(roi_areas_mm2: Iterable[float] = ROI_AREAS_MM2) -> list[str]:
@@ -180,25 +141,6 @@ def count_columns(roi_areas_mm2: Iterable[float] = ROI_AREAS_MM2) -> list[str]:
     for area in roi_areas_mm2:
         columns += [f'hotspot_{area:g}_mm2_count', f'hotspot_{area:g}_mm2_per_mm2']
     return [*columns, 'counted_area_from', 'mpp', 'remark', *PROVENANCE_COLUMNS]
-
-
-def _command_line(step: str, arguments: Mapping[str, Any]) -> list[str]:
-    source = TOOLS[step].source
-    line = [str(arguments[source])] if source else []
-    for key, value in arguments.items():
-        option = f'--{key.replace("_", "-")}'
-        if key == source or value is None or value is False:
-            continue
-        if value is True:
-            line.append(option)
-        elif isinstance(value, (list, tuple)):
-            line += [option, *map(str, value)]
-        elif isinstance(value, (str, int, float, Path)):
-            # In one word, because a value may begin with a dash.
-            line.append(f'{option}={value}')
-        else:
-            raise ConfigError(f'{step}.{key}: expected a number, text, or a list of them, found {value!r}')
-    return line
 
 
 def _as_dict(value: Any, name: str) -> dict[str, Any]:
@@ -218,8 +160,7 @@ def _check_keys(section: Mapping[str, Any], known: Iterable[str], name: str) -> 
 
 
 def _check_files(step: str, arguments: Mapping[str, Any]) -> None:
-    source = TOOLS[step].source
-    for key in (*([source] if source else []), *TOOLS[step].files):
+    for key in path_keys(STEPS[step]):
         value = arguments.get(key)
         if value is None:
             continue
