@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.cluster import DBSCAN
 
-from mitouts.functional.counting import as_points, overlap_px
-from mitouts.functional.rectangle_search import hottest_corner, lattice, weight_on_lattice
+from mitouts.functional.counting import as_points
+from mitouts.functional.square_search import hottest_corner
 from mitouts.utils.defaults import ROI_AREA_MM2
 
 FloatArray = NDArray[np.float64]
@@ -23,9 +23,6 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Bounds = tuple[float, float, float, float]
 
-MIDOG_ASPECT = 4 / 3
-
-_WEIGHT_STEPS = 2**40
 _EPS_FACTOR = 0.8
 _MIN_SAMPLES_FACTOR = 0.75
 
@@ -56,21 +53,11 @@ class Hotspot:
 
     Attributes:
         roi: Where it is.
-        area_mm2: Its area.
         count: Points inside.
-        weight: Sum of their weights; the count where points have none.
-        tumour_share: Share of its area that is tumour; None where no mask was asked.
     """
 
     roi: Roi
-    area_mm2: float
     count: int
-    weight: float
-    tumour_share: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -102,38 +89,30 @@ class ReferenceHotspot:
         return asdict(self)
 
 
-def roi_size_px(area_mm2: float, mpp: float, aspect: float = 1.0) -> tuple[float, float]:
-    """Width and height of a region in pixels.
+def roi_side_px(area_mm2: float, mpp: float) -> float:
+    """Side of a square region in pixels.
 
     Args:
         area_mm2: Its area.
         mpp: Micrometres per pixel.
-        aspect: Width by height; ``4 / 3`` for regions like those of MIDOG.
 
     Raises:
         ValueError: An argument is not positive.
     """
-    for name, value in (('area_mm2', area_mm2), ('mpp', mpp), ('aspect', aspect)):
+    for name, value in (('area_mm2', area_mm2), ('mpp', mpp)):
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f'{name} must be a positive number, found {value}')
-    side_px = math.sqrt(area_mm2) * 1000 / mpp
-    return side_px * math.sqrt(aspect), side_px / math.sqrt(aspect)
+    return math.sqrt(area_mm2) * 1000 / mpp
 
 
 def hottest_roi(
-    points_xy: ArrayLike,
-    *,
-    area_mm2: float,
-    mpp: float,
-    aspect: float = 1.0,
-    weights: ArrayLike | None = None,
-    bounds_px: Bounds | None = None,
+    points_xy: ArrayLike, *, area_mm2: float, mpp: float, bounds_px: Bounds | None = None
 ) -> Hotspot | None:
-    """Find the region of a given area with most points, exactly, over all positions.
+    """Find the square of a given area with most points, exactly, over all positions.
 
     Any region can be moved right and down until its left side and its upper side touch a point, and loses none by it:
     so it suffices to look at regions whose left side is at a point's x and whose upper side is at a point's y
-    (:func:`mitouts.functional.rectangle_search.hottest_corner`).
+    (:func:`mitouts.functional.square_search.hottest_corner`).
 
     Of several equally hot ones, it is the one with the smallest x of these regions, then the smallest y. The region
     that is returned holds the same points and is centred on the box around them, unless that would leave the bounds.
@@ -142,92 +121,26 @@ def hottest_roi(
         points_xy: ``(N, 2+)`` points in level-0 pixels.
         area_mm2: Area of the region.
         mpp: Micrometres per pixel.
-        aspect: Width by height.
-        weights: ``(N,)`` from 0, rounded to 2^-40 of the greatest so that sums and ties are exact; None counts points.
         bounds_px: ``(left, top, right, bottom)`` that the region may not leave, such as ``(-0.5, -0.5, width - 0.5,
             height - 0.5)``. Points outside are ignored.
 
     Returns:
-        None where no point has a weight, or the region does not fit into the bounds.
+        None where there is no point, or the region does not fit into the bounds.
 
     Raises:
-        ValueError: The points, weights or sizes make no sense.
+        ValueError: The points or sizes make no sense.
     """
-    points, steps, weight = _weighted(points_xy, weights)
-    width_px, height_px = roi_size_px(area_mm2, mpp, aspect)
-    candidates = steps > 0
+    points, side_px = as_points(points_xy), roi_side_px(area_mm2, mpp)
     if bounds_px is not None:
         left, top, right, bottom = bounds_px
-        if width_px > right - left or height_px > bottom - top:
+        if side_px > right - left or side_px > bottom - top:
             return None
-        candidates &= Roi(left, top, right - left, bottom - top).contains(points)
-    if not candidates.any():
+        points = points[Roi(left, top, right - left, bottom - top).contains(points)]
+    if not len(points):
         return None
-    xy = points[candidates]
-    corner = hottest_corner(xy, steps[candidates], width_px, height_px)
-    members = xy[Roi(*corner, width_px, height_px).contains(xy)]
-    roi = _centred(members, width_px, height_px, bounds_px)
-    inside = roi.contains(points)
-    return Hotspot(roi, area_mm2, int(np.count_nonzero(inside)), float(weight[inside].sum()))
-
-
-def hottest_roi_in_tumour(
-    points_xy: ArrayLike,
-    tumour: ArrayLike,
-    *,
-    cell_px: float,
-    area_mm2: float,
-    mpp: float,
-    min_share: float = 0.5,
-    aspect: float = 1.0,
-    weights: ArrayLike | None = None,
-    step_um: float = 32.0,
-) -> Hotspot | None:
-    """Find the region with most points among those that hold enough tumour.
-
-    Regions lie on a lattice: their left and upper sides are at multiples of ``step_um`` from the map's corner (and
-    flush with its right and lower side), and they do not leave the map. Over these positions the search is exact: the
-    share of tumour is the exact area shared with marked cells, and points are counted where they are, not by cell. Of
-    several equally hot ones, it is the one with the smallest x, then the smallest y.
-
-    Args:
-        points_xy: ``(N, 2+)`` points in level-0 pixels.
-        tumour: ``(rows, columns)`` cells that are tumour; the first one starts at the slide's outer corner.
-        cell_px: Side of a cell in level-0 pixels.
-        area_mm2: Area of the region.
-        mpp: Micrometres per pixel.
-        min_share: Least share of the region's area that must be tumour, inclusive.
-        aspect: Width by height.
-        weights: As in :func:`hottest_roi`.
-        step_um: Step of the lattice.
-
-    Returns:
-        None where no position is allowed, or no point has a weight there.
-
-    Raises:
-        ValueError: The points, weights or sizes make no sense.
-    """
-    points, steps, weight = _weighted(points_xy, weights)
-    mask = np.asarray(tumour, dtype=np.float64)
-    if mask.ndim != 2 or not (cell_px > 0 and step_um > 0):
-        raise ValueError(f'expected a mask of shape (rows, columns) and positive sizes, found {mask.shape}, {cell_px}')
-    width_px, height_px = roi_size_px(area_mm2, mpp, aspect)
-    lefts = lattice(mask.shape[1] * cell_px, width_px, step_um / mpp)
-    tops = lattice(mask.shape[0] * cell_px, height_px, step_um / mpp)
-    if not len(lefts) or not len(tops):
-        return None
-    down = overlap_px(tops, tops + height_px, cell_px, mask.shape[0])
-    across = overlap_px(lefts, lefts + width_px, cell_px, mask.shape[1])
-    share = across @ mask.T @ down.T / (width_px * height_px)
-    heat = weight_on_lattice(points, steps, lefts - 0.5, tops - 0.5, width_px, height_px)
-    heat[share < min_share - 1e-9] = 0
-    column, row = np.unravel_index(int(heat.argmax()), heat.shape)
-    if not heat[column, row]:
-        return None
-    roi = Roi(float(lefts[column]) - 0.5, float(tops[row]) - 0.5, width_px, height_px)
-    inside = roi.contains(points)
-    count, total = int(np.count_nonzero(inside)), float(weight[inside].sum())
-    return Hotspot(roi, area_mm2, count, total, float(share[column, row]))
+    members = points[Roi(*hottest_corner(points, side_px), side_px, side_px).contains(points)]
+    roi = _centred(members, side_px, bounds_px)
+    return Hotspot(roi, int(np.count_nonzero(roi.contains(points))))
 
 
 def reference_hotspot(
@@ -263,7 +176,7 @@ def reference_hotspot(
     points = as_points(points_xy)
     if not len(points):
         return None
-    side_px, _ = roi_size_px(area_mm2, mpp)
+    side_px = roi_side_px(area_mm2, mpp)
     eps_px, min_samples = side_px * math.sqrt(2) / 2, math.ceil(len(points) / 6)
     found = None
     for _ in range(max_rounds):
@@ -281,7 +194,7 @@ def reference_hotspot(
         raise ValueError(f'max_rounds={max_rounds} ended before any cluster was found; allow more')
     labels, num_clusters, eps_px, min_samples = found
     center, size = _most_populated(points, labels, num_clusters)
-    roi = _inside(center[0] - side_px / 2, center[1] - side_px / 2, side_px, side_px, bounds_px)
+    roi = _inside(center[0] - side_px / 2, center[1] - side_px / 2, side_px, bounds_px)
     return ReferenceHotspot(
         roi=roi,
         area_mm2=area_mm2,
@@ -340,36 +253,21 @@ def density_map(
     return np.divide(smooth_count, smooth_area, out=np.zeros(examined.shape), where=examined)
 
 
-def _weighted(points_xy: ArrayLike, weights: ArrayLike | None) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Points, their weights in whole steps, and their weights as given."""
-    points = as_points(points_xy)
-    if weights is None:
-        return points, np.ones(len(points), dtype=np.int64), np.ones(len(points))
-    weight = np.asarray(weights, dtype=np.float64).reshape(-1)
-    if len(weight) != len(points):
-        raise ValueError(f'expected a weight for each of {len(points)} points, found {len(weight)}')
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ValueError('weights must be finite and not negative')
-    greatest = weight.max(initial=0.0)
-    scaled = weight / greatest if greatest > 0 else weight
-    return points, np.rint(scaled * _WEIGHT_STEPS).astype(np.int64), weight
-
-
-def _centred(members: FloatArray, width_px: float, height_px: float, bounds_px: Bounds | None) -> Roi:
+def _centred(members: FloatArray, side_px: float, bounds_px: Bounds | None) -> Roi:
     low, high = members.min(axis=0), members.max(axis=0)
-    left, top = (low + high - (width_px, height_px)) / 2
-    roi = _inside(float(left), float(top), width_px, height_px, bounds_px)
+    left, top = (low + high - side_px) / 2
+    roi = _inside(float(left), float(top), side_px, bounds_px)
     if roi.contains(members).all():
         return roi
     # The points reach from side to side, and rounding put one outside; from its first point the region holds them all.
-    return Roi(float(low[0]), float(low[1]), width_px, height_px)
+    return Roi(float(low[0]), float(low[1]), side_px, side_px)
 
 
-def _inside(left: float, top: float, width_px: float, height_px: float, bounds_px: Bounds | None) -> Roi:
+def _inside(left: float, top: float, side_px: float, bounds_px: Bounds | None) -> Roi:
     if bounds_px is not None:
-        left = max(min(left, bounds_px[2] - width_px), bounds_px[0])
-        top = max(min(top, bounds_px[3] - height_px), bounds_px[1])
-    return Roi(left, top, width_px, height_px)
+        left = max(min(left, bounds_px[2] - side_px), bounds_px[0])
+        top = max(min(top, bounds_px[3] - side_px), bounds_px[1])
+    return Roi(left, top, side_px, side_px)
 
 
 def _most_populated(points: FloatArray, labels: IntArray, num_clusters: int) -> tuple[tuple[float, float], int]:
