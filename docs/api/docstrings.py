@@ -10,15 +10,15 @@ from typing import Any
 
 import griffe
 
-LINKED = re.compile(r':(?:class|func|meth):`~?([\w.]+)`')
-QUOTED = re.compile(r':(?:attr|data|mod):`~?([\w.]+)`')
+LINKED = re.compile(r':(?:class|func|meth|mod):`~?([\w.]+)`')
+QUOTED = re.compile(r':(?:attr|data):`~?([\w.]+)`')
 EXAMPLE = re.compile(r'^>>> .*(?:\n(?!\s*$).*)*', flags=re.MULTILINE)
 
 
 def as_markdown(docstring: str) -> str:
     """Replace Sphinx roles and fence examples.
 
-    Constants and modules may have no heading to link to: they are quoted.
+    Constants and attributes may have no heading to link to: they are quoted.
     """
     linked = QUOTED.sub(r'`\1`', LINKED.sub(r'[`\1`][\1]', docstring))
     return EXAMPLE.sub(lambda example: f'```pycon\n{example.group()}\n```', linked)

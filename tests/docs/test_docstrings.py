@@ -13,7 +13,7 @@ as_markdown = runpy.run_path(str(Path(__file__).resolve().parents[2] / 'docs' / 
 
 def test_roles_become_links_and_quotations() -> None:
     text = 'As :func:`a.b` and :class:`~c.D`, see :data:`E` in :mod:`f`.'
-    assert as_markdown(text) == 'As [`a.b`][a.b] and [`c.D`][c.D], see `E` in `f`.'
+    assert as_markdown(text) == 'As [`a.b`][a.b] and [`c.D`][c.D], see `E` in [`f`][f].'
 
 
 def test_examples_are_fenced_with_what_they_print() -> None:

@@ -203,7 +203,8 @@ def test_every_room_has_its_page_of_the_reference() -> None:
     modules = {path.stem for path in package.glob('*.py')} - hidden
     assert {path.stem for path in (DOCS / 'api').glob('*.md')} - {'index'} == rooms | modules
     for room in rooms | modules:
-        assert f'::: mitouts.{room}\n' in (DOCS / 'api' / f'{room}.md').read_text()
+        page = f'# {room} {{#mitouts.{room}}}\n\n::: mitouts.{room}\n'
+        assert (DOCS / 'api' / f'{room}.md').read_text() == page
 
 
 def test_every_page_is_linked_from_the_index() -> None:
