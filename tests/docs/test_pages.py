@@ -67,23 +67,27 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize('page', PAGES, ids=page_name)
 def test_paths_that_are_named_exist(page: Path) -> None:
     own = page.parent if page.is_relative_to(REPOSITORY / 'projects') else REPOSITORY
-    named = {path for path in PATH.findall(page.read_text(encoding='utf-8')) if 'NAME' not in path}
+    named = {path for path in PATH.findall(page.read_text(encoding='utf-8')) if not re.search('NAME|ROOM', path)}
     assert not {path for path in named - WRITTEN if not any((root / path).exists() for root in (REPOSITORY, own))}
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The commands of a page's bash blocks, without comments, assignments and redirections."""
+    """The commands of a page's bash blocks without comments, behind what the block has exported before."""
     for _, language, block in FENCED.findall(page.read_text(encoding='utf-8')):
         if language != 'bash':
             continue
         lines = iter(block.replace('\\\n', ' ').splitlines())
+        exported: list[str] = []
         for line in lines:
             words: list[str] = []
             for word in [*words_of(line, lines), ';']:
                 if word not in {'&&', '||', ';', '|'}:
                     words.append(word)
                 elif words:
-                    yield words
+                    if words[0] == 'export':
+                        exported += words[1:]
+                    else:
+                        yield [*exported, *words]
                     words = []
 
 
