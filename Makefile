@@ -55,7 +55,8 @@ lint: $(READY) docs  ## Formatter, linter, type checker, who may import whom, an
 	$(BIN)/lint-imports
 
 docs: $(READY)  ## The documentation's site, into site/; a broken link or reference fails
-	$(BIN)/zensical build --strict --clean
+	@if [ -x $(BIN)/zensical ]; then $(BIN)/zensical build --strict --clean; \
+	  else echo 'the site was not built: zensical needs Python 3.11 or later'; fi
 
 format: $(READY)  ## Format and fix
 	$(BIN)/ruff format .
