@@ -15,7 +15,7 @@ from mitouts.registry import MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PLAIN = REPOSITORY / 'configs' / 'wss' / 'lite0_max_strong_phantom.py'
-STAGED = REPOSITORY / 'configs' / 'uts' / 'uts_lite0_phantom.py'
+STAGED = REPOSITORY / 'configs' / 'uts' / 'uts_lite0.py'
 ROWS = re.findall(
     r'^\| [^|]+ \| `([^`|]+=[^`|]+)` \|(?: ([^|]+) \|)?$',
     (REPOSITORY / 'docs' / 'config_keys.md').read_text(encoding='utf-8'),

@@ -26,7 +26,7 @@ PAGES = sorted(
         *(REPOSITORY / 'projects').rglob('README.md'),
     ]
 )
-WRITTEN = {'configs/detection/gfl_lite0_phantom.py', 'configs/wss/lite0_max_strong_mine.py'}
+WRITTEN = {'configs/_base_/datasets/mine.py', 'configs/detection/gfl_lite0.py'}
 """Files that a page asks its reader to write."""
 
 LINK = re.compile(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"')
