@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 DEMO := work_dirs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test detection test-detection test-wheel test-slurm test-pythons lint docs format clean-demo clean
+.PHONY: help setup demo dist test detection test-detection test-wheel test-slurm test-pythons lint docs format clean-demo clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,8 +21,12 @@ $(READY): pyproject.toml constraints.txt tools/setup_venv.sh tools/keep_headless
 	touch $@
 
 demo: $(READY)  ## Phantom slides: Teacher, distillation, Student, table and picture (minutes); again: shows the results
-	$(BIN)/python tools/dataset_converters/phantom.py --out data/phantom --noise 0.3
-	$(BIN)/python tools/train.py configs/uts/uts_lite0.py --data phantom --work-dir $(DEMO) --resume
+	$(BIN)/mitouts synthesize phantom --out data/phantom --noise 0.3
+	$(BIN)/mitouts train uts/uts_lite0 --data phantom --work-dir $(DEMO) --resume
+
+dist: $(READY)  ## Wheel and source distribution in dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
 
 test: $(READY)  ## All tests but those below (installs Debian's chromium for those in a browser, where it may)
 	bash tools/setup_browser.sh
@@ -37,7 +41,7 @@ test-detection: $(READY)  ## Tests of the detection baselines
 	  { echo 'error: mmdetection or the compiled operations of mmcv are missing; run: make detection' >&2; exit 2; }
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal --durations 10 tests/detection
 
-test-wheel: $(READY)  ## The wheel in an environment with its dependencies and nothing else: every module is imported
+test-wheel: $(READY)  ## The wheel in an environment with its dependencies alone: every module is imported, and a phantom trained
 	bash tools/test_wheel.sh $(BIN)/python
 
 test-slurm: $(READY)  ## Tests under a Slurm of one node (root; installs Debian's slurm-wlm and munge, where it may)
