@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 DEMO := work_dirs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo dist test detection test-detection test-wheel test-slurm test-pythons lint format clean-demo clean
+.PHONY: help setup demo dist test detection test-detection test-wheel test-slurm test-pythons lint docs format clean-demo clean
 
 help:  ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,11 +52,15 @@ test-slurm: $(READY)  ## Tests under a Slurm of one node (root; installs Debian'
 test-pythons:  ## All tests on Python 3.10 and 3.12, where installed, in .venv-3.10 and .venv-3.12
 	bash tools/test_pythons.sh
 
-lint: $(READY)  ## Formatter, linter, type checker, and who may import whom
+lint: $(READY) docs  ## Formatter, linter, type checker, who may import whom, and the documentation's site
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)  ## The documentation's site, into site/; a broken link or reference fails
+	@if [ -x $(BIN)/zensical ]; then $(BIN)/zensical build --strict --clean; \
+	  else echo 'the site was not built: zensical needs Python 3.11 or later'; fi
 
 format: $(READY)  ## Format and fix
 	$(BIN)/ruff format .
@@ -66,4 +70,4 @@ clean-demo:  ## Forget the demo's data and results
 	rm -rf $(DEMO) data/phantom
 
 clean: clean-demo  ## Forget the environment too
-	rm -rf $(VENV) .venv-3.10 .venv-3.12 .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-3.10 .venv-3.12 site .cache .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Datasets and samplers."""
+"""Reads the samples of a training: images with points, crops, tissue; samplers decide which are drawn."""
 
 from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.datasets.oversampled import OversampledSampler

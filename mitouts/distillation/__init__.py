@@ -1,4 +1,4 @@
-"""Criteria that judge a training sample by the teacher's predictions, and the controls they are compared with."""
+"""Judges training samples by the Teacher's predictions: criteria, and the controls they are compared with."""
 
 from mitouts.distillation.base import Control, Criterion
 from mitouts.distillation.controls import OracleNoise, RandomDrop

@@ -1,4 +1,4 @@
-"""Training and testing: hooks, runner, stages."""
+"""Trains and tests: configs, stages of an experiment, hooks, several processes."""
 
 from mitouts.engine import hooks
 

@@ -1,4 +1,4 @@
-"""Metrics and threshold selectors: thin registered classes over :mod:`mitouts.functional`."""
+"""Reads points out of predictions, chooses thresholds and computes metrics, over :mod:`mitouts.functional`."""
 
 from mitouts.evaluation.base import Metric, ThresholdSelector
 from mitouts.evaluation.coco_boxes import CocoBoxMetric

@@ -13,6 +13,11 @@ from mitouts.errors import MitoutsError
 END = '<!-- end -->'
 
 
+def folded(summary: str, text: str) -> str:
+    """Text that a page shows only when its summary is clicked, on GitHub and on the documentation's site."""
+    return f'<details markdown="1"><summary>{summary}</summary>\n\n{text}\n\n</details>'
+
+
 def marker(kind: str, name: str) -> str:
     """The marker that begins a part."""
     return f'<!-- {kind}: {name} -->'

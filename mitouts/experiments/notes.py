@@ -70,8 +70,8 @@ def names_of(runs: Sequence[RunResult]) -> str:
 
 
 def sentences(notes: Iterable[str]) -> tuple[str, ...]:
-    """The notes that say something."""
-    return tuple(note for note in notes if note)
+    """The notes that say something, each once."""
+    return tuple(dict.fromkeys(note for note in notes if note))
 
 
 def _plural(count: int, noun: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mitouts.experiments.markdown import folded
 from mitouts.experiments.rows import Estimate, MeanSd
 from mitouts.visualization.tables import MISSING
 
@@ -31,6 +32,7 @@ _LATEX = {
     '±': r'$\pm$',
     '–': '--',
 }
+NOTES = 'How these numbers were made, and what is missing'
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def markdown(table: ResultTable) -> str:
     if table.title:
         lines = [f'**{table.title}**', '', *lines]
     if table.notes:
-        lines += ['', ' '.join(table.notes)]
+        lines += ['', folded(NOTES, ' '.join(table.notes))]
     return '\n'.join(lines) + '\n'
 
 

@@ -1,1 +1,1 @@
-"""Files that are read and written, one module a format, and what label files of all kinds have in common."""
+"""Reads and writes files: annotations, predictions, reports, tables, GeoJSON, Grand Challenge; a module a format."""

@@ -1,4 +1,4 @@
-"""Slides and images behind one interface: regions of any level, and views at a wanted resolution."""
+"""Reads images and slides behind one interface: regions of any level, views at a wanted resolution."""
 
 from __future__ import annotations
 

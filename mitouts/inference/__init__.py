@@ -1,4 +1,4 @@
-"""Trained models on new images."""
+"""Runs a trained model on images: loads it, prepares them, predicts; score maps of large images by tiles."""
 
 from mitouts.inference.localizer import Localizer, Prediction
 

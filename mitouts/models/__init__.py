@@ -1,4 +1,4 @@
-"""Models: localizers, what they are made of, and the tissue model."""
+"""Networks: the localizer with its backbones, heads, aggregators and losses; detectors; the tissue model."""
 
 from mitouts.models import aggregators, backbones, detectors, heads, losses
 from mitouts.models.cascade import CascadeLocalizer

@@ -71,7 +71,7 @@ def load_localizer(path: str | Path, *, imports: Sequence[str] = ()) -> Any:
     """Build the localizer that a checkpoint was trained with, whether it scores a map or finds points.
 
     Raises:
-        As :func:`load_model`; CheckpointError also where it has no thresholds.
+        CheckpointError: It has no thresholds, or :func:`load_model` refuses it.
     """
     model = load_model(
         path,

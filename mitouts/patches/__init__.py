@@ -1,1 +1,1 @@
-"""From annotated images and slides to training patches."""
+"""Cuts annotated images and slides into training patches, with their stain normalized."""

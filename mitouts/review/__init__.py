@@ -1,1 +1,1 @@
-"""Hard samples go to a pathologist, and the labels come back better."""
+"""Shows hard samples to raters in the browser, and writes the corrected labels."""

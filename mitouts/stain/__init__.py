@@ -1,4 +1,4 @@
-"""Stain normalization of images and slides."""
+"""Normalizes the stain of images and slides to a reference."""
 
 from mitouts.stain import methods  # registers the package's normalizers
 from mitouts.stain.base import StainNormalizer, known_methods

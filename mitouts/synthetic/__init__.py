@@ -1,1 +1,1 @@
-"""Synthetic data with known truth: phantom fields and slides, and fields made from AMi-Br crops."""
+"""Makes data with known truth: phantom fields and slides, and fields from AMi-Br crops."""

@@ -1,4 +1,4 @@
-"""Pipeline steps."""
+"""Steps of a pipeline: loading, augmentation, stain, packing."""
 
 from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform

@@ -1,1 +1,1 @@
-"""Small helpers of the command-line tools."""
+"""Helpers for files, command lines, processes and messages."""

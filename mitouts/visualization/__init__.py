@@ -1,1 +1,1 @@
-"""Overlays, plots and tables: everything that people look at. Nothing here needs a display or touches pyplot."""
+"""Draws overlays, sheets, plots and tables. Nothing here needs a display or touches pyplot."""

@@ -1,1 +1,1 @@
-"""A model on whole slides: tiles, score map, tissue, counts, hottest regions, reports and cohorts."""
+"""Runs a model on whole slides: tiles, score map, tissue, counts, hottest regions, reports and cohorts."""

@@ -122,6 +122,14 @@ def test_a_comparison_with_an_oracle(suite_folder: Path) -> None:
     assert any(note.startswith('Oracle - noise30/control: +') for note in table.notes)
 
 
+def test_two_comparisons_with_one_oracle_name_its_distance_once(suite_folder: Path) -> None:
+    rows = [parse_row(source) for source in ('noise30/student', 'noise30/teacher', 'noise30/control')]
+    oracle = parse_row('noise30/oracle=Oracle')
+    comparisons = [Comparison(row, rows[2], row.label, oracle) for row in rows[:2]]
+    notes = comparison_table(read_suite(suite_folder), CaseCounter(), comparisons, SETTINGS).notes
+    assert len([note for note in notes if note.startswith('Oracle - noise30/control: +')]) == 1
+
+
 def test_where_the_oracle_is_no_better_the_recovered_share_is_not_defined(suite_folder: Path) -> None:
     table = compare(read_suite(suite_folder), 'noise00/student', 'noise00/control', 'noise00/random')
     distance = next(note for note in table.notes if note.startswith('noise00/random - noise00/control'))

@@ -34,7 +34,11 @@ def test_markdown() -> None:
         '| a\\|b_c & 50% | 3 of 4 | 0.712 ± 0.011 | +0.042 [-0.010, +0.100] | 12.0 |',
         '| x | 4 | 0.500 | -0.250 [not defined] | n/a |',
         '',
+        '<details markdown="1"><summary>How these numbers were made, and what is missing</summary>',
+        '',
         '4 runs. p < 0.05 ± 1.',
+        '',
+        '</details>',
     ]
 
 

@@ -114,7 +114,7 @@ class ScoreMapMasks(PseudoMasks):
         """Check that the training images are such as the localizer was trained on.
 
         Raises:
-            CheckpointError: They have another resolution or other colours; and see :meth:`__call__`.
+            CheckpointError: The localizer was trained at another resolution or on other colours, or cannot be loaded.
         """
         own = self._on(torch.device('cpu')).calibration
         mpp = own.get('mpp'), learnt.get('mpp')
