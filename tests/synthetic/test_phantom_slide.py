@@ -22,7 +22,7 @@ from mitouts.synthetic.phantom.slide import MIN_SPACING_PX, PhantomSlide, _Place
 from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, Block, BlockBank, BlockKey
 from mitouts.synthetic.phantom.slide_plan import TUMOUR, SlideConfig, plan_slide, polygon_area
 from mitouts.synthetic.phantom.slide_truth import choose_corrupt_tiles
-from mitouts.synthetic.phantom.slide_writer import level_sizes, write_slide
+from mitouts.imaging.slide_writer import level_sizes, write_slide
 
 CONFIG = SlideConfig(
     2400,

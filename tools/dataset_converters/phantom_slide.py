@@ -31,7 +31,7 @@ from mitouts.synthetic.phantom.slide_truth import (
     regions,
     slide_truth,
 )
-from mitouts.synthetic.phantom.slide_writer import write_slide
+from mitouts.imaging.slide_writer import write_slide
 from mitouts.utils.arguments import at_least, positive, share
 from mitouts.utils.cli import run
 from mitouts.utils.words import plural
