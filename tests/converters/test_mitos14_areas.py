@@ -67,7 +67,7 @@ def test_an_area_without_all_of_its_frames_is_left_out(tmp_path: Path) -> None:
 
 
 def test_frames_of_different_sizes_do_not_fit_together(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match='H07_01B: its frames differ in size.*97 x 64 px'):
+    with pytest.raises(AnnotationError, match=r'H07_01B: its frames differ in size.*97 x 64 px'):
         join_areas(_frames(tmp_path, wide='b'), tmp_path, tmp_path / 'areas')
 
 
