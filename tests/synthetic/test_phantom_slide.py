@@ -16,13 +16,13 @@ from scipy import ndimage
 
 from mitouts.errors import ConfigError, ImageError
 from mitouts.imaging import open_slide
+from mitouts.imaging.slide_writer import level_sizes, write_slide
 from mitouts.synthetic.phantom import PhantomConfig, draw_case
 from mitouts.synthetic.phantom.figures import FIGURE_KINDS, FIGURE_PATCH_PX
 from mitouts.synthetic.phantom.slide import MIN_SPACING_PX, PhantomSlide, _Placed
 from mitouts.synthetic.phantom.slide_blocks import BLOCK_PX, HALO_PX, BlockBank, BlockKey, TissueBlock
 from mitouts.synthetic.phantom.slide_plan import TUMOUR, plan_slide, polygon_area
 from mitouts.synthetic.phantom.slide_truth import choose_corrupt_tiles
-from mitouts.synthetic.phantom.slide_writer import level_sizes, write_slide
 from mitouts.synthetic.slide_config import SlideConfig
 
 CONFIG = SlideConfig(

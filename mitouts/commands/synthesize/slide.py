@@ -153,8 +153,8 @@ def _check_folder(out: Path, overwrite: bool) -> None:
 def _write(
     args: argparse.Namespace, seed: np.random.SeedSequence, file_name: str, slide: PhantomSlide, console: Console
 ) -> None:
+    from mitouts.imaging.slide_writer import write_slide
     from mitouts.synthetic.phantom.slide_truth import choose_corrupt_tiles, regions, slide_truth
-    from mitouts.synthetic.phantom.slide_writer import write_slide
 
     path = args.out / file_name
     corrupt = choose_corrupt_tiles(slide, args.corrupt_tiles, args.tile_px, seed)

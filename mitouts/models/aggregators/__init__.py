@@ -3,6 +3,7 @@
 from mitouts.models.aggregators.attention import AttentionAggregator
 from mitouts.models.aggregators.base import Aggregator, Pooled
 from mitouts.models.aggregators.pooling import (
+    AnnealedMaxAggregator,
     GeMAggregator,
     LogSumExpAggregator,
     MaxAggregator,
@@ -13,6 +14,7 @@ from mitouts.models.aggregators.pooling import (
 
 __all__ = [
     'Aggregator',
+    'AnnealedMaxAggregator',
     'AttentionAggregator',
     'GeMAggregator',
     'LogSumExpAggregator',

@@ -51,6 +51,45 @@ class LogSumExpAggregator(Aggregator):
 
 
 @AGGREGATORS.register_module()
+class AnnealedMaxAggregator(Aggregator):
+    """A smooth maximum that sharpens while it is trained, and the maximum from then on.
+
+    The gradient of the maximum flows through one position of an image, which in an untrained network is hardly ever a
+    figure. That of the smooth maximum flows through all of them, in proportion to ``exp(r x)``; ``r`` grows
+    geometrically over the first steps of a training. Outside of training the maximum is taken.
+
+    Args:
+        steps: Training steps after which the maximum is taken.
+        start: The sharpness ``r`` at the first step, see :func:`mitouts.functional.aggregation.log_sum_exp_pool`.
+        end: The sharpness that ``r`` reaches at the last of them.
+    """
+
+    domains: ClassVar[tuple[Domain, ...]] = ('logit', 'feature', 'probability')
+
+    def __init__(self, steps: int = 100, start: float = 0.5, end: float = 20.0, domain: Domain | None = None) -> None:
+        super().__init__(domain)
+        if steps < 1 or steps != int(steps):
+            raise ConfigError(f'aggregator.steps must be a whole number above 0, found {steps}')
+        self.steps = int(steps)
+        self.start = _in_range('start', start)
+        self.end = _in_range('end', end)
+        # In the checkpoint, so that a resumed training goes on where it was.
+        self.register_buffer('steps_done', torch.zeros((), dtype=torch.long))
+
+    def sharpness(self) -> float:
+        """The sharpness of the next training step."""
+        share = min(int(self.steps_done) / self.steps, 1.0)
+        return self.start * (self.end / self.start) ** share
+
+    def forward(self, values: Tensor, features: Tensor) -> Pooled:
+        if not self.training or int(self.steps_done) >= self.steps:
+            return Pooled(aggregation.max_pool(values))
+        sharpness = self.sharpness()
+        self.steps_done += 1
+        return Pooled(aggregation.log_sum_exp_pool(values, sharpness))
+
+
+@AGGREGATORS.register_module()
 class TopKMeanAggregator(Aggregator):
     """Mean of the k highest values.
 

@@ -43,6 +43,7 @@ def write_slide(
     quality: int = 85,
     corrupt: Collection[tuple[int, int]] = (),
     on_row: Callable[[], None] | None = None,
+    software: str = 'mitouts phantom slide',
 ) -> None:
     """Write a slide; it appears under its name when it is whole.
 
@@ -61,6 +62,7 @@ def write_slide(
         quality: Of the JPEG compression.
         corrupt: Tiles ``(column, row)`` of level 0 that are made unreadable.
         on_row: Called after each row of tiles.
+        software: What the file says it was made by.
 
     Raises:
         OSError: The file cannot be written; nothing is left behind then.
@@ -87,7 +89,7 @@ def write_slide(
                     subfiletype=0 if number == 0 else 1,
                     resolution=(per_cm, per_cm),
                     resolutionunit='CENTIMETER',
-                    software='mitouts phantom slide',
+                    software=software,
                     metadata=None,
                 )
         _share_glass(aside, shared)
