@@ -231,5 +231,5 @@ def test_the_overrides_of_the_packages_suites_fit_their_configs(
     runs = read_suite_file(path, {name: 'SOURCE' for name, value in variables.items() if value is None})
     for run in {run.config: run for run in runs}.values():
         words = SuiteRunner(tmp_path).command(run, tmp_path)
-        experiment = load_experiment(words[2], tmp_path, run.cfg_options, data=run.data)
+        experiment = load_experiment(words[words.index('train') + 1], tmp_path, run.cfg_options, data=run.data)
         assert {stage.config.randomness.seed for stage in experiment.stages} == {run.seed}
