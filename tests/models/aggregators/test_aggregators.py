@@ -194,3 +194,41 @@ def test_what_a_class_says_of_its_weights_is_what_it_gives(name: str) -> None:
         features = _values('feature', 6)
         pooled = aggregator(features if domain == 'feature' else _values(domain, 1), features)
         assert (pooled.weights is not None) is aggregator.map_is_attention is type(aggregator).map_is_attention
+
+
+def test_the_annealed_maximum_sharpens_by_a_factor_a_step_and_ends_as_the_maximum() -> None:
+    values = torch.randn(2, 1, 4, 5, generator=torch.Generator().manual_seed(0))
+    aggregator = AGGREGATORS.build(dict(type='AnnealedMaxAggregator', steps=2, start=1.0, end=16.0)).train()
+    pooled = [aggregator(values, values).value for _ in range(3)]
+    for value, sharpness in zip(pooled, (1.0, 4.0)):
+        expected = (values.flatten(2) * sharpness).exp().mean(dim=2).log() / sharpness
+        torch.testing.assert_close(value, expected)
+    torch.testing.assert_close(pooled[2], values.amax(dim=(2, 3)))
+
+
+def test_the_annealed_maximum_is_the_maximum_outside_of_training() -> None:
+    values = torch.randn(2, 1, 4, 5, generator=torch.Generator().manual_seed(0))
+    aggregator = AGGREGATORS.build(dict(type='AnnealedMaxAggregator', steps=10)).eval()
+    torch.testing.assert_close(aggregator(values, values).value, values.amax(dim=(2, 3)))
+    assert aggregator.state_dict()['steps_done'] == 0
+
+
+def test_a_loaded_annealed_maximum_goes_on_where_it_was() -> None:
+    values = torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    settings = dict(type='AnnealedMaxAggregator', steps=4)
+    first, second = (AGGREGATORS.build(settings).train() for _ in range(2))
+    first(values, values)
+    second.load_state_dict(first.state_dict())
+    torch.testing.assert_close(second(values, values).value, first(values, values).value)
+
+
+def test_the_annealed_maximum_has_a_gradient_everywhere_at_first() -> None:
+    values = torch.randn(1, 1, 6, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    AGGREGATORS.build(dict(type='AnnealedMaxAggregator')).train()(values, values).value.sum().backward()
+    assert values.grad is not None
+    assert bool((values.grad > 0).all())
+
+
+def test_the_annealed_maximum_needs_whole_steps() -> None:
+    with pytest.raises(ConfigError, match='aggregator.steps must be a whole number above 0, found 0'):
+        AGGREGATORS.build(dict(type='AnnealedMaxAggregator', steps=0))
