@@ -21,6 +21,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], dict[str, Any], Callable[[Tensor], T
     'MaxAggregator': (DOMAINS, {}, aggregation.max_pool),
     'MeanAggregator': (DOMAINS, {}, aggregation.mean_pool),
     'LogSumExpAggregator': (DOMAINS, {'sharpness': 2.0}, lambda x: aggregation.log_sum_exp_pool(x, 2.0)),
+    'AnnealedMaxAggregator': (DOMAINS, {'start': 2.0}, lambda x: aggregation.log_sum_exp_pool(x, 2.0)),
     'TopKMeanAggregator': (DOMAINS, {'k': 3}, lambda x: aggregation.top_k_mean(x, 3)),
     'GeMAggregator': (('probability', 'feature'), {'power': 4.0}, lambda x: aggregation.generalized_mean(x, 4.0)),
     'NoisyOrAggregator': (('probability',), {}, aggregation.noisy_or),
