@@ -31,3 +31,8 @@ class Docstrings(griffe.Extension):
         """Called for each module, class, function and constant."""
         if obj.docstring:
             obj.docstring.value = as_markdown(obj.docstring.value)
+
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Called for the package: what a room hands on from its modules is shown once, with its module."""
+        for room in pkg.modules.values():
+            room.exports = None
