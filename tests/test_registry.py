@@ -56,7 +56,10 @@ def test_unknown_name_names_registry_and_the_nearest_known_names() -> None:
 
 
 def test_name_like_no_other_lists_what_the_registry_knows() -> None:
-    with pytest.raises(UnknownComponentError, match=r'It knows: AnnealedMaxAggregator, AttentionAggregator, GeMAggregator, .*TopKMeanAgg'):
+    with pytest.raises(
+        UnknownComponentError,
+        match=r'It knows: AnnealedMaxAggregator, .*, TopKMeanAgg',
+    ):
         AGGREGATORS.require('xyzzy_42')
 
 

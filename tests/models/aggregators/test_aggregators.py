@@ -231,5 +231,5 @@ def test_the_annealed_maximum_has_a_gradient_everywhere_at_first() -> None:
 
 
 def test_the_annealed_maximum_needs_whole_steps() -> None:
-    with pytest.raises(ConfigError, match='aggregator.steps must be a whole number above 0, found 0'):
+    with pytest.raises(ConfigError, match=r'aggregator\.steps must be a whole number above 0, found 0'):
         AGGREGATORS.build(dict(type='AnnealedMaxAggregator', steps=0))
