@@ -1,4 +1,4 @@
-"""Aggregation of a map of values into one value an image: pure tensor maths, values ``(N, C, h, w)`` to ``(N, C)``."""
+"""Aggregates a map of values into one value an image: values ``(N, C, h, w)`` to ``(N, C)``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 import torch
 from torch import Tensor
+
+_EPS = 1e-6
 
 
 def max_pool(values: Tensor) -> Tensor:
@@ -33,32 +35,32 @@ def top_k_mean(values: Tensor, k: int) -> Tensor:
     return flat.topk(min(k, flat.shape[2]), dim=2).values.mean(dim=2)
 
 
-def generalized_mean(values: Tensor, power: Tensor | float, eps: float = 1e-6) -> Tensor:
-    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below eps count as eps.
+def generalized_mean(values: Tensor, power: Tensor | float) -> Tensor:
+    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below 1e-6 count as that.
 
     It is the exponential of the log-sum-exp pooling of ``log x``: as powers, ``1e-6 ** 10`` or ``20 ** 30`` would leave
     the range of float32.
     """
-    return log_sum_exp_pool(values.float().clamp(min=eps).log(), power).exp()
+    return log_sum_exp_pool(values.float().clamp(min=_EPS).log(), power).exp()
 
 
-def noisy_or(probabilities: Tensor, eps: float = 1e-6) -> Tensor:
+def noisy_or(probabilities: Tensor) -> Tensor:
     """``1 - prod(1 - p)`` (Maron and Lozano-Perez 1998), in float32 and in log space."""
-    return -torch.expm1(_log_absent(probabilities, eps))
+    return -torch.expm1(_log_absent(probabilities))
 
 
-def noisy_or_logit(probabilities: Tensor, eps: float = 1e-6) -> Tensor:
+def noisy_or_logit(probabilities: Tensor) -> Tensor:
     """Logit of :func:`noisy_or`, ``log(1 - e^a) - a`` with ``a = sum(log(1 - p))``, in float32.
 
     Twenty positions at p = 0.5, an untrained map, already make a probability that float32 can hardly tell from 1: its
     own logit has no gradient left, this one has.
     """
-    log_absent = _log_absent(probabilities, eps).clamp(max=-torch.finfo(torch.float32).tiny)
+    log_absent = _log_absent(probabilities).clamp(max=-torch.finfo(torch.float32).tiny)
     return torch.log(-torch.expm1(log_absent)) - log_absent
 
 
-def _log_absent(probabilities: Tensor, eps: float) -> Tensor:
-    return torch.log1p(-probabilities.float().flatten(2).clamp(max=1 - eps)).sum(dim=2)
+def _log_absent(probabilities: Tensor) -> Tensor:
+    return torch.log1p(-probabilities.float().flatten(2).clamp(max=1 - _EPS)).sum(dim=2)
 
 
 def attention_pool(values: Tensor, attention_logits: Tensor) -> tuple[Tensor, Tensor]:

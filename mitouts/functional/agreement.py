@@ -1,4 +1,4 @@
-"""How well predicted counts agree with reference counts over slides: correlation, Bland-Altman, least-squares line.
+"""Measures how well predicted counts agree with reference counts: correlation, Bland-Altman, least-squares line.
 
 Pairs of which either value is NaN are left out. With fewer than three pairs, nothing is available (None); with fewer
 than four, no interval is. A correlation with constant values is not available either.
@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from mitouts.functional.bootstrap import Interval, bootstrap_ci95
 from mitouts.utils.defaults import NUM_BOOTSTRAP
+from mitouts.utils.records import plain_fields
 
 FloatArray = NDArray[np.float64]
 
@@ -42,11 +43,8 @@ class Correlation:
 
     def to_dict(self, symbol: str) -> dict[str, Any]:
         """Return plain values, ready for JSON, the coefficient under ``symbol``."""
-        return {
-            symbol: self.value,
-            'ci95_fisher': _as_list(self.ci95_fisher),
-            'ci95_bootstrap': _as_list(self.ci95_bootstrap),
-        }
+        fields = plain_fields(self)
+        return {symbol: fields.pop('value'), **fields}
 
 
 @dataclass(frozen=True)
@@ -69,17 +67,6 @@ class BlandAltman:
     lower_limit_ci95: Interval | None
     upper_limit_ci95: Interval | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON."""
-        return {
-            'bias': self.bias,
-            'bias_ci95': _as_list(self.bias_ci95),
-            'sd': self.sd,
-            'limits': _as_list(self.limits),
-            'lower_limit_ci95': _as_list(self.lower_limit_ci95),
-            'upper_limit_ci95': _as_list(self.upper_limit_ci95),
-        }
-
 
 @dataclass(frozen=True)
 class Line:
@@ -88,14 +75,10 @@ class Line:
     slope: float
     intercept: float
 
-    def to_dict(self) -> dict[str, float]:
-        """Return plain values, ready for JSON."""
-        return {'slope': self.slope, 'intercept': self.intercept}
-
 
 @dataclass(frozen=True)
 class Agreement:
-    """All of it for one set of pairs; None is "not available".
+    """How well the values of some pairs agree; None is "not available".
 
     Attributes:
         n: Number of pairs.
@@ -113,17 +96,12 @@ class Agreement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {
-            'n': self.n,
-            'pearson': self.pearson.to_dict('r'),
-            'spearman': self.spearman.to_dict('rho'),
-            'bland_altman': None if self.bland_altman is None else self.bland_altman.to_dict(),
-            'line': None if self.line is None else self.line.to_dict(),
-        }
+        coefficients = {'pearson': self.pearson.to_dict('r'), 'spearman': self.spearman.to_dict('rho')}
+        return plain_fields(self) | coefficients
 
 
 def agreement(x: ArrayLike, y: ArrayLike, *, num_bootstrap: int = NUM_BOOTSTRAP, seed: int = 0) -> Agreement:
-    """Compute everything.
+    """Compute both correlations, the Bland-Altman limits and the line.
 
     Args:
         x: ``(N,)`` reference, one value a slide.
@@ -287,7 +265,3 @@ def _bootstrap_ci95(x: FloatArray, y: FloatArray, num_bootstrap: int, seed: int,
     if len(x) < MIN_PAIRS_FOR_INTERVALS:
         return None
     return bootstrap_ci95(replicate, len(x), num_bootstrap=num_bootstrap, seed=seed, one_by_one=True)
-
-
-def _as_list(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else list(interval)

@@ -1,4 +1,4 @@
-"""COCO's average precision of equal square boxes around points, by pycocotools' ``COCOeval``.
+"""Computes COCO's average precision of equal square boxes around points, by pycocotools' ``COCOeval``.
 
 One category, all areas, at most 100 detections an image (Lin et al. 2014, "Microsoft COCO: Common Objects in Context").
 """
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
+
+from mitouts.functional.point_arrays import as_points
 
 _ALL_AREAS = [0.0, 1e10]
 _MAX_DETECTIONS = 100
@@ -40,7 +42,7 @@ def box_average_precision(
         annotated.
 
     Raises:
-        ValueError: The sequences differ in length, an array has a wrong shape or holds NaN, or ``box_px`` is not
+        ValueError: The sequences differ in length, an array has a wrong shape or a number that is not finite, or ``box_px`` is not
             positive.
     """
     if not box_px > 0:
@@ -54,13 +56,13 @@ def box_average_precision(
     detections = [
         {**_box(row[:2], image_id, box_px), 'score': row[2]}
         for image_id, predicted in enumerate(points)
-        for row in _rows(predicted, 3)
+        for row in as_points(predicted, 3)
     ]
     annotations = [
         {**_box(xy, image_id, box_px), 'iscrowd': int(is_crowd)}
         for image_id, both in enumerate(zip(truths, ignored, strict=True))
         for is_crowd, rows in enumerate(both)
-        for xy in _rows(rows, 2)
+        for xy in as_points(rows)
     ]
     if all(annotation['iscrowd'] for annotation in annotations):
         return {'ap': None, 'ap50': None}
@@ -72,15 +74,6 @@ def box_average_precision(
         evaluation.accumulate()
     precision = evaluation.eval['precision']
     return {'ap': float(precision.mean()), 'ap50': float(precision[0].mean())}
-
-
-def _rows(values: ArrayLike, columns: int) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, columns))
-    if array.ndim != 2 or array.shape[1] != columns or np.isnan(array).any():
-        raise ValueError(f'expected points of shape (N, {columns}) without NaN, found {array.shape}')
-    return array
 
 
 def _box(xy: NDArray[np.float64], image_id: int, box_px: float) -> dict[str, Any]:

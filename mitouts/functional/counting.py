@@ -1,4 +1,4 @@
-"""From figures on a slide to counts: which tiles count, mitoses per tile (MAI), per mm2 and per 10 fields.
+"""Counts the figures of a slide: which tiles count, mitoses per tile (MAI), per mm2 and per 10 fields.
 
 A *tile* is a square of 512 px at 20x (0.5 um per pixel, 256 um), and tiles do not overlap (Fernandez-Martin et al.
 2024, section 3.4). Lengths on the slide are in level-0 pixels; the grid of tiles starts at the slide's outer top-left
@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2
 
+from mitouts.functional.point_arrays import as_points
+from mitouts.functional.ratios import ratio
 from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2
+from mitouts.utils.records import plain_fields
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -26,6 +29,7 @@ Interval = tuple[float, float]
 TILE_PX = 512
 TILE_MPP = 0.5
 MIN_TUMOUR_PROBABILITY = 0.40
+"""Least mean probability of a counted tile."""
 MIN_COVERAGE = 0.5
 """Least share of a tile that must lie on the slide and be readable."""
 
@@ -107,25 +111,17 @@ class SlideCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+        return plain_fields(self)
 
 
-def tile_side_px(mpp: float, tile_px: int = TILE_PX, tile_mpp: float = TILE_MPP) -> float:
-    """Side of a tile in pixels of another resolution.
-
-    Args:
-        mpp: That resolution, in micrometres per pixel.
-        tile_px: Side of a tile at its own resolution.
-        tile_mpp: The tile's own resolution.
-
-    Returns:
-        ``tile_px * tile_mpp / mpp``, in general no whole number.
+def tile_side_px(mpp: float) -> float:
+    """Side of a tile in pixels of another resolution, in micrometres per pixel; in general no whole number.
 
     >>> tile_side_px(0.25)
     1024.0
     """
-    _require_positive(mpp=mpp, tile_px=tile_px, tile_mpp=tile_mpp)
-    return tile_px * tile_mpp / mpp
+    _require_positive(mpp=mpp)
+    return TILE_PX * TILE_MPP / mpp
 
 
 def counted_tiles(
@@ -136,14 +132,12 @@ def counted_tiles(
     slide_size_px: tuple[int, int],
     mpp: float,
     unreadable: ArrayLike | None = None,
-    min_probability: float = MIN_TUMOUR_PROBABILITY,
-    min_coverage: float = MIN_COVERAGE,
 ) -> TumourTiles:
-    """Choose the tiles that count: those with a mean tumour probability of at least ``min_probability``.
+    """Choose the tiles that count: those with a mean tumour probability of at least 0.40.
 
     Cells need not fit into tiles: a cell on a border gives to each tile the part that lies in it. At the right and
     lower edge a tile may reach beyond the slide; its mean and its area are then those of the part on the slide, and so
-    with unreadable cells. A tile of which less than ``min_coverage`` is left does not count, whatever its mean.
+    with unreadable cells. A tile of which less than half is left does not count, whatever its mean.
 
     Args:
         probability_map: ``(h, w)`` tumour probabilities in [0, 1]. Cell ``(i, j)`` covers ``[j * cell_px, (j + 1) *
@@ -153,8 +147,6 @@ def counted_tiles(
         slide_size_px: Width and height of level 0.
         mpp: Micrometres per pixel of level 0.
         unreadable: ``(h, w)`` cells that could not be read.
-        min_probability: Inclusive.
-        min_coverage: Least share of the tile on the slide and readable, inclusive.
 
     Raises:
         ValueError: The map has another shape, is not finite, is outside [0, 1], or leaves more than a cell of the
@@ -176,12 +168,12 @@ def counted_tiles(
 
     area_px2 = down @ readable @ across.T
     weighted = down @ (probability * readable) @ across.T
-    mean = np.divide(weighted, area_px2, out=np.zeros(area_px2.shape), where=area_px2 > 0)
-    is_counted = (mean >= min_probability - _ROUNDING) & (area_px2 >= (min_coverage - _ROUNDING) * tile_px**2)
+    mean = ratio(weighted, area_px2)
+    is_counted = (mean >= MIN_TUMOUR_PROBABILITY - _ROUNDING) & (area_px2 >= (MIN_COVERAGE - _ROUNDING) * tile_px**2)
     mm2_per_px2 = (mpp / 1000) ** 2
     unreadable_px2 = float(down.sum(axis=0) @ (1.0 - readable) @ across.sum(axis=0))
     return TumourTiles(
-        counted=is_counted & (area_px2 > 0),
+        counted=is_counted,
         probability=mean,
         area_mm2=area_px2 * mm2_per_px2,
         tile_px=tile_px,
@@ -208,7 +200,7 @@ def tile_of_points(points_xy: ArrayLike, tile_px: float, grid_shape: tuple[int, 
     >>> tile_of_points([[0, 0], [300, 50]], tile_px=256, grid_shape=(2, 2)).tolist()
     [0, 1]
     """
-    points = as_points(points_xy)
+    points = as_points(points_xy, drop_rest=True)
     rows, columns = grid_shape
     along = (points + 0.5) / tile_px
     ends = np.array([columns, rows], dtype=np.float64)
@@ -248,7 +240,7 @@ def count_slide(
         min_area_mm2: A slide with a smaller counted area is excluded; 0 excludes none but those without a counted tile.
         field_diameter_mm: Diameter of a high-power field.
     """
-    points = as_points(points_xy)
+    points = as_points(points_xy, drop_rest=True)
     count = int(np.count_nonzero(in_counted_tiles(points, tiles)))
     area_mm2, num_tiles, interval = tiles.counted_mm2, tiles.num_counted, poisson_ci95(count)
     reason = exclusion_reason(area_mm2, min_area_mm2)
@@ -337,30 +329,6 @@ def exclusion_reason(counted_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> 
     if counted_mm2 < min_area_mm2 - _ROUNDING:
         return f'{counted_mm2:.2f} mm2 counted, less than {min_area_mm2:g} mm2'
     return None if counted_mm2 > 0 else 'no tile is counted'
-
-
-def as_points(values: ArrayLike) -> FloatArray:
-    """Check points and drop further columns.
-
-    Args:
-        values: ``(N, 2+)``, or anything empty.
-
-    Returns:
-        ``(N, 2)`` float64.
-
-    Raises:
-        ValueError: The shape is another, or a coordinate is not finite.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, 2))
-    if array.ndim != 2 or array.shape[1] < 2:
-        raise ValueError(f'points: expected an array of shape (N, 2) with x, y, found {array.shape}')
-    points = array[:, :2]
-    finite = np.isfinite(points).all(axis=1)
-    if not finite.all():
-        raise ValueError(f'points: expected finite coordinates, found {points[~finite][0].tolist()}')
-    return points
 
 
 def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: int) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The verdict of Uninformed Teacher-Student on one training image: does the teacher look where the annotator did?"""
+"""Judges a training image by Uninformed Teacher-Student: does the teacher look where the annotator did?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 from scipy.special import expit
 
+from mitouts.functional.point_arrays import as_points
+
 Policy = Literal['any_true', 'no_false', 'perfect']
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of one image.
+    """Whether and how the student trains on one image.
 
     Attributes:
         keep: Whether the student trains on it.
@@ -83,7 +85,7 @@ def judge_sample(
     for name, given in (('label', label), ('predicted_label', predicted_label)):
         if given not in (0, 1):
             raise ValueError(f'{name} must be 0 or 1, found {given!r}')
-    predicted, annotated = _as_xy(predicted_xy, 'predicted_xy'), _as_xy(annotated_xy, 'annotated_xy')
+    predicted, annotated = (as_points(predicted_xy, name='predicted_xy'), as_points(annotated_xy, name='annotated_xy'))
     distance_px = least_distance_px(predicted, annotated, diagonal_px=diagonal_px)
     keep, reason = _decide(
         predicted, annotated, label, predicted_label, radius_px=radius_px, policy=policy, strict=drop_image_errors
@@ -99,7 +101,7 @@ def least_distance_px(predicted_xy: ArrayLike, annotated_xy: ArrayLike, *, diago
         annotated_xy: ``(G, 2)`` points in pixels.
         diagonal_px: What is returned where either is empty.
     """
-    predicted, annotated = _as_xy(predicted_xy, 'predicted_xy'), _as_xy(annotated_xy, 'annotated_xy')
+    predicted, annotated = (as_points(predicted_xy, name='predicted_xy'), as_points(annotated_xy, name='annotated_xy'))
     if not len(predicted) or not len(annotated):
         return float(diagonal_px)
     return float(_nearest_px(predicted, annotated).min())
@@ -148,12 +150,3 @@ def _nearest_px(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDA
     _, nearest = cKDTree(others).query(points)
     x, y = (points - others[nearest]).T
     return np.sqrt(x * x + y * y)
-
-
-def _as_xy(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, 2))
-    if array.ndim != 2 or array.shape[1] != 2:
-        raise ValueError(f'{name}: expected an array of shape (N, 2), found {array.shape}')
-    return array

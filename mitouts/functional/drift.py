@@ -1,4 +1,4 @@
-"""How far a weakly trained map lies beside the figures, found without any annotated point.
+"""Estimates how far a weakly trained map lies beside the figures, without any annotated point.
 
 Image labels do not say where a figure is. A network whose maximum falls a constant vector beside every figure fits
 them as well as one that falls on it, as long as the receptive field still covers the figure. That vector belongs to
@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+_MIN_IMAGES = 10
+
 
 def estimate_drift(
     points_xy: ArrayLike,
@@ -18,7 +20,6 @@ def estimate_drift(
     *,
     max_drift_px: float = np.inf,
     max_spread_px: float = np.inf,
-    min_images: int = 10,
 ) -> NDArray[np.float64]:
     """Constant displacement of a network's points, from images and the same images turned by 180 degrees.
 
@@ -32,16 +33,14 @@ def estimate_drift(
         sizes_px: Array ``(N, 2)``, width and height of each image.
         max_drift_px: A longer one is not believed; a cell that sees a figure is within the receptive radius of it.
         max_spread_px: Largest median absolute deviation from the median along an axis that is believed.
-        min_images: With fewer nothing is estimated.
 
     Returns:
-        ``(dx, dy)`` in pixels; zeros where there is nothing to believe.
+        ``(dx, dy)`` in pixels; zeros where there is nothing to believe, or fewer than 10 images.
     """
-    shape = (-1, 2)
     points, turned, sizes = (
-        np.asarray(each, dtype=np.float64).reshape(shape) for each in (points_xy, turned_xy, sizes_px)
+        np.asarray(pairs, dtype=np.float64).reshape(-1, 2) for pairs in (points_xy, turned_xy, sizes_px)
     )
-    if len(points) < min_images:
+    if len(points) < _MIN_IMAGES:
         return np.zeros(2)
     shifts = (points + turned - (sizes - 1)) / 2
     drift = np.median(shifts, axis=0)

@@ -1,4 +1,4 @@
-"""Where a slide has most mitoses: the hottest region of a given area, the paper's DBSCAN hotspot, and a density map.
+"""Finds where a slide has most mitoses: the hottest region of an area, the paper's DBSCAN hotspot, a density map.
 
 A region (ROI) is an axis-parallel rectangle with all four sides included. Coordinates are level-0 pixels.
 """
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from sklearn.cluster import DBSCAN
 
-from mitouts.functional.counting import as_points
+from mitouts.functional.point_arrays import as_points
 from mitouts.functional.square_search import hottest_corner
 from mitouts.utils.defaults import ROI_AREA_MM2
 
@@ -25,6 +25,7 @@ Bounds = tuple[float, float, float, float]
 
 _EPS_FACTOR = 0.8
 _MIN_SAMPLES_FACTOR = 0.75
+_MAX_ROUNDS = 60
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Roi:
 
     def contains(self, points_xy: ArrayLike) -> BoolArray:
         """Which of ``(N, 2+)`` points lie inside or on a side, ``(N,)``."""
-        x, y = as_points(points_xy).T
+        x, y = as_points(points_xy, drop_rest=True).T
         in_x = (x >= self.left_px) & (x <= self.left_px + self.width_px)
         return in_x & (y >= self.top_px) & (y <= self.top_px + self.height_px)
 
@@ -130,7 +131,7 @@ def hottest_roi(
     Raises:
         ValueError: The points or sizes make no sense.
     """
-    points, side_px = as_points(points_xy), roi_side_px(area_mm2, mpp)
+    points, side_px = as_points(points_xy, drop_rest=True), roi_side_px(area_mm2, mpp)
     if bounds_px is not None:
         left, top, right, bottom = bounds_px
         if side_px > right - left or side_px > bottom - top:
@@ -143,14 +144,7 @@ def hottest_roi(
     return Hotspot(roi, int(np.count_nonzero(roi.contains(points))))
 
 
-def reference_hotspot(
-    points_xy: ArrayLike,
-    *,
-    mpp: float,
-    area_mm2: float = ROI_AREA_MM2,
-    bounds_px: Bounds | None = None,
-    max_rounds: int = 60,
-) -> ReferenceHotspot | None:
+def reference_hotspot(points_xy: ArrayLike, *, mpp: float, area_mm2: float = ROI_AREA_MM2) -> ReferenceHotspot | None:
     """Place the reference region on annotated figures by DBSCAN (Fernandez-Martin et al. 2024, section 4.2.2).
 
     DBSCAN starts with half the region's diagonal as radius and a sixth of the figures (rounded up) as core size, and
@@ -158,7 +152,7 @@ def reference_hotspot(
     the smallest x, then y). The paper adjusts both numbers until there are two clusters, and does not say how. Here,
     round by round, while there are fewer than two: if one cluster has more than half of the figures, it is too wide and
     the radius is cut by a fifth; otherwise there are too few cores and the core size is cut by a quarter (by one at
-    least). If ``max_rounds`` do not suffice, as with figures in one spot, the first round that found a cluster stands,
+    least). If 60 rounds do not suffice, as with figures in one spot, the first round that found a cluster counts,
     and ``converged`` is False. Memory grows with the pairs of figures within the radius: some 0.2 GB for 10,000 figures
     with a standard deviation of 1 mm.
 
@@ -166,35 +160,31 @@ def reference_hotspot(
         points_xy: ``(N, 2+)`` annotated figures in level-0 pixels.
         mpp: Micrometres per pixel.
         area_mm2: Area of the region.
-        bounds_px: As in :func:`hottest_roi`; the region is moved inside as far as it fits. None leaves it centred, even
-            where it reaches beyond the slide.
-        max_rounds: Bound of the adjustment.
 
     Returns:
-        None without figures. Predictions are counted by ``result.roi.contains(...)``.
+        The region, which may reach beyond the slide; None without figures. Predictions are counted by ``result.roi.contains(...)``.
     """
-    points = as_points(points_xy)
+    points = as_points(points_xy, drop_rest=True)
     if not len(points):
         return None
     side_px = roi_side_px(area_mm2, mpp)
     eps_px, min_samples = side_px * math.sqrt(2) / 2, math.ceil(len(points) / 6)
-    found = None
-    for _ in range(max_rounds):
+    kept = None
+    for _ in range(_MAX_ROUNDS):
         labels = DBSCAN(eps=eps_px, min_samples=min_samples).fit_predict(points)
         num_clusters = int(labels.max()) + 1
-        if num_clusters and (found is None or num_clusters > 1):
-            found = labels, num_clusters, eps_px, min_samples
+        if num_clusters and (kept is None or num_clusters > 1):
+            kept = labels, num_clusters, eps_px, min_samples
         if num_clusters > 1 or len(points) == 1:
             break
         if 2 * np.count_nonzero(labels >= 0) > len(points):
             eps_px *= _EPS_FACTOR
         else:
             min_samples = max(1, min(min_samples - 1, math.floor(min_samples * _MIN_SAMPLES_FACTOR)))
-    if found is None:
-        raise ValueError(f'max_rounds={max_rounds} ended before any cluster was found; allow more')
-    labels, num_clusters, eps_px, min_samples = found
+    assert kept is not None, 'with a core size of 1, which comes within the rounds, every figure is a cluster'
+    labels, num_clusters, eps_px, min_samples = kept
     center, size = _most_populated(points, labels, num_clusters)
-    roi = _inside(center[0] - side_px / 2, center[1] - side_px / 2, side_px, bounds_px)
+    roi = Roi(center[0] - side_px / 2, center[1] - side_px / 2, side_px, side_px)
     return ReferenceHotspot(
         roi=roi,
         area_mm2=area_mm2,
@@ -207,15 +197,7 @@ def reference_hotspot(
     )
 
 
-def density_map(
-    points_xy: ArrayLike,
-    *,
-    mpp: float,
-    cell_px: float,
-    sigma_um: float,
-    shape: tuple[int, int] | None = None,
-    mask: ArrayLike | None = None,
-) -> FloatArray:
+def density_map(points_xy: ArrayLike, *, mpp: float, cell_px: float, sigma_um: float, mask: ArrayLike) -> FloatArray:
     """Mitoses per mm2 on a coarse grid, smoothed by a Gaussian.
 
     Both the counts and the examined area are smoothed, and their ratio is taken (Nadaraya-Watson): neither the slide's
@@ -226,23 +208,20 @@ def density_map(
         mpp: Micrometres per pixel.
         cell_px: Side of a cell in level-0 pixels; the grid starts at the slide's outer corner.
         sigma_um: Standard deviation of the Gaussian, cut off at 4 of them.
-        shape: Rows and columns of the grid; needed without a mask.
-        mask: ``(rows, columns)`` cells that were examined. None is all of them.
+        mask: ``(rows, columns)`` cells that were examined.
 
     Returns:
         ``(rows, columns)`` float64; 0 outside the mask.
 
     Raises:
-        ValueError: Neither a shape nor a mask is given, they differ, or a size is not positive.
+        ValueError: The mask has another shape, or a size is not positive.
     """
-    if mask is None and shape is None:
-        raise ValueError('give the shape of the grid, or a mask')
-    examined = np.ones(shape or (0, 0), dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
-    if examined.ndim != 2 or (shape is not None and examined.shape != tuple(shape)):
-        raise ValueError(f'expected a mask of shape {shape or "(rows, columns)"}, found {examined.shape}')
+    examined = np.asarray(mask, dtype=bool)
+    if examined.ndim != 2:
+        raise ValueError(f'expected a mask of shape (rows, columns), found {examined.shape}')
     if not (mpp > 0 and cell_px > 0 and sigma_um > 0):
         raise ValueError(f'sizes must be positive, found mpp {mpp}, cell {cell_px} px, sigma {sigma_um} um')
-    columns, rows = np.floor((as_points(points_xy) + 0.5) / cell_px).T
+    columns, rows = np.floor((as_points(points_xy, drop_rest=True) + 0.5) / cell_px).T
     inside = (rows >= 0) & (rows < examined.shape[0]) & (columns >= 0) & (columns < examined.shape[1])
     index = rows[inside].astype(np.int64) * examined.shape[1] + columns[inside].astype(np.int64)
     counts = np.bincount(index, minlength=examined.size).reshape(examined.shape) * examined
@@ -256,18 +235,14 @@ def density_map(
 def _centred(members: FloatArray, side_px: float, bounds_px: Bounds | None) -> Roi:
     low, high = members.min(axis=0), members.max(axis=0)
     left, top = (low + high - side_px) / 2
-    roi = _inside(float(left), float(top), side_px, bounds_px)
+    if bounds_px is not None:
+        left = max(min(left, bounds_px[2] - side_px), bounds_px[0])
+        top = max(min(top, bounds_px[3] - side_px), bounds_px[1])
+    roi = Roi(float(left), float(top), side_px, side_px)
     if roi.contains(members).all():
         return roi
     # The points reach from side to side, and rounding put one outside; from its first point the region holds them all.
     return Roi(float(low[0]), float(low[1]), side_px, side_px)
-
-
-def _inside(left: float, top: float, side_px: float, bounds_px: Bounds | None) -> Roi:
-    if bounds_px is not None:
-        left = max(min(left, bounds_px[2] - side_px), bounds_px[0])
-        top = max(min(top, bounds_px[3] - side_px), bounds_px[1])
-    return Roi(left, top, side_px, side_px)
 
 
 def _most_populated(points: FloatArray, labels: IntArray, num_clusters: int) -> tuple[tuple[float, float], int]:

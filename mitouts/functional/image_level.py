@@ -1,4 +1,4 @@
-"""How well image scores tell positive from negative images."""
+"""Scores how well image scores tell positive from negative images."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
+
+from mitouts.functional.localization import precision_recall_f1
+from mitouts.functional.ratios import ratio
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,15 @@ def image_scores(scores: ArrayLike, labels: ArrayLike, threshold: float) -> Imag
     fp = int(np.count_nonzero(~positive & predicted))
     fn = int(np.count_nonzero(positive & ~predicted))
     tn = len(score) - tp - fp - fn
+    precision, recall, f1 = (float(value) for value in precision_recall_f1(tp, fp, fn))
     return ImageScores(
         auc=float(roc_auc_score(positive, score)) if 0 < tp + fn < len(score) else None,
-        f1=_ratio(2 * tp, 2 * tp + fp + fn),
-        accuracy=_ratio(tp + tn, len(score)),
-        precision=_ratio(tp, tp + fp),
-        recall=_ratio(tp, tp + fn),
+        f1=f1,
+        accuracy=float(ratio(tp + tn, len(score))),
+        precision=precision,
+        recall=recall,
         tp=tp,
         fp=fp,
         fn=fn,
         tn=tn,
     )
-
-
-def _ratio(numerator: int, denominator: int) -> float:
-    return numerator / denominator if denominator else 0.0

@@ -1,4 +1,4 @@
-"""Agreement of raters beyond chance: Cohen's kappa of two, Fleiss' kappa of any number, with intervals over cases.
+"""Computes the agreement of raters beyond chance: Cohen's kappa of two, Fleiss' of any number, with intervals.
 
 Items of one case are not independent, so the bootstrap draws whole cases (Efron 1979). Where all ratings are of one
 category, chance alone agrees perfectly and kappa is undefined: None.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mitouts.functional.bootstrap import Interval, bootstrap_ci95
+from mitouts.functional.ratios import ratio
 from mitouts.utils.defaults import NUM_BOOTSTRAP
 
 FloatArray = NDArray[np.float64]
@@ -66,7 +67,7 @@ def cohen_kappa(
         raise ValueError(f'expected the ratings of the same items, found {len(first)} and {len(second)}')
     owner, num_cases = _owner(cases, len(first))
     codes = {category: code for code, category in enumerate(dict.fromkeys([*first, *second]))}
-    rows, columns = (np.array([codes[each] for each in ratings], dtype=np.int64) for ratings in (first, second))
+    rows, columns = (np.array([codes[rating] for rating in ratings], dtype=np.int64) for ratings in (first, second))
     tables = np.zeros((num_cases, len(codes), len(codes)))
     np.add.at(tables, (owner, rows, columns), 1)
     observed, expected = _cohen(tables.sum(axis=0)[None])
@@ -131,22 +132,18 @@ def _cohen(tables: FloatArray) -> tuple[FloatArray, FloatArray]:
     total = tables.sum(axis=(1, 2))
     agreeing = np.trace(tables, axis1=1, axis2=2)
     by_chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1)
-    return _ratio(agreeing, total), _ratio(by_chance, total**2)
+    return ratio(agreeing, total, np.nan), ratio(by_chance, total**2, np.nan)
 
 
 def _fleiss(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
     """The same from sums ``(R, 3 + K)`` of: agreement, paired items, rated items, and shares of the categories."""
-    observed = _ratio(sums[:, 0], sums[:, 1])
-    expected = _ratio((sums[:, 3:] ** 2).sum(axis=1), sums[:, 2] ** 2)
+    observed = ratio(sums[:, 0], sums[:, 1], np.nan)
+    expected = ratio((sums[:, 3:] ** 2).sum(axis=1), sums[:, 2] ** 2, np.nan)
     return observed, expected
 
 
-def _ratio(above: FloatArray, below: FloatArray) -> FloatArray:
-    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
-
-
 def _coefficient(observed: FloatArray, expected: FloatArray) -> FloatArray:
-    return _ratio(observed - expected, 1 - expected)
+    return ratio(observed - expected, 1 - expected, np.nan)
 
 
 def _bootstrap_ci95(

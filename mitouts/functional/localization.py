@@ -1,4 +1,4 @@
-"""How well predicted points localize annotated ones: counts, precision, recall, F1, and free-response curves.
+"""Scores how well predicted points localize annotated ones: counts, precision, recall, F1, free-response curves.
 
 Wherever a division has nothing to divide by, the result is 0.0; where no annotated point could be found at all, the
 scores of a set of images are None.
@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.functional.bootstrap import bootstrap_ci95, sum_by_case
 from mitouts.functional.matching import count_images, has_neighbour, match_images_by_score
+from mitouts.functional.point_arrays import as_points
+from mitouts.functional.ratios import ratio
+from mitouts.utils.records import plain_fields
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -25,6 +28,7 @@ class LocalizationScores:
     """Scores over a set of images, micro-averaged.
 
     Attributes:
+        protocol: ``one_to_one`` or ``presence``.
         tp: True positives. Under ``presence`` these are predictions, so ``tp + fn`` need not be the annotations.
         fp: False positives.
         fn: Missed annotations.
@@ -33,9 +37,9 @@ class LocalizationScores:
         f1: Harmonic mean of precision and recall.
         f1_ci95: 95% percentile bootstrap interval of F1 over cases; None where it is not available (one case only,
             cases unknown, or nothing annotated).
-        protocol: ``one_to_one`` or ``presence``.
     """
 
+    protocol: str
     tp: int
     fp: int
     fn: int
@@ -43,20 +47,10 @@ class LocalizationScores:
     recall: float | None
     f1: float | None
     f1_ci95: tuple[float, float] | None
-    protocol: str
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {
-            'protocol': self.protocol,
-            'tp': self.tp,
-            'fp': self.fp,
-            'fn': self.fn,
-            'precision': self.precision,
-            'recall': self.recall,
-            'f1': self.f1,
-            'f1_ci95': None if self.f1_ci95 is None else list(self.f1_ci95),
-        }
+        return plain_fields(self)
 
 
 class FrocCurve(NamedTuple):
@@ -66,17 +60,13 @@ class FrocCurve(NamedTuple):
         thresholds: ``(T,)`` descending; a prediction counts when its score is > the threshold.
         sensitivity: ``(T,)`` share of the annotations that are found.
         fp_per_image: ``(T,)`` false positives an image.
-        fp_per_mm2: ``(T,)`` false positives a square millimetre, or None where the areas are unknown.
         precision: ``(T,)``.
-        recall: ``(T,)``, the same as ``sensitivity``.
     """
 
     thresholds: FloatArray
     sensitivity: FloatArray
     fp_per_image: FloatArray
-    fp_per_mm2: FloatArray | None
     precision: FloatArray
-    recall: FloatArray
 
 
 def score_localization(
@@ -126,7 +116,7 @@ def count_points(
     Returns:
         ``(N, 3)`` int64: ``tp, fp, fn`` of each image.
     """
-    counted = [array[array[:, 2] > threshold, :2] for array in map(_as_scored, points)]
+    counted = [array[array[:, 2] > threshold, :2] for array in (as_points(scored, 3) for scored in points)]
     return count_images(counted, truths, radius_px, protocol=protocol, ignored_xy=ignored)
 
 
@@ -155,12 +145,12 @@ def scores_from_counts(
         raise ValueError(f'expected a case for each of {len(counts)} images, found {len(cases)}')
     # Under either protocol an annotated point is found or missed.
     if tp + fn == 0:
-        return LocalizationScores(tp, fp, fn, None, None, None, None, protocol)
+        return LocalizationScores(protocol, tp, fp, fn, None, None, None, None)
     precision, recall, f1 = (float(value) for value in precision_recall_f1(tp, fp, fn))
     interval = None
     if cases is not None:
         interval = bootstrap_f1_ci95(counts, cases, num_bootstrap=num_bootstrap, seed=seed)
-    return LocalizationScores(tp, fp, fn, precision, recall, f1, interval, protocol)
+    return LocalizationScores(protocol, tp, fp, fn, precision, recall, f1, interval)
 
 
 def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -172,7 +162,7 @@ def precision_recall_f1(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> tuple[Fl
     [0.75, 0.5, 0.6]
     """
     tp, fp, fn = (np.asarray(value, dtype=np.float64) for value in (tp, fp, fn))
-    return _ratio(tp, tp + fp), _ratio(tp, tp + fn), _ratio(2.0 * tp, 2.0 * tp + fp + fn)
+    return ratio(tp, tp + fp), ratio(tp, tp + fn), ratio(2.0 * tp, 2.0 * tp + fp + fn)
 
 
 def bootstrap_f1_ci95(
@@ -205,7 +195,6 @@ def froc_curve(
     *,
     radius_px: float | Sequence[float],
     ignored: Sequence[ArrayLike] | None = None,
-    areas_mm2: Sequence[float] | None = None,
 ) -> FrocCurve:
     """Compute the free-response curve over all thresholds from one matching.
 
@@ -219,15 +208,12 @@ def froc_curve(
         truths: ``(G, 2)`` annotated points in pixels, an array for each image.
         radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
         ignored: As in :func:`score_localization`.
-        areas_mm2: The area of each image in square millimetres.
 
     Raises:
         ValueError: The sequences differ in length, or an array has a wrong shape or holds NaN.
     """
-    scored = [_as_scored(array) for array in points]
+    scored = [as_points(array, 3) for array in points]
     matches = match_images_by_score(scored, truths, radius_px)
-    if areas_mm2 is not None and len(areas_mm2) != len(scored):
-        raise ValueError(f'expected an area for each of {len(scored)} images, found {len(areas_mm2)}')
     sizes = np.array([len(array) for array in scored], dtype=np.int64)
     scores = np.concatenate([array[:, 2] for array in scored]) if scored else np.zeros(0)
     is_hit = np.zeros(len(scores), dtype=bool)
@@ -248,10 +234,8 @@ def froc_curve(
     return FrocCurve(
         thresholds=_cuts(descending[last]),
         sensitivity=recall,
-        fp_per_image=_ratio(fp, np.full(len(fp), len(scored))),
-        fp_per_mm2=None if areas_mm2 is None else _ratio(fp, np.full(len(fp), float(np.sum(areas_mm2)))),
+        fp_per_image=ratio(fp, len(scored)),
         precision=precision,
-        recall=recall,
     )
 
 
@@ -270,24 +254,8 @@ def sensitivity_at(froc: FrocCurve, fp_per_image: Sequence[float]) -> FloatArray
     return np.interp(fp_per_image, froc.fp_per_image[last], froc.sensitivity[last])
 
 
-def _as_scored(values: ArrayLike) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, 3))
-    if array.ndim != 2 or array.shape[1] != 3:
-        raise ValueError(f'points: expected an array of shape (P, 3) with x, y, score, found {array.shape}')
-    if not np.isfinite(array).all():
-        raise ValueError(f'points: expected finite numbers, found {array[~np.isfinite(array).all(axis=1)][0].tolist()}')
-    return array
-
-
 def _cuts(descending: FloatArray) -> FloatArray:
     """Return thresholds for a strict comparison: above all scores first, then just below each distinct score."""
     if not len(descending):
         return np.zeros(1)
     return np.concatenate([descending, [np.nextafter(descending[-1], -np.inf)]])
-
-
-def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> FloatArray:
-    top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
-    return np.divide(top, bottom, out=np.zeros(np.broadcast(top, bottom).shape), where=bottom > 0)

@@ -1,4 +1,4 @@
-"""Which predicted points hit which annotated ones, under the two protocols of the package.
+"""Matches predicted points with annotated ones, under the two protocols of the package.
 
 ``one_to_one`` (default): a largest set of pairs within the radius, and of these the one with the least total distance;
 a second prediction on a figure that is already taken is a false positive. ``presence`` (the authors' public code):
@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from mitouts.functional.assignment import least_cost_matching
+from mitouts.functional.point_arrays import as_points
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -30,7 +31,7 @@ _SEARCH_SLACK = 1.0 + 1e-9
 
 
 class Matches(NamedTuple):
-    """Pairs of points in one image.
+    """Pairs of a prediction and an annotation.
 
     Attributes:
         pred_index: ``(M,)`` int64, positions in the predictions, ascending.
@@ -59,28 +60,12 @@ class ImageMatches(NamedTuple):
     distance_px: FloatArray
 
 
-class PresenceCounts(NamedTuple):
-    """Counts under the presence protocol: ``tp`` and ``fp`` count predictions, ``fn`` counts annotations."""
-
-    tp: int
-    fp: int
-    fn: int
-
-
 class _Stack(NamedTuple):
     """The points of many images in one array."""
 
     xy: FloatArray
     image: IntArray
     start: IntArray
-
-
-class _Pairs(NamedTuple):
-    """All pairs within the radius; the indices count through the stacks."""
-
-    pred: IntArray
-    truth: IntArray
-    distance_px: FloatArray
 
 
 def match_one_to_one(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) -> Matches:
@@ -100,29 +85,10 @@ def match_one_to_one(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) 
     >>> match_one_to_one([[0, 0], [9, 0]], [[3, 0], [100, 0]], radius_px=5).distance_px.tolist()
     [3.0]
     """
-    _, pred_index, truth_index, distance_px = match_images_one_to_one([pred_xy], [truth_xy], radius_px)
-    return Matches(pred_index, truth_index, distance_px)
-
-
-def match_images_one_to_one(
-    pred_xy: Sequence[ArrayLike], truth_xy: Sequence[ArrayLike], radius_px: float | Sequence[float]
-) -> ImageMatches:
-    """Match many images at once, each as :func:`match_one_to_one` would.
-
-    Args:
-        pred_xy: ``(P, 2)`` predicted points in pixels, an array for each image.
-        truth_xy: ``(G, 2)`` annotated points in pixels, an array for each image.
-        radius_px: One radius for all images, or one for each.
-
-    Raises:
-        ValueError: The sequences differ in length, an array has another shape or holds NaN, or a radius is negative.
-    """
-    parts = []
-    for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
-        pairs = _pairs_within(preds, truths, radii)
-        chosen = least_cost_matching(*pairs, len(preds.xy), len(truths.xy))
-        parts.append(_locate(first, preds, truths, pairs, chosen))
-    return _concatenate(parts)
+    ((_, preds, truths, radii),) = _batches([pred_xy], [truth_xy], radius_px)
+    pairs = _pairs_within(preds, truths, radii)
+    chosen = least_cost_matching(*pairs, len(preds.xy), len(truths.xy))
+    return Matches(*(column[chosen] for column in pairs))
 
 
 def match_images_by_score(
@@ -144,34 +110,13 @@ def match_images_by_score(
     Raises:
         ValueError: The sequences differ in length, an array has another shape or holds NaN, or a radius is negative.
     """
-    arrays = [_as_points(each, 3, 'points') for each in points]
+    arrays = [as_points(array, 3) for array in points]
     parts = []
-    for first, preds, truths, radii in _batches([each[:, :2] for each in arrays], truth_xy, radius_px):
-        scores = np.concatenate([each[:, 2] for each in arrays[first : first + len(radii)]])
+    for first, preds, truths, radii in _batches([array[:, :2] for array in arrays], truth_xy, radius_px):
+        scores = np.concatenate([array[:, 2] for array in arrays[first : first + len(radii)]])
         pairs = _pairs_within(preds, truths, radii)
         parts.append(_locate(first, preds, truths, pairs, _serial_choice(pairs, scores, len(truths.xy))))
     return _concatenate(parts)
-
-
-def presence_counts(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) -> PresenceCounts:
-    """Count one image by the authors' protocol.
-
-    ``tp`` are the predictions with an annotation within the radius, ``fp`` the other predictions, ``fn`` the
-    annotations with no prediction within the radius. The radius is inclusive; the authors' code leaves a distance of
-    exactly the radius out of both ``tp`` and ``fn``.
-
-    Args:
-        pred_xy: ``(P, 2)`` predicted points in pixels.
-        truth_xy: ``(G, 2)`` annotated points in pixels.
-        radius_px: The largest distance in pixels, inclusive.
-
-    Raises:
-        ValueError: An array has another shape or holds NaN, or the radius is negative.
-
-    >>> presence_counts([[0, 0], [1, 0]], [[3, 0], [100, 0]], radius_px=5)
-    PresenceCounts(tp=2, fp=0, fn=1)
-    """
-    return PresenceCounts(*count_images([pred_xy], [truth_xy], radius_px, protocol='presence')[0].tolist())
 
 
 def count_images(
@@ -208,18 +153,20 @@ def count_images(
         if protocol == 'one_to_one':
             pairs = _pairs_within(preds, truths, radii)
             chosen = least_cost_matching(*pairs, len(preds.xy), len(truths.xy))
-            hits, found = pairs.pred[chosen], pairs.truth[chosen]
+            hits, hit_truths = pairs.pred_index[chosen], pairs.truth_index[chosen]
         else:
             hits = np.flatnonzero(_has_neighbour(preds, truths, radii))
-            found = np.flatnonzero(_has_neighbour(truths, preds, radii))
-        tp = _per_image(preds.image[hits], len(radii))
+            hit_truths = np.flatnonzero(_has_neighbour(truths, preds, radii))
+        tp = np.bincount(preds.image[hits], minlength=len(radii))
         unmatched = np.ones(len(preds.xy), dtype=bool)
         unmatched[hits] = False
         if ignored_xy is not None:
-            ignored = _stack([_as_points(each, 2, 'ignored points') for each in ignored_xy[first : first + len(radii)]])
+            in_batch = ignored_xy[first : first + len(radii)]
+            ignored = _stack([as_points(array, name='ignored points') for array in in_batch])
             unmatched &= ~_has_neighbour(preds, ignored, radii)
-        fp = _per_image(preds.image[unmatched], len(radii))
-        fn = _per_image(truths.image, len(radii)) - _per_image(truths.image[found], len(radii))
+        fp = np.bincount(preds.image[unmatched], minlength=len(radii))
+        fn = np.bincount(truths.image, minlength=len(radii))
+        fn -= np.bincount(truths.image[hit_truths], minlength=len(radii))
         counts.append(np.stack([tp, fp, fn], axis=1))
     return np.concatenate(counts)
 
@@ -238,7 +185,7 @@ def has_neighbour(
         ``(sum of P,)`` bool, image after image.
 
     Raises:
-        ValueError: See :func:`match_images_one_to_one`.
+        ValueError: See :func:`match_images_by_score`.
     """
     near = [np.zeros(0, dtype=bool)]
     near += [
@@ -260,12 +207,12 @@ def pairs_within(
         radius_px: One radius for all images, or one for each.
 
     Raises:
-        ValueError: See :func:`match_images_one_to_one`.
+        ValueError: See :func:`match_images_by_score`.
     """
     parts = []
     for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):
         pairs = _pairs_within(preds, truths, radii)
-        parts.append(_locate(first, preds, truths, pairs, np.arange(len(pairs.pred))))
+        parts.append(_locate(first, preds, truths, pairs, np.arange(len(pairs.pred_index))))
     return _concatenate(parts)
 
 
@@ -283,8 +230,8 @@ def _batches(
     if not (np.isfinite(radii) & (radii >= 0)).all():
         raise ValueError(f'a radius must be finite and not negative, found {radii.min():g} px')
     radii = np.broadcast_to(radii, len(pred_xy))
-    preds = [_as_points(each, 2, 'predicted points') for each in pred_xy]
-    truths = [_as_points(each, 2, 'annotated points') for each in truth_xy]
+    preds = [as_points(array, name='predicted points') for array in pred_xy]
+    truths = [as_points(array, name='annotated points') for array in truth_xy]
     first = 0
     while first < len(preds):
         last, points = first, 0
@@ -293,17 +240,6 @@ def _batches(
             last += 1
         yield first, _stack(preds[first:last]), _stack(truths[first:last]), radii[first:last]
         first = last
-
-
-def _as_points(values: ArrayLike, columns: int, name: str) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, columns))
-    if array.ndim != 2 or array.shape[1] != columns:
-        raise ValueError(f'{name}: expected an array of shape (N, {columns}), found {array.shape}')
-    if not np.isfinite(array).all():
-        raise ValueError(f'{name}: expected finite numbers, found {array[~np.isfinite(array).all(axis=1)][0].tolist()}')
-    return array
 
 
 def _stack(arrays: Sequence[FloatArray]) -> _Stack:
@@ -317,17 +253,18 @@ def _tree(stack: _Stack, widest_px: float) -> cKDTree:
     return cKDTree(np.column_stack([stack.xy, stack.image * spacing]), balanced_tree=False)
 
 
-def _pairs_within(preds: _Stack, truths: _Stack, radii: FloatArray) -> _Pairs:
+def _pairs_within(preds: _Stack, truths: _Stack, radii: FloatArray) -> Matches:
+    """All pairs within the radius; the indices count through the stacks."""
     widest = float(radii.max(initial=0.0))
-    found = _tree(preds, widest).sparse_distance_matrix(
+    near = _tree(preds, widest).sparse_distance_matrix(
         _tree(truths, widest), widest * _SEARCH_SLACK, output_type='ndarray'
     )
-    pred, truth = found['i'], found['j']
+    pred, truth = near['i'], near['j']
     distance = _distance(preds.xy[pred], truths.xy[truth])
     within = distance <= radii[preds.image[pred]]
     pred, truth, distance = pred[within], truth[within], distance[within]
     order = np.lexsort((truth, pred))
-    return _Pairs(pred[order], truth[order], distance[order])
+    return Matches(pred[order], truth[order], distance[order])
 
 
 def _has_neighbour(points: _Stack, others: _Stack, radii: FloatArray) -> NDArray[np.bool_]:
@@ -339,17 +276,17 @@ def _has_neighbour(points: _Stack, others: _Stack, radii: FloatArray) -> NDArray
     _, nearest = tree.query(
         _tree(points, widest).data, distance_upper_bound=np.nextafter(widest * _SEARCH_SLACK, np.inf)
     )
-    found = np.flatnonzero(nearest < len(others.xy))
-    near[found] = _distance(points.xy[found], others.xy[nearest[found]]) <= radii[points.image[found]]
+    close = np.flatnonzero(nearest < len(others.xy))
+    near[close] = _distance(points.xy[close], others.xy[nearest[close]]) <= radii[points.image[close]]
     return near
 
 
-def _serial_choice(pairs: _Pairs, scores: FloatArray, num_truths: int) -> IntArray:
+def _serial_choice(pairs: Matches, scores: FloatArray, num_truths: int) -> IntArray:
     """Choose the pairs that the sequential rule of :func:`match_images_by_score` would; returns their positions."""
     rank = np.empty(len(scores), dtype=np.int64)
     rank[np.argsort(-scores, kind='stable')] = np.arange(len(scores))
-    order = np.lexsort((pairs.truth, pairs.distance_px, pairs.pred))
-    pred, truth = pairs.pred[order], pairs.truth[order]
+    order = np.lexsort((pairs.truth_index, pairs.distance_px, pairs.pred_index))
+    pred, truth = pairs.pred_index[order], pairs.truth_index[order]
     end = np.searchsorted(pred, pred, side='right')
     holder = np.full(num_truths, -1, dtype=np.int64)
     asking = np.flatnonzero(np.diff(pred, prepend=-1))
@@ -364,8 +301,8 @@ def _serial_choice(pairs: _Pairs, scores: FloatArray, num_truths: int) -> IntArr
     return np.sort(order[holder[holder >= 0]])
 
 
-def _locate(first: int, preds: _Stack, truths: _Stack, pairs: _Pairs, chosen: IntArray) -> ImageMatches:
-    pred, truth = pairs.pred[chosen], pairs.truth[chosen]
+def _locate(first: int, preds: _Stack, truths: _Stack, pairs: Matches, chosen: IntArray) -> ImageMatches:
+    pred, truth = pairs.pred_index[chosen], pairs.truth_index[chosen]
     image = preds.image[pred]
     return ImageMatches(
         first + image, pred - preds.start[image], truth - truths.start[image], pairs.distance_px[chosen]
@@ -381,7 +318,3 @@ def _concatenate(parts: Sequence[ImageMatches]) -> ImageMatches:
 def _distance(first: FloatArray, second: FloatArray) -> FloatArray:
     x, y = (first - second).T
     return np.sqrt(x * x + y * y)
-
-
-def _per_image(image: IntArray, num_images: int) -> IntArray:
-    return np.bincount(image, minlength=num_images)

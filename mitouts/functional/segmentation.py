@@ -1,4 +1,4 @@
-"""Scores of label maps, all from one confusion matrix."""
+"""Scores label maps, from a confusion matrix."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mitouts.functional.bootstrap import bootstrap_ci95, sum_by_case
+from mitouts.functional.ratios import ratio
 
 IGNORE_INDEX = 255
 """The label of pixels that nobody judged: neither trained on nor scored."""
@@ -15,16 +16,13 @@ UNKNOWN_INDEX = 254
 """What a table of codes holds for a code that is neither a class nor ignored."""
 
 
-def confusion_matrix(
-    truth: ArrayLike, predicted: ArrayLike, num_classes: int, ignore_index: int = IGNORE_INDEX
-) -> NDArray[np.int64]:
+def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, num_classes: int) -> NDArray[np.int64]:
     """Count pixels by true class (rows) and predicted class (columns).
 
     Args:
-        truth: Integers of any shape, ``0 .. num_classes - 1`` or ``ignore_index``.
+        truth: Integers of any shape, ``0 .. num_classes - 1``, or :data:`IGNORE_INDEX` for pixels to leave out.
         predicted: Integers of the same shape.
         num_classes: C.
-        ignore_index: Pixels whose truth this is are left out.
 
     Returns:
         ``(C, C)`` int64.
@@ -35,7 +33,7 @@ def confusion_matrix(
     true_labels, predictions = np.asarray(truth), np.asarray(predicted)
     if true_labels.shape != predictions.shape:
         raise ValueError(f'truth is {true_labels.shape} and the prediction is {predictions.shape}')
-    judged = true_labels != ignore_index
+    judged = true_labels != IGNORE_INDEX
     rows, columns = true_labels[judged].astype(np.int64), predictions[judged].astype(np.int64)
     for labels, name in ((rows, 'truth'), (columns, 'prediction')):
         if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
@@ -55,22 +53,20 @@ def dice_scores(confusion: ArrayLike) -> NDArray[np.float64]:
     counts = np.asarray(confusion, dtype=np.float64)
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     both = counts.sum(axis=-1) + counts.sum(axis=-2)
-    return np.divide(2 * hits, both, out=np.full_like(both, np.nan), where=both > 0)
+    return ratio(2 * hits, both, np.nan)
 
 
 def mean_dice(confusion: ArrayLike) -> NDArray[np.float64]:
     """Mean of :func:`dice_scores` over the classes that have one; NaN without any."""
     scores = dice_scores(confusion)
     known = ~np.isnan(scores)
-    count = known.sum(axis=-1)
-    total = np.where(known, scores, 0).sum(axis=-1)
-    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+    return ratio(np.where(known, scores, 0).sum(axis=-1), known.sum(axis=-1), np.nan)
 
 
 def pixel_accuracy(confusion: ArrayLike) -> float:
     """Share of the counted pixels whose class is right; NaN without any."""
     counts = np.asarray(confusion, dtype=np.float64)
-    return float(np.trace(counts) / counts.sum()) if counts.sum() else float('nan')
+    return float(ratio(np.trace(counts), counts.sum(), np.nan))
 
 
 def bootstrap_mean_dice_ci95(

@@ -112,7 +112,7 @@ def test_without_detections_and_without_figures() -> None:
         ([[]], [[], []], None, 50, 'as many arrays'),
         ([[]], [[]], [[], []], 50, 'as many arrays'),
         ([[[1.0, 2.0]]], [[]], None, 50, r'shape \(N, 3\)'),
-        ([[[1.0, 2.0, float('nan')]]], [[]], None, 50, 'NaN'),
+        ([[[1.0, 2.0, float('nan')]]], [[]], None, 50, 'finite'),
         ([[]], [[]], None, 0, 'must be positive'),
     ],
 )

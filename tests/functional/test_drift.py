@@ -32,7 +32,7 @@ def test_other_figures_and_noise_hardly_move_it() -> None:
 
 @pytest.mark.parametrize(
     ('options', 'points'),
-    [({'max_drift_px': 5.0}, 30), ({'max_spread_px': 0.5}, 30), ({'min_images': 10}, 9)],
+    [({'max_drift_px': 5.0}, 30), ({'max_spread_px': 0.5}, 30), ({}, 9)],
 )
 def test_what_cannot_be_believed_is_no_drift(options: dict[str, float], points: int) -> None:
     one, other = predictions((6.0, -3.0), noise=2.0)

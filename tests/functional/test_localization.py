@@ -135,23 +135,20 @@ def greedy_counts(points: list[np.ndarray], truths: list[np.ndarray], threshold:
 
 def test_froc_equals_matching_at_each_threshold():
     points, truths = scene(0)
-    curve = froc_curve(points, truths, radius_px=30, areas_mm2=[0.5, 0.25, 1.0, 0.25])
+    curve = froc_curve(points, truths, radius_px=30)
     assert len(curve.thresholds) == len(np.unique(np.concatenate(points)[:, 2])) + 1
     assert (np.diff(curve.thresholds) < 0).all()
     for index, threshold in enumerate(curve.thresholds.tolist()):
         tp, fp = greedy_counts(points, truths, threshold)
         assert curve.sensitivity[index] == pytest.approx(tp / 35)
         assert curve.fp_per_image[index] == pytest.approx(fp / 4)
-        assert curve.fp_per_mm2[index] == pytest.approx(fp / 2.0)
         assert curve.precision[index] == pytest.approx(tp / (tp + fp) if tp + fp else 0.0)
-    assert curve.recall.tolist() == curve.sensitivity.tolist()
 
 
 def test_froc_without_predictions_is_one_point():
     curve = froc_curve([[], []], [[[1.0, 1.0]], []], radius_px=30)
     assert curve.sensitivity.tolist() == [0.0]
     assert curve.fp_per_image.tolist() == [0.0]
-    assert curve.fp_per_mm2 is None
 
 
 def test_sensitivity_is_interpolated_and_ends_flat():
@@ -162,11 +159,6 @@ def test_sensitivity_is_interpolated_and_ends_flat():
     assert curve.fp_per_image.tolist() == [0.0, 0.0, 1.0, 1.0, 2.0]
     assert sensitivity_at(curve, [0, 0.5, 1, 8]).tolist() == [0.5, 0.75, 1.0, 1.0]
     assert average_sensitivity(curve, [0, 0.5, 1, 8]) == pytest.approx(3.25 / 4)
-
-
-def test_froc_refuses_areas_of_other_images():
-    with pytest.raises(ValueError, match='an area for each of 1 images, found 2'):
-        froc_curve([[]], [[]], radius_px=30, areas_mm2=[1.0, 1.0])
 
 
 def test_froc_with_ignored_points_equals_the_curve_without_the_excused_predictions():
