@@ -1,4 +1,4 @@
-"""Matching of largest size, then least cost, on a sparse bipartite graph, in memory linear in its edges.
+"""Finds the largest, then cheapest matching of a sparse bipartite graph, in memory linear in its edges.
 
 SciPy's dense solver needs a full cost matrix, and a slide's points can form one connected component of 100,000 x
 100,000; its sparse solver scans every column for each step and takes full matchings only. Here the largest size comes
@@ -36,7 +36,7 @@ def least_cost_matching(row: IntArray, col: IntArray, cost: FloatArray, num_rows
     costs are resolved by the order of the edges, so the result is deterministic.
 
     Args:
-        row: ``(E,)`` integer, the row of each edge; no edge stands twice.
+        row: ``(E,)`` integer, the row of each edge; no edge occurs twice.
         col: ``(E,)`` integer, its column.
         cost: ``(E,)`` float, its cost, finite and not negative.
         num_rows: Number of rows; some may have no edge.

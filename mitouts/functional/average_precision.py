@@ -42,8 +42,8 @@ def box_average_precision(
         annotated.
 
     Raises:
-        ValueError: The sequences differ in length, an array has a wrong shape or a number that is not finite, or ``box_px`` is not
-            positive.
+        ValueError: The sequences differ in length, an array has a wrong shape or holds a number that is not finite,
+            or ``box_px`` is not positive.
     """
     if not box_px > 0:
         raise ValueError(f'box_px must be positive, found {box_px}')

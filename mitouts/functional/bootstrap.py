@@ -1,4 +1,4 @@
-"""Bootstrap over cases: statistics of resampled cases, and their 95% percentile interval (Efron 1979).
+"""Computes statistics of resampled cases, and their 95% percentile interval (bootstrap; Efron 1979).
 
 Images, slides or items of one case are not independent, so whole cases are drawn, as many as there are, with
 replacement.

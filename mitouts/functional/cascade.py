@@ -1,4 +1,4 @@
-"""A cascade: a localizer proposes, a patch classifier verifies (Chen et al. 2016, Tellez et al. 2018)."""
+"""Combines a localizer that proposes with a classifier that verifies (Chen et al. 2016, Tellez et al. 2018)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def hard_negatives(
     known_xy: ArrayLike = (),
     max_count: int | None = None,
 ) -> NDArray[np.float64]:
-    """The false proposals of one image that a verifier shall learn to reject.
+    """The false proposals of one image that a verifier should learn to reject.
 
     Args:
         points: Array ``(P, 3)``, proposals ``(x, y, score)`` in pixels.

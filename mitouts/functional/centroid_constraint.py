@@ -1,4 +1,4 @@
-"""The location constraint of Section 3.2 of Fernandez-Martin et al. 2024: pure tensor maths."""
+"""Computes the location constraint of Section 3.2 of Fernandez-Martin et al. 2024."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The concentric loss of Li et al. 2019 (Medical Image Analysis 53): cells are labelled from centroids alone.
+"""Computes the concentric loss of Li et al. 2019 (Medical Image Analysis 53), which labels cells from centroids alone.
 
 Around an annotated centroid, what lies within a small circle certainly belongs to the figure and what lies outside of a
 large one certainly does not; the ring between them may be either, and is not learned from.

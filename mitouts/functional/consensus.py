@@ -1,4 +1,4 @@
-"""What several raters say of one place, made into one label, one position, and the figures that they added nearby."""
+"""Makes one label and one position out of what several raters say, and finds the figures that enough of them added."""
 
 from __future__ import annotations
 

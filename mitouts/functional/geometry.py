@@ -1,4 +1,4 @@
-"""Where a cell of a feature map lies in the input image, and how a map is brought back to image size."""
+"""Says where the cells of a feature map lie in the image, and up-samples maps to image size."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometr
 def cell_maxima(
     score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
 ) -> NDArray[np.float32]:
-    """What each cell reaches in the up-sampled map: the highest pixel beside its centre.
+    """How high each cell reaches in the up-sampled map: the highest pixel beside its centre.
 
     There are four around a centre between pixels, one at a centre on a pixel (whose value is the cell's), and for a
     centre outside the image those of the border. From centre to centre the interpolation rises or falls all the way,
@@ -218,12 +218,12 @@ def cell_maxima(
     columns, columns_are_centres = _pixels_beside(width, shape[1], geometry)
     if rows_are_centres and columns_are_centres and not isinstance(geometry, AlignCornersGeometry):
         return np.asarray(score_map, dtype=np.float32)
-    across = [place_pixels(each, width, shape[1], geometry) for each in columns]
+    across = [place_pixels(pixels, width, shape[1], geometry) for pixels in columns]
     highest = np.full(shape, -np.inf, dtype=np.float32)
     for top in range(0, shape[0], _ROWS_AT_ONCE):
         block = highest[top : top + _ROWS_AT_ONCE]
-        for each in rows:
-            down = place_pixels(each[top : top + _ROWS_AT_ONCE], height, shape[0], geometry)
+        for pixels in rows:
+            down = place_pixels(pixels[top : top + _ROWS_AT_ONCE], height, shape[0], geometry)
             for places in across:
                 np.maximum(block, blend_cells(score_map, down, places, geometry), out=block)
     return highest
@@ -236,7 +236,7 @@ def _pixels_beside(size_px: int, cells: int, geometry: FeatureGeometry) -> tuple
         One or two arrays ``(cells,)``, and whether the pixels are the centres themselves.
     """
     centres = geometry.on_axis(size_px, cells).cell_to_px(np.arange(cells))
-    before, after = (np.clip(each, 0, size_px - 1) for each in (np.floor(centres), np.ceil(centres)))
+    before, after = np.clip([np.floor(centres), np.ceil(centres)], 0, size_px - 1)
     if (before == after).all():
         return [before], bool((before == centres).all())
     return [before, after], False

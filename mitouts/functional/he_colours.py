@@ -1,4 +1,4 @@
-"""Whether an image can be a haematoxylin-eosin stain in transmitted light at all."""
+"""Tells whether an image can be a haematoxylin-eosin stain in transmitted light."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Components of a score map whose up-sampled image would not fit into memory."""
+"""Finds the components of a score map whose up-sampled image would not fit into memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.functional.geometry import CellPlaces, FeatureGeometry, blend_cells, place_pixels
-from mitouts.functional.points import Centroid, mask_components
+from mitouts.functional.points import Centroid, mask_components, strongest_first
 
 
 def large_map_components(
@@ -42,7 +42,7 @@ def large_map_components(
     hot = (np.asarray(score_map) > np.nextafter(np.float32(threshold), np.float32(-np.inf))).astype(np.uint8)
     around = cv2.dilate(hot, np.ones((3, 3), np.uint8))
     _, groups, boxes, _ = cv2.connectedComponentsWithStats(around, connectivity=8, ltype=cv2.CV_32S)
-    found = [np.zeros((0, 3))]
+    parts = [np.zeros((0, 3))]
     for group in range(1, len(boxes)):
         column, row, columns, rows = boxes[group, :4].tolist()
         own = groups[row : row + rows, column : column + columns] == group
@@ -54,9 +54,8 @@ def large_map_components(
         part = blend_cells(cells, down, across, geometry)
         points, _ = mask_components(part, threshold, min_area_px=min_area_px, centroid=centroid)
         points[:, :2] += left, top
-        found.append(points)
-    components = np.concatenate(found)
-    return components[np.argsort(-components[:, 2], kind='stable')]
+        parts.append(points)
+    return strongest_first(np.concatenate(parts))
 
 
 def _pixels(first: int, cells: int, total: int, size_px: int, geometry: FeatureGeometry) -> tuple[int, CellPlaces]:

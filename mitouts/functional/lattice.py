@@ -1,4 +1,4 @@
-"""Covering a slide with tiles that start on the lattice of a network's cells."""
+"""Covers a slide with tiles that start on the lattice of a network's cells."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _divide(needed: NDArray[np.bool_], window: Window, margin: Margin) -> list[W
     else:
         parts = [window._replace(columns=half), window._replace(column=window.column + half)]
         parts[1] = parts[1]._replace(columns=window.columns - half)
-    shrunk = [found for part in parts if (found := _shrink(needed, part)) is not None]
-    divided = [final for part in shrunk for final in _divide(needed, part, margin)]
+    shrunk = [_shrink(needed, part) for part in parts]
+    divided = [piece for part in shrunk if part is not None for piece in _divide(needed, part, margin)]
     return divided if sum(_cost(part, margin) for part in divided) < _cost(window, margin) else [window]
 
 

@@ -1,4 +1,4 @@
-"""A point that stands for the area inside an outline."""
+"""Finds a point that stands for the area inside an outline."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ def _candidates(corners: NDArray[np.float64], least_width: float) -> NDArray[np.
     steps = np.diff(heights)
     tallest = np.argsort(-steps, kind='stable')[:_NUM_LINES]
     evenly = heights[0] + (np.arange(_NUM_LINES) + 0.5) / _NUM_LINES * np.ptp(heights)
-    found = []
+    middles = []
     for y in [*(heights[tallest] + steps[tallest] / 2), *evenly]:
         crossings = _crossings(y, corners)
         pairs = zip(crossings[::2], crossings[1::2])
-        found += [((left + right) / 2, y) for left, right in pairs if right - left > least_width]
-    return np.array(found, dtype=np.float64).reshape(-1, 2)
+        middles += [((left + right) / 2, y) for left, right in pairs if right - left > least_width]
+    return np.array(middles, dtype=np.float64).reshape(-1, 2)
 
 
 def _clearance(point: NDArray[np.float64], corners: NDArray[np.float64]) -> float:

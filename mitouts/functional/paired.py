@@ -1,4 +1,4 @@
-"""Bootstrap over cases of several methods at once: the same resampled cases for each, so that differences are paired.
+"""Compares methods by a bootstrap over cases: all of them on the same resampled cases, so that differences are paired.
 
 A replicate draws as many cases as there are, with replacement, and pools their counts (Efron 1979). Images of one case
 are not independent, so whole cases are drawn.
@@ -139,9 +139,9 @@ def recovered_share(
 
 
 def _stack(counts: Sequence[ArrayLike]) -> FloatArray:
-    arrays = [np.asarray(each, dtype=np.float64) for each in counts]
+    arrays = [np.asarray(by_case, dtype=np.float64) for by_case in counts]
     shapes = {array.shape for array in arrays}
     if len(shapes) != 1 or arrays[0].ndim != 2 or arrays[0].shape[1] != 3 or not len(arrays[0]):
-        found = ', '.join(str(array.shape) for array in arrays)
-        raise ValueError(f'expected counts tp, fp, fn of the same cases, shape (C, 3) with C > 0; found {found}')
+        shapes_found = ', '.join(str(array.shape) for array in arrays)
+        raise ValueError(f'expected counts tp, fp, fn of the same cases, shape (C, 3) with C > 0; found {shapes_found}')
     return np.stack(arrays)

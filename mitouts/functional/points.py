@@ -1,4 +1,4 @@
-"""Components and peaks of a score map, as points."""
+"""Turns the components and the peaks of a score map into points."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def mask_components(
     """
     # In float64: a threshold between two neighbouring float32 scores must stay between them.
     mask = (score_map.astype(np.float64) > threshold).astype(np.uint8)
-    count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
-    labels = np.asarray(found, dtype=np.int32)
+    count, labels = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    labels = np.asarray(labels, dtype=np.int32)
     if count == 1:
         return np.zeros((0, 3)), labels
     rows, columns = np.nonzero(labels)
@@ -57,8 +57,12 @@ def mask_components(
         y = np.bincount(index, weights * rows, minlength=count) / total
     if not keep[1:].all():
         labels = np.where(keep[labels], labels, 0).astype(np.int32)
-    points = np.stack([x[keep], y[keep], top[keep]], axis=1)
-    return points[np.argsort(-points[:, 2], kind='stable')], labels
+    return strongest_first(np.stack([x[keep], y[keep], top[keep]], axis=1)), labels
+
+
+def strongest_first(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points ``(N, 3)`` as ``(x, y, score)`` in descending order; equal scores keep their order."""
+    return points[np.argsort(-points[:, 2], kind='stable')]
 
 
 def map_peaks(
@@ -94,8 +98,7 @@ def map_peaks(
     scores[plateau] = reached[is_top]
     x = np.clip(geometry.on_axis(width, reached.shape[1]).cell_to_px(column), 0, width - 1)
     y = np.clip(geometry.on_axis(height, reached.shape[0]).cell_to_px(row), 0, height - 1)
-    peaks = np.stack([x, y, scores], axis=1)[~is_shoulder]
-    return peaks[np.argsort(-peaks[:, 2], kind='stable')]
+    return strongest_first(np.stack([x, y, scores], axis=1)[~is_shoulder])
 
 
 def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -109,9 +112,9 @@ def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _continues(cells: NDArray[np.int64], reached: NDArray[np.float32], is_top: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether a cell beside these is as high and no local maximum itself, ``(N,)``: the plateau leads upwards there."""
-    found = np.zeros(len(cells), dtype=bool)
+    continues = np.zeros(len(cells), dtype=bool)
     own = reached[tuple(cells.T)]
     for step in np.ndindex(3, 3):
         beside = tuple(np.clip(cells + step - np.array(1), 0, np.array(reached.shape) - 1).T)
-        found |= ~is_top[beside] & (reached[beside] == own)
-    return found
+        continues |= ~is_top[beside] & (reached[beside] == own)
+    return continues

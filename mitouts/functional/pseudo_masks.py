@@ -1,4 +1,4 @@
-"""Masks for annotated points that have none."""
+"""Makes masks for annotated points that have none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The square of a given size with most points."""
+"""Finds the square of a given size with most points."""
 
 from __future__ import annotations
 

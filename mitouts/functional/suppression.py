@@ -1,4 +1,4 @@
-"""Non-maximum suppression by distance: one figure, one point."""
+"""Leaves one point a figure: non-maximum suppression by distance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArr
     """Indices of the points that are kept when each one suppresses the weaker ones around it.
 
     Greedy, as for boxes: the strongest point is kept, all within the radius of it go, the strongest of the rest is
-    kept, and so on. Of equal scores the first stands before the others.
+    kept, and so on. Of equal scores the first goes first.
 
     Args:
         points: Array ``(N, 3)`` of ``(x, y, score)``, in any order.

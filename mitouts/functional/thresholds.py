@@ -1,4 +1,4 @@
-"""Choice of the threshold above which a score counts as positive."""
+"""Chooses the threshold above which a score counts as positive."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def select_threshold(
         labels: ``(N,)`` 0 or 1.
         method: One of the above.
         value: The threshold of ``fixed``.
-        prevalence: The share of positives that ``max_f1`` shall hold for: positives weigh ``prevalence / #positives``
+        prevalence: The share of positives that ``max_f1`` should hold for: positives weigh ``prevalence / #positives``
             and negatives ``(1 - prevalence) / #negatives``. None takes the sample's own. The ROC criteria do not depend
             on it.
 

@@ -1,4 +1,4 @@
-"""Where patches start, and which patch a figure belongs to."""
+"""Says where patches start, and which patch a figure belongs to."""
 
 from __future__ import annotations
 

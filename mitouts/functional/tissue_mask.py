@@ -1,4 +1,4 @@
-"""Tissue against glass, ink and the scanner's border."""
+"""Tells tissue from glass, ink and the scanner's border."""
 
 from __future__ import annotations
 
@@ -16,41 +16,32 @@ DARKEST_TISSUE = 75
 """Grey levels of the strongest channel; ink and scanner borders have less, haematoxylin at low resolution has more."""
 
 _SMOOTHING_PX = 2.0
+# Smaller holes belong to the tissue around them: a square of 256 um.
+_MAX_HOLE_UM2 = 65_536.0
+# Left out around ink, whose edge is too pale to be told from tissue.
+_INK_MARGIN_UM = 50.0
 _INK_GREEN_OVER_RED = 0.12
 _INK_BLUE_OVER_RED = 95
 
 
-def tissue_mask(image: NDArray[np.uint8], min_chroma: int = MIN_CHROMA) -> NDArray[np.bool_]:
+def tissue_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Mark the pixels that are coloured, as haematoxylin and eosin are, and glass, black and grey are not.
 
     Args:
         image: Array ``(H, W, 3)``, RGB, uint8.
-        min_chroma: Grey levels between the strongest and the weakest channel from which a pixel counts.
 
     Returns:
         Array ``(H, W)``.
     """
-    return _chroma(image) >= min_chroma
+    return _chroma(image) >= MIN_CHROMA
 
 
-def tissue_share(image: NDArray[np.uint8], step_px: int = 4) -> float:
-    """Share of an image that is tissue, from every ``step_px``-th pixel of both axes.
-
-    Args:
-        image: Array ``(H, W, 3)``, RGB, uint8.
-        step_px: 1 looks at all pixels.
-    """
-    return float(tissue_mask(np.ascontiguousarray(image[::step_px, ::step_px])).mean())
+def tissue_share(image: NDArray[np.uint8]) -> float:
+    """Share of an RGB image ``(H, W, 3)`` that is tissue, from every fourth pixel of both axes."""
+    return float(tissue_mask(np.ascontiguousarray(image[::4, ::4])).mean())
 
 
-def find_tissue(
-    thumbnail: NDArray[np.uint8],
-    mpp: float,
-    *,
-    min_area_um2: float = 20_000.0,
-    max_hole_um2: float = 65_536.0,
-    ink_margin_um: float = 50.0,
-) -> NDArray[np.bool_]:
+def find_tissue(thumbnail: NDArray[np.uint8], mpp: float, *, min_area_um2: float = 20_000.0) -> NDArray[np.bool_]:
     """Find the tissue of a slide at low resolution.
 
     Smoothed chroma (saturation times brightness, which unlike saturation is quiet in the dark) is cut at Otsu's
@@ -62,30 +53,28 @@ def find_tissue(
         thumbnail: Array ``(H, W, 3)``, RGB, uint8.
         mpp: Micrometres per pixel of the thumbnail; 4 to 64 is sensible.
         min_area_um2: Smaller pieces of tissue are taken for dust; the default is a disc of 160 um.
-        max_hole_um2: Smaller holes belong to the tissue around them; the default is a square of 256 um.
-        ink_margin_um: What is left out around ink, whose edge is too pale to be told from tissue.
 
     Returns:
         Array ``(H, W)``, bool.
 
     Raises:
-        ValueError: ``thumbnail`` is no RGB uint8 array, ``mpp`` is not a positive number, or a size is negative.
+        ValueError: ``thumbnail`` is no RGB uint8 array, ``mpp`` is not a positive number, or the area is negative.
     """
     if thumbnail.ndim != 3 or thumbnail.shape[2] != 3 or thumbnail.dtype != np.uint8 or 0 in thumbnail.shape:
         raise ValueError(f'expected an RGB uint8 thumbnail (H, W, 3), found {thumbnail.dtype} {thumbnail.shape}')
     if not (math.isfinite(mpp) and mpp > 0):
         raise ValueError(f'mpp must be micrometres per pixel above 0, found {mpp}')
-    if min(min_area_um2, max_hole_um2, ink_margin_um) < 0:
-        raise ValueError('min_area_um2, max_hole_um2 and ink_margin_um must be at least 0')
+    if min_area_um2 < 0:
+        raise ValueError(f'min_area_um2 must be at least 0, found {min_area_um2}')
     smooth = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), _SMOOTHING_PX), dtype=np.uint8)
     chroma = _chroma(smooth)
     coloured = chroma >= tissue_threshold(chroma)
     black = smooth.max(axis=2) < DARKEST_TISSUE
     # A blue or black speck is no pen mark, so only pieces of some size grow.
     ink = drop_small(black | find_ink(smooth, coloured), min_area_um2 / 4 / mpp**2)
-    ink = _grown(ink, ink_margin_um / mpp)
-    found = drop_small(coloured & ~ink, min_area_um2 / mpp**2)
-    return fill_small_holes(found, max_hole_um2 / mpp**2) & ~ink
+    ink = _grown(ink, _INK_MARGIN_UM / mpp)
+    tissue = drop_small(coloured & ~ink, min_area_um2 / mpp**2)
+    return fill_small_holes(tissue, _MAX_HOLE_UM2 / mpp**2) & ~ink
 
 
 def tissue_threshold(chroma: NDArray[np.uint8]) -> float:
@@ -111,7 +100,7 @@ def find_ink(image: NDArray[np.uint8], coloured: NDArray[np.bool_]) -> NDArray[n
 
 
 def drop_small(mask: NDArray[np.bool_], min_area_px: float) -> NDArray[np.bool_]:
-    """Without the 8-connected pieces of fewer than ``min_area_px`` pixels."""
+    """Remove the 8-connected pieces of fewer than ``min_area_px`` pixels."""
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     keep = stats[:, cv2.CC_STAT_AREA] >= min_area_px
     keep[0] = False
@@ -119,7 +108,7 @@ def drop_small(mask: NDArray[np.bool_], min_area_px: float) -> NDArray[np.bool_]
 
 
 def fill_small_holes(mask: NDArray[np.bool_], max_area_px: float) -> NDArray[np.bool_]:
-    """With the holes of up to ``max_area_px`` pixels closed; a hole is 4-connected and does not touch the border."""
+    """Close the holes of up to ``max_area_px`` pixels; a hole is 4-connected and does not touch the border."""
     _, pieces, stats, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
     fill = stats[:, cv2.CC_STAT_AREA] <= max_area_px
     fill[0] = False

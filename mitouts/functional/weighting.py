@@ -1,4 +1,4 @@
-"""Means in which samples count differently."""
+"""Averages samples that count differently."""
 
 from __future__ import annotations
 

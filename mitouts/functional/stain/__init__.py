@@ -1,4 +1,4 @@
-"""Colours of haematoxylin and eosin: stains, their normalization and their augmentation, on RGB uint8 arrays."""
+"""Measures, normalizes and augments the colours of haematoxylin and eosin, on RGB uint8 arrays."""
 
 from mitouts.functional.stain.density import (
     HED_RUIFROK,

@@ -1,4 +1,4 @@
-"""Optical density: from grey levels and back, and linear maps in between."""
+"""Converts grey levels to optical density and back, and mixes stains in between."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ DENSITY_OF_GREY = -np.log((np.arange(256) + 1) / WHITE).astype(np.float32)
 
 _BRIGHTEST_TISSUE = int(np.flatnonzero(DENSITY_OF_GREY >= TISSUE_DENSITY)[-1])
 _DENSITY_OF_GREY_255 = -np.log(np.maximum(np.arange(256), 1) / 255).astype(np.float32)
+_SEARCHED_PX = 32_768
 # Two float32 strips of this size stay in a core's L2 cache; whole images go through memory at every step (5 x slower).
 _STRIP_BYTES = 192 * 1024
 # exp(21) is about the largest number that still rounds to a 32-bit integer.
@@ -74,9 +75,9 @@ def is_enough_tissue(mask: NDArray[np.bool_]) -> bool:
     return int(np.count_nonzero(mask)) >= max(MIN_TISSUE_PX, MIN_TISSUE_SHARE * len(mask))
 
 
-def has_tissue(image: NDArray[np.uint8], max_px: int = 32_768) -> bool:
+def has_tissue(image: NDArray[np.uint8]) -> bool:
     """Whether a regular sample of an image ``(H, W, 3)`` holds enough tissue (:func:`is_enough_tissue`)."""
-    return is_enough_tissue(is_tissue(np.ascontiguousarray(sample_pixels(image, max_px))))
+    return is_enough_tissue(is_tissue(np.ascontiguousarray(sample_pixels(image, _SEARCHED_PX))))
 
 
 def complete_stains(stains: NDArray) -> NDArray[np.float64]:

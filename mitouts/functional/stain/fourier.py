@@ -1,4 +1,4 @@
-"""Style in the low frequencies: amplitudes of a reference, phases of the image (FDA; Yang and Soatto, CVPR 2020)."""
+"""Swaps the amplitudes of low frequencies for those of a reference (FDA; Yang and Soatto, CVPR 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histogram matching, channel by channel."""
+"""Matches the histograms of images, channel by channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two stains from the colours of an image, and their exchange for those of a reference (Macenko et al., ISBI 2009)."""
+"""Finds the two stains of an image and exchanges them for those of a reference (Macenko et al., ISBI 2009)."""
 
 from __future__ import annotations
 

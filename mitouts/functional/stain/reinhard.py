@@ -1,4 +1,4 @@
-"""Mean and spread of the colours in Lab (Reinhard et al., IEEE Computer Graphics and Applications 2001)."""
+"""Matches mean and spread of the colours in Lab (Reinhard et al., IEEE Computer Graphics and Applications 2001)."""
 
 from __future__ import annotations
 
