@@ -1,4 +1,4 @@
-"""Checkpoint files: written aside and renamed, read without unpickling code."""
+"""Writes checkpoint files whole or not at all, and reads them without unpickling code."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from mitouts.errors import CheckpointError, TrainingError
+from mitouts.utils.files import written_aside
 from mitouts.utils.tensor_file import read_tensor_file
 from mitouts.zoo import resolve_checkpoint
 
@@ -24,18 +25,14 @@ def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
         TrainingError: The disk is full or not writable; an older file at ``path`` is untouched.
     """
     path = Path(path)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open('wb') as file:
+        with written_aside(path) as aside, aside.open('wb') as file:
             file.write(buffer.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise TrainingError(
             f'checkpoint {path} ({buffer.tell() / 2**20:.1f} MiB) cannot be written: {error}. Earlier checkpoints are '
             'untouched: make room, then start again with --resume'
@@ -133,7 +130,7 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: st
 
 
 def publish(checkpoint: dict[str, Any], source: str | Path = 'checkpoint') -> dict[str, Any]:
-    """The part of a checkpoint that is worth sharing: weights and meta, of plain Python and tensors only.
+    """Take the part of a checkpoint that is worth sharing: weights and meta, of plain Python and tensors only.
 
     Raises:
         CheckpointError: It carries no calibration, so nothing could be counted with it.

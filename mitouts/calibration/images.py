@@ -225,7 +225,7 @@ class LocalizationCurve:
         for truth in truths:
             full = upsample_map(maps[truth.image_id], truth.height, truth.width, model.geometry)
             for found, threshold in zip(points, thresholds):
-                components, _ = mask_components(
+                components = mask_components(
                     full, threshold, min_area_px=calibration['min_area_px'], centroid=calibration['centroid']
                 )
                 found.append(remove_drift(components, calibration['drift_px'], truth.width, truth.height)[:, :2])

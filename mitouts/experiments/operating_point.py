@@ -49,8 +49,8 @@ def best_threshold(
         sweep = _presence(points, truths, radius_px, ignored)
     else:
         curve = froc_curve(points, truths, radius_px=radius_px, ignored=ignored)
-        total = curve.precision + curve.recall
-        f1 = np.divide(2 * curve.precision * curve.recall, total, out=np.zeros_like(total), where=total > 0)
+        total = curve.precision + curve.sensitivity
+        f1 = np.divide(2 * curve.precision * curve.sensitivity, total, out=np.zeros_like(total), where=total > 0)
         sweep = _Sweep(curve.thresholds, f1)
     return float(sweep.thresholds[np.argmax(sweep.f1)])
 

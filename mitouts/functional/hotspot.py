@@ -162,7 +162,8 @@ def reference_hotspot(points_xy: ArrayLike, *, mpp: float, area_mm2: float = ROI
         area_mm2: Area of the region.
 
     Returns:
-        The region, which may reach beyond the slide; None without figures. Predictions are counted by ``result.roi.contains(...)``.
+        The region, which may reach beyond the slide; None without figures. ``result.roi.contains(...)`` tells which
+        predictions lie in it.
     """
     points = as_points(points_xy, drop_rest=True)
     if not len(points):

@@ -52,7 +52,7 @@ def large_map_components(
         if not len(down.lower) or not len(across.lower):
             continue
         part = blend_cells(cells, down, across, geometry)
-        points, _ = mask_components(part, threshold, min_area_px=min_area_px, centroid=centroid)
+        points = mask_components(part, threshold, min_area_px=min_area_px, centroid=centroid)
         points[:, :2] += left, top
         parts.append(points)
     return strongest_first(np.concatenate(parts))

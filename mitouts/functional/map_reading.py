@@ -59,7 +59,7 @@ def read_map(
         )
     else:
         full = upsample_map(score_map, height, width, geometry)
-        components, _ = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
+        components = mask_components(full, map_threshold, min_area_px=min_area_px, centroid=centroid)
     points, peaks = components, None
     if min_score is not None:
         peaks = map_peaks(score_map, geometry, height, width, min_score)

@@ -88,7 +88,7 @@ def match_one_to_one(pred_xy: ArrayLike, truth_xy: ArrayLike, radius_px: float) 
     ((_, preds, truths, radii),) = _batches([pred_xy], [truth_xy], radius_px)
     pairs = _pairs_within(preds, truths, radii)
     chosen = least_cost_matching(*pairs, len(preds.xy), len(truths.xy))
-    return Matches(*(column[chosen] for column in pairs))
+    return Matches(pairs.pred_index[chosen], pairs.truth_index[chosen], pairs.distance_px[chosen])
 
 
 def match_images_by_score(

@@ -17,12 +17,8 @@ Centroid = Literal['geometric', 'score_weighted']
 
 
 def mask_components(
-    score_map: NDArray[np.float32],
-    threshold: float,
-    *,
-    min_area_px: int = 1,
-    centroid: Centroid = 'geometric',
-) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    score_map: NDArray[np.float32], threshold: float, *, min_area_px: int = 1, centroid: Centroid = 'geometric'
+) -> NDArray[np.float64]:
     """Connected components (8 neighbours) of ``score_map > threshold``, one point each.
 
     Args:
@@ -33,17 +29,13 @@ def mask_components(
             their score, Eq. (2) of Fernandez-Martin et al. 2024.
 
     Returns:
-        Points ``(N, 3)`` as ``(x, y, score)`` where the score is the component's highest, in descending order, and
-        the label image ``(H, W)`` with 0 outside the components that were kept.
+        Points ``(N, 3)`` as ``(x, y, score)`` where the score is the component's highest, in descending order.
     """
     # In float64: a threshold between two neighbouring float32 scores must stay between them.
     mask = (score_map.astype(np.float64) > threshold).astype(np.uint8)
     count, labels = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
-    labels = np.asarray(labels, dtype=np.int32)
-    if count == 1:
-        return np.zeros((0, 3)), labels
     rows, columns = np.nonzero(labels)
-    index = labels[rows, columns]
+    index = labels[rows, columns].astype(np.intp)
     scores = score_map[rows, columns].astype(np.float64)
     weights = scores if centroid == 'score_weighted' else np.ones_like(scores)
     area = np.bincount(index, minlength=count)
@@ -55,9 +47,7 @@ def mask_components(
     with np.errstate(invalid='ignore', divide='ignore'):
         x = np.bincount(index, weights * columns, minlength=count) / total
         y = np.bincount(index, weights * rows, minlength=count) / total
-    if not keep[1:].all():
-        labels = np.where(keep[labels], labels, 0).astype(np.int32)
-    return strongest_first(np.stack([x[keep], y[keep], top[keep]], axis=1)), labels
+    return strongest_first(np.stack([x[keep], y[keep], top[keep]], axis=1))
 
 
 def strongest_first(points: NDArray[np.float64]) -> NDArray[np.float64]:

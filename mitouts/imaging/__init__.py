@@ -7,35 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mitouts.imaging.base import SlideHeader, SlideReader
-    from mitouts.imaging.image_reader import ImageReader
     from mitouts.imaging.opening import open_slide
-    from mitouts.imaging.openslide_reader import OpenSlideReader
     from mitouts.imaging.sampling import tissue_tiles
-    from mitouts.imaging.tiff_reader import TiffReader
-    from mitouts.imaging.view import MAX_UPSAMPLING, ScaledView, level_for_mpp
+    from mitouts.imaging.view import MAX_UPSAMPLING, ScaledView
 
-__all__ = [
-    'MAX_UPSAMPLING',
-    'ImageReader',
-    'OpenSlideReader',
-    'ScaledView',
-    'SlideHeader',
-    'SlideReader',
-    'TiffReader',
-    'level_for_mpp',
-    'open_slide',
-    'tissue_tiles',
-]
+__all__ = ['MAX_UPSAMPLING', 'ScaledView', 'SlideHeader', 'SlideReader', 'open_slide', 'tissue_tiles']
 
 _MODULES = {
     'MAX_UPSAMPLING': 'view',
-    'ImageReader': 'image_reader',
-    'OpenSlideReader': 'openslide_reader',
     'ScaledView': 'view',
     'SlideHeader': 'base',
     'SlideReader': 'base',
-    'TiffReader': 'tiff_reader',
-    'level_for_mpp': 'view',
     'open_slide': 'opening',
     'tissue_tiles': 'sampling',
 }

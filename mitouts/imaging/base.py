@@ -1,4 +1,4 @@
-"""The one interface through which slides and images are read."""
+"""Reads slides and images of any format through one interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DICOM slides: which files of a folder make one slide, read from their headers alone."""
+"""Tells which DICOM files of a folder make one slide, from their headers alone."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Image files in, as RGB uint8, and out."""
+"""Reads image files as RGB uint8, and writes them."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
@@ -13,6 +12,7 @@ from mitouts.errors import ImageError
 from mitouts.imaging.image_header import ImageInfo, file_kind, probe
 from mitouts.imaging.raster import read_raster
 from mitouts.imaging.size_limit import check_size
+from mitouts.utils.files import written_aside
 
 __all__ = ['WRITTEN_SUFFIXES', 'ImageInfo', 'probe', 'read_rgb', 'write_rgb']
 
@@ -56,23 +56,16 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
     return image
 
 
-def write_rgb(path: str | Path, image: NDArray[np.uint8], png_level: int | None = None) -> None:
+def write_rgb(path: str | Path, image: NDArray[np.uint8]) -> None:
     """Write an RGB uint8 array ``(H, W, 3)``; the format goes by the suffix, and the folder is made.
 
-    The file is written aside and renamed, so that a reader never sees half of one.
-
-    Args:
-        path: File.
-        image: What to write.
-        png_level: zlib's level for a PNG, 0 to 9; None for Huffman codes after the averaging filter, which on stained
-            tissue, where nothing repeats, is several times faster than levels 1 to 3 and no larger.
+    A reader never sees half of the file (:func:`mitouts.utils.files.written_aside`).
 
     Raises:
         ImageError: The suffix names no format.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    parameters = _png_parameters(png_level) if path.suffix.lower() == '.png' else []
+    parameters = _png_parameters() if path.suffix.lower() == '.png' else []
     try:
         done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), parameters)
     except cv2.error as error:
@@ -81,17 +74,15 @@ def write_rgb(path: str | Path, image: NDArray[np.uint8], png_level: int | None 
         ) from error
     if not done:
         raise ImageError(f'image {path} cannot be encoded')
-    aside = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
+    with written_aside(path) as aside:
         aside.write_bytes(data.data)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
-def _png_parameters(level: int | None) -> list[int]:
-    if level is not None:
-        return [cv2.IMWRITE_PNG_COMPRESSION, level]
+def _png_parameters() -> list[int]:
+    """Huffman codes after the averaging filter.
+
+    On stained tissue, where nothing repeats, this is several times faster than zlib's levels 1 to 3 and no larger.
+    """
     parameters = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
     # OpenCV before 4.12 has no choice of filters.
     average = getattr(cv2, 'IMWRITE_PNG_FILTER_AVG', None)

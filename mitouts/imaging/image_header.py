@@ -1,4 +1,4 @@
-"""What an image or slide file says of itself before a pixel is decoded: its kind, size and resolution."""
+"""Reads kind, size and resolution of an image or slide file without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def probe(path: str | Path) -> ImageInfo:
     path = Path(path)
     kind = file_kind(path)
     if kind == 'openslide':
-        return _probe_openslide(path)
+        with open_with_openslide(path) as slide:
+            return ImageInfo(*slide.dimensions, _believed_mpp(openslide_mpp(slide.properties), path))
     if kind == 'tiff':
         from mitouts.imaging.tiff import open_tiff, slide_pages, tiff_mpp
 
@@ -200,11 +201,6 @@ def open_with_openslide(path: Path) -> openslide.OpenSlide:
             # A label, an overview or another object alone: this says so.
             dicom_slide(path)
         raise ImageError(f'slide {path} cannot be opened: {error}; get the file again') from error
-
-
-def _probe_openslide(path: Path) -> ImageInfo:
-    with open_with_openslide(path) as slide:
-        return ImageInfo(*slide.dimensions, _believed_mpp(openslide_mpp(slide.properties), path))
 
 
 def _believed_mpp(mpp_xy: tuple[float, float] | None, path: Path) -> float | None:

@@ -1,4 +1,4 @@
-"""Plain images, decoded whole."""
+"""Reads plain images, which are decoded whole."""
 
 from __future__ import annotations
 
@@ -25,28 +25,22 @@ class ImageReader(SlideReader):
     """
 
     kind = 'image'
-    _pixels: NDArray[np.uint8] | None = None
 
-    def _open(self) -> None:
-        return None
+    def _open(self) -> list[NDArray[np.uint8]]:
+        return []
 
-    def _describe(self, handle: None) -> SlideHeader:
+    def _describe(self, handle: list[NDArray[np.uint8]]) -> SlideHeader:
         info = probe(self.path)
         check_size(info.width, info.height, self.path)
         mpp_xy = None if info.mpp is None else (info.mpp, info.mpp)
         return SlideHeader(((info.width, info.height),), mpp_xy, properties={'format': 'image'})
 
-    def _read(self, handle: None, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        if self._pixels is None:
-            self._pixels = read_raster(self.path)
-        return self._pixels[y : y + height, x : x + width].copy()
+    def _read(
+        self, handle: list[NDArray[np.uint8]], level: int, x: int, y: int, width: int, height: int
+    ) -> NDArray[np.uint8]:
+        if not handle:
+            handle.append(read_raster(self.path))
+        return handle[0][y : y + height, x : x + width].copy()
 
-    def close(self) -> None:
-        self._pixels = None
-        super().close()
-
-    def _close(self, handle: None) -> None:
-        return None
-
-    def __getstate__(self) -> dict:
-        return {**super().__getstate__(), '_pixels': None}
+    def _close(self, handle: list[NDArray[np.uint8]]) -> None:
+        handle.clear()

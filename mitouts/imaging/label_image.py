@@ -1,8 +1,7 @@
-"""Label images: PNGs whose pixel values are class codes."""
+"""Reads and writes label images: PNGs whose pixel values are class codes."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mitouts.errors import ImageError
+from mitouts.utils.files import written_aside
 
 _MODES = ('L', 'P', 'I', 'I;16')
 
@@ -53,12 +53,6 @@ def read_labels(path: str | Path, expected_size: tuple[int, int] | None = None) 
 
 
 def write_labels(path: str | Path, codes: NDArray[np.uint8]) -> None:
-    """Write codes ``(H, W)`` as a grey PNG; the folder is made, and the file is written aside and renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}')
-    try:
+    """Write codes ``(H, W)`` as a grey PNG, whole or not at all."""
+    with written_aside(path) as aside:
         Image.fromarray(np.ascontiguousarray(codes, dtype=np.uint8)).save(aside, format='PNG')
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Scanners' formats, through OpenSlide."""
+"""Reads scanners' formats, through OpenSlide."""
 
 from __future__ import annotations
 
@@ -85,13 +85,10 @@ class OpenSlideReader(SlideReader):
             for left in range(x // _BLOCK_PX * _BLOCK_PX, x + width, _BLOCK_PX):
                 size = min(_BLOCK_PX, full_width - left), min(_BLOCK_PX, full_height - top)
                 block = self._paint(handle, level, left, top, *size)
-                first, last = (
-                    (max(x, left), max(y, top)),
-                    (min(x + width, left + size[0]), min(y + height, top + size[1])),
-                )
-                region[first[1] - y : last[1] - y, first[0] - x : last[0] - x] = block[
-                    first[1] - top : last[1] - top, first[0] - left : last[0] - left
-                ]
+                first_x, last_x = max(x, left), min(x + width, left + size[0])
+                first_y, last_y = max(y, top), min(y + height, top + size[1])
+                part = block[first_y - top : last_y - top, first_x - left : last_x - left]
+                region[first_y - y : last_y - y, first_x - x : last_x - x] = part
         return region
 
     def _paint(

@@ -1,4 +1,4 @@
-"""Reading at a scale between two levels, so that parts read one by one fit together."""
+"""Reads at a scale between two levels, so that parts read one by one fit together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles of a slide that its stain is measured on."""
+"""Picks the tiles of a slide or image that its stain is measured on."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""A pyramidal tiled TIFF of any size, written tile by tile."""
+"""Writes a pyramidal tiled TIFF of any size, tile by tile."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -14,6 +13,8 @@ import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+
+from mitouts.utils.files import written_aside
 
 DOWNSAMPLE = 4
 MAX_DOWNSAMPLE = 64
@@ -68,9 +69,8 @@ def write_slide(
         OSError: The file cannot be written; nothing is left behind then.
     """
     sizes = level_sizes(*size)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     encoder = _Encoder(tile_px, quality, glass_rgb)
-    try:
+    with written_aside(path) as aside:
         with contextlib.ExitStack() as stack:
             levels = [_Level(own, encoder, stack.enter_context(TemporaryFile(dir=path.parent))) for own in sizes[1:]]
             tiff = stack.enter_context(tifffile.TiffWriter(aside, bigtiff=size[0] * size[1] > 4e8))
@@ -93,10 +93,6 @@ def write_slide(
                     metadata=None,
                 )
         _share_glass(aside, shared)
-        aside.replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
 
 
 class _Encoder:

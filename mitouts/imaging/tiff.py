@@ -1,4 +1,4 @@
-"""TIFF files: their pyramid, their resolution, and whether they are whole; no pixel is decoded here."""
+"""Reads the pyramid and the resolution of a TIFF file and checks that it is whole, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _ome_mpp(text: str, size: tuple[int, int]) -> tuple[float, float] | None:
         images = ElementTree.fromstring(text).findall('.//{*}Pixels')
     except ElementTree.ParseError:
         return None
-    pixels = next((each for each in images if (int(each.get('SizeX', 0)), int(each.get('SizeY', 0))) == size), None)
+    pixels = next((own for own in images if (int(own.get('SizeX', 0)), int(own.get('SizeY', 0))) == size), None)
     if pixels is None:
         return None
     x, y = (
@@ -143,11 +143,11 @@ def _ome_mpp(text: str, size: tuple[int, int]) -> tuple[float, float] | None:
 
 
 def _largest(tiff: tifffile.TiffFile, path: str | Path) -> tifffile.TiffPageSeries:
-    images = [each for each in tiff.series if not each.keyframe.is_mask and int(each.keyframe.photometric) != _MASK]
+    images = [own for own in tiff.series if not own.keyframe.is_mask and int(own.keyframe.photometric) != _MASK]
     if not images:
         raise ImageError(f'image {path} cannot be read: it holds no image; get the file again')
-    sizes = [each.keyframe.imagewidth * each.keyframe.imagelength for each in images]
-    largest = [each for each, size in zip(images, sizes) if size == max(sizes)]
+    sizes = [own.keyframe.imagewidth * own.keyframe.imagelength for own in images]
+    largest = [own for own, size in zip(images, sizes) if size == max(sizes)]
     if len(largest) > 1:
         shown = f'{largest[0].keyframe.imagewidth} x {largest[0].keyframe.imagelength} px'
         raise ImageError(

@@ -1,4 +1,4 @@
-"""TIFF files of any layout, decoded tile by tile or strip by strip."""
+"""Reads TIFF files of any layout, tile by tile or strip by strip."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ class _Pyramid:
 
     def _tile(self, level: int, index: int) -> tuple[NDArray[np.uint8] | None, tuple[int, int]]:
         """One tile or strip, RGB, and its row and column; None where the file stores nothing of it."""
-        found = self._cache.get((level, index))
-        if found is None:
+        placed = self._cache.get((level, index))
+        if placed is None:
             page = self.pages[level]
             planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
             apart = len(page.dataoffsets) // planes
@@ -122,9 +122,9 @@ class _Pyramid:
             if samples and len(samples) < planes:
                 raise ValueError('some of its channels are missing')
             tile = to_rgb(np.concatenate(samples, axis=2), page, self._path) if samples else None
-            found = tile, parts[0][1]
-            self._cache.put((level, index), found, 0 if tile is None else tile.nbytes)
-        return found
+            placed = tile, parts[0][1]
+            self._cache.put((level, index), placed, 0 if tile is None else tile.nbytes)
+        return placed
 
     def _decoded(self, page: tifffile.TiffPage, index: int) -> tuple[NDArray | None, tuple[int, int]]:
         count = page.databytecounts[index]

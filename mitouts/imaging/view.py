@@ -1,4 +1,4 @@
-"""A slide at one resolution, in that resolution's own pixel coordinates."""
+"""Shows a slide at one resolution, in that resolution's own pixel coordinates."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from mitouts.imaging.resample import read_resampled, resampled_dimensions, simpl
 
 MPP_TOLERANCE = 0.01
 MAX_UPSAMPLING = 1.5
+"""How much an image may be enlarged where even its finest level is too coarse."""
 
 
-def level_for_mpp(reader: SlideReader, mpp: float, max_upsampling: float = MAX_UPSAMPLING) -> tuple[int, float]:
+def level_for_mpp(reader: SlideReader, mpp: float) -> tuple[int, float]:
     """The coarsest level that is not coarser than wanted (by more than 1%).
 
     Args:
         reader: Slide.
         mpp: Wanted micrometres per pixel.
-        max_upsampling: How much the slide may be enlarged where even level 0 is coarser.
 
     Returns:
         The level and how many of its pixels make one wanted pixel (below 1 where it must be enlarged).
 
     Raises:
-        ImageError: The slide has no resolution, or would have to be enlarged too much.
+        ImageError: The slide has no resolution, or would have to be enlarged more than 1.5 times.
     """
     if not mpp > 0:
         raise ImageError(f'a resolution must be positive, found {mpp:g} um per pixel')
@@ -39,10 +39,10 @@ def level_for_mpp(reader: SlideReader, mpp: float, max_upsampling: float = MAX_U
         default=0,
     )
     scale = mpp / mpps[level]
-    if scale * max_upsampling < 1 - 1e-9:
+    if scale * MAX_UPSAMPLING < 1 - 1e-9:
         raise ImageError(
             f'{reader.path} has {slide_mpp:g} um per pixel, {mpp:g} are wanted: it would have to be enlarged '
-            f'{1 / scale:.2f} times (at most {max_upsampling:g}), and what was not scanned would still be missing. Use '
+            f'{1 / scale:.2f} times (at most {MAX_UPSAMPLING:g}), and what was not scanned would still be missing. Use '
             'a scan of a higher magnification, a model of a coarser resolution, or coarser patches; if the file is '
             'wrong about its resolution, give the true one with --mpp'
         )
@@ -61,27 +61,19 @@ class ScaledView:
         reader: Slide.
         mpp: Wanted micrometres per pixel.
         level: Instead of ``mpp``: a level as it is. Without either, level 0.
-        max_upsampling: How much the slide may be enlarged.
 
     Raises:
         ImageError: The resolution cannot be had (:func:`level_for_mpp`).
         ValueError: Both ``mpp`` and ``level`` are given, or there is no such level.
     """
 
-    def __init__(
-        self,
-        reader: SlideReader,
-        *,
-        mpp: float | None = None,
-        level: int | None = None,
-        max_upsampling: float = MAX_UPSAMPLING,
-    ) -> None:
+    def __init__(self, reader: SlideReader, *, mpp: float | None = None, level: int | None = None) -> None:
         if mpp is not None and level is not None:
             raise ValueError('give mpp or level, not both')
         self.reader = reader
         scale = 1.0
         if mpp is not None:
-            level, scale = level_for_mpp(reader, mpp, max_upsampling)
+            level, scale = level_for_mpp(reader, mpp)
         self.level = level or 0
         if not 0 <= self.level < len(reader.level_dimensions):
             raise ValueError(f'{reader.path} has the levels 0 to {len(reader.level_dimensions) - 1}, found {level}')

@@ -1,4 +1,4 @@
-"""Walks folders: which files below one are images or slides, and which only lie beside them."""
+"""Walks folders and tells which files below one are images or slides."""
 
 from __future__ import annotations
 
@@ -19,18 +19,10 @@ UNSUPPORTED_SUFFIXES = (
 )  # fmt: skip
 # Beginnings of PNG, JPEG and TIFF files.
 _IMAGE_MAGIC = (b'\x89PNG', b'\xff\xd8\xff', b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
-_JUNK = frozenset(
-    [
-        'thumbs.db',
-        'ehthumbs.db',
-        'desktop.ini',
-        '__macosx',
-        '$recycle.bin',
-        'system volume information',
-        '@eadir',
-        'dicomdir',
-    ]
-)
+_JUNK = (
+    'thumbs.db', 'ehthumbs.db', 'desktop.ini', '__macosx', '$recycle.bin', 'system volume information', '@eadir',
+    'dicomdir',
+)  # fmt: skip
 
 
 def is_junk(name: str) -> bool:
@@ -86,7 +78,7 @@ def find_images(
         Paths that begin with ``root``, each file once, and notes on what is passed over: DICOM files that belong to no
         slide, and images whose names do not end like one's.
     """
-    found: dict[str, Path] = {}
+    images: dict[str, Path] = {}
     parts: set[Path] = set()
     notes: list[str] = []
     unnamed: list[Path] = []
@@ -101,14 +93,14 @@ def find_images(
         elif slide is None and _begins_like_an_image(path):
             unnamed.append(path)
         if slide is not None:
-            found.setdefault(os.path.realpath(slide), slide)
+            images.setdefault(os.path.realpath(slide), slide)
     notes += [
         f'{path} is passed over: it begins like a TIFF, PNG or JPEG image, but its name does not end like one of them; '
         'rename it if it is meant'
         for path in unnamed
         if path not in parts
     ]
-    return [path for path in found.values() if path not in parts], notes
+    return [path for path in images.values() if path not in parts], notes
 
 
 def slide_file(path: Path) -> Path:

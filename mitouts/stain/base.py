@@ -1,4 +1,4 @@
-"""Says what a stain normalizer is, and finds one by its name."""
+"""Defines what a stain normalizer does, and finds one by its name."""
 
 from __future__ import annotations
 

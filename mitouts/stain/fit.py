@@ -1,4 +1,4 @@
-"""What was measured on an image or a slide: kept as numbers, so that it can be saved and used again."""
+"""Keeps what was measured on an image or a slide, so that it can be saved and used again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package's stain normalizers: thin classes over :mod:`mitouts.functional.stain` and staintools."""
+"""Registers the package's stain normalizers, thin classes over :mod:`mitouts.functional.stain` and staintools."""
 
 from __future__ import annotations
 

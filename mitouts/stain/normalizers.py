@@ -33,10 +33,11 @@ class NormalizerChain:
     """
 
     def __init__(self, methods: Sequence[str], reference: ReferenceLike = None) -> None:
-        unknown = [method for method in methods if method not in known_methods()]
-        if unknown or not methods:
-            found = ', '.join(map(repr, unknown)) or 'none'
-            raise ConfigError(f'stain methods must be one or more of {", ".join(known_methods())}, found {found}')
+        if not methods or not all(method in known_methods() for method in methods):
+            raise ConfigError(
+                f'the stain normalizer must be one of none, {", ".join(known_methods())}, or a chain of them such as '
+                f'histogram+macenko; found {"+".join(map(str, methods))!r}'
+            )
         self.methods = tuple(methods)
         self._steps = [(method, find_normalizer(method)) for method in methods]
         self.reference = load_reference(reference, self.methods)
@@ -149,15 +150,7 @@ def build_normalizer(name: str, reference: ReferenceLike = None) -> NormalizerCh
     Raises:
         ConfigError: An unknown name, or a reference that cannot be used.
     """
-    if name == 'none':
-        return None
-    methods = str(name).split('+')
-    if not all(method in known_methods() for method in methods):
-        raise ConfigError(
-            f'the stain normalizer must be one of none, {", ".join(known_methods())}, or a chain of them such as '
-            f'histogram+macenko; found {name!r}'
-        )
-    return NormalizerChain(methods, reference)
+    return None if name == 'none' else NormalizerChain(str(name).split('+'), reference)
 
 
 def from_description(description: Mapping[str, Any] | None) -> NormalizerChain | None:

@@ -121,18 +121,18 @@ def resample(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
 
 
 def measured_over(description: Mapping[str, Any] | None) -> str:
-    """What the stain of a description is measured over; ``image`` where it does not say.
+    """Say what the stain of a description is measured over; ``image`` where it does not say.
 
     Raises:
         ConfigError: It says something unknown.
     """
-    found = 'image' if description is None else description.get('fit', 'image')
-    if found not in MEASURED_OVER:
+    measured = 'image' if description is None else description.get('fit', 'image')
+    if measured not in MEASURED_OVER:
         raise ConfigError(
             f'stain_reference.fit says what the stain was measured over, one of {", ".join(MEASURED_OVER)}; found '
-            f'{found!r}'
+            f'{measured!r}'
         )
-    return str(found)
+    return str(measured)
 
 
 def same_colours(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
@@ -148,7 +148,7 @@ def same_colours(first: Mapping[str, Any] | None, second: Mapping[str, Any] | No
         return normalizers[0] is normalizers[1]
     if normalizers[0].methods != normalizers[1].methods:
         return False
-    numbers = [[_flat(each.describe()['reference'][method]) for method in each.methods] for each in normalizers if each]
+    numbers = [[_flat(own.describe()['reference'][method]) for method in own.methods] for own in normalizers if own]
     return all(np.allclose(own, other, rtol=1e-6, atol=1e-9) for own, other in zip(*numbers))
 
 

@@ -1,4 +1,4 @@
-"""The colours that images are normalized to."""
+"""Reads and measures the colours that images are normalized to."""
 
 from __future__ import annotations
 
@@ -68,12 +68,12 @@ def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Referenc
     if reference is None:
         reference = DEFAULT_REFERENCE
     if isinstance(reference, Mapping):
-        found = Reference(Fit.from_dict(reference, 'stain reference'), reference.get('source', 'given as numbers'))
+        loaded = Reference(Fit.from_dict(reference, 'stain reference'), reference.get('source', 'given as numbers'))
     elif not isinstance(reference, (str, os.PathLike)):
         raise ConfigError(f'a stain reference is a file, a dict or None, found {reference!r:.80}')
     elif Path(reference).suffix.lower() == '.json':
         data = read_object(reference)
-        found = Reference(Fit.from_dict(data, str(reference)), data.get('source', Path(reference).name))
+        loaded = Reference(Fit.from_dict(data, str(reference)), data.get('source', Path(reference).name))
     else:
         try:
             image = read_rgb(Path(reference))
@@ -81,10 +81,10 @@ def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Referenc
             raise ConfigError(
                 f'stain reference: {error} (mitouts stain-reference makes a reference of a slide)'
             ) from error
-        found = fit_reference(image, Path(reference).name, methods)
+        loaded = fit_reference(image, Path(reference).name, methods)
     for method in methods:
-        found.part(method)
-    return found
+        loaded.part(method)
+    return loaded
 
 
 def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] | None = None) -> Reference:

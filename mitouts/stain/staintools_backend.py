@@ -1,4 +1,4 @@
-"""Macenko and Vahadane with the parts of staintools: non-negative concentrations by sparse coding (spams)."""
+"""Fits and applies stains with the parts of staintools: non-negative concentrations by sparse coding (spams)."""
 
 from __future__ import annotations
 

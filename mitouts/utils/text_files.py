@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import json
 import os
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import AnnotationError
+from mitouts.utils.files import written_aside
 
 # The marks that editors on Windows put before a text; the longer one first, because UTF-32's begins with UTF-16's.
 _MARKS = (
@@ -99,33 +99,26 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
-    """Write a JSON file beside its final place and rename it, so that a reader never sees half of one.
+    """Write a JSON file whole or not at all (:func:`mitouts.utils.files.written_aside`).
 
     Keys keep the order in which they were put in. NumPy scalars and arrays become plain numbers and lists.
 
     Raises:
         AnnotationError: The document holds something that JSON cannot say (NaN, or an object).
-        OSError: The file cannot be written; nothing is left behind then, and an older file stays as it was.
+        OSError: The file cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
-        with aside.open('w', encoding='utf-8') as file:
-            json.dump(document, file, allow_nan=False, default=to_plain)
+        with written_aside(path) as aside, aside.open('w', encoding='utf-8') as file:
+            json.dump(document, file, allow_nan=False, default=_plain)
             file.write('\n')
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
     except (ValueError, TypeError) as error:
         raise AnnotationError(f'{path}: cannot be written as JSON: {error}') from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            aside.unlink()
 
 
-def to_plain(value: Any) -> Any:
-    """Turn NumPy scalars and arrays into what JSON knows; the ``default`` of ``json.dump``."""
+def _plain(value: Any) -> Any:
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     raise TypeError(f'{value!r} ({type(value).__name__})')

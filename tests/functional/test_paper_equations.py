@@ -31,12 +31,12 @@ def test_eq_2_centroid_is_weighted_by_the_scores_of_each_object() -> None:
     scores = np.zeros((6, 9), dtype=np.float32)
     # One object: (1, 2), (2, 2) and (1, 3) with weights 1/2, 1 and 1/2; another: a single pixel at (7, 0).
     scores[2, 1], scores[2, 2], scores[3, 1], scores[0, 7] = 0.5, 1.0, 0.5, 0.75
-    points, _ = mask_components(scores, 0.25, centroid='score_weighted')
+    points = mask_components(scores, 0.25, centroid='score_weighted')
     x = (0.5 * 1 + 1.0 * 2 + 0.5 * 1) / 2
     y = (0.5 * 2 + 1.0 * 2 + 0.5 * 3) / 2
     np.testing.assert_allclose(points, [[x, y, 1.0], [7, 0, 0.75]])
     # The first pixel is at (0, 0), as in the paper.
-    np.testing.assert_allclose(mask_components(np.eye(1, dtype=np.float32), 0.5)[0], [[0, 0, 1]])
+    np.testing.assert_allclose(mask_components(np.eye(1, dtype=np.float32), 0.5), [[0, 0, 1]])
 
 
 def test_eq_2_soft_centroid_over_the_whole_map() -> None:

@@ -8,7 +8,6 @@ import zlib
 from io import BytesIO
 from pathlib import Path
 
-import cv2
 import numpy as np
 import PIL.Image
 import pytest
@@ -168,16 +167,6 @@ def test_resolution_a_hundred_times_too_coarse_is_doubted_though_print_densities
 def test_pixels_that_are_not_square_are_refused():
     with pytest.raises(ImageError, match=r'a\.tif has pixels of 0\.25 x 0\.26 um: expected square ones'):
         scanner_mpp((0.25, 0.26), 'a.tif')
-
-
-@pytest.mark.parametrize('level', [None, 0, 1, 9])
-def test_png_level_changes_the_file_not_the_image(level, tmp_path):
-    smooth = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8), (0, 0), 3)
-    write_rgb(tmp_path / 'a.png', smooth, png_level=level)
-    np.testing.assert_array_equal(read_rgb(tmp_path / 'a.png'), smooth)
-    write_rgb(tmp_path / 'stored.png', smooth, png_level=0)
-    size, stored = ((tmp_path / name).stat().st_size for name in ('a.png', 'stored.png'))
-    assert (size < 0.75 * stored) == (level != 0)
 
 
 def test_writing_leaves_no_half_file_behind(rgb, tmp_path, monkeypatch):

@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mitouts.errors import ImageError
-from mitouts.imaging import ImageReader, OpenSlideReader, TiffReader, open_slide
+from mitouts.imaging import open_slide
 from mitouts.imaging.image import write_rgb
+from mitouts.imaging.image_reader import ImageReader
+from mitouts.imaging.openslide_reader import OpenSlideReader
+from mitouts.imaging.tiff_reader import TiffReader
 
 SVS = 'Aperio Image Library v11.2.1\n500x360 [0,0 500x360] (64x64) JPEG/RGB Q=90|AppMag = 40|MPP = 0.2525'
 WIDTH, HEIGHT = 500, 360

@@ -13,9 +13,10 @@ import pytest
 import tifffile
 
 from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.imaging import TiffReader, open_slide
+from mitouts.imaging import open_slide
 from mitouts.imaging.image import read_rgb
 from mitouts.imaging.image_header import ImageInfo, probe
+from mitouts.imaging.tiff_reader import TiffReader
 
 WIDTH, HEIGHT = 500, 360
 TILED: dict[str, Any] = {'tile': (64, 48)}

@@ -179,7 +179,7 @@ def test_no_normalizer_is_none() -> None:
     [
         (lambda: build_normalizer('macenco'), r"one of none, macenko, reinhard, .* found 'macenco'"),
         (lambda: build_normalizer('histogram+'), r"found 'histogram\+'"),
-        (lambda: NormalizerChain([]), 'found none'),
+        (lambda: NormalizerChain([]), "found ''"),
         (lambda: NormalizerChain(['lab']), "found 'lab'"),
         (lambda: from_description({'method': 'macenko'}), 'needs "method" and "reference"'),
         (lambda: from_description(['macenko']), 'needs "method" and "reference"'),
