@@ -1,4 +1,4 @@
-"""Registries of everything that a config can name, under the scope ``mitouts``.
+"""Finds and builds everything that a config can name, under the scope ``mitouts``.
 
 Each one imports the package's modules itself the first time a name is looked up (``locations``), so a config never
 has to import anything of ours. Building an unknown name raises :class:`UnknownComponentError`.
@@ -43,7 +43,7 @@ class UnknownComponentError(MitoutsError, KeyError):
         self.imports: list[str] = []
 
     def locate(self, cfg: Any) -> None:
-        """Find the config keys under which the name stands; the outermost caller has the full path."""
+        """Find the config keys that hold the name; the outermost caller has the full path."""
         self.config_keys = [path for path, value in _walk(cfg) if path.endswith('type') and value == self.name]
 
     def came_from(self, checkpoint: str | Path, config: Mapping[str, Any]) -> None:
@@ -98,12 +98,12 @@ def import_packages(names: Iterable[str]) -> None:
             importlib.import_module(name)
         except Exception as error:
             wanted = 'a package that Python finds: install it, or put the folder that holds it on PYTHONPATH'
-            found = (
+            reason = (
                 'it is a path'
                 if Path(name).exists() and not name.isidentifier()
                 else f'{type(error).__name__}: {error}'
             )
-            raise ConfigError(f'{name!r} cannot be imported ({found}); expected {wanted}') from error
+            raise ConfigError(f'{name!r} cannot be imported ({reason}); expected {wanted}') from error
 
 
 @contextmanager
@@ -152,23 +152,12 @@ class Registry(roots.Registry):
         self.import_from_location()
         scope, name = self.split_scope_key(key)
         if scope is None:
-            return next((each.module_dict[name] for each in _ancestry(self) if name in each.module_dict), None)
+            return next((own.module_dict[name] for own in _ancestry(self) if name in own.module_dict), None)
         if scope == self.scope and name in self.module_dict:
             return self.module_dict[name]
         if scope == self.scope or _is_foreign_path(key) or '.' in name:
             return _registered(_imported(key))
         return _registered(super().get(key))
-
-    def require(self, key: str) -> Any:
-        """A registered component.
-
-        Raises:
-            UnknownComponentError: There is none of that name.
-        """
-        component = self.get(key)
-        if component is None:
-            raise _unknown(self, key)
-        return component
 
     def own_components(self) -> dict[str, Any]:
         """Name -> component, of all that are registered here and not in a parent."""
@@ -176,7 +165,7 @@ class Registry(roots.Registry):
         return dict(self.module_dict)
 
     def class_of(self, cfg: Any) -> Any:
-        """The class that a config stands for, however it names it.
+        """Find the class that a config stands for, however it names it.
 
         Args:
             cfg: A dict whose ``type`` is a name, one with a scope (``mitouts.EMATeacherHook``), an import path or the
@@ -262,12 +251,12 @@ def unknown_component(error: Exception) -> UnknownComponentError | None:
     if said is None:
         return None
     asked = (said['scope'] or SCOPE, said['registry'])
-    searched = [each for each in all_registries() if (each.scope, each.name) == asked]
+    searched = [registry for registry in all_registries() if (registry.scope, registry.name) == asked]
     return _unknown(searched[0], said['name']) if searched else None
 
 
 def _unknown(registry: roots.Registry, name: str) -> UnknownComponentError:
-    known = sorted({known for each in _ancestry(registry) for known in each.module_dict})
+    known = sorted({known for own in _ancestry(registry) for known in own.module_dict})
     return UnknownComponentError(name, f'{registry.scope}::{registry.name}', known)
 
 
@@ -278,7 +267,7 @@ def _ancestry(registry: roots.Registry | None) -> Iterator[roots.Registry]:
 
 
 def import_path(component: Any) -> str:
-    """Where a class or function can be imported from, such as ``mitouts.models.localizer.WSSLocalizer``."""
+    """Say where a class or function can be imported from, such as ``mitouts.models.localizer.WSSLocalizer``."""
     return f'{getattr(component, "__module__", "")}.{getattr(component, "__qualname__", "")}'
 
 
@@ -287,27 +276,27 @@ def _is_foreign_path(name: str) -> bool:
     scope, *rest = name.split('.')
     if not rest or _registered(_imported(name)) is not None:
         return False
-    known = {'mmcv', 'mmdet', *(each.scope for each in all_registries())}
+    known = {'mmcv', 'mmdet', *(registry.scope for registry in all_registries())}
     return scope not in known or len(rest) > 1 or _imported(name) is not None
 
 
 def _imported(path: str) -> Any:
-    """What an import path leads to, where its module is imported already; otherwise None."""
+    """Follow an import path, where its module is imported already; otherwise None."""
     module, _, attribute = path.rpartition('.')
     return getattr(sys.modules.get(module), attribute, None)
 
 
 def _registered(component: Any) -> Any:
     """The component if a registry holds it, otherwise None."""
-    holds = any(component is known for each in all_registries() for known in each.module_dict.values())
+    holds = any(component is known for registry in all_registries() for known in registry.module_dict.values())
     return component if holds else None
 
 
 def all_registries() -> Iterator[roots.Registry]:
     """Our registries, mmengine's, and those of other packages that are imported."""
-    for each in (*(own for own in _OURS if own.parent is None), *vars(roots).values()):
-        if isinstance(each, roots.Registry):
-            yield from _descendants(each)
+    for root in (*(own for own in _OURS if own.parent is None), *vars(roots).values()):
+        if isinstance(root, roots.Registry):
+            yield from _descendants(root)
 
 
 def _descendants(registry: roots.Registry) -> Iterator[roots.Registry]:
@@ -351,7 +340,7 @@ _EMPTY = tuple(
         roots.WEIGHT_INITIALIZERS,
     )
 )
-_OURS = (*(each for each in tuple(globals().values()) if isinstance(each, Registry)), *_EMPTY)
+_OURS = (*(value for value in tuple(globals().values()) if isinstance(value, Registry)), *_EMPTY)
 
 
 def modules_from_outside(*registries: Registry) -> list[str]:
@@ -368,4 +357,4 @@ def find_component(name: str) -> Any:
     """
     if name.partition('.')[0] in ('mmdet', 'mmcv'):
         return None
-    return next((found for registry in _OURS if (found := registry.get(name)) is not None), None)
+    return next((component for registry in _OURS if (component := registry.get(name)) is not None), None)

@@ -84,11 +84,11 @@ class SlideCounts:
         counted_mm2: Readable area of the counted tiles.
         unreadable_mm2: Area of the slide that could not be read; it is no part of ``counted_mm2``.
         excluded_because: Why the slide is not counted; None where it is. The rates of an excluded slide are None.
-        mai: Mitoses per counted tile.
+        mai: Mitoses per counted tile: the mitotic activity index of Fernandez-Martin et al. 2024.
         mai_ci95: Its interval.
         per_mm2: Mitoses per square millimetre of counted tiles.
         per_mm2_ci95: Its interval.
-        per_10_hpf: Mitoses per ten high-power fields.
+        per_10_hpf: Mitoses per ten high-power fields, ``per_mm2 * 10 * pi * (diameter / 2) ** 2``.
         per_10_hpf_ci95: Its interval.
         field_diameter_mm: Diameter of such a field.
     """
@@ -238,22 +238,25 @@ def count_slide(
         points_xy: ``(N, 2+)`` figures in level-0 pixels.
         tiles: The slide's tiles.
         min_area_mm2: A slide with a smaller counted area is excluded; 0 excludes none but those without a counted tile.
-        field_diameter_mm: Diameter of a high-power field.
+        field_diameter_mm: Diameter of a high-power field; microscopes differ, 0.40 to 0.69 mm are in use.
+
+    Raises:
+        ValueError: The diameter is not positive.
     """
+    _require_positive(field_diameter_mm=field_diameter_mm)
     points = as_points(points_xy, drop_rest=True)
     count = int(np.count_nonzero(in_counted_tiles(points, tiles)))
-    area_mm2, num_tiles, interval = tiles.counted_mm2, tiles.num_counted, poisson_ci95(count)
+    low, high = interval = poisson_ci95(count)
+    area_mm2, num_tiles = tiles.counted_mm2, tiles.num_counted
     reason = exclusion_reason(area_mm2, min_area_mm2)
+    field_mm2 = math.pi * (field_diameter_mm / 2) ** 2
 
-    def rate(scale: Callable[[float], float | None]) -> tuple[float | None, Interval | None]:
-        value, low, high = (scale(number) for number in (count, *interval))
-        if reason is not None or value is None or low is None or high is None:
-            return None, None
-        return value, (low, high)
+    def rate(scale: Callable[[float], float]) -> tuple[float | None, Interval | None]:
+        return (None, None) if reason is not None else (scale(count), (scale(low), scale(high)))
 
-    mai_value, mai_ci95 = rate(lambda number: mai(number, num_tiles))
-    density, density_ci95 = rate(lambda number: per_mm2(number, area_mm2))
-    hpf, hpf_ci95 = rate(lambda number: per_10_hpf(number, area_mm2, field_diameter_mm))
+    mai, mai_ci95 = rate(lambda number: number / num_tiles)
+    per_mm2, per_mm2_ci95 = rate(lambda number: number / area_mm2)
+    per_10_hpf, per_10_hpf_ci95 = rate(lambda number: number / area_mm2 * 10 * field_mm2)
     return SlideCounts(
         figures=len(points),
         count=count,
@@ -263,47 +266,14 @@ def count_slide(
         counted_mm2=area_mm2,
         unreadable_mm2=tiles.unreadable_mm2,
         excluded_because=reason,
-        mai=mai_value,
+        mai=mai,
         mai_ci95=mai_ci95,
-        per_mm2=density,
-        per_mm2_ci95=density_ci95,
-        per_10_hpf=hpf,
-        per_10_hpf_ci95=hpf_ci95,
+        per_mm2=per_mm2,
+        per_mm2_ci95=per_mm2_ci95,
+        per_10_hpf=per_10_hpf,
+        per_10_hpf_ci95=per_10_hpf_ci95,
         field_diameter_mm=field_diameter_mm,
     )
-
-
-def mai(count: float, num_tiles: int) -> float | None:
-    """Mitotic activity index of Fernandez-Martin et al. 2024: mitoses per counted tile; None without a tile.
-
-    >>> mai(12, num_tiles=8)
-    1.5
-    """
-    return count / num_tiles if num_tiles > 0 else None
-
-
-def per_mm2(count: float, area_mm2: float) -> float | None:
-    """Mitoses per square millimetre; None without an area.
-
-    >>> per_mm2(12, area_mm2=2.0)
-    6.0
-    """
-    return count / area_mm2 if area_mm2 > 0 else None
-
-
-def per_10_hpf(count: float, area_mm2: float, field_diameter_mm: float = FIELD_DIAMETER_MM) -> float | None:
-    """Mitoses per ten high-power fields: ``count / area * 10 * pi * (diameter / 2) ** 2``.
-
-    Args:
-        count: Figures in the area.
-        area_mm2: The area they were counted in.
-        field_diameter_mm: Diameter of one field; microscopes differ, 0.40 to 0.69 mm are in use.
-
-    Returns:
-        None without an area.
-    """
-    _require_positive(field_diameter_mm=field_diameter_mm)
-    return count / area_mm2 * 10 * math.pi * (field_diameter_mm / 2) ** 2 if area_mm2 > 0 else None
 
 
 def poisson_ci95(count: int) -> Interval:

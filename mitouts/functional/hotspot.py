@@ -15,7 +15,6 @@ from scipy.ndimage import gaussian_filter
 from sklearn.cluster import DBSCAN
 
 from mitouts.functional.point_arrays import as_points
-from mitouts.functional.square_search import hottest_corner
 from mitouts.utils.defaults import ROI_AREA_MM2
 
 FloatArray = NDArray[np.float64]
@@ -112,8 +111,7 @@ def hottest_roi(
     """Find the square of a given area with most points, exactly, over all positions.
 
     Any region can be moved right and down until its left side and its upper side touch a point, and loses none by it:
-    so it suffices to look at regions whose left side is at a point's x and whose upper side is at a point's y
-    (:func:`mitouts.functional.square_search.hottest_corner`).
+    so it suffices to look at regions whose left side is at a point's x and whose upper side is at a point's y.
 
     Of several equally hot ones, it is the one with the smallest x of these regions, then the smallest y. The region
     that is returned holds the same points and is centred on the box around them, unless that would leave the bounds.
@@ -139,7 +137,7 @@ def hottest_roi(
         points = points[Roi(left, top, right - left, bottom - top).contains(points)]
     if not len(points):
         return None
-    members = points[Roi(*hottest_corner(points, side_px), side_px, side_px).contains(points)]
+    members = points[Roi(*_hottest_corner(points, side_px), side_px, side_px).contains(points)]
     roi = _centred(members, side_px, bounds_px)
     return Hotspot(roi, int(np.count_nonzero(roi.contains(points))))
 
@@ -231,6 +229,48 @@ def density_map(points_xy: ArrayLike, *, mpp: float, cell_px: float, sigma_um: f
     smooth_area = gaussian_filter(examined.astype(np.float64), sigma_cells, mode='constant')
     smooth_area *= (cell_px * mpp / 1000) ** 2
     return np.divide(smooth_count, smooth_area, out=np.zeros(examined.shape), where=examined)
+
+
+def _hottest_corner(xy: FloatArray, side_px: float) -> tuple[float, float]:
+    """Find the square with most points among those with a point's x as left and a point's y as upper side.
+
+    A sweep over x keeps, for every such upper side, the points inside; a point that enters or leaves changes one run of
+    them. Memory is O(n); time is O(n^2) in the worst case, n vector operations of up to n elements.
+
+    Args:
+        xy: ``(N, 2)`` float64, at least one point.
+        side_px: Side of the square, in the points' unit.
+
+    Returns:
+        The upper left corner; of several, that with the smallest x, then y.
+    """
+    order = np.argsort(xy[:, 0], kind='stable')
+    x, y = xy[order].T
+    tops = np.unique(y)
+    # The run of upper sides whose region holds the point: the same comparisons as in Roi.contains.
+    firsts = np.searchsorted(tops + side_px, y, 'left').tolist()
+    lasts = np.searchsorted(tops, y, 'right').tolist()
+    lefts, leaving = np.unique(x, return_index=True)
+    entering = np.searchsorted(x, lefts + side_px, 'right')
+    # Half the bytes is half the time.
+    inside = np.zeros(len(tops), dtype=np.int32)
+    best, best_left, best_top = 0, 0, 0
+    left_of, right_of = 0, 0
+    for index, (gone, come) in enumerate(zip(leaving.tolist(), entering.tolist())):
+        for point in range(left_of, gone):
+            inside[firsts[point] : lasts[point]] -= 1
+        left_of = gone
+        if come == right_of:
+            continue
+        for point in range(right_of, come):
+            inside[firsts[point] : lasts[point]] += 1
+        # Only where something entered can the count have risen above the best so far.
+        low, high = min(firsts[right_of:come]), max(lasts[right_of:come])
+        right_of = come
+        top = low + int(inside[low:high].argmax())
+        if inside[top] > best:
+            best, best_left, best_top = int(inside[top]), index, top
+    return float(lefts[best_left]), float(tops[best_top])
 
 
 def _centred(members: FloatArray, side_px: float, bounds_px: Bounds | None) -> Roi:

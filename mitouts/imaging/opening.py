@@ -26,8 +26,8 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
         UnknownComponentError: No reader has that name.
     """
     path = Path(path)
-    # A reader that is named may know formats that nobody here does.
-    reader_type = reader_for(path) if reader is None else SLIDE_READERS.require(reader)
+    # A reader that is named may know formats that no other does.
+    reader_type = reader_for(path) if reader is None else SLIDE_READERS.class_of({'type': reader})
     return reader_type(path, mpp=mpp)
 
 

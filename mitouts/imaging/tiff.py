@@ -100,6 +100,13 @@ def is_mappable(page: tifffile.TiffPage) -> bool:
     return page.is_memmappable and page.photometric != tifffile.PHOTOMETRIC.YCBCR
 
 
+def segment_size(page: tifffile.TiffPage) -> tuple[int, int]:
+    """Width and height of the tiles or strips."""
+    if page.is_tiled:
+        return page.tilewidth, page.tilelength
+    return page.imagewidth, min(page.rowsperstrip, page.imagelength)
+
+
 def tiff_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
     """Micrometres per pixel along x and y from OME-XML, ImageJ's unit, or the resolution tags; None where unknown.
 
@@ -187,9 +194,7 @@ def _check_page(page: tifffile.TiffPage, path: str | Path) -> None:
     if page.imagedepth != 1 or page.imagewidth < 1 or page.imagelength < 1:
         raise ImageError(f'image {path} is {page.imagewidth} x {page.imagelength} x {page.imagedepth} px: not an image')
     if not is_mappable(page):
-        width = page.tilewidth if page.is_tiled else page.imagewidth
-        height = page.tilelength if page.is_tiled else min(page.rowsperstrip, page.imagelength)
-        check_size(width, height, path, 'one tile or strip of')
+        check_size(*segment_size(page), path, 'one tile or strip of')
 
 
 def _check_whole(page: tifffile.TiffPage, size: int, path: str | Path) -> None:

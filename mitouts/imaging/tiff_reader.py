@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections import OrderedDict
-from threading import Lock
+from functools import lru_cache
 
 import numpy as np
 import tifffile
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mitouts.errors import ImageError
 from mitouts.imaging.base import WHITE, SlideHeader, SlideReader
 from mitouts.imaging.samples import warn_of_16_bits, warn_of_orientation
-from mitouts.imaging.tiff import is_mappable, open_tiff, reading_tiff, slide_pages, tiff_mpp
+from mitouts.imaging.tiff import is_mappable, open_tiff, reading_tiff, segment_size, slide_pages, tiff_mpp
 from mitouts.imaging.tiff_segments import decode_segment, to_rgb
 from mitouts.registry import SLIDE_READERS
 
@@ -68,7 +68,7 @@ class TiffReader(SlideReader):
             return handle.read(level, x, y, width, height)
 
     def _close(self, handle: _Pyramid) -> None:
-        handle.tiff.close()
+        handle.close()
 
 
 class _Pyramid:
@@ -79,7 +79,12 @@ class _Pyramid:
         self.pages = slide_pages(tiff, path)
         self._path = path
         self._maps: dict[int, NDArray] = {}
-        self._cache = _Cache(_CACHE_BYTES)
+        tile_bytes = 3 * max(math.prod(segment_size(page)) for page in self.pages)
+        self._tile = lru_cache(max(1, _CACHE_BYTES // tile_bytes))(self._decode_tile)
+
+    def close(self) -> None:
+        self.tiff.close()
+        self._tile.cache_clear()
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
         """RGB ``(height, width, 3)``."""
@@ -110,21 +115,17 @@ class _Pyramid:
             self._maps[level] = np.moveaxis(stored[..., 0], 0, 2) if len(stored) > 1 else stored[0]
         return self._maps[level]
 
-    def _tile(self, level: int, index: int) -> tuple[NDArray[np.uint8] | None, tuple[int, int]]:
+    def _decode_tile(self, level: int, index: int) -> tuple[NDArray[np.uint8] | None, tuple[int, int]]:
         """One tile or strip, RGB, and its row and column; None where the file stores nothing of it."""
-        placed = self._cache.get((level, index))
-        if placed is None:
-            page = self.pages[level]
-            planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
-            apart = len(page.dataoffsets) // planes
-            parts = [self._decoded(page, index + plane * apart) for plane in range(planes)]
-            samples = [part for part, _ in parts if part is not None]
-            if samples and len(samples) < planes:
-                raise ValueError('some of its channels are missing')
-            tile = to_rgb(np.concatenate(samples, axis=2), page, self._path) if samples else None
-            placed = tile, parts[0][1]
-            self._cache.put((level, index), placed, 0 if tile is None else tile.nbytes)
-        return placed
+        page = self.pages[level]
+        planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
+        apart = len(page.dataoffsets) // planes
+        parts = [self._decoded(page, index + plane * apart) for plane in range(planes)]
+        samples = [part for part, _ in parts if part is not None]
+        if samples and len(samples) < planes:
+            raise ValueError('some of its channels are missing')
+        tile = to_rgb(np.concatenate(samples, axis=2), page, self._path) if samples else None
+        return tile, parts[0][1]
 
     def _decoded(self, page: tifffile.TiffPage, index: int) -> tuple[NDArray | None, tuple[int, int]]:
         count = page.databytecounts[index]
@@ -132,36 +133,9 @@ class _Pyramid:
         return decode_segment(page, data, index)
 
 
-class _Cache:
-    """The most recently used entries up to a number of bytes, and always the last one."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._bytes = 0
-        self._entries: OrderedDict = OrderedDict()
-        self._lock = Lock()
-
-    def get(self, key: tuple[int, int]) -> tuple[NDArray[np.uint8] | None, tuple[int, int]] | None:
-        with self._lock:
-            if key not in self._entries:
-                return None
-            self._entries.move_to_end(key)
-            return self._entries[key][0]
-
-    def put(
-        self, key: tuple[int, int], value: tuple[NDArray[np.uint8] | None, tuple[int, int]], num_bytes: int
-    ) -> None:
-        with self._lock:
-            self._bytes += num_bytes - self._entries.pop(key, (None, 0))[1]
-            self._entries[key] = (value, num_bytes)
-            while self._bytes > self._max_bytes and len(self._entries) > 1:
-                self._bytes -= self._entries.popitem(last=False)[1][1]
-
-
 def _touched(page: tifffile.TiffPage, x: int, y: int, width: int, height: int) -> list[int]:
     """Indices of the tiles or strips that a rectangle touches, row by row, of the first channel where stored apart."""
-    tile_width = page.tilewidth if page.is_tiled else page.imagewidth
-    tile_height = page.tilelength if page.is_tiled else page.rowsperstrip
+    tile_width, tile_height = segment_size(page)
     across = -(-page.imagewidth // tile_width)
     return [
         row * across + column

@@ -12,19 +12,16 @@ from numpy.testing import assert_allclose
 from scipy.stats import poisson
 
 from mitouts.functional.counting import (
-    as_points,
     count_slide,
     counted_tiles,
     exclusion_reason,
     in_counted_tiles,
-    mai,
     overlap_px,
-    per_10_hpf,
-    per_mm2,
     poisson_ci95,
     tile_of_points,
     tile_side_px,
 )
+from mitouts.functional.point_arrays import as_points
 
 
 def tiles_of(probability, **changes):
@@ -186,14 +183,14 @@ def test_no_interval_of_what_is_no_count(count):
         poisson_ci95(count)
 
 
-def test_rates():
-    assert mai(30, 120) == 0.25
-    assert per_mm2(30, 2.0) == 15
-    assert per_10_hpf(30, 2.0) == pytest.approx(15 * 2.2062, rel=1e-4)
-    assert per_10_hpf(30, 2.0, 0.63) == pytest.approx(15 * 10 * math.pi * 0.315**2)
-    assert (mai(0, 0), per_mm2(0, 0.0), per_10_hpf(0, 0.0)) == (None, None, None)
+def test_rates_by_hand():
+    tiles = counted_tiles(np.ones((8, 5)), cell_px=1024, tile_px=1024, slide_size_px=(5120, 8192), mpp=0.25)
+    counts = count_slide(np.zeros((30, 2)), tiles, field_diameter_mm=0.63)
+    assert counts.mai == 30 / 40
+    assert counts.per_mm2 == pytest.approx(30 / (40 * 0.256**2))
+    assert counts.per_10_hpf == pytest.approx(30 / (40 * 0.256**2) * 10 * math.pi * 0.315**2)
     with pytest.raises(ValueError, match='field_diameter_mm'):
-        per_10_hpf(1, 1.0, 0)
+        count_slide([], tiles, field_diameter_mm=0)
 
 
 def test_a_slide():
@@ -243,7 +240,7 @@ def test_no_tumour_at_all_has_no_rates_even_without_a_limit():
 @pytest.mark.parametrize('points', [[1, 2], [[1]], [[math.nan, 0]], [[0, math.inf]]])
 def test_points_that_are_none_are_refused(points):
     with pytest.raises(ValueError, match='points: expected'):
-        as_points(points)
+        as_points(points, drop_rest=True)
 
 
 def test_overlap_of_intervals_with_cells():

@@ -325,7 +325,7 @@ def test_cache_lets_the_oldest_go(noise, tmp_path, monkeypatch):
     reader = TiffReader(path)
     for _ in range(2):
         np.testing.assert_array_equal(reader.read_region((0, 0), 0, (WIDTH, HEIGHT)), noise)
-    assert len(reader._handle._cache._entries) == 3
+    assert reader._handle._tile.cache_info().currsize == 3
 
 
 @pytest.mark.parametrize(
