@@ -1,4 +1,4 @@
-"""Errors and warnings that a user can act on; a tool prints their message as one line instead of a traceback."""
+"""Defines the errors and warnings that a user can act on; a command prints their message as one line."""
 
 from __future__ import annotations
 

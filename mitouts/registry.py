@@ -136,7 +136,7 @@ class Registry(roots.Registry):
     """mmengine's registry, with errors that tell where to look."""
 
     def get(self, key: str) -> Any:
-        """A registered component, or None where there is none of that name, as mmengine's registries say it.
+        """Find a registered component; None where there is none of that name, as in mmengine's registries.
 
         mmengine's own look-up ends by importing what the name spells, whatever that is: a checkpoint whose config says
         ``type='os.system'`` would run a command. Here, only what is registered is ever found.
@@ -187,7 +187,7 @@ class Registry(roots.Registry):
         return kind if isinstance(kind, type) else type(kind)
 
     def is_kind(self, cfg: Any, *kinds: type) -> bool:
-        """Whether what a config stands for is one of these classes or derived from one; see :meth:`class_of`."""
+        """Tell whether what a config stands for is one of these classes or derived from one; see :meth:`class_of`."""
         return issubclass(self.class_of(cfg), kinds)
 
     def build_kind(self, cfg: Any, *kinds: type) -> Any:
@@ -272,7 +272,7 @@ def import_path(component: Any) -> str:
 
 
 def _is_foreign_path(name: str) -> bool:
-    """Whether a name is the import path of something that is registered nowhere, and no ``scope.Name``."""
+    """Tell whether a name is the import path of something that is registered nowhere, and no ``scope.Name``."""
     scope, *rest = name.split('.')
     if not rest or _registered(_imported(name)) is not None:
         return False

@@ -221,7 +221,7 @@ def as_pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def _is_constant(values: FloatArray) -> NDArray[np.bool_]:
-    """Whether the values along the last axis are equal, but for rounding."""
+    """Tell whether the values along the last axis are equal, but for rounding."""
     return np.ptp(values, axis=-1) <= _CONSTANT * np.abs(values).max(axis=-1)
 
 

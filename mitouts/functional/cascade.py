@@ -24,7 +24,7 @@ def hard_negatives(
     known_xy: ArrayLike = (),
     max_count: int | None = None,
 ) -> NDArray[np.float64]:
-    """The false proposals of one image that a verifier should learn to reject.
+    """Pick the false proposals of one image that a verifier should learn to reject.
 
     Args:
         points: Array ``(P, 3)``, proposals ``(x, y, score)`` in pixels.
@@ -54,7 +54,7 @@ def hard_negatives(
 
 
 def combine_scores(proposal: ArrayLike, verification: ArrayLike, rule: CombinationRule) -> NDArray[np.float64]:
-    """One score from the proposer's and the verifier's.
+    """Combine the proposer's and the verifier's scores.
 
     Args:
         proposal: Array ``(P,)``, probabilities.
@@ -76,13 +76,13 @@ def combine_scores(proposal: ArrayLike, verification: ArrayLike, rule: Combinati
 
 
 def crop_corner(x: float, y: float, crop_px: int) -> tuple[int, int]:
-    """Column and row of the first pixel of a crop whose centre is nearest to a point."""
+    """Find column and row of the first pixel of a crop whose centre is nearest to a point."""
     half = (crop_px - 1) / 2
     return int(np.floor(x - half + 0.5)), int(np.floor(y - half + 0.5))
 
 
 def reflected_indices(first: int, count: int, size: int) -> NDArray[np.int64]:
-    """Indices ``first`` to ``first + count - 1`` into an axis that is reflected at its ends.
+    """List the indices ``first`` to ``first + count - 1`` into an axis that is reflected at its ends.
 
     The outermost pixels are not repeated, as in NumPy's ``reflect`` and OpenCV's ``BORDER_REFLECT_101``.
 

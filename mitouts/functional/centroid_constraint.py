@@ -50,7 +50,7 @@ def log_barrier_extension(excess: Tensor, t: float) -> Tensor:
 def centroid_penalty(
     distance_px: Tensor, kind: ConstraintKind = 'l2', *, margin_px: float = 40.0, t: float = 50.0
 ) -> Tensor:
-    """What a distance between the predicted and the annotated centroid costs, the second term of Eq. (3).
+    """Penalize the distance between the predicted and the annotated centroid, the second term of Eq. (3).
 
     ``l2`` is the distance itself (the paper's text); ``log_barrier`` is ``psi(distance - margin)`` of
     :func:`log_barrier_extension` (an option of the authors' public code): next to nothing within the margin, ``t`` for

@@ -15,7 +15,7 @@ from mitouts.functional.weighting import weighted_mean
 
 
 def concentric_target(points_xy: Tensor, x_px: Tensor, y_px: Tensor, *, inner_px: float, outer_px: float) -> Tensor:
-    """Label of every cell of a map.
+    """Label every cell of a map.
 
     A cell is 1 where its centre is at most ``inner_px`` from any point, else ignored where it is at most ``outer_px``
     from any, else 0. A point that has no centre so close, because the cells are far apart, takes the nearest one (of
@@ -51,7 +51,7 @@ def concentric_target(points_xy: Tensor, x_px: Tensor, y_px: Tensor, *, inner_px
 def concentric_loss(
     logits: Tensor, target: Tensor, weights: Tensor, *, inner_weight: float = 1.0, outer_weight: float = 1.0
 ) -> Tensor:
-    """Cross entropy of the inner cells and of the outer cells, each averaged by itself.
+    """Compute the cross entropy of the inner and of the outer cells, each averaged by itself.
 
     ``L = a * sum_in(w l) / sum_in(w) + b * sum_out(w l) / sum_out(w)``, where ``l`` is the binary cross entropy of a
     cell, ``w`` the weight of its image, and the sums go over all inner and all outer cells of the batch. An image

@@ -16,7 +16,7 @@ Why = Literal['agreed', 'tie_broken', 'not_reviewed', 'unsure', 'tie', 'disagree
 
 
 class Vote(NamedTuple):
-    """What one rater says.
+    """A rater's vote on an item.
 
     Attributes:
         rater: Who; each rater votes once.

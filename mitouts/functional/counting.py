@@ -183,7 +183,7 @@ def counted_tiles(
 
 
 def tile_of_points(points_xy: ArrayLike, tile_px: float, grid_shape: tuple[int, int]) -> IntArray:
-    """The tile that each point lies in.
+    """Find the tile that each point lies in.
 
     Tiles are half-open: tile ``(r, c)`` holds ``c * tile_px <= x + 0.5 < (c + 1) * tile_px``, and likewise in y, so a
     point on a common border belongs to the tile on its right or below. The grid's own right and lower border belong to
@@ -212,7 +212,7 @@ def tile_of_points(points_xy: ArrayLike, tile_px: float, grid_shape: tuple[int, 
 
 
 def in_counted_tiles(points_xy: ArrayLike, tiles: TumourTiles) -> BoolArray:
-    """Which points lie in a counted tile.
+    """Tell which points lie in a counted tile.
 
     Args:
         points_xy: ``(N, 2+)`` points in level-0 pixels.
@@ -295,14 +295,14 @@ def poisson_ci95(count: int) -> Interval:
 
 
 def exclusion_reason(counted_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> str | None:
-    """Why a slide has no rates, or None where at least ``min_area_mm2`` of it were counted in."""
+    """Say why a slide has no rates; None where at least ``min_area_mm2`` of it were counted in."""
     if counted_mm2 < min_area_mm2 - _ROUNDING:
         return f'{counted_mm2:.2f} mm2 counted, less than {min_area_mm2:g} mm2'
     return None if counted_mm2 > 0 else 'no tile is counted'
 
 
 def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: int) -> FloatArray:
-    """Lengths that intervals share with the cells of a regular axis.
+    """Measure the lengths that intervals share with the cells of a regular axis.
 
     Args:
         starts: ``(M,)`` from the outer edge of the first cell.
@@ -321,7 +321,7 @@ def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: in
 
 
 def _shared_lengths(length_px: int, tile_px: float, num_cells: int, cell_px: float, axis: str) -> FloatArray:
-    """Lengths that the tiles of one axis share with its cells, as far as the slide reaches."""
+    """Measure the lengths that the tiles of one axis share with its cells, as far as the slide reaches."""
     _require_positive(length_px=length_px)
     if num_cells * cell_px < length_px - cell_px - _ROUNDING:
         raise ValueError(

@@ -21,7 +21,7 @@ def estimate_drift(
     max_drift_px: float = np.inf,
     max_spread_px: float = np.inf,
 ) -> NDArray[np.float64]:
-    """Constant displacement of a network's points, from images and the same images turned by 180 degrees.
+    """Estimate the constant displacement of a network's points from images and the same images turned by 180 degrees.
 
     A figure at ``t`` is predicted at ``p = t + d``; in the turned image it lies at ``s - 1 - t`` and is predicted at
     ``q = s - 1 - t + d``, so ``d = (p + q - (s - 1)) / 2``. The median over images is not moved by those in which the
@@ -35,7 +35,7 @@ def estimate_drift(
         max_spread_px: Largest median absolute deviation from the median along an axis that is believed.
 
     Returns:
-        ``(dx, dy)`` in pixels; zeros where there is nothing to believe, or fewer than 10 images.
+        ``(dx, dy)`` in pixels; zeros where no drift can be believed, or fewer than 10 images.
     """
     points, turned, sizes = (
         np.asarray(pairs, dtype=np.float64).reshape(-1, 2) for pairs in (points_xy, turned_xy, sizes_px)
@@ -51,7 +51,7 @@ def estimate_drift(
 
 
 def remove_drift(points: NDArray[np.float64], drift_px: ArrayLike, width: int, height: int) -> NDArray[np.float64]:
-    """Points ``(N, 3)`` moved back by the drift, kept inside the image."""
+    """Move points ``(N, 3)`` back by the drift, and keep them inside the image."""
     moved = points.copy()
     moved[:, :2] = np.clip(points[:, :2] - np.asarray(drift_px, dtype=np.float64), 0, [width - 1, height - 1])
     return moved

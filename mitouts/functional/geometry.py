@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 256
 
 @dataclass(frozen=True)
 class CellAxis:
-    """Where the cells of a map lie along one axis of the image.
+    """Places the cells of a map along one axis of the image.
 
     Attributes:
         stride: Distance between the centres of neighbouring cells, in input pixels.
@@ -26,7 +26,7 @@ class CellAxis:
     center_offset_px: float = 0.0
 
     def cell_to_px(self, index: NDArray) -> NDArray:
-        """Input coordinate of a (fractional) cell index."""
+        """Turn a (fractional) cell index into an input coordinate."""
         return np.asarray(index, dtype=np.float64) * self.stride + self.center_offset_px
 
 
@@ -64,7 +64,7 @@ class FeatureGeometry(CellAxis):
         return asdict(self)
 
     def on_axis(self, size_px: int, cells: int) -> CellAxis:
-        """Where the cells of a map lie along an axis of an image of a given size."""
+        """Place the cells of a map along an axis of an image of a given size."""
         return self
 
 
@@ -87,7 +87,7 @@ class AlignCornersGeometry(FeatureGeometry):
 
 
 class CellPlaces(NamedTuple):
-    """Between which two cells of an axis some pixels lie.
+    """Between which two cells of an axis each pixel lies.
 
     Attributes:
         lower: ``(N,)`` int, the cell before each pixel.
@@ -156,7 +156,7 @@ def _between(values: NDArray[np.float32], places: CellPlaces, axis: Literal[0, 1
 def upsample_map(
     score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
 ) -> NDArray[np.float32]:
-    """Bilinear interpolation of a score map to image size, by the backbone's own geometry.
+    """Interpolate a score map to image size, bilinearly, by the backbone's own geometry.
 
     Half-pixel conventions assume that cell 0 covers the first ``stride`` pixels; a convolution's cell is centred
     elsewhere, which would shift points by up to half a stride. Probabilities are interpolated, or with
@@ -181,7 +181,7 @@ def upsample_map(
 
 
 def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry) -> float:
-    """The highest pixel of the up-sampled map, which is the score of the image's best point.
+    """Find the highest pixel of the up-sampled map, which is the score of the image's best point.
 
     Where cells are centred between pixels (stride 16 at offset 7.5, or a stretched map) all pixels are lower than the
     highest cell; a threshold chosen on cells would be too high for the pixels that it cuts.
@@ -198,7 +198,7 @@ def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometr
 def cell_maxima(
     score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
 ) -> NDArray[np.float32]:
-    """How high each cell reaches in the up-sampled map: the highest pixel beside its centre.
+    """Find how high each cell reaches in the up-sampled map: the highest pixel beside its centre.
 
     There are four around a centre between pixels, one at a centre on a pixel (whose value is the cell's), and for a
     centre outside the image those of the border. From centre to centre the interpolation rises or falls all the way,
@@ -230,7 +230,7 @@ def cell_maxima(
 
 
 def _pixels_beside(size_px: int, cells: int, geometry: FeatureGeometry) -> tuple[list[NDArray[np.float64]], bool]:
-    """The pixels beside each cell centre of an axis.
+    """Find the pixels beside each cell centre of an axis.
 
     Returns:
         One or two arrays ``(cells,)``, and whether the pixels are the centres themselves.

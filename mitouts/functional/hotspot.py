@@ -37,7 +37,7 @@ class Roi:
     height_px: float
 
     def contains(self, points_xy: ArrayLike) -> BoolArray:
-        """Which of ``(N, 2+)`` points lie inside or on a side, ``(N,)``."""
+        """Tell which of ``(N, 2+)`` points lie inside or on a side, ``(N,)``."""
         x, y = as_points(points_xy, drop_rest=True).T
         in_x = (x >= self.left_px) & (x <= self.left_px + self.width_px)
         return in_x & (y >= self.top_px) & (y <= self.top_px + self.height_px)
@@ -90,7 +90,7 @@ class ReferenceHotspot:
 
 
 def roi_side_px(area_mm2: float, mpp: float) -> float:
-    """Side of a square region in pixels.
+    """Compute the side of a square region in pixels.
 
     Args:
         area_mm2: Its area.
@@ -197,7 +197,7 @@ def reference_hotspot(points_xy: ArrayLike, *, mpp: float, area_mm2: float = ROI
 
 
 def density_map(points_xy: ArrayLike, *, mpp: float, cell_px: float, sigma_um: float, mask: ArrayLike) -> FloatArray:
-    """Mitoses per mm2 on a coarse grid, smoothed by a Gaussian.
+    """Map mitoses per mm2 on a coarse grid, smoothed by a Gaussian.
 
     Both the counts and the examined area are smoothed, and their ratio is taken (Nadaraya-Watson): neither the slide's
     edge nor the edge of the tumour lowers the density beside it, and an even density stays even.
@@ -287,7 +287,7 @@ def _centred(members: FloatArray, side_px: float, bounds_px: Bounds | None) -> R
 
 
 def _most_populated(points: FloatArray, labels: IntArray, num_clusters: int) -> tuple[tuple[float, float], int]:
-    """Centroid and size of the cluster with most figures."""
+    """Find the cluster with most figures: its centroid and size."""
     members = labels >= 0
     sizes = np.bincount(labels[members], minlength=num_clusters)
     x, y = (np.bincount(labels[members], points[members, axis], minlength=num_clusters) / sizes for axis in (0, 1))

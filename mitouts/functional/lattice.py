@@ -51,7 +51,7 @@ class Margin(NamedTuple):
 
 
 def margin_cells(geometry: FeatureGeometry, step: int = 1) -> Margin:
-    """The margin that a network needs.
+    """Compute the margin that a network needs.
 
     The first cell that is kept sees ``receptive_radius_px`` to the left of its centre, the last one as far to the
     right of its own; a cell's centre is not the centre of its pixels, so the sides differ.
@@ -67,7 +67,7 @@ def margin_cells(geometry: FeatureGeometry, step: int = 1) -> Margin:
 
 
 def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin, step: int = 1) -> list[list[Window]]:
-    """Cover the needed cells with windows, so that little is computed in vain.
+    """Cover the needed cells with windows, so that few other cells are computed.
 
     What is needed is cut into equal windows of at most ``max_cells``, each is shrunk, and halved wherever its halves
     cost less. The cost of a window is its area with the margin, and a little for being one more.
@@ -106,14 +106,14 @@ def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin, step: 
 
 
 def _blocks(needed: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
-    """Which blocks of ``step`` x ``step`` cells have one that is needed."""
+    """Mark the blocks of ``step`` x ``step`` cells that hold a needed one."""
     padded = np.pad(needed, [(0, -length % step) for length in needed.shape])
     rows, columns = (length // step for length in padded.shape)
     return np.asarray(padded.reshape(rows, step, columns, step).any(axis=(1, 3)))
 
 
 def _enlarged(window: Window, step: int, shape: tuple[int, ...]) -> Window:
-    """A window of blocks as one of cells, cut where the cells end."""
+    """Turn a window of blocks into one of cells, cut where the cells end."""
     row, column, rows, columns = (step * number for number in window)
     return Window(row, column, min(rows, shape[0] - row), min(columns, shape[1] - column))
 

@@ -80,7 +80,7 @@ def _clearance(point: NDArray[np.float64], corners: NDArray[np.float64]) -> floa
 
 
 def _crossings(y: float, corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where edges cross a horizontal line, from left to right; a corner on the line belongs to the edge below it."""
+    """Find where edges cross a horizontal line, left to right; a corner on the line belongs to the edge below it."""
     following = np.roll(corners, -1, axis=0)
     crosses = (corners[:, 1] > y) != (following[:, 1] > y)
     (x, top), (next_x, bottom) = corners[crosses].T, following[crosses].T

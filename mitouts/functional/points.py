@@ -19,7 +19,7 @@ Centroid = Literal['geometric', 'score_weighted']
 def mask_components(
     score_map: NDArray[np.float32], threshold: float, *, min_area_px: int = 1, centroid: Centroid = 'geometric'
 ) -> NDArray[np.float64]:
-    """Connected components (8 neighbours) of ``score_map > threshold``, one point each.
+    """Find the connected components (8 neighbours) of ``score_map > threshold``, one point each.
 
     Args:
         score_map: Array ``(H, W)``, probabilities at image size.
@@ -58,7 +58,7 @@ def strongest_first(points: NDArray[np.float64]) -> NDArray[np.float64]:
 def map_peaks(
     score_map: NDArray[np.float32], geometry: FeatureGeometry, height: int, width: int, min_score: float
 ) -> NDArray[np.float64]:
-    """Local maxima of a map: cells that reach as high as none of the eight around them.
+    """Find the local maxima of a map: cells that none of the eight around them exceeds.
 
     How high a cell reaches is read in the up-sampled map (:func:`mitouts.functional.geometry.cell_maxima`), so that
     the highest peak has the score of the image's best component. A plateau of equal cells is one peak, at their mean,
@@ -101,7 +101,7 @@ def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _continues(cells: NDArray[np.int64], reached: NDArray[np.float32], is_top: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether a cell beside these is as high and no local maximum itself, ``(N,)``: the plateau leads upwards there."""
+    """Tell where a plateau leads upwards, ``(N,)``: a cell beside is as high, but no local maximum."""
     continues = np.zeros(len(cells), dtype=bool)
     own = reached[tuple(cells.T)]
     for step in np.ndindex(3, 3):

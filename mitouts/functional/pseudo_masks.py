@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def disc_masks(points: ArrayLike, height: int, width: int, radius_px: float) -> NDArray[np.bool_]:
-    """A disc around each point; where discs meet, each pixel goes to its nearest point.
+    """Draw a disc around each point; where discs meet, each pixel goes to its nearest point.
 
     Args:
         points: Array ``(N, 2)``, ``(x, y)`` in pixels.
@@ -33,7 +33,7 @@ def map_masks(
     max_radius_px: float,
     fallback_radius_px: float,
 ) -> NDArray[np.bool_]:
-    """What a score map shows around each point.
+    """Cut out of a score map what it shows around each point.
 
     A point's territory are the pixels that are nearer to it than to any other point and at most ``max_radius_px``
     away. Its mask is the part within the territory of one connected component (8 neighbours) of

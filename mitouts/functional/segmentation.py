@@ -13,7 +13,7 @@ from mitouts.functional.ratios import ratio
 IGNORE_INDEX = 255
 """The label of pixels that nobody judged: neither trained on nor scored."""
 UNKNOWN_INDEX = 254
-"""What a table of codes holds for a code that is neither a class nor ignored."""
+"""Stands in a table of codes for a code that is neither a class nor ignored."""
 
 
 def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, num_classes: int) -> NDArray[np.int64]:

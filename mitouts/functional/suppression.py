@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 
 def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArray[np.int64]:
-    """Indices of the points that are kept when each one suppresses the weaker ones around it.
+    """Keep the points that remain when each one suppresses the weaker ones around it.
 
     Greedy, as for boxes: the strongest point is kept, all within the radius of it go, the strongest of the rest is
     kept, and so on. Of equal scores the first goes first.
@@ -18,8 +18,8 @@ def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArr
         radius_px: Largest distance that is suppressed, inclusive.
 
     Returns:
-        Array ``(K,)``, int64, by descending score. No two of the points kept are within the radius, and each of the
-        others is within it of a point kept that is at least as strong.
+        Indices ``(K,)`` of the points kept, int64, by descending score. No two of them are within the radius, and
+        each other point is within it of a point kept that is at least as strong.
 
     Raises:
         ValueError: The radius is negative, or a coordinate or score is not finite.

@@ -12,7 +12,7 @@ EDGES: tuple[Edges, ...] = ('cover', 'drop')
 
 
 def tile_starts(length_px: int, tile_px: int, stride_px: int, edges: Edges = 'cover') -> NDArray[np.int64]:
-    """First pixels of the tiles along one axis.
+    """Place tiles along one axis.
 
     Args:
         length_px: Length of the image.
@@ -23,7 +23,7 @@ def tile_starts(length_px: int, tile_px: int, stride_px: int, edges: Edges = 'co
             as the authors' code has it (``while x + tile < length``): a tile that fits exactly is dropped as well.
 
     Returns:
-        ``(T,)`` int64, ascending.
+        ``(T,)`` int64, the first pixels of the tiles, ascending.
 
     Raises:
         ValueError: A length or the stride is not positive, or the stride leaves gaps between tiles.
@@ -42,7 +42,7 @@ def tile_starts(length_px: int, tile_px: int, stride_px: int, edges: Edges = 'co
 
 
 def owning_tile(positions_px: ArrayLike, starts_px: ArrayLike, tile_px: int) -> NDArray[np.int64]:
-    """The tile in which a position lies deepest, along one axis.
+    """Find the tile in which a position lies deepest, along one axis.
 
     A tile spans ``start - 0.5 .. start + tile - 0.5``, both ends included. As tiles form a grid, the tile that a point
     belongs to in the plane (the one whose nearest side is farthest) is the owner along each axis.

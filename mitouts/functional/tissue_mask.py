@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 MIN_CHROMA = 15
 """Grey levels between the strongest and the weakest channel; glass, pen-free background and black padding have less."""
 OTSU_RANGE = (12.0, 25.0)
-"""Where Otsu's threshold of the chroma is believed: below lies the noise of glass, above lies pale tissue."""
+"""Bounds of Otsu's threshold of the chroma: the noise of glass lies below, pale tissue above."""
 DARKEST_TISSUE = 75
 """Grey levels of the strongest channel; ink and scanner borders have less, haematoxylin at low resolution has more."""
 

@@ -25,7 +25,7 @@ _THUMBNAIL_BAND_PX = 16_000_000
 
 @dataclass(frozen=True)
 class SlideHeader:
-    """What a reader knows of a file without decoding a pixel.
+    """A file's header: known without decoding a pixel.
 
     Attributes:
         level_dimensions: ``(width, height)`` of each level in its own pixels, finest first.

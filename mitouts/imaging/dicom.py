@@ -30,7 +30,7 @@ _TOTAL_COLUMNS = (0x0048, 0x0006)
 
 @dataclass(frozen=True)
 class DicomHeader:
-    """What one DICOM file says of itself.
+    """The header of one DICOM file.
 
     Attributes:
         series_uid: SeriesInstanceUID: the files of a slide share it.
@@ -47,19 +47,19 @@ class DicomHeader:
 
     @property
     def is_level(self) -> bool:
-        """Whether the file is a level of a slide."""
+        """Tell whether the file is a level of a slide."""
         return self.class_uid == _WHOLE_SLIDE_CLASS and self.flavor == 'VOLUME'
 
     @property
     def kind(self) -> str:
-        """What the file is, in words."""
+        """Say in words what the file is."""
         if self.class_uid != _WHOLE_SLIDE_CLASS:
             return 'a DICOM object that is no whole-slide image'
         return f'the {self.flavor.lower() or "unnamed part"} of a slide'
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file begins as a DICOM file does."""
+    """Tell whether the file begins as a DICOM file does."""
     try:
         with path.open('rb') as file:
             return file.read(132)[128:] == b'DICM'
@@ -89,7 +89,7 @@ def read_dicom_header(path: Path) -> DicomHeader:
 
 
 def dicom_slide(path: Path) -> Path:
-    """The file that stands for the slide which a DICOM file belongs to: the largest level of its series in its folder.
+    """Find the file that stands for a DICOM file's slide: the largest level of its series in its folder.
 
     Args:
         path: Any file of the slide; its label and overview lead to the slide, too.
@@ -108,7 +108,7 @@ def dicom_slide(path: Path) -> Path:
 
 
 def dicom_slides(folder: Path) -> list[Path]:
-    """The DICOM slides whose files lie in a folder (not below it): one file for each series, by name."""
+    """List the DICOM slides whose files lie in a folder (not below it): one file for each series, by name."""
     return sorted(folder / name for name in _slides_of_folder(folder).values())
 
 

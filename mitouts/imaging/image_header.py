@@ -43,7 +43,7 @@ _RASTER_PLUGINS: dict[bytes, type[PIL.ImageFile.ImageFile]] = {
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """What a file's header says.
+    """A file's header.
 
     Attributes:
         width: In pixels, of the full resolution.
@@ -85,7 +85,7 @@ def probe(path: str | Path) -> ImageInfo:
 
 
 def file_kind(path: Path) -> Kind:
-    """What can read the file: ``openslide`` for a scanner's format, else ``tiff`` or ``image``.
+    """Tell what reads the file: ``openslide`` for a scanner's format, else ``tiff`` or ``image``.
 
     A generic TIFF goes to tifffile although OpenSlide opens some of them: that is twice as fast, and it sees pyramids
     in sub-IFDs and OME metadata.
@@ -146,7 +146,7 @@ def encoded_image(source: IO[bytes]) -> PIL.Image.Image | None:
 
 
 def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | None:
-    """The mean of the two resolutions that a file states, None where it states none or one that no scanner has.
+    """Average the two resolutions that a file states; None where it states none, or one that no scanner has.
 
     Args:
         mpp_xy: Micrometres per pixel along x and y.
@@ -167,7 +167,7 @@ def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float |
 
 
 def mpp_doubt(mpp_xy: tuple[float, float] | None) -> str | None:
-    """What is wrong with a resolution that a file states and no scanner has, in words; None where it states none.
+    """Say what is wrong with a resolution that a file states and no scanner has; None where it states none.
 
     Args:
         mpp_xy: Micrometres per pixel along x and y, one of them outside 0.1 to 2.

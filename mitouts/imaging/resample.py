@@ -13,7 +13,7 @@ _MAX_BLOCK_PX = 64
 
 
 class LevelReader(Protocol):
-    """What is needed of a reader."""
+    """The part of a slide reader that is needed here."""
 
     @property
     def level_dimensions(self) -> tuple[tuple[int, int], ...]: ...
@@ -22,7 +22,7 @@ class LevelReader(Protocol):
 
 
 def simplest_ratio(scale: float, tolerance: float = 0.01) -> Fraction:
-    """The fraction with the smallest denominator within a relative ``tolerance`` of ``scale``.
+    """Find the fraction with the smallest denominator within a relative ``tolerance`` of ``scale``.
 
     A small denominator means small blocks: ``q`` pixels are made of ``p`` pixels exactly, so blocks never share one.
 

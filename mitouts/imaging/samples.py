@@ -18,7 +18,7 @@ FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 
 
 def samples_to_rgb(samples: NDArray, source: str | Path, *, is_premultiplied: bool = False) -> NDArray[np.uint8]:
-    """Grey, grey with alpha, RGB or RGBA samples as RGB uint8; what is transparent becomes white, as glass is.
+    """Turn grey, grey with alpha, RGB or RGBA samples into RGB uint8; what is transparent becomes white, as glass is.
 
     Args:
         samples: ``(H, W)`` or ``(H, W, C)`` with 1 to 4 channels, uint8 or uint16.
@@ -73,7 +73,7 @@ def warn_of_orientation(source: str | Path, orientation: int, stacklevel: int = 
 
 
 def scale_to_8_bits(samples: NDArray, bits: int) -> NDArray[np.uint8]:
-    """Samples from 0 to ``2 ** bits - 1`` as uint8."""
+    """Scale samples from 0 to ``2 ** bits - 1`` to uint8."""
     return np.round(samples * (255 / (2**bits - 1))).astype(np.uint8)
 
 
@@ -82,7 +82,7 @@ def ycbcr_to_rgb(
     luma_weights: Sequence[float] = LUMA_WEIGHTS,
     black_white: Sequence[float] = FULL_RANGE,
 ) -> NDArray[np.uint8]:
-    """YCbCr as RGB: ``R = Y + (2 - 2 Lr) Cr``, ``B = Y + (2 - 2 Lb) Cb``, ``G = (Y - Lr R - Lb B) / Lg``.
+    """Turn YCbCr into RGB: ``R = Y + (2 - 2 Lr) Cr``, ``B = Y + (2 - 2 Lb) Cb``, ``G = (Y - Lr R - Lb B) / Lg``.
 
     Args:
         samples: ``(H, W, 3)``, luma and the two colour differences.

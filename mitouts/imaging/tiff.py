@@ -69,7 +69,7 @@ def open_tiff(path: str | Path) -> tifffile.TiffFile:
 
 
 def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.TiffPage]:
-    """The pages of the largest image's pyramid, finest first; one page for an image without a pyramid.
+    """Find the pages of the largest image's pyramid, finest first; one page for an image without a pyramid.
 
     A TIFF or OME-TIFF may hold a label, a macro or a thumbnail beside the slide, and before it.
 
@@ -96,7 +96,7 @@ def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tiff
 
 
 def is_mappable(page: tifffile.TiffPage) -> bool:
-    """Whether the pixels lie in the file as they are, in one piece."""
+    """Tell whether the pixels lie in the file as they are, in one piece."""
     return page.is_memmappable and page.photometric != tifffile.PHOTOMETRIC.YCBCR
 
 
@@ -108,7 +108,7 @@ def segment_size(page: tifffile.TiffPage) -> tuple[int, int]:
 
 
 def tiff_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, float] | None:
-    """Micrometres per pixel along x and y from OME-XML, ImageJ's unit, or the resolution tags; None where unknown.
+    """Read the micrometres per pixel along x and y from OME-XML, ImageJ's unit, or resolution tags; None if unknown.
 
     Resolution tags count only with a stated unit of inches or centimetres.
 

@@ -78,7 +78,7 @@ def to_rgb(samples: NDArray, page: tifffile.TiffPage, path: str) -> NDArray[np.u
 
 
 def _is_ycbcr(page: tifffile.TiffPage) -> bool:
-    """Whether the decoder leaves the samples as YCbCr."""
+    """Tell whether the decoder leaves the samples as YCbCr."""
     if page.compression == _APERIO_YCBCR:
         return page.samplesperpixel == 3
     # A decoder that sees one plane at a time cannot mix them.

@@ -17,7 +17,7 @@ MAX_UPSAMPLING = 1.5
 
 
 def level_for_mpp(reader: SlideReader, mpp: float) -> tuple[int, float]:
-    """The coarsest level that is not coarser than wanted (by more than 1%).
+    """Find the coarsest level that is not coarser than wanted (by more than 1%).
 
     Args:
         reader: Slide.

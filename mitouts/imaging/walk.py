@@ -26,7 +26,7 @@ _JUNK = (
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder is hidden or left by an operating system: ``._1.tif``, ``Thumbs.db``, ``__MACOSX``."""
+    """Tell whether a name is hidden or left by an operating system: ``._1.tif``, ``Thumbs.db``, ``__MACOSX``."""
     return name.startswith('.') or name.lower() in _JUNK
 
 
@@ -65,9 +65,9 @@ def find_images(
 ) -> tuple[list[Path], list[str]]:
     """Find the images and slides of a folder.
 
-    A DICOM slide is one file, that of its largest level; its label and overview are none, nor are the files that a
-    Hamamatsu slide (``.vms``, ``.vmu``) consists of. What looks like a slide and is broken, or of a format that cannot
-    be opened, is among them: opening it says what is wrong.
+    A DICOM slide counts as one file, that of its largest level. Its label and overview do not count, nor do the files
+    that a Hamamatsu slide (``.vms``, ``.vmu``) consists of. A broken slide, or one of a format that
+    cannot be opened, is listed as well: opening it says what is wrong.
 
     Args:
         root: The folder.
@@ -104,7 +104,7 @@ def find_images(
 
 
 def slide_file(path: Path) -> Path:
-    """The file that stands for the slide which a file belongs to: itself, but its largest level for a DICOM slide.
+    """Find the file that stands for a file's slide: itself, or the largest level of a DICOM slide.
 
     Args:
         path: Any file of the slide, or the folder that holds nothing but one DICOM slide.
@@ -121,7 +121,7 @@ def slide_file(path: Path) -> Path:
 
 
 def slide_in_folder(folder: Path) -> Path | None:
-    """The DICOM slide whose files a folder holds; None where it holds none, or several."""
+    """Find the DICOM slide whose files a folder holds; None where it holds none, or several."""
     slides = dicom_slides(folder) if folder.is_dir() else []
     return slides[0] if len(slides) == 1 else None
 

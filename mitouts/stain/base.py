@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mitouts.registry import STAIN_NORMALIZERS
 
 Numbers = Any
-"""What a normalizer measures: a frozen dataclass of float64 arrays, the class :attr:`StainNormalizer.numbers`."""
+"""Measurements of a normalizer: a frozen dataclass of float64 arrays, the class :attr:`StainNormalizer.numbers`."""
 
 
 class StainNormalizer(ABC):
@@ -55,11 +55,11 @@ class StainNormalizer(ABC):
         """
 
     def flaw(self, numbers: Numbers) -> str | None:
-        """What keeps numbers of the right shape, read from a file, from being a measurement; None for nothing."""
+        """Say why numbers read from a file, of the right shape, are no measurement; None where they are one."""
         return None
 
     def rounded(self, numbers: Numbers) -> Numbers:
-        """A reference's numbers as files and checkpoints keep them."""
+        """Round a reference's numbers as files and checkpoints keep them."""
         return numbers
 
 

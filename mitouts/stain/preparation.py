@@ -1,4 +1,4 @@
-"""Gives images the resolution and the colours that a model was trained on: the one way from pixels to a network."""
+"""Gives images the resolution and the colours that a model was trained on."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ImagePreparer:
         self.measured_over = measured_over(description)
 
     def scale(self, mpp: float | None) -> float:
-        """Pixels of the model for each pixel of an image; 1 within 1%, and where either resolution is unknown.
+        """Compute how many pixels of the model an image's pixel is; 1 within 1%, and where a resolution is unknown.
 
         Args:
             mpp: Micrometres per pixel of the image; None takes the model's.
@@ -106,7 +106,7 @@ class ImagePreparer:
         return self.normalizer.apply(image, fit), None
 
     def why_not(self, what: str) -> str:
-        """The reason why something could not be normalized."""
+        """Say why something could not be normalized."""
         assert self.normalizer is not None, 'nothing is to be normalized'
         return f'{self.normalizer.name} cannot be fitted to {what}: too little stained tissue'
 
@@ -136,7 +136,7 @@ def measured_over(description: Mapping[str, Any] | None) -> str:
 
 
 def same_colours(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
-    """Whether two descriptions give images the same colours: same methods, same reference numbers.
+    """Tell whether two descriptions give images the same colours: same methods, same reference numbers.
 
     Notes on where a reference comes from and what the stain was measured over do not count.
 
@@ -157,7 +157,7 @@ def _flat(numbers: Mapping[str, Any]) -> NDArray[np.float64]:
 
 
 def describe_colours(description: Mapping[str, Any] | None) -> str:
-    """How images were stained, in words for a message."""
+    """Say in words how images were stained."""
     if description is None:
         return 'as they were scanned'
     source = (description.get('reference') or {}).get('source') or 'an unnamed reference'

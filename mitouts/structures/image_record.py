@@ -1,4 +1,4 @@
-"""One image as it is annotated, and what a model says of it: the records that evaluations, tables and files share."""
+"""Holds an image's annotation and a model's prediction: the records that evaluations, tables and files share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ImageTruth:
-    """What is known of one image.
+    """An image's annotation.
 
     Attributes:
         image_id: Unique; results are keyed by it.
@@ -80,7 +80,7 @@ class ImageTruth:
 
 @dataclass(frozen=True)
 class ImagePrediction:
-    """What a model says of one image.
+    """A model's prediction for one image.
 
     Attributes:
         image_id: The image.

@@ -1,4 +1,4 @@
-"""One image with what is known and what is predicted about it."""
+"""Holds one image's annotation and prediction as tensors, in training."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PointSample(BaseDataElement):
     pred_points: Tensor
 
     def truth(self) -> ImageTruth:
-        """What is known of the image, in arrays of its own: those of a data loader's worker keep a file open."""
+        """Copy the annotation into arrays of its own: those of a data loader's worker keep a file open."""
         height, width = self.ori_shape
         return ImageTruth(
             image_id=self.img_id,

@@ -1,4 +1,4 @@
-"""One image with its label map."""
+"""Holds one image's label maps as tensors, in training."""
 
 from __future__ import annotations
 

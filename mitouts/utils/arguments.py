@@ -1,4 +1,4 @@
-"""Types and options of command lines that the tools share."""
+"""Adds the options and types of arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ def add_parameters(parser: argparse.ArgumentParser, component: Callable[..., Any
     hints = get_type_hints(component, include_extras=True)
     names = []
     for name, parameter in inspect.signature(component).parameters.items():
-        found = _annotated(hints.get(name))
-        if found is not None:
-            parser.add_argument(f'--{name.replace("_", "-")}', **_option(*found, parameter.default))
+        annotated = _annotated(hints.get(name))
+        if annotated is not None:
+            parser.add_argument(f'--{name.replace("_", "-")}', **_option(*annotated, parameter.default))
             names.append(name)
     return names
 
 
 def _annotated(hint: Any) -> tuple[Any, Argument] | None:
     """The type and the :class:`Argument` of an annotation that has one."""
-    argument = next((each for each in getattr(hint, '__metadata__', ()) if isinstance(each, Argument)), None)
+    argument = next((note for note in getattr(hint, '__metadata__', ()) if isinstance(note, Argument)), None)
     if argument is not None:
         return get_args(hint)[0], argument
     # Python 3.10 puts an Optional around what has the default None.

@@ -1,4 +1,4 @@
-"""How every tool ends: with its result, or with one line that says what to do."""
+"""Ends every command: with its result, or with one line that says what to do."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _place(error: Exception) -> str:
-    """Where the program's own code was when it happened."""
+    """Say where in the program's own code it happened."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if {'mitouts', 'tools'} & {*Path(frame.filename).parts}] or list(frames)
     return f'{Path(own[-1].filename).name}:{own[-1].lineno}' if own else 'an unknown place'
@@ -129,7 +129,7 @@ def _keep_traceback(error: Exception) -> str:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads what is written to stdout, as after ``| head``."""
+    """Tell whether nobody reads what is written to stdout any more, as after ``| head``."""
     try:
         descriptor = sys.stdout.fileno()
     except OSError:

@@ -1,4 +1,4 @@
-"""Defaults and choices that command lines offer and that the rooms work with.
+"""Lists the defaults and choices that command lines offer and that the rooms work with.
 
 They are apart from the code that uses them, so that a command line is read, described and completed before any of that
 code, and the libraries below it, are loaded.
@@ -19,7 +19,7 @@ RADIUS_PX = 30.0
 NUM_BOOTSTRAP = 2000
 
 MEASURED_OVER = ('image', 'case', 'patch')
-"""What the stain is measured on: a whole image, all images of a case, or each patch by itself."""
+"""On what the stain is measured: a whole image, all images of a case, or each patch by itself."""
 
 FIGURES_PER_MM2 = 5.0
 """Mitotic figures that a mm2 of a counted slide is taken to hold.

@@ -1,4 +1,4 @@
-"""What a run has done, line by line, so that a killed one goes on where it stopped."""
+"""Writes down what a run has done, line by line, so that a killed one goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Journal:
         self._file.close()
 
     def add(self, step: dict[str, Any]) -> None:
-        """Put down a finished step."""
+        """Write down a finished step."""
         assert self._file is not None
         self._file.write(json.dumps(step) + '\n')
         self._file.flush()
@@ -60,10 +60,10 @@ class Journal:
     def _read(self) -> Iterator[dict[str, Any]]:
         lines = self.path.read_text(encoding='utf-8', errors='replace').split('\n')
         try:
-            found = json.loads(lines[0])['stamp']
+            stamp = json.loads(lines[0])['stamp']
         except (ValueError, KeyError, TypeError):
-            found = {}
-        differing = sorted(key for key in {*found, *self._stamp} if found.get(key) != self._stamp.get(key))
+            stamp = {}
+        differing = sorted(key for key in {*stamp, *self._stamp} if stamp.get(key) != self._stamp.get(key))
         if differing and self._other == 'forget':
             return
         if differing:

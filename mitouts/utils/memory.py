@@ -1,4 +1,4 @@
-"""What the C library does with freed memory."""
+"""Tells the C library to keep freed memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def keep_freed_memory() -> bool:
     page would be faulted in anew (about a third of the time of a step on small machines).
 
     Returns:
-        Whether the C library took it; False where it is not glibc.
+        Whether the C library agreed; False where it is not glibc.
     """
     if not sys.platform.startswith('linux'):
         return False

@@ -1,4 +1,4 @@
-"""Lets all processes of a distributed run share what one has found, and end together when one of them fails."""
+"""Shares one process's result with all of a distributed run, and ends all together when one of them fails."""
 
 from __future__ import annotations
 

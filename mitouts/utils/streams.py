@@ -1,4 +1,4 @@
-"""Streams of random numbers that are told apart by the name of what draws from them."""
+"""Makes independent streams of random numbers, one for each name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code is running."""
+"""Says which code is running."""
 
 from __future__ import annotations
 

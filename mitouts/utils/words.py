@@ -1,4 +1,4 @@
-"""Numbers in sentences and tables."""
+"""Writes numbers and names in sentences and tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 
 def plural(count: int, noun: str, several: str | None = None) -> str:
-    """A count and what is counted.
+    """Write a count and what is counted.
 
     Args:
         count: How many.
@@ -20,7 +20,7 @@ def plural(count: int, noun: str, several: str | None = None) -> str:
 
 
 def case_words(name: str) -> str:
-    """What a case is called in a sentence, without saying "case" twice.
+    """Name a case in a sentence, without saying "case" twice.
 
     >>> case_words('A03'), case_words('case_02'), case_words('casein 1')
     ('case A03', 'case_02', 'case casein 1')
@@ -29,7 +29,7 @@ def case_words(name: str) -> str:
 
 
 def rounded(value: float) -> float:
-    """A number without the digits that only binary arithmetic has put there.
+    """Drop the digits of a number that only binary arithmetic has put there.
 
     >>> rounded(255.99999999999997)
     256.0

@@ -63,12 +63,12 @@ def to_density(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def is_tissue(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which pixels of an array ``(H, W, 3)`` reach :data:`TISSUE_DENSITY` in all channels, row by row: ``(H W,)``."""
+    """Tell which pixels of ``(H, W, 3)`` reach :data:`TISSUE_DENSITY` in all channels, row by row: ``(H W,)``."""
     return cv2.inRange(pixels, (0, 0, 0), (_BRIGHTEST_TISSUE,) * 3).ravel() > 0
 
 
 def is_enough_tissue(mask: NDArray[np.bool_]) -> bool:
-    """Whether at least 64 pixels and 2% of them are tissue.
+    """Tell whether at least 64 pixels and 2% of them are tissue.
 
     With less, a 99th percentile over all pixels would tell more of the glass than of the stains.
     """
@@ -76,7 +76,7 @@ def is_enough_tissue(mask: NDArray[np.bool_]) -> bool:
 
 
 def has_tissue(image: NDArray[np.uint8]) -> bool:
-    """Whether a regular sample of an image ``(H, W, 3)`` holds enough tissue (:func:`is_enough_tissue`)."""
+    """Tell whether a regular sample of an image ``(H, W, 3)`` holds enough tissue (:func:`is_enough_tissue`)."""
     return is_enough_tissue(is_tissue(np.ascontiguousarray(sample_pixels(image, _SEARCHED_PX))))
 
 

@@ -24,7 +24,7 @@ SAMPLE_PX = 98_304
 
 @dataclass(frozen=True)
 class StainFit:
-    """What an image's colours are made of.
+    """The two stains of an image, and how much of each it has.
 
     Attributes:
         stains: Array ``(2, 3)``: the optical density of haematoxylin, then of eosin, in R, G, B; rows of length 1.
@@ -76,13 +76,13 @@ def fit_macenko(image: NDArray[np.uint8], max_px: int = SAMPLE_PX) -> StainFit |
 
 
 def is_usable(fit: StainFit) -> bool:
-    """Whether a fit can be applied: finite, stains at least 5 degrees apart, both maxima at least 0.1."""
+    """Tell whether a fit can be applied: finite, stains at least 5 degrees apart, both maxima at least 0.1."""
     numbers = np.concatenate([fit.stains.ravel(), fit.maxima])
     return bool(np.isfinite(numbers).all()) and _are_apart(fit.stains) and bool((fit.maxima >= MIN_MAXIMUM).all())
 
 
 def stain_matrix(source: StainFit, reference: StainFit) -> NDArray[np.float64]:
-    """The matrix ``(3, 3)`` that takes optical densities of the source to those of the reference.
+    """Compute the matrix ``(3, 3)`` that takes optical densities of the source to those of the reference.
 
     ``S_ref^T diag(max_ref / max_src) pinv(S_src^T)``: concentrations by least squares, scaled, mixed again.
     """
@@ -117,7 +117,7 @@ def _are_apart(directions: NDArray[np.float64]) -> bool:
 
 
 def upper_percentile(values: NDArray[np.float32], percent: float) -> float:
-    """What ``np.percentile`` gives, at less cost for a percentage near 100: only the upper end is sorted.
+    """Compute ``np.percentile`` faster for a percentage near 100: only the upper end is sorted.
 
     >>> upper_percentile(np.arange(11, dtype=np.float32), 95.0)
     9.5
