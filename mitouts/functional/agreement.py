@@ -127,13 +127,7 @@ def pearson(x: ArrayLike, y: ArrayLike, *, num_bootstrap: int = NUM_BOOTSTRAP, s
 
     ``ci95_fisher`` is ``tanh(atanh(r) +- 1.96 / sqrt(n - 3))`` (Fisher 1921); ``ci95_bootstrap`` the 2.5th and 97.5th
     percentile of r over resampled slides (Efron 1979). Replicates with constant values are left out; where these are
-    more than half, there is no interval.
-
-    Args:
-        x: ``(N,)``.
-        y: ``(N,)``.
-        num_bootstrap: Number of replicates.
-        seed: Of the replicates.
+    more than half, there is no interval. The arguments are those of :func:`agreement`.
     """
     x, y = as_pairs(x, y)
     value = _coefficient(x, y)
@@ -146,13 +140,8 @@ def spearman(x: ArrayLike, y: ArrayLike, *, num_bootstrap: int = NUM_BOOTSTRAP, 
 
     ``ci95_fisher`` has the standard error of Bonett and Wright (2000), ``sqrt((1 + rho^2 / 2) / (n - 3))``, on the
     scale of ``atanh(rho)``; it keeps its coverage up to strong correlations, where that of Fieller et al. (1957),
-    ``sqrt(1.06 / (n - 3))``, is too short. The bootstrap ranks every replicate anew.
-
-    Args:
-        x: ``(N,)``.
-        y: ``(N,)``.
-        num_bootstrap: Number of replicates.
-        seed: Of the replicates.
+    ``sqrt(1.06 / (n - 3))``, is too short. The bootstrap ranks every replicate anew. The arguments are those of
+    :func:`agreement`.
     """
     x, y = as_pairs(x, y)
     value = _coefficient(rankdata(x), rankdata(y))

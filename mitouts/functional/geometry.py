@@ -35,8 +35,6 @@ class FeatureGeometry(CellAxis):
     """Geometry of a stack of convolutions along one axis (both axes are alike).
 
     Attributes:
-        stride: Distance between the centres of neighbouring feature cells, in input pixels.
-        center_offset_px: Input coordinate of the centre of cell 0 (0 is the centre of the first pixel).
         receptive_radius_px: A cell at ``c`` sees the input pixels ``c - radius`` to ``c + radius``, both included.
     """
 
@@ -184,13 +182,8 @@ def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometr
     """Find the highest pixel of the up-sampled map, which is the score of the image's best point.
 
     Where cells are centred between pixels (stride 16 at offset 7.5, or a stretched map) all pixels are lower than the
-    highest cell; a threshold chosen on cells would be too high for the pixels that it cuts.
-
-    Args:
-        score_map: Array ``(h, w)``, probabilities.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        geometry: Where the cells lie in the image.
+    highest cell; a threshold chosen on cells would be too high for the pixels that it cuts. The arguments are those of
+    :func:`upsample_map`.
     """
     return float(upsample_map(score_map, height, width, geometry).max())
 
@@ -202,13 +195,8 @@ def cell_maxima(
 
     There are four around a centre between pixels, one at a centre on a pixel (whose value is the cell's), and for a
     centre outside the image those of the border. From centre to centre the interpolation rises or falls all the way,
-    so the highest pixel of the whole up-sampled map is among them.
-
-    Args:
-        score_map: Array ``(h, w)``, probabilities; may be memory-mapped.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        geometry: Where the cells lie in the image.
+    so the highest pixel of the whole up-sampled map is among them. The arguments are those of :func:`upsample_map`; the
+    map may be memory-mapped.
 
     Returns:
         Array ``(h, w)``, float32.

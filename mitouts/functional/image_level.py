@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.ratios import ratio
+from mitouts.functional.thresholds import as_scores
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,10 @@ class ImageScores:
 def image_scores(scores: ArrayLike, labels: ArrayLike, threshold: float) -> ImageScores:
     """Score images against their labels; an image counts as positive when its score is > the threshold.
 
-    Args:
-        scores: ``(N,)`` float.
-        labels: ``(N,)`` 0 or 1.
-        threshold: On the scores.
-
-    Raises:
-        ValueError: The shapes differ, a score is not finite, or a label is neither 0 nor 1.
+    Scores and labels are those of :func:`~mitouts.functional.thresholds.as_scores`, which checks them.
     """
-    score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-    if score.ndim != 1 or score.shape != label.shape:
-        raise ValueError(f'expected one score and one label an image, found shapes {score.shape} and {label.shape}')
-    if not np.isfinite(score).all():
-        raise ValueError(f'expected finite scores, found {np.count_nonzero(~np.isfinite(score))} that are not')
-    if not np.isin(label, (0, 1)).all():
-        raise ValueError(f'expected labels 0 and 1, found {np.unique(label).tolist()}')
-    positive, predicted = label.astype(bool), score > threshold
+    score, positive = as_scores(scores, labels)
+    predicted = score > threshold
     tp = int(np.count_nonzero(positive & predicted))
     fp = int(np.count_nonzero(~positive & predicted))
     fn = int(np.count_nonzero(positive & ~predicted))

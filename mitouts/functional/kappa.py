@@ -92,9 +92,9 @@ def fleiss_kappa(
 
     Args:
         counts: ``(N, K)`` number of ratings of each item for each category.
-        cases: ``(N,)`` case of each item; None takes each item as a case of its own.
-        num_bootstrap: Number of replicates; 0 leaves the interval out.
-        seed: Of the replicates.
+        cases: As in :func:`cohen_kappa`.
+        num_bootstrap: As there.
+        seed: As there.
 
     Raises:
         ValueError: The array has another shape or holds a negative number.

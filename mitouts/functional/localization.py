@@ -203,14 +203,7 @@ def froc_curve(
     others, so the whole curve needs a single pass; at a given threshold it may find slightly fewer annotations than the
     largest matching that :func:`score_localization` counts.
 
-    Args:
-        points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.
-        truths: ``(G, 2)`` annotated points in pixels, an array for each image.
-        radius_px: The largest distance of a hit in pixels, inclusive: one for all images, or one for each.
-        ignored: As in :func:`score_localization`.
-
-    Raises:
-        ValueError: The sequences differ in length, or an array has a wrong shape or holds NaN.
+    The arguments and errors are those of :func:`score_localization`.
     """
     scored = [as_points(array, 3) for array in points]
     matches = match_images_by_score(scored, truths, radius_px)

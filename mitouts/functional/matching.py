@@ -104,11 +104,8 @@ def match_images_by_score(
 
     Args:
         points: ``(P, 3)`` predicted points ``(x, y, score)``, an array for each image.
-        truth_xy: ``(G, 2)`` annotated points in pixels, an array for each image.
-        radius_px: One radius for all images, or one for each.
-
-    Raises:
-        ValueError: The sequences differ in length, an array has another shape or holds NaN, or a radius is negative.
+        truth_xy: As in :func:`count_images`, which also says what is raised.
+        radius_px: As there.
     """
     arrays = [as_points(array, 3) for array in points]
     parts = []
@@ -176,16 +173,10 @@ def has_neighbour(
 ) -> NDArray[np.bool_]:
     """Tell for every point whether another set has one within the radius (inclusive) in the same image.
 
-    Args:
-        points_xy: ``(P, 2)`` points in pixels, an array for each image.
-        others_xy: ``(Q, 2)`` points in pixels, an array for each image.
-        radius_px: One radius for all images, or one for each.
+    The arguments and errors are those of :func:`count_images`.
 
     Returns:
         ``(sum of P,)`` bool, image after image.
-
-    Raises:
-        ValueError: See :func:`match_images_by_score`.
     """
     near = [np.zeros(0, dtype=bool)]
     near += [
@@ -199,15 +190,7 @@ def pairs_within(
 ) -> ImageMatches:
     """Find all pairs of a prediction and an annotation within the radius (inclusive); a point may be in several.
 
-    Memory is linear in the number of pairs.
-
-    Args:
-        pred_xy: ``(P, 2)`` predicted points in pixels, an array for each image.
-        truth_xy: ``(G, 2)`` annotated points in pixels, an array for each image.
-        radius_px: One radius for all images, or one for each.
-
-    Raises:
-        ValueError: See :func:`match_images_by_score`.
+    Memory is linear in the number of pairs. The arguments and errors are those of :func:`count_images`.
     """
     parts = []
     for first, preds, truths, radii in _batches(pred_xy, truth_xy, radius_px):

@@ -116,15 +116,7 @@ def recovered_share(
     Unless the interval of the oracle's distance from B lies above 0, the ratio divides by what may be nothing, or less:
     the share is given, but is not defined and has no interval. Replicates in which oracle and B are equal are left out.
 
-    Args:
-        counts_a: ``(C, 3)`` ``tp, fp, fn`` of each case under method A.
-        counts_b: The same of the baseline.
-        counts_oracle: The same of the oracle.
-        num_bootstrap: Number of replicates.
-        seed: Seed of the draws.
-
-    Raises:
-        ValueError: The arrays differ in shape or are not ``(C, 3)``, or there is no case.
+    The counts of the method, the baseline and the oracle, and the rest, are as in :func:`paired_difference`.
     """
     stacked = list(_stack([counts_a, counts_b, counts_oracle]))
     distance = paired_difference(stacked[2], stacked[1], num_bootstrap=num_bootstrap, seed=seed)

@@ -51,7 +51,13 @@ def select_threshold(
         if value is None or not math.isfinite(value):
             raise ValueError(f"the method 'fixed' needs a finite value, found {value}")
         return float(value)
-    score, positive = _check(scores, labels)
+    score, positive = as_scores(scores, labels)
+    num_positive = int(positive.sum())
+    if num_positive in (0, len(positive)):
+        raise ValueError(
+            f'a threshold needs both classes, found {num_positive} positive and {len(positive) - num_positive} '
+            "negative samples; add the missing class or use the method 'fixed'"
+        )
     weight = class_weights(positive, prevalence)
 
     levels, position = np.unique(score, return_inverse=True)
@@ -81,7 +87,19 @@ def class_weights(positive: NDArray[np.bool_], prevalence: float | None) -> NDAr
     return np.where(positive, prevalence / num_positive, (1.0 - prevalence) / (len(positive) - num_positive))
 
 
-def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def as_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Check scores and labels.
+
+    Args:
+        scores: ``(N,)`` float.
+        labels: ``(N,)`` 0 or 1.
+
+    Returns:
+        The scores, and which samples are positive; both ``(N,)``.
+
+    Raises:
+        ValueError: The shapes differ, a score is not finite, or a label is neither 0 nor 1.
+    """
     score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels)
     if score.ndim != 1 or score.shape != label.shape:
         raise ValueError(f'expected one score and one label a sample, found shapes {score.shape} and {label.shape}')
@@ -89,14 +107,7 @@ def _check(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], N
         raise ValueError(f'expected finite scores, found {np.count_nonzero(~np.isfinite(score))} that are not')
     if not np.isin(label, (0, 1)).all():
         raise ValueError(f'expected labels 0 and 1, found {np.unique(label).tolist()}')
-    positive = label.astype(bool)
-    num_positive = int(positive.sum())
-    if num_positive in (0, len(positive)):
-        raise ValueError(
-            f'a threshold needs both classes, found {num_positive} positive and {len(positive) - num_positive} '
-            "negative samples; add the missing class or use the method 'fixed'"
-        )
-    return score, positive
+    return score, label.astype(bool)
 
 
 def _sum_from(values: NDArray) -> NDArray[np.float64]:
