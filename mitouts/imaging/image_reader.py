@@ -16,10 +16,6 @@ from mitouts.registry import SLIDE_READERS
 class ImageReader(SlideReader):
     """PNG, JPEG and BMP: one level, decoded at the first read and kept until the reader is closed.
 
-    Args:
-        path: File.
-        mpp: Micrometres per pixel; such files do not say.
-
     Raises:
         ImageError: Unreadable, or too large to be decoded whole.
     """

@@ -27,10 +27,6 @@ class OpenSlideReader(SlideReader):
 
     A DICOM slide opens by any of its files. A generic TIFF is refused where OpenSlide takes another image than the
     largest for the slide.
-
-    Args:
-        path: File.
-        mpp: Micrometres per pixel at level 0; it replaces what the file says.
     """
 
     kind = 'openslide'

@@ -54,13 +54,13 @@ def read_resampled(
     comes out the same whatever rectangle it is read with.
 
     Args:
-        reader: Where from.
+        reader: The slide.
         level: Index of the level.
         ratio: Level pixels per resampled pixel.
-        x: Left column, in resampled pixels.
-        y: Top row, in resampled pixels.
-        width: In resampled pixels.
-        height: In resampled pixels.
+        x: Left column, in resampled pixels, as all that follow.
+        y: Top row.
+        width: Of the rectangle.
+        height: Of the rectangle.
 
     Returns:
         Array ``(height, width, 3)``, RGB; white outside the slide.

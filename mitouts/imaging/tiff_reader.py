@@ -32,10 +32,6 @@ class TiffReader(SlideReader):
     memory, so a region costs what its own rows cost. The last decoded ones are kept, because neighbouring regions share
     them. A tile without data is white.
 
-    Args:
-        path: File.
-        mpp: Micrometres per pixel at level 0; it replaces what the file says.
-
     Raises:
         ImageError: Broken, truncated, neither grey, palette, RGB(A) nor YCbCr of up to 16 bits, or with several images
             of the largest size.

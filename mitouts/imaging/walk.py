@@ -51,10 +51,8 @@ def walk_files(
         Paths that begin with ``root``.
     """
     closed = frozenset(os.path.realpath(folder) for folder in leave_out)
-    wanted = None if suffixes is None else tuple(suffixes)
-    for path in _walk(Path(root), max_depth, closed):
-        if wanted is None or path.name.lower().endswith(wanted):
-            yield path
+    endings = ('',) if suffixes is None else tuple(suffixes)
+    return (path for path in _walk(Path(root), max_depth, closed) if path.name.lower().endswith(endings))
 
 
 def find_images(
@@ -69,10 +67,7 @@ def find_images(
     that a Hamamatsu slide (``.vms``, ``.vmu``) consists of. A broken slide, or one of a format that
     cannot be opened, is listed as well: opening it says what is wrong.
 
-    Args:
-        root: The folder.
-        max_depth: How many folders deep; 0 for the folder alone.
-        leave_out: Folders that are not entered, such as that of the results.
+    The arguments are those of :func:`walk_files`.
 
     Returns:
         Paths that begin with ``root``, each file once, and notes on what is passed over: DICOM files that belong to no
