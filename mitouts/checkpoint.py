@@ -14,6 +14,7 @@ from torch import nn
 
 from mitouts.errors import CheckpointError, TrainingError
 from mitouts.utils.files import written_aside
+from mitouts.utils.records import to_plain
 from mitouts.utils.tensor_file import read_tensor_file
 from mitouts.zoo import resolve_checkpoint
 
@@ -141,16 +142,5 @@ def publish(checkpoint: dict[str, Any], source: str | Path = 'checkpoint') -> di
             f'{source} carries no thresholds (no validation was run before it was saved), so it cannot be used for '
             'counting: publish a checkpoint that was saved after a validation'
         )
-    plain = {key: _plain(meta[key]) for key in ('mitouts', 'epoch', 'cfg', 'seed', 'time') if key in meta}
+    plain = {key: to_plain(meta[key]) for key in ('mitouts', 'epoch', 'cfg', 'seed', 'time') if key in meta}
     return {'meta': plain, 'state_dict': dict(checkpoint['state_dict'])}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    # Exact types: a numpy scalar is an instance of float, and would be pickled as numpy's.
-    if value is None or type(value) in (bool, int, float, str):
-        return value
-    return value.item() if hasattr(value, 'item') else str(value)

@@ -74,7 +74,7 @@ class UnknownComponentError(MitoutsError, KeyError):
         )
 
     def _how_to_import(self) -> str:
-        # Only whoever loads a file may say what is executed for it, so its own imports are a suggestion.
+        # Only the one who loads a file may say what is executed for it, so its own imports are a suggestion.
         names = self.imports or ['PACKAGE']
         options = ' '.join(f'--import {name}' for name in names)
         if self.imports:

@@ -36,7 +36,7 @@ class Consensus(NamedTuple):
 
     Attributes:
         label: None where they give none.
-        why: ``agreed``; ``tie_broken`` by a vote that counts for that alone; and without a label ``not_reviewed``
+        why: ``agreed``; ``tie_broken`` by a vote that only breaks ties; and without a label ``not_reviewed``
             (nobody has voted), ``unsure`` (an abstention was decisive), ``tie``, or ``disagreement``.
         voters: The raters whose votes carry the label.
     """
@@ -85,7 +85,7 @@ def consensus_label(votes: Sequence[Vote], rule: Rule = 'majority') -> Consensus
       that break ties are counted as well.
     - ``unanimous``: the label of all votes, if there is no abstention. A vote that breaks ties is one like the others,
       so that what raters disagree on stays undecided.
-    - ``last``: that of the latest vote, whoever cast it; an abstention leaves the item undecided.
+    - ``last``: the label of the latest vote; an abstention leaves the item undecided.
 
     Args:
         votes: One for each rater.

@@ -111,7 +111,7 @@ def as_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64]
 
 
 def _sum_from(values: NDArray) -> NDArray[np.float64]:
-    """Sum the values from each position on; the extra last entry, 0, stands for a threshold above all levels."""
+    """Sum the values from each position on; the extra last entry, 0, is for a threshold above all levels."""
     return np.append(np.cumsum(values[::-1])[::-1], 0.0)
 
 

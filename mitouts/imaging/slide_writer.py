@@ -183,7 +183,7 @@ def _finest_tiles(
                 _reduce(pixels, x, y, levels)
             if on_row is not None and x + tile >= size[0]:
                 on_row()
-            # Last, because nobody asks for more after the last tile.
+            # Last, because the generator is not resumed after the last tile.
             yield bytes(len(data)) if (column, row) in corrupt else data
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ['EvaluatedImage', 'EvaluatedImages', 'ImagePrediction', 'ImageTruth', 'PointSample', 'TissueSample']
 
-# Whoever reads a file of predictions does without torch.
+# Reading a file of predictions must not load torch.
 _WITH_TORCH = {'PointSample': 'point_sample', 'TissueSample': 'tissue_sample'}
 
 

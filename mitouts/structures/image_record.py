@@ -43,7 +43,7 @@ class ImageTruth:
     def is_located(self) -> bool:
         """Whether it is known where the image's figures are: it has none, or annotated points.
 
-        Of a positive image that is known by its label alone nobody can tell true points from false ones.
+        A positive image with a label alone does not tell true points from false ones.
         """
         return self.label == 0 or len(self.points) > 0
 

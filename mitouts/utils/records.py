@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,21 @@ if TYPE_CHECKING:
 
 
 def plain_fields(record: DataclassInstance) -> dict[str, Any]:
-    """The fields of a dataclass under their names, and those of dataclasses in it; an interval becomes a list."""
-    return _plain(asdict(record))
+    """The fields of a dataclass under their names, and those of dataclasses in it, as :func:`to_plain` has them."""
+    return {name: to_plain(value) for name, value in asdict(record).items()}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
+def to_plain(value: Any) -> Any:
+    """Turn mappings, sequences and NumPy's numbers into dicts, lists and Python's numbers; what is none becomes text.
+
+    >>> to_plain({'ci95': (0.5, 1.0), 'sizes': [None, 3]})
+    {'ci95': [0.5, 1.0], 'sizes': [None, 3]}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    # Exact types: a numpy scalar is an instance of float, and would be pickled as numpy's.
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    return value.tolist() if hasattr(value, 'tolist') else str(value)

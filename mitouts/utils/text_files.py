@@ -1,4 +1,4 @@
-"""Reads text and JSON whatever its encoding, and writes JSON so that nobody ever sees half a file."""
+"""Reads text and JSON whatever its encoding, and writes JSON whole or not at all."""
 
 from __future__ import annotations
 

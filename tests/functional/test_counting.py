@@ -21,7 +21,6 @@ from mitouts.functional.counting import (
     tile_of_points,
     tile_side_px,
 )
-from mitouts.functional.point_arrays import as_points
 
 
 def tiles_of(probability, **changes):
@@ -235,12 +234,6 @@ def test_no_tumour_at_all_has_no_rates_even_without_a_limit():
     counts = count_slide([], tiles_of(np.zeros((4, 4))), min_area_mm2=0)
     assert counts.excluded_because == 'no tile is counted'
     assert (counts.count, counts.mai, counts.per_mm2, counts.per_10_hpf) == (0, None, None, None)
-
-
-@pytest.mark.parametrize('points', [[1, 2], [[1]], [[math.nan, 0]], [[0, math.inf]]])
-def test_points_that_are_none_are_refused(points):
-    with pytest.raises(ValueError, match='points: expected'):
-        as_points(points, drop_rest=True)
 
 
 def test_overlap_of_intervals_with_cells():

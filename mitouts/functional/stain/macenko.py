@@ -7,13 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.functional.stain.density import (
-    is_enough_tissue,
-    is_tissue,
-    map_density,
-    sample_pixels,
-    to_density,
-)
+from mitouts.functional.stain.density import is_enough_tissue, is_tissue, map_density, sample_pixels, to_density
 
 ANGULAR_PERCENTILE = 1.0
 MAXIMUM_PERCENTILE = 99.0
