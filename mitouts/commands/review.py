@@ -21,7 +21,6 @@ from rich.console import Console
 
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import image_root, read_coco, write_json
-from mitouts.formats.geojson import write_geojson
 from mitouts.formats.provenance import check_out
 from mitouts.formats.source_files import find_file
 from mitouts.review.items import Item
@@ -368,7 +367,7 @@ def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
             if found is not None:
                 bounds[image['file_name']] = found
     files = export_geojson(reviewed, bounds_xy_px=bounds)
-    write_folder(args.geojson, files, write_geojson, overwrite=args.overwrite)
+    write_folder(args.geojson, files, write_json, overwrite=args.overwrite)
     print(
         f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "point")} written to {args.geojson}'
     )

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from mitouts.formats.source import SourceSet
 from mitouts.formats.splits import NO_SPLIT, Partition
 from mitouts.registry import CONVERTERS, UnknownComponentError
+from mitouts.utils.text_files import write_json
 
 
 @dataclass
@@ -99,9 +100,9 @@ class ExportingConverter(Converter):
             AnnotationError: ``src`` is no such file, or holds something that the format cannot say.
         """
 
-    @abstractmethod
     def write(self, path: Path, content: Any) -> None:
-        """Write the content of one of :attr:`Exported.files`."""
+        """Write the content of one of :attr:`Exported.files`: JSON, unless a converter writes another format."""
+        write_json(path, content)
 
 
 def known_converters() -> dict[str, type[Converter]]:

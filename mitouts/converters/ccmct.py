@@ -17,9 +17,16 @@ from mitouts.converters.base import Converter
 from mitouts.converters.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
 from mitouts.converters.sliderunner_tables import MAGIC, read_tables
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_id, listed
 from mitouts.formats.coco import MITOTIC_FIGURE, read_json
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.source import (
+    SourceFigure,
+    SourceImage,
+    SourceSet,
+    check_coordinate,
+    check_file_name,
+    is_id,
+    listed,
+)
 from mitouts.formats.splits import Partition
 from mitouts.registry import CONVERTERS
 

@@ -24,10 +24,7 @@ from mitouts.formats.carried import (
     check_base,
     check_exportable,
     check_unique_ids,
-    is_id,
-    is_number,
     label_files,
-    listed,
 )
 from mitouts.formats.class_names import named_category
 from mitouts.formats.geojson import (
@@ -49,6 +46,9 @@ from mitouts.formats.source import (
     SourceSet,
     check_coordinate,
     check_file_name,
+    is_id,
+    is_number,
+    listed,
 )
 from mitouts.formats.source_files import find_file
 from mitouts.functional.outline import interior_point

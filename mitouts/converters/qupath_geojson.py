@@ -11,7 +11,7 @@ from mitouts.converters.base import Exported, ExportingConverter
 from mitouts.converters.qupath import export_geojson, read_bounds, read_qupath
 from mitouts.converters.qupath_predictions import export_predictions, names_of
 from mitouts.formats.coco import is_of_predictions, read_coco, read_json
-from mitouts.formats.geojson import ObjectType, write_geojson
+from mitouts.formats.geojson import ObjectType
 from mitouts.formats.predictions import map_threshold_of, read_predictions
 from mitouts.formats.source import SourceSet
 from mitouts.formats.source_files import find_file
@@ -70,9 +70,6 @@ class QuPathGeoJson(ExportingConverter):
             bounds = _bounds([image['file_name'] for image in document['images']], image_root)
             files = export_geojson(document, object_type=object_type, bounds_xy_px=bounds)
         return Exported(files, sum(len(content['features']) for content in files.values()))
-
-    def write(self, path: Path, content: Any) -> None:
-        write_geojson(path, content)
 
 
 def _predicted(

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from mitouts.converters.midog import UNLABELLED
 from mitouts.converters.sliderunner_tables import Annotation, Database, Slide
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import case_of, listed
-from mitouts.formats.source import check_file_name
+from mitouts.formats.carried import case_of
+from mitouts.formats.source import check_file_name, listed
 from mitouts.functional.outline import interior_point
 from mitouts.utils.words import plural
 

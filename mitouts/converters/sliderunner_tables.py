@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import listed
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.source import check_coordinate, listed
 
 MAGIC = b'SQLite format 3\0'
 TABLES: Mapping[str, tuple[str, ...]] = {

@@ -6,13 +6,12 @@ edited there, what the other program shows (points, classes, which figures exist
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.source import SourceFigure, SourceImage, check_file_name
+from mitouts.formats.source import SourceFigure, SourceImage, check_file_name, is_id, is_number
 from mitouts.imaging.walk import SUFFIXES, walk_files
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
@@ -21,8 +20,6 @@ CASE_UNKNOWN: Mapping[str, bool] = {'case_known': False}
 _POSITION_KEYS = ('id', 'image_id', 'category_id', 'point')
 _DERIVED_KEYS = ('bbox', 'area')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
-_MAX_ID = 2**63 - 1
-_MAX_NUMBER = 1e15
 
 
 def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
@@ -64,11 +61,6 @@ def check_base(base: Any, where: str) -> dict[str, Any]:
     ):
         raise AnnotationError(f'{where}: expected categories with id and name, found {str(categories)[:60]!r}')
     return base
-
-
-def is_id(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the id of an image, an annotation or a category."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
 
 
 def carried_image(entry: Any, where: str) -> SourceImage:
@@ -131,16 +123,6 @@ def carried_figure(
     return figure, moved or category_id != entry.get('category_id')
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and abs(value) <= _MAX_NUMBER
-        and math.isfinite(value)
-    )
-
-
 def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigure], where: str) -> None:
     """Check that no carried entry was copied within the other program.
 
@@ -164,11 +146,6 @@ def case_of(file_name: str) -> str:
     """
     path = PurePosixPath(file_name)
     return str(path.with_suffix('') if path.suffix.lower() in SUFFIXES else path)
-
-
-def listed(values: Sequence[Any], most: int = 5) -> str:
-    """Name the first of some values."""
-    return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')
 
 
 def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:

@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_number
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
+from mitouts.formats.source import check_coordinate, is_number
 from mitouts.utils.text_files import parse_json
 
 ObjectType = Literal['annotation', 'detection']
@@ -172,16 +171,6 @@ def read_geojson(path: str | os.PathLike[str]) -> Any:
     if len(data) > MAX_FILE_BYTES:
         raise AnnotationError(f'{path}: unpacks to more than {MAX_FILE_BYTES >> 20:,} MiB')
     return parse_json(data, path)
-
-
-def write_geojson(path: str | os.PathLike[str], collection: Mapping[str, Any]) -> None:
-    """Write a file beside its final place, and rename it.
-
-    Raises:
-        AnnotationError: It holds something that JSON cannot say.
-        OSError: It cannot be written.
-    """
-    write_json(path, collection)
 
 
 def _feature(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_number
+from mitouts.formats.source import is_number
 from mitouts.functional.distillation import Verdict
 from mitouts.structures.image_record import EvaluatedImage
 from mitouts.utils.text_files import read_json

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.formats.carried import listed
 from mitouts.formats.geojson import DECIMALS, HALF_PIXEL, class_name_of, read_geojson
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.source import check_coordinate, listed
 
 Region = list[NDArray[np.float64]]
 """Rings, the outline first, each ``(N, 2)`` of ``(x, y)``; the first corner is not repeated at the end."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_id, is_number
 from mitouts.formats.coco import read_json
+from mitouts.formats.source import is_id, is_number
 
 REPORT_NAME = 'report.json'
 FAILURE_NAME = 'failed.json'

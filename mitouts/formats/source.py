@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from mitouts.errors import AnnotationError
 
 MAX_COORDINATE_PX = 10_000_000
+_MAX_ID = 2**63 - 1
+_MAX_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -119,3 +121,23 @@ def check_coordinate(value: Any, where: str) -> float:
     if abs(value) > MAX_COORDINATE_PX:
         raise AnnotationError(f'{where}: the coordinate {value!r:.60} px is larger than any slide')
     return value
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether a value can be the id of an image, an annotation or a category."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= _MAX_NUMBER
+        and math.isfinite(value)
+    )
+
+
+def listed(values: Sequence[Any], most: int = 5) -> str:
+    """Name the first of some values."""
+    return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')

@@ -27,9 +27,9 @@ from mitouts.formats.geojson import (
     point_feature,
     polygon_feature,
     to_qupath,
-    write_geojson,
 )
 from mitouts.imaging.image import write_rgb
+from mitouts.utils.text_files import write_json
 
 
 def _feature(geometry: Any, class_name: Any = 'Mitosis', **properties: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _point(x: Any, y: Any, class_name: Any = 'Mitosis', **properties: Any) -> di
 
 
 def _write(path: Path, features: list[Any]) -> Path:
-    write_geojson(path, feature_collection(features))
+    write_json(path, feature_collection(features))
     return path
 
 
@@ -229,9 +229,9 @@ def test_a_cropped_slide(tmp_path: Path, document: dict[str, Any], monkeypatch: 
     files = export_geojson(document, bounds_xy_px=bounds)
     content = files['images/a b.png.geojson']
     assert content['features'][0]['geometry']['coordinates'] == [10.5 + 0.5 - 100, 20.25 + 0.5 - 2000]
-    write_geojson(tmp_path / 'kept' / 'images' / 'a b.png.geojson', content)
+    write_json(tmp_path / 'kept' / 'images' / 'a b.png.geojson', content)
     assert _figures(read_qupath(tmp_path / 'kept'))[0][:2] == (10.5, 20.25)
-    write_geojson(tmp_path / 'dropped' / 'images' / 'a b.png.geojson', _stripped(content))
+    write_json(tmp_path / 'dropped' / 'images' / 'a b.png.geojson', _stripped(content))
     assert _figures(read_qupath(tmp_path / 'dropped', bounds_xy_px=bounds))[0][:2] == (10.5, 20.25)
     # The same offset where it is read from the slide.
     monkeypatch.setattr(qupath, 'find_file', lambda root, name: Path(root) / name)
@@ -267,7 +267,7 @@ def _stripped(content: dict[str, Any]) -> dict[str, Any]:
 
 def test_after_qupath_points_classes_and_scores_are_left(tmp_path: Path, document: dict[str, Any]) -> None:
     for name, content in export_geojson(document).items():
-        write_geojson(tmp_path / name, _stripped(content))
+        write_json(tmp_path / name, _stripped(content))
     source = read_qupath(tmp_path)
     assert _figures(source) == [(10.5, 20.25, MITOTIC_FIGURE), (0.1, 99, HARD_NEGATIVE)]
     assert [figure.extra.get('score') for figure in source.figures] == [0.75, None]
@@ -283,7 +283,7 @@ def test_what_was_changed_counts(tmp_path: Path, document: dict[str, Any]) -> No
     second['properties']['classification']['name'] = 'mitotic figure'
     content['features'].append(_point(1.5, 1.5, 'mitotic figure'))
     for name, each in files.items():
-        write_geojson(tmp_path / name, each)
+        write_json(tmp_path / name, each)
     source = read_qupath(tmp_path)
     assert [(f.annotation_id, f.x, f.y, f.category_id) for f in source.figures] == [
         (3, 50, 60, MITOTIC_FIGURE),
@@ -298,7 +298,7 @@ def test_what_was_changed_counts(tmp_path: Path, document: dict[str, Any]) -> No
 def test_what_was_deleted_is_counted(tmp_path: Path, document: dict[str, Any]) -> None:
     for name, each in export_geojson(document).items():
         each['features'] = each['features'][:1]
-        write_geojson(tmp_path / name, each)
+        write_json(tmp_path / name, each)
     source = read_qupath(tmp_path)
     assert len(source.figures) == 1
     assert any('0 are new, 1 gone' in note for note in source.notes)
@@ -306,9 +306,9 @@ def test_what_was_deleted_is_counted(tmp_path: Path, document: dict[str, Any]) -
 
 def test_files_of_two_exports_are_not_mixed(tmp_path: Path, document: dict[str, Any]) -> None:
     first, second = export_geojson(document).values()
-    write_geojson(tmp_path / 'a.geojson', first)
+    write_json(tmp_path / 'a.geojson', first)
     second['mitouts']['document']['info']['description'] = 'another'
-    write_geojson(tmp_path / 'b.geojson', second)
+    write_json(tmp_path / 'b.geojson', second)
     with pytest.raises(AnnotationError, match='exported from 2 documents'):
         read_qupath(tmp_path)
 
@@ -316,7 +316,7 @@ def test_files_of_two_exports_are_not_mixed(tmp_path: Path, document: dict[str, 
 def test_a_copied_annotation_is_refused(tmp_path: Path, document: dict[str, Any]) -> None:
     content = export_geojson(document)['images/a b.png.geojson']
     content['features'].append(content['features'][0])
-    write_geojson(tmp_path / 'a.geojson', content)
+    write_json(tmp_path / 'a.geojson', content)
     with pytest.raises(AnnotationError, match='1 annotation ids stand twice'):
         read_qupath(tmp_path)
 
