@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from mitouts.converters.base import Converter
-from mitouts.converters.midog import BREAST_SCANNERS, MIDOG21_IDS, SCANNER_MPP
 from mitouts.converters.midog import PAPER as MIDOG_PAPER
+from mitouts.converters.midog import SCANNER_MPP, scanner_of
 from mitouts.converters.tupac16 import PAPER as TUPAC_PAPER
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats.coco import MITOTIC_FIGURE
@@ -84,7 +84,7 @@ class AMiBr(Converter):
         marks = []
         for figure in figures:
             name = figure.path.relative_to(src).as_posix()
-            scanner = _scanner(figure)
+            scanner = scanner_of(int(figure.case_id)) if figure.dataset == MIDOG else None
             extra = {'label': int(self.label == 'mitosis' or figure.atypical), 'source': figure.dataset}
             crop_mpp = CROP_MPP
             if scanner:
@@ -236,12 +236,6 @@ def _parse_row(root: Path, csv_path: Path, line: int, row: dict[str, str]) -> Fi
         tuple(vote == 'True' for vote in votes if vote is not None),
         tuple(phase for phase in phases if phase is not None),
     )
-
-
-def _scanner(figure: Figure) -> str | None:
-    if figure.dataset != MIDOG or int(figure.case_id) not in MIDOG21_IDS:
-        return None
-    return BREAST_SCANNERS[(int(figure.case_id) - 1) // 50]
 
 
 def _figure_extra(figure: Figure) -> dict[str, Any]:

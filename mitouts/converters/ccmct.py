@@ -177,8 +177,8 @@ def _check_classes(path: Path, names: Mapping[int, str]) -> None:
     if not is_ccmct(names):
         found = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
         raise AnnotationError(
-            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {found}; sliderunner.py reads '
-            'other databases'
+            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {found}; mitouts convert '
+            'sliderunner reads other databases'
         )
 
 

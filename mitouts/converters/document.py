@@ -251,7 +251,7 @@ def _onto_edges(figures: list[SourceFigure], each: _Located, edge_px: float, not
     for figure in figures:
         x, y = min(max(figure.x, 0), each.width - 1), min(max(figure.y, 0), each.height - 1)
         is_near = max(abs(figure.x - x), abs(figure.y - y)) <= edge_px
-        if is_near and not _inside((figure.x, figure.y), size):
+        if is_near and not coco.is_inside((figure.x, figure.y), size):
             notes.append(
                 f'{each.file_name}: the point x={figure.x:g}, y={figure.y:g} lies just outside the {each.width} x '
                 f'{each.height} px and is moved to x={x:g}, y={y:g}'
@@ -330,7 +330,7 @@ def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str,
     if without_mpp:
         notes.append(f'{without_mpp} of {len(images)} images have no known resolution (mpp): give --mpp if you know it')
     by_id = {image['id']: image for image in images}
-    outside = [entry for entry in annotations if not _inside(entry['point'], by_id[entry['image_id']])]
+    outside = [entry for entry in annotations if not coco.is_inside(entry['point'], by_id[entry['image_id']])]
     if outside:
         listed = ', '.join(_name(entry) for entry in outside[:5]) + (', ...' if len(outside) > 5 else '')
         notes.append(
@@ -338,10 +338,6 @@ def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str,
             'file, and are left out with a warning wherever it is read'
         )
     return notes
-
-
-def _inside(point: Sequence[float], image: Mapping[str, Any]) -> bool:
-    return -0.5 <= point[0] <= image['width'] - 0.5 and -0.5 <= point[1] <= image['height'] - 0.5
 
 
 def _name(annotation: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from mitouts.converters.base import Converter, partitions_of
-from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
+from mitouts.converters.midog import SCANNER_MPP, scanner_of
 from mitouts.converters.sliderunner_figures import (
     case_ids_of,
     centre,
@@ -168,10 +168,10 @@ def from_database(
 def _published(slide: Slide, dataset: str) -> dict[str, Any]:
     """What the data set's authors say of a slide's scanner and resolution."""
     stem = PurePosixPath(slide.filename).stem
-    if dataset.startswith('midog') and stem.isdecimal() and 1 <= int(stem) <= 50 * len(BREAST_SCANNERS):
-        breast = BREAST_SCANNERS[(int(stem) - 1) // 50]
-        return {'mpp': SCANNER_MPP.get(breast), 'extra': {'scanner': breast}}
     mpp, scanner = DATASETS[dataset][1:]
+    if dataset.startswith('midog') and stem.isdecimal():
+        scanner = scanner_of(int(stem))
+        mpp = SCANNER_MPP.get(scanner or '')
     return {'mpp': mpp, 'extra': {} if scanner is None else {'scanner': scanner}}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,7 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     ``case_id`` is a case of its own: the case is called as its file, and ``case_known`` is False. A missing ``mpp``
     becomes None. Flags (:data:`IMAGE_FLAGS`, :data:`ANNOTATION_FLAGS`) may be written as 0, 1, true or false, also as
     text. An ``info`` that is mere text becomes its description. An annotation whose point lies outside its image is
-    left out with an :class:`AnnotationWarning`. A point is inside from ``-0.5`` to ``width - 0.5`` (and ``height -
-    0.5``), both included: the outer edges of the outermost pixels.
+    left out with an :class:`AnnotationWarning` (:func:`is_inside`).
 
     Args:
         path: The file.
@@ -150,9 +149,8 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
         )
     for key in ('images', 'annotations', 'categories'):
         if key not in document:
-            hint = (
-                '; these are predictions (qupath_geojson.py --export takes them)' if is_of_predictions(document) else ''
-            )
+            hint = '; these are predictions' if is_of_predictions(document) else ''
+            hint += ' (mitouts convert qupath_geojson --export takes them)' if hint else ''
             raise AnnotationError(
                 f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}{hint}'
             )
@@ -237,11 +235,9 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
         images[image_id] = {**flagged, **_case_of(path, entry, image_id), 'mpp': mpp}
     without = sum(entry.get('case_id') is None for entry in entries)
     if without:
-        warnings.warn(
+        _warn(
             f'{path}: {without} of {len(entries)} images have no case_id, so each counts as a case of its own; '
-            'intervals over cases will be too narrow where one patient or slide gave several images',
-            AnnotationWarning,
-            stacklevel=4,
+            'intervals over cases will be too narrow where one patient or slide gave several images'
         )
     return images
 
@@ -287,9 +283,20 @@ def _check_annotations(
             )
         flagged = _with_flags(path, entry, f'annotation {annotation_id}', ANNOTATION_FLAGS)
         annotation = _with_point(path, flagged, annotation_id)
-        if keep_outside or _is_inside(path, annotation, image):
+        if keep_outside or is_inside(annotation['point'], image):
             annotations.append(annotation)
+        else:
+            x, y = annotation['point']
+            _warn(
+                f'{path}: annotation {annotation_id} lies outside image {image["id"]} ({image["file_name"]}): point '
+                f'x={x:g}, y={y:g}, image {image["width"]} x {image["height"]} px; it is left out'
+            )
     return annotations
+
+
+def is_inside(point: Sequence[float], image: Mapping[str, Any]) -> bool:
+    """Whether a point lies between the outer edges of an image's outermost pixels, both included."""
+    return -0.5 <= point[0] <= image['width'] - 0.5 and -0.5 <= point[1] <= image['height'] - 0.5
 
 
 def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dict[str, Any]:
@@ -307,20 +314,6 @@ def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dic
     bbox = bbox or [x - BOX_PX / 2, y - BOX_PX / 2, BOX_PX, BOX_PX]
     area = bbox[2] * bbox[3] if entry.get('area') is None else _number(path, entry['area'], f'{where}: area')
     return {**entry, 'point': [x, y], 'bbox': bbox, 'area': area, 'iscrowd': int(entry.get('iscrowd', 0))}
-
-
-def _is_inside(path: Path, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
-    x, y = annotation['point']
-    width, height = image['width'], image['height']
-    if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5:
-        return True
-    warnings.warn(
-        f'{path}: annotation {annotation["id"]} lies outside image {image["id"]} ({image["file_name"]}): '
-        f'point x={x:g}, y={y:g}, image {width} x {height} px; it is left out',
-        AnnotationWarning,
-        stacklevel=4,
-    )
-    return False
 
 
 def _with_flags(path: Path, entry: Mapping[str, Any], where: str, flags: Iterable[str]) -> dict[str, Any]:

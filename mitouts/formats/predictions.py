@@ -7,7 +7,6 @@ curves are drawn from them, and where there are none from the points.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import read_json, write_json
+from mitouts.formats.source import is_id, is_number
 from mitouts.structures.image_record import ImagePrediction
 
 DECIMALS = 9
@@ -80,7 +80,7 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     if not isinstance(info, dict):
         raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")
     for key in ('map_threshold', 'image_threshold'):
-        if info.get(key) is not None and not _is_finite(info[key]):
+        if info.get(key) is not None and not is_number(info[key]):
             raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
     return Predictions(info, _check(path, document['images']))
 
@@ -136,25 +136,15 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
     if missing:
         raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
     image_id, score, name = entry['image_id'], entry['score'], entry.get('file_name')
-    if isinstance(image_id, bool) or not isinstance(image_id, int):
+    if not is_id(image_id):
         raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
-    if not _is_finite(score):
+    if not is_number(score):
         raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
     points = _points(path, image_id, entry['points'], 'points')
     peaks = None if entry.get('peaks') is None else _points(path, image_id, entry['peaks'], 'peaks')
     if name is not None and not isinstance(name, str):
         raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
     return ImagePrediction(image_id, float(score), points, peaks, file_name=name or None)
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        # The largest integers of JSON are beyond every float.
-        return False
 
 
 def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from mitouts.converters.amibr import CROP_CENTER_PX, CROP_PX, Figure, has_padding
+from mitouts.converters.midog import MIDOG21_IDS, PAPER, scanner_of
 from mitouts.errors import MitoutsError
 from mitouts.utils.defaults import NUM_FOLDS
 
@@ -270,8 +271,7 @@ def split_paper(slides: Sequence[SlideCrops]) -> dict[str, list[SlideCrops]]:
     """
     parts: dict[str, list[SlideCrops]] = {'train': [], 'val': [], 'test': []}
     for slide in slides:
-        rank = (slide_number(slide.slide) - 1) % 50 + 1
-        parts['test' if rank > 45 else 'val' if rank > 40 else 'train'].append(slide)
+        parts[PAPER.split_of(slide.slide.split('.')[0])].append(slide)
     return _check_parts(parts)
 
 
@@ -285,7 +285,7 @@ def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, 
         raise MitoutsError(f'fold {fold} does not exist; the folds are 0 to {NUM_FOLDS - 1}')
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     keys = rng.random(len(slides))
-    order = sorted(range(len(slides)), key=lambda index: (scanner_of(slides[index].slide), keys[index]))
+    order = sorted(range(len(slides)), key=lambda index: (scanner_of_slide(slides[index].slide), keys[index]))
     parts: dict[str, list[SlideCrops]] = {'train': [], 'val': [], 'test': []}
     roles = {fold: 'test', (fold + 1) % NUM_FOLDS: 'val'}
     for position, index in enumerate(order):
@@ -293,18 +293,16 @@ def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, 
     return _check_parts({name: sorted(part, key=lambda slide: slide.slide) for name, part in parts.items()})
 
 
-def slide_number(slide: str) -> int:
-    """Return the MIDOG 2021 image number of ``002.tiff``: 2."""
-    return int(slide.split('.')[0])
+def scanner_of_slide(slide: str) -> str:
+    """The scanner of a slide of MIDOG 2021, such as ``002.tiff``.
 
-
-def scanner_of(slide: str) -> str:
-    """Return the scanner of a MIDOG 2021 slide."""
-    number = slide_number(slide)
-    names = ('Hamamatsu XR', 'Hamamatsu S360', 'Aperio CS2', 'Leica GT450')
-    if not 1 <= number <= 50 * len(names):
-        raise MitoutsError(f'{slide}: MIDOG 2021 has the slides 001.tiff to {50 * len(names)}.tiff')
-    return names[(number - 1) // 50]
+    Raises:
+        MitoutsError: MIDOG 2021 has no such slide.
+    """
+    scanner = scanner_of(int(slide.split('.')[0]))
+    if scanner is None:
+        raise MitoutsError(f'{slide}: MIDOG 2021 has the slides 001.tiff to {MIDOG21_IDS[-1]}.tiff')
+    return scanner
 
 
 def _check_parts(parts: dict[str, list[SlideCrops]]) -> dict[str, list[SlideCrops]]:

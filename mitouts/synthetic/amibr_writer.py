@@ -102,7 +102,7 @@ def annotate(split: Split, made: Iterable[Made], grid: int) -> tuple[list[dict[s
                 side_px,
                 case_id=Path(slide.slide).stem,
                 mpp=amibr.CROP_MPP,
-                scanner=fields.scanner_of(slide.slide),
+                scanner=fields.scanner_of_slide(slide.slide),
                 split=split.name,
                 is_noise=field.is_noise,
             )

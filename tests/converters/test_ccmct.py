@@ -98,7 +98,8 @@ def test_a_variant_without_look_alikes(tmp_path: Path) -> None:
 
 def test_other_annotations_of_the_same_slides_are_not_figures(tmp_path: Path) -> None:
     with pytest.raises(
-        AnnotationError, match=r"found 1 'Tumorzone', 2 'Nekrosezone'; sliderunner.py reads other databases"
+        AnnotationError,
+        match=r"found 1 'Tumorzone', 2 'Nekrosezone'; mitouts convert sliderunner reads other databases",
     ):
         Ccmct().read(_database(tmp_path, {1: 'Tumorzone', 2: 'Nekrosezone'}))
 
