@@ -1,4 +1,4 @@
-"""What a converter of a foreign data set is: how its labels are read, and how its cases are divided."""
+"""Defines converters of foreign data sets, which read labels and know how cases are divided, and finds them by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mitouts.errors import ConfigError
 from mitouts.formats.source import SourceSet
 from mitouts.formats.splits import NO_SPLIT, Partition
 from mitouts.registry import CONVERTERS, UnknownComponentError
+from mitouts.utils.arguments import annotated_names
 from mitouts.utils.text_files import write_json
 
 
@@ -116,11 +118,20 @@ def find_converter(name: str) -> type[Converter]:
 
     Raises:
         UnknownComponentError: There is none; it names the nearest.
+        ConfigError: It has options, but is no dataclass, so that they would be lost.
     """
     known = known_converters()
     if name not in known:
         raise UnknownComponentError(name, f'{CONVERTERS.scope}::{CONVERTERS.name}', list(known))
-    return known[name]
+    converter = known[name]
+    lost = sorted({*annotated_names(converter)} - {field.name for field in dataclasses.fields(converter)})
+    if lost:
+        raise ConfigError(
+            f'the converter {name!r} annotates {", ".join(lost)} with an Argument, but its class '
+            f'{converter.__module__}.{converter.__qualname__} is no dataclass: write @dataclass between '
+            '@CONVERTERS.register_module and the class'
+        )
+    return converter
 
 
 def partitions_of(dataset: str) -> Mapping[str, Partition]:

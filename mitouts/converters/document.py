@@ -17,7 +17,7 @@ from typing import Any
 from mitouts.converters.base import default_partition, partitions_of
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, listed
 from mitouts.formats.source_files import find_file, with_suffix
 from mitouts.formats.splits import IGNORE, NO_SPLIT, assign_splits, cases_of, check_cases, has_cases
 from mitouts.imaging.image_header import probe
@@ -171,9 +171,8 @@ def _locate(images: Sequence[SourceImage], root: Path | None, skip_missing: bool
         else:
             located.append(_open(root, image, path))
     if missing and (not skip_missing or not located):
-        listed = ', '.join(missing[:5]) + (', ...' if len(missing) > 5 else '')
         raise AnnotationError(
-            f'{root}: {len(missing)} of {len(images)} images are missing ({listed}); download them, correct '
+            f'{root}: {len(missing)} of {len(images)} images are missing ({listed(missing)}); download them, correct '
             '--image-root, or leave them out with --skip-missing'
         )
     if missing:
@@ -332,13 +331,9 @@ def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str,
     by_id = {image['id']: image for image in images}
     outside = [entry for entry in annotations if not coco.is_inside(entry['point'], by_id[entry['image_id']])]
     if outside:
-        listed = ', '.join(_name(entry) for entry in outside[:5]) + (', ...' if len(outside) > 5 else '')
+        names = listed([entry.get('source_uid', entry['id']) for entry in outside])
         notes.append(
-            f'{len(outside)} of {len(annotations)} points lie outside their image ({listed}): they stay in the '
+            f'{len(outside)} of {len(annotations)} points lie outside their image ({names}): they stay in the '
             'file, and are left out with a warning wherever it is read'
         )
     return notes
-
-
-def _name(annotation: Mapping[str, Any]) -> str:
-    return str(annotation.get('source_uid', annotation['id']))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,7 @@ def read_qupath(
     *,
     mitotic: str | None = None,
     hard_negative: str | None = None,
-    bounds_xy_px: Bounds | None = None,
-    image_root: str | os.PathLike[str] | None = None,
+    image_root: Path | None = None,
 ) -> SourceSet:
     """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
 
@@ -143,9 +142,8 @@ def read_qupath(
         src: The file or folder; ``.gz`` is unpacked.
         mitotic: The class of mitotic figures; None finds it by its usual names.
         hard_negative: The class of look-alikes, or None.
-        bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y``, for slides that QuPath crops to them; a file that
-            was exported with them knows its own.
-        image_root: The images' folder, where bounds are read from the slides.
+        image_root: The images' folder, where the offsets of slides that QuPath crops are read; a file that was exported
+            with one knows its own.
 
     Raises:
         AnnotationError: No such file, one that is not GeoJSON, or numbers that make no sense.
@@ -164,7 +162,7 @@ def read_qupath(
             found.stripped.append(image.file_name)
         elif base not in bases:
             bases.append(base)
-        bounds = _bounds(path, image.file_name, carried, bounds_xy_px or {}, image_root)
+        bounds = _bounds(path, image.file_name, carried, image_root)
         known = {} if base is None else {entry['name']: entry['id'] for entry in base['categories']}
         before = len(figures)
         for number, feature in enumerate(_flat(features), start=1):
@@ -183,14 +181,21 @@ def read_qupath(
     return SourceSet(str(title or 'QuPath annotations'), 'other', images, figures, _notes(found, len(images)), base)
 
 
-def read_bounds(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Left top corner of the scanned part of a slide in level-0 pixels, None where the whole slide was scanned.
+def read_bounds(image_root: Path | None, file_names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Left top corner of the scanned part of each slide in level-0 pixels; files that are not there are left out.
 
     Raises:
-        ImageError: The slide cannot be opened.
+        ImageError: A slide cannot be opened.
     """
-    with open_slide(Path(path)) as reader:
-        return None if reader.bounds_xy_px == (0, 0) else reader.bounds_xy_px
+    if image_root is None:
+        return {}
+    bounds = {}
+    for name in file_names:
+        path = find_file(image_root, name)
+        if path is not None:
+            with open_slide(path) as reader:
+                bounds[name] = reader.bounds_xy_px
+    return bounds
 
 
 def _notes(found: _Found, images: int) -> list[str]:
@@ -242,18 +247,10 @@ def _image(path: Path, name: str, carried: Mapping[str, Any]) -> tuple[SourceIma
     return carried_image(carried['image'], str(path)), check_base(carried.get('document'), str(path))
 
 
-def _bounds(
-    path: Path,
-    name: str,
-    carried: Mapping[str, Any],
-    given: Bounds,
-    image_root: str | os.PathLike[str] | None,
-) -> Sequence[float]:
-    bounds = carried.get('bounds_xy_px', given.get(name))
-    if bounds is None and image_root is not None:
-        image = find_file(Path(image_root), name)
-        bounds = None if image is None else read_bounds(image)
-    bounds = (0, 0) if bounds is None else bounds
+def _bounds(path: Path, name: str, carried: Mapping[str, Any], image_root: Path | None) -> Sequence[float]:
+    bounds = carried.get('bounds_xy_px')
+    if bounds is None:
+        bounds = read_bounds(image_root, [name]).get(name, (0, 0))
     if not isinstance(bounds, Sequence) or len(bounds) != 2:
         raise AnnotationError(f'{path}: expected bounds (x, y) in pixels, found {bounds!r:.60}')
     return [check_coordinate(value, f'{path}: bounds') for value in bounds]

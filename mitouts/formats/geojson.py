@@ -107,12 +107,10 @@ def polygon_feature(
     identity: str,
     color: Sequence[int] = OTHER_COLOR,
     measurements: Mapping[str, float] | None = None,
-    object_type: ObjectType = 'annotation',
     name: str | None = None,
-    carried: Mapping[str, Any] | None = None,
     bounds_xy_px: Sequence[float] = (0, 0),
 ) -> dict[str, Any]:
-    """Make an area, such as a hotspot or tissue.
+    """Make an area, such as a hotspot or tissue, that can be moved in QuPath.
 
     Args:
         rings: The outline and then the holes, each of at least three ``(x, y)`` in pixels as for
@@ -136,7 +134,7 @@ def polygon_feature(
     if not closed:
         raise AnnotationError(f'{where}: a polygon needs an outline')
     geometry = {'type': 'Polygon', 'coordinates': closed}
-    return _feature(geometry, class_name, identity, color, measurements, object_type, name, carried)
+    return _feature(geometry, class_name, identity, color, measurements, 'annotation', name)
 
 
 def feature_collection(
@@ -181,7 +179,7 @@ def _feature(
     measurements: Mapping[str, float] | None,
     object_type: ObjectType,
     name: str | None,
-    carried: Mapping[str, Any] | None,
+    carried: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     properties: dict[str, Any] = {
         'objectType': object_type,

@@ -13,7 +13,7 @@ import numpy as np
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats import coco
 from mitouts.functional.tiling import Edges
-from mitouts.imaging import ScaledView, open_slide
+from mitouts.imaging import ScaledView, SlideReader, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
 
 IMAGES_FOLDER = 'images'
@@ -42,6 +42,10 @@ class Options:
     level: int = 0
     fit: str = 'image'
     min_tissue: float = 0.0
+
+    def view(self, reader: SlideReader) -> ScaledView:
+        """An image at the resolution or level that patches are cut from."""
+        return ScaledView(reader, level=self.level) if self.mpp is None else ScaledView(reader, mpp=self.mpp)
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def _plan_image(
             raise ImageError(
                 f'{path} has no level {options.level}: its last is level {len(reader.level_dimensions) - 1}'
             )
-        view = ScaledView(reader, mpp=options.mpp) if options.mpp else ScaledView(reader, level=options.level)
+        view = options.view(reader)
         grid = make_grid(*view.dimensions, options.patch_px, options.stride_px, options.edges)
         points = view.to_view(np.array([entry['point'] for entry in annotations]).reshape(-1, 2))
         figures, lost = figures_by_patch(annotations, points, grid, view.downsample)

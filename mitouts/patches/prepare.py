@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -96,15 +96,7 @@ def prepare(
         journal_path.unlink()
         shutil.rmtree(out / 'images', ignore_errors=True)
     with Journal(journal_path, stamp) as journal:
-        settings = worker.PatchSettings(
-            out=str(out),
-            patch_px=options.patch_px,
-            mpp=options.mpp,
-            level=options.level,
-            stain=json.dumps(description),
-            fit=options.fit,
-            min_tissue=options.min_tissue,
-        )
+        settings = worker.PatchSettings(str(out), json.dumps(description), options)
         with _runner(workers) as run_all:
             fits = _fit_images(settings, plans, journal, run_all, progress) if normalizer else {}
             _write_rows(settings, plans, fits, journal, run_all, progress)
@@ -175,13 +167,13 @@ def _fit_images(
     run_all: RunAll,
     progress: Progress | None,
 ) -> dict[int, Any]:
-    if settings.fit == 'patch':
+    if settings.options.fit == 'patch':
         return {}
     fits = {image_id: step['fit'] for step in journal.steps if 'fit' in step for image_id in step['image_ids']}
     groups: dict[Any, list[worker.Source]] = {}
     for plan in plans:
         if plan.entry['id'] not in fits:
-            key = plan.entry['case_id'] if settings.fit == 'case' else plan.entry['id']
+            key = plan.entry['case_id'] if settings.options.fit == 'case' else plan.entry['id']
             groups.setdefault(key, []).append(_source(plan))
     for step in run_all(worker.fit_images, ((settings, group) for group in groups.values())):
         journal.add(step)
@@ -213,13 +205,10 @@ def _write_rows(
 
 
 def _rows(plan: ImagePlan, fits: Mapping[int, Any]) -> Iterator[worker.PatchRow]:
-    row = _row(plan, fits.get(plan.entry['id']))
+    columns, fit = plan.grid.columns_px.tolist(), fits.get(plan.entry['id'])
     for y in plan.grid.rows_px.tolist():
-        yield replace(row, y=y, keep=frozenset(left for left, top in plan.figures if top == y))
-
-
-def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.PatchRow:
-    return worker.PatchRow(_source(plan), plan.folder, 0, plan.grid.columns_px.tolist(), frozenset(), fit)
+        keep = frozenset(left for left, top in plan.figures if top == y)
+        yield worker.PatchRow(_source(plan), plan.folder, y, columns, keep, fit)
 
 
 def _source(plan: ImagePlan) -> worker.Source:

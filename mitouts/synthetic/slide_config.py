@@ -29,7 +29,6 @@ class SlideConfig:
         scanner: Name in ``SCANNERS``; None draws one.
         edge_colours: Kinds of edges between the blocks that tissue is laid out from: with more, less comes back, and it
             takes longer to begin (all blocks of a tissue are the fourth power).
-        texture_seed: Seed of the texture bank.
     """
 
     width_px: int = 20_000
@@ -44,7 +43,6 @@ class SlideConfig:
     look_alikes_per_mm2: float = 40.0
     scanner: str | None = None
     edge_colours: int = 2
-    texture_seed: int = 0
 
     def __post_init__(self) -> None:
         if min(self.width_px, self.height_px) < 512:

@@ -232,24 +232,23 @@ def test_a_cropped_slide(tmp_path: Path, document: dict[str, Any], monkeypatch: 
     write_json(tmp_path / 'kept' / 'images' / 'a b.png.geojson', content)
     assert _figures(read_qupath(tmp_path / 'kept'))[0][:2] == (10.5, 20.25)
     write_json(tmp_path / 'dropped' / 'images' / 'a b.png.geojson', _stripped(content))
-    assert _figures(read_qupath(tmp_path / 'dropped', bounds_xy_px=bounds))[0][:2] == (10.5, 20.25)
     # The same offset where it is read from the slide.
-    monkeypatch.setattr(qupath, 'find_file', lambda root, name: Path(root) / name)
-    monkeypatch.setattr(qupath, 'read_bounds', lambda path: bounds.get(path.relative_to(tmp_path).as_posix()))
+    monkeypatch.setattr(qupath, 'read_bounds', lambda root, names: {name: bounds[name] for name in names})
     assert _figures(read_qupath(tmp_path / 'dropped', image_root=tmp_path))[0][:2] == (10.5, 20.25)
 
 
 def test_an_image_that_is_no_slide_has_no_bounds(tmp_path: Path) -> None:
     path = tmp_path / 'a.png'
     write_rgb(path, np.zeros((4, 5, 3), np.uint8))
-    assert qupath.read_bounds(path) is None
+    assert qupath.read_bounds(tmp_path, ['a.png', 'none.png']) == {'a.png': (0, 0)}
+    assert qupath.read_bounds(None, ['a.png']) == {}
 
 
 @pytest.mark.parametrize('content', [b'\x89PNG\r\n\x1a\n', b'II*\0', b'nothing'])
 def test_a_broken_image_is_a_clear_error_where_its_bounds_are_needed(content: bytes, tmp_path: Path) -> None:
     (tmp_path / 'a.tif').write_bytes(content)
     with pytest.raises(ImageError, match=r'image .*a\.tif'):
-        qupath.read_bounds(tmp_path / 'a.tif')
+        qupath.read_bounds(tmp_path, ['a.tif'])
 
 
 def _stripped(content: dict[str, Any]) -> dict[str, Any]:
@@ -399,7 +398,7 @@ def test_bounds_of_a_slide_that_is_cut_are_an_error(tmp_path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
     description = 'Aperio Image Library v11\n1024x1024 |AppMag = 40|MPP = 0.25'
     tifffile.imwrite(path, pixels, tile=(256, 256), photometric='rgb', compression='jpeg', description=description)
-    assert qupath.read_bounds(path) is None
+    assert qupath.read_bounds(tmp_path, ['cut.svs']) == {'cut.svs': (0, 0)}
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(ImageError, match=r'cut\.svs is truncated'):
-        qupath.read_bounds(path)
+        qupath.read_bounds(tmp_path, ['cut.svs'])

@@ -29,6 +29,7 @@ from mitouts.synthetic.phantom.slide_plan import (
     TUMOUR,
     SlideConfig,
     SlidePlan,
+    child_seed,
     fill_polygon,
     plan_slide,
 )
@@ -88,10 +89,10 @@ class PhantomSlide:
     def __init__(self, config: SlideConfig, seed: int | np.random.SeedSequence = 0) -> None:
         self.config = config
         self._seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        self.look = PhantomConfig(texture_seed=config.texture_seed)
+        self.look = PhantomConfig()
         self.case: PhantomCase = draw_case(self.look, self._rng(_CASE), config.scanner)
-        self.plan: SlidePlan = plan_slide(config, self._child(_PLAN))
-        self._bank = BlockBank(self.case, self._child(_BANK), config.texture_seed)
+        self.plan: SlidePlan = plan_slide(config, child_seed(self._seed, _PLAN))
+        self._bank = BlockBank(self.case, child_seed(self._seed, _BANK))
         # A block is a whole number of pixels wide, so that all are resampled alike.
         self._block_px = round(BLOCK_PX * RENDER_MPP / config.mpp)
         self._scale = self._block_px / BLOCK_PX
@@ -306,11 +307,8 @@ class PhantomSlide:
         for place in [place for place in self._shown if place[0] < first_row]:
             del self._shown[place]
 
-    def _child(self, *key: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *key))
-
     def _rng(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng(self._child(*key))
+        return np.random.default_rng(child_seed(self._seed, *key))
 
 
 def _natural(number: int) -> tuple[int, int]:

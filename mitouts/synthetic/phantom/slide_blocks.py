@@ -26,6 +26,7 @@ from mitouts.synthetic.phantom.field import (
 )
 from mitouts.synthetic.phantom.patches import smooth_step
 from mitouts.synthetic.phantom.scanners import acquire
+from mitouts.synthetic.phantom.slide_plan import child_seed
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 
 BLOCK_PX = 512
@@ -88,14 +89,13 @@ class BlockBank:
     Args:
         case: Staining and tissue.
         seed: What all blocks are drawn from.
-        texture_seed: Seed of the texture bank.
     """
 
-    def __init__(self, case: PhantomCase, seed: np.random.SeedSequence, texture_seed: int = 0) -> None:
+    def __init__(self, case: PhantomCase, seed: np.random.SeedSequence) -> None:
         self.case = case
-        self.bank: TextureBank = texture_bank(texture_seed)
+        self.bank: TextureBank = texture_bank(0)
         self._cases = (case, replace(case, stroma_share=1.0, nuclei_density=STROMA_DENSITY * case.nuclei_density))
-        self._config = PhantomConfig(size_px=_SIDE_PX, texture_seed=texture_seed)
+        self._config = PhantomConfig(size_px=_SIDE_PX)
         self._seed = seed
         self._blocks: dict[BlockKey, TissueBlock] = {}
         self._edges: dict[tuple[int, ...], _Ground] = {}
@@ -242,10 +242,7 @@ class BlockBank:
         return kept[len(frame) :]
 
     def _rng(self, *key: int) -> np.random.Generator:
-        whole = tuple(int(part) for part in key)
-        return np.random.default_rng(
-            np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *whole))
-        )
+        return np.random.default_rng(child_seed(self._seed, *map(int, key)))
 
 
 def _draw_sites(architecture: Architecture, rng: np.random.Generator) -> NDArray[np.float64]:

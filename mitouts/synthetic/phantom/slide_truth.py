@@ -11,7 +11,7 @@ from mitouts.errors import ConfigError
 from mitouts.formats import coco
 from mitouts.formats.geojson import feature_collection, feature_id, polygon_feature
 from mitouts.synthetic.phantom.slide import PhantomSlide
-from mitouts.synthetic.phantom.slide_plan import CELL_PX, TUMOUR
+from mitouts.synthetic.phantom.slide_plan import CELL_PX, TUMOUR, child_seed
 
 _CORRUPT_STREAM = 100
 _TISSUE_COLOR, _TUMOUR_COLOR = (22, 163, 74), (200, 0, 0)
@@ -35,8 +35,7 @@ def choose_corrupt_tiles(
             f'{count} corrupt tiles are wanted, and {len(candidates)} tiles of {tile_px} px lie in the tumour; '
             'choose fewer, or make a larger slide'
         )
-    stream = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _CORRUPT_STREAM))
-    chosen = np.random.default_rng(stream).permutation(len(candidates))[:count]
+    chosen = np.random.default_rng(child_seed(seed, _CORRUPT_STREAM)).permutation(len(candidates))[:count]
     return sorted(candidates[chosen].tolist(), key=lambda tile: (tile[1], tile[0]))
 
 
