@@ -76,11 +76,6 @@ class SlideRunner(Converter):
         if self.dataset is None:
             name = 'none that is known' if found == 'other' else DATASETS[found][0]
             source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
-        if database.is_export:
-            source.notes.append(
-                'a former version of mitouts wrote this database from an annotation file: points, classes and votes '
-                'are read from it; ids, cases, splits and further keys are in that file alone'
-            )
         return source
 
     @classmethod

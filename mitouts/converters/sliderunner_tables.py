@@ -24,9 +24,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 }
 """The columns that are read; every version of SlideRunner has them."""
 
-EXPORT_TABLE = 'mitouts'
-"""What former versions put beside these when they wrote an annotation file as a database."""
-
 
 @dataclass(frozen=True)
 class Slide:
@@ -75,7 +72,6 @@ class Database:
         persons: ``uid`` -> name.
         votes: ``uid`` of an annotation -> ``uid`` of a person -> ``uid`` of the class that the person chose last.
         changed_votes: How many of a person's votes on one annotation were replaced by another class.
-        is_export: Whether a former version of this package wrote it out of an annotation file.
     """
 
     path: Path
@@ -85,7 +81,6 @@ class Database:
     persons: dict[int, str]
     votes: dict[int, dict[int, int]]
     changed_votes: int
-    is_export: bool = False
 
 
 def read_tables(path: str | os.PathLike[str]) -> Database:
@@ -115,7 +110,6 @@ def read_tables(path: str | os.PathLike[str]) -> Database:
                 persons=_names(path, connection, 'Persons'),
                 votes=votes,
                 changed_votes=changed,
-                is_export=EXPORT_TABLE in found,
             )
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         # sqlite3 quotes a damaged name in its own message, which then is no text.

@@ -1,4 +1,4 @@
-"""Images with a label image each: tissue classes."""
+"""Reads images with a label image each, whose codes are tissue classes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TissueDataset(SeededDataset):
         partition: Split -> beginnings of case ids, such as ``dict(test=['TCGA-OL'])``; all other cases train.
         split_file: CSV or JSON that says the split of every case or file, instead of ``partition``
             (:func:`mitouts.formats.splits.read_split_file`); relative to ``data_root``.
-        crops_per_image: How often an image stands in one epoch; training images are far larger than a crop.
+        crops_per_image: How often an image comes in one epoch; training images are far larger than a crop.
         pipeline: Transforms.
         seed: Seed of the augmentation.
 
@@ -141,7 +141,7 @@ class TissueDataset(SeededDataset):
         if match is None:
             raise AnnotationError(
                 f'{path}: the name does not begin with a case ({self.case_pattern.pattern!r}); set case_pattern, so '
-                'that no case stands in two splits'
+                'that no case is in two splits'
             )
         return match.group()
 
