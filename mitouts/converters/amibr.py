@@ -108,12 +108,10 @@ class Figure:
     """One mitotic figure.
 
     Attributes:
-        slide: File name of its slide, such as ``002.tiff``.
         uid: Its id, unique in its data set; that of the annotation in MIDOG.json.
         x: Column on the slide in pixels.
         y: Row on the slide in pixels.
         atypical: Whether the majority of three experts calls it atypical.
-        path: Its crop.
         dataset: The data set that its slide is from.
         votes: Whether each of the experts calls it atypical.
         phases: What each of two experts calls it, such as ``NMF metaphase``.

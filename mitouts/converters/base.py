@@ -43,7 +43,6 @@ class Converter(ABC):
         """Read images and points.
 
         Args:
-            src: The label file or folder.
             image_root: The images' folder, where it is known.
             mpp: Micrometres per pixel of all images, for labels that are in a unit of length; None where the images
                 say it.
@@ -95,7 +94,6 @@ class ExportingConverter(Converter):
         """Make the foreign files.
 
         Args:
-            src: An annotation file.
             image_root: The images' folder, where it is known.
 
         Raises:

@@ -105,7 +105,6 @@ def from_database(
     """Take the figures out of a database.
 
     Args:
-        database: Its tables.
         dataset: Key of :data:`DATASETS`.
         mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
         hard_negative: The same for look-alikes; where there is no such class, none are read.

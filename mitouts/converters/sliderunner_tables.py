@@ -44,8 +44,6 @@ class Annotation:
     """A row of ``Annotations`` with its coordinates.
 
     Attributes:
-        uid: Unique in the database.
-        slide: ``Slide.uid``.
         kind: 1 spot, 2 area, 3 polygon, 4 special spot, 5 circle.
         agreed_class: ``uid`` of a class; 0 where the persons disagree.
         deleted: Whether it was deleted in SlideRunner, which keeps such rows.
@@ -65,8 +63,6 @@ class Database:
     """What a SlideRunner database holds.
 
     Attributes:
-        path: Its file.
-        slides: Every slide.
         annotations: Every annotation, also deleted ones.
         classes: ``uid`` -> name.
         persons: ``uid`` -> name.

@@ -34,12 +34,9 @@ class FigureCropDataset(AnnotatedDataset):
     given label is 0. Crops that reach over the border are reflected there.
 
     Args:
-        ann_file: Annotation file.
         data_root: Folder that ``file_name`` is relative to; default as in :class:`PointDataset`.
         positive_categories: Category ids that count as figures.
         pipeline: Transforms of the crop; none of them loads an image.
-        seed: Seed of the augmentation.
-        crop_px: Side of a crop.
         jitter_px: In each epoch a crop lies up to this far beside its place, along each axis.
         background: Further crops of each image, at random places (the same in every epoch) at least ``crop_px`` away
             from every figure; fewer where there is no such place. Images that are positive without an annotated point

@@ -68,7 +68,6 @@ def oversampled_pool(
     Args:
         minority: Indices ``(M,)`` of the rarer class, at least one.
         majority: Indices ``(N,)`` of the other class, at least as many.
-        generator: Random numbers.
     """
     times = round(len(majority) / len(minority))
     drawn = minority if times == 1 else generator.choice(minority, times * len(minority))

@@ -26,12 +26,9 @@ class PointDataset(AnnotatedDataset):
     positive nor a negative sample.
 
     Args:
-        ann_file: Annotation file.
         data_root: Folder that ``file_name`` is relative to; default ``info.mitouts.image_root`` of the file (a
             distilled file names its source's folder there), and without it the folder of ``ann_file``.
         positive_categories: Category ids that count as positive; ``[1, 2]`` trains with hard negatives as positives.
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
         case_subset: Keep only the images of these cases.
         split: Keep only the images with this ``images[].split``, for a file that holds several.
         max_points: Leave out images with more annotated points than this (the authors' public code trains on patches

@@ -21,8 +21,6 @@ class SeededDataset(BaseDataset):
     """Hands every pipeline an ``augmentation_seed``; a resumed run draws what one never stopped does.
 
     Args:
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
         **kwargs: Of mmengine's ``BaseDataset``.
     """
 
@@ -88,7 +86,6 @@ class AnnotatedDataset(SeededDataset):
     """Reads an annotation file; every sample has a label.
 
     Args:
-        ann_file: Annotation file.
         data_root: Folder that ``file_name`` is relative to; None where the file says it.
         positive_categories: Category ids that count as figures.
         **kwargs: Of :class:`SeededDataset`.

@@ -40,8 +40,6 @@ class TissueDataset(SeededDataset):
         split_file: CSV or JSON that says the split of every case or file, instead of ``partition``
             (:func:`mitouts.formats.splits.read_split_file`); relative to ``data_root``.
         crops_per_image: How often an image comes in one epoch; training images are far larger than a crop.
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
 
     Raises:
         AnnotationError: Folders or label images are missing, a name has no case or no resolution, or no image is left.

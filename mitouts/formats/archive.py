@@ -46,7 +46,6 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     Hidden files and macOS's resource forks are passed over.
 
     Args:
-        src: The folder or archive.
         suffix: Such as ``.csv``, in lower case.
 
     Returns:
@@ -72,7 +71,6 @@ def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[i
     Args:
         text: The table, separated by commas.
         columns: Names of its columns, all of them numbers from 0.
-        where: Named in the error.
 
     Raises:
         AnnotationError: A row of another kind.

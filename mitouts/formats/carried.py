@@ -98,8 +98,6 @@ def carried_figure(
 
     Args:
         entry: What was exported.
-        where: Named in errors.
-        file_name: Its image.
         x: Column in pixels that the other program shows.
         y: Row in pixels.
         category_id: The category that it shows.
@@ -152,7 +150,6 @@ def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]
     """The label files of a folder and below it, or one file by itself.
 
     Args:
-        src: File or folder.
         suffixes: Endings of label files, lower case, such as ``.geojson``.
 
     Returns:

@@ -45,10 +45,7 @@ def make_image(
     """Make an entry of ``images``.
 
     Args:
-        image_id: Unique in its document.
         file_name: Path relative to the data set's root, with forward slashes.
-        width: Width in pixels.
-        height: Height in pixels.
         case_id: The patient or slide; intervals are taken over cases, and splits must not share one.
         mpp: Micrometres per pixel, or None where unknown.
         **extra: Further keys, such as ``label``, ``scanner`` or ``split``.
@@ -68,8 +65,6 @@ def make_annotation(
     """Make an entry of ``annotations``: the point ``(x, y)`` in pixels and the box centred on it.
 
     Args:
-        annotation_id: Unique in its document.
-        image_id: The image that holds the point.
         category_id: ``MITOTIC_FIGURE`` or ``HARD_NEGATIVE``.
         x: Column of the point in pixels, 0 at the centre of the leftmost pixel.
         y: Row of the point in pixels, 0 at the centre of the topmost pixel.
@@ -102,8 +97,6 @@ def make_document(
     Args:
         images: Entries made by :func:`make_image`.
         annotations: Entries made by :func:`make_annotation`.
-        name: The data set's name.
-        tool: What wrote it.
         arguments: The arguments that the tool was given.
         seed: The seed that everything was drawn from, if anything was.
         **info: Further keys of ``info.mitouts``, such as ``stain_reference``.
@@ -134,7 +127,6 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     left out with an :class:`AnnotationWarning` (:func:`is_inside`).
 
     Args:
-        path: The file.
         keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
@@ -173,10 +165,8 @@ def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], da
     """Folder that the ``file_name`` of a document are relative to.
 
     Args:
-        ann_file: The document's file.
         document: What it holds; a distilled file names its source's folder in ``info.mitouts.image_root``, relative to
             its own.
-        data_root: Given by the user; it comes first.
     """
     if data_root:
         return Path(data_root)

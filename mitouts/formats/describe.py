@@ -27,8 +27,6 @@ class AnnotatedPoint:
     """An annotation.
 
     Attributes:
-        annotation_id: Its id.
-        category_id: Its category.
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
         is_cut: Whether a part of it is seen at the border and its centre is outside.
@@ -46,7 +44,6 @@ class Image:
     """An image with its annotations.
 
     Attributes:
-        path: Its file.
         split: ``images[].split``, else the stem of the annotation file.
         entry: Its entry in the annotation file.
         points: What is annotated and counted here.
@@ -84,8 +81,6 @@ class Finding:
 
     Attributes:
         kind: Short name, such as ``case_leakage``.
-        count: How many times.
-        message: In words, with examples.
     """
 
     kind: str
@@ -112,7 +107,6 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
     """Read annotation files, also the annotations outside their images.
 
     Args:
-        paths: Files, such as one a split.
         root: Folder of the images; None for the one that each file names.
 
     Raises:

@@ -82,9 +82,7 @@ def point_feature(
     Args:
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
-        class_name: QuPath's classification.
         identity: Of :func:`feature_id`.
-        color: RGB of the class.
         measurements: Numbers that QuPath shows and keeps, such as ``{'probability': 0.93}``.
         object_type: QuPath lets its users move annotations, and is faster with many detections.
         name: Shown beside the object.

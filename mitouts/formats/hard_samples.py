@@ -55,7 +55,6 @@ def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NE
     """Read what a distillation wrote.
 
     Args:
-        path: The file.
         needed: Keys that each sample must have.
 
     Returns:

@@ -94,7 +94,6 @@ def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, opt
     """The threshold on points that the model of a predictions file was validated with.
 
     Args:
-        path: The file.
         predictions: Its content.
         option: What gives a threshold instead.
 
@@ -124,7 +123,6 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
 
     Args:
         entry: As JSON gives it.
-        path: The file, named in errors.
         position: Of the entry in the file, named in errors.
 
     Raises:

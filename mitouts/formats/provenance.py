@@ -14,8 +14,6 @@ def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwri
     """Read what an earlier run of a tool wrote, if it may stay.
 
     Args:
-        path: Annotation file.
-        tool: The tool that runs now.
         arguments: All that its output depends on, as JSON gives it back.
         overwrite: What was made with other arguments may be replaced.
 

@@ -49,7 +49,6 @@ def read_regions(
     calls detections, cells and tiles are left out with a warning that counts them.
 
     Args:
-        path: The file.
         bounds_xy_px: The slide's ``openslide.bounds-x`` and ``-y``: QuPath's origin is there.
         classes: Only polygons of these classes, whatever their case and spelling (:func:`spelling_key`); None takes
             all, with a class or without.

@@ -31,7 +31,6 @@ def folder_names(paths: Sequence[str | PurePath], taken: Collection[str] = ()) -
     ``c2_1``, ``1.tif`` and ``1.svs`` of one folder become ``1.tif`` and ``1.svs``.
 
     Args:
-        paths: Of different slides.
         taken: Names that may not be used. Names differ in more than their case, because some disks know none.
     """
     whole = [_absolute(path) for path in paths]
@@ -60,7 +59,6 @@ def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
 
     Args:
         names: File names or paths, as a table or an annotation file has them.
-        paths: Of the files.
 
     Returns:
         Positions in ``paths`` for each of ``names``: none, one, or several that cannot be told apart. Two of ``names``

@@ -18,7 +18,6 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
     """Read the report of a counted slide.
 
     Args:
-        folder: Of the slide.
         needed: What the report must say, of :data:`REPORT_KEYS`, beside the slide and its provenance.
 
     Raises:

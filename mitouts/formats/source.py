@@ -22,7 +22,6 @@ class SourceImage:
     Attributes:
         file_name: Relative to the images' folder, with forward slashes; without a suffix where the label file does not
             say which, it is looked for then.
-        case_id: The patient or slide.
         width: Width in pixels, None where the label file does not say.
         height: Height in pixels, or None.
         mpp: Published micrometres per pixel, used where neither the user nor the image says another; or None.
@@ -71,10 +70,8 @@ class SourceSet:
     """What a label file holds.
 
     Attributes:
-        name: The data set's name.
         dataset: The word by which converters know its partitions, or any other for a set without a partition.
         images: Every image, also those without figures.
-        figures: Every figure.
         notes: What was found out, repaired or left out; shown to the user and kept in ``info.mitouts.notes``.
         base: The document that the file was exported from, without images and annotations: its categories, ``info``
             and further keys are taken over.
@@ -92,10 +89,6 @@ class SourceSet:
 
 def check_file_name(name: Any, where: str) -> str:
     """Return a file name from a foreign file as a relative path with forward slashes.
-
-    Args:
-        name: What the file says.
-        where: Named in the error.
 
     Raises:
         AnnotationError: Not text, empty, absolute, or a path that leaves the images' folder.

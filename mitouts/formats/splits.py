@@ -29,8 +29,6 @@ class Partition:
     """One way of dividing a data set.
 
     Attributes:
-        val: Cases that validate.
-        test: Cases that test.
         source: Where it comes from.
         rest: The split of all other cases.
     """
@@ -62,7 +60,6 @@ def assign_splits(
 
     Args:
         dataset: Its name, for the message.
-        images: ``(case_id, file_name)`` of each.
         wanted: A partition's name, ``none``, or a file that :func:`read_split_file` reads.
         partitions: Those that the data set comes with, by name.
 
@@ -185,7 +182,6 @@ def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]],
 
     Args:
         path: What divides them, for the message.
-        images: ``(case_id, file_name)`` of each.
         found: The split of each.
 
     Raises:

@@ -21,7 +21,6 @@ class Table:
     """A table as text.
 
     Attributes:
-        path: Its file.
         names: Of the columns.
         lines: Line of each row in the file, from 1.
         rows: As many cells as there are columns, stripped.
@@ -56,7 +55,6 @@ def read_table(path: str | os.PathLike[str], expected: str = 'the columns') -> T
     """Read a table; empty lines, and lines with ``#`` above the header, are passed over, short rows are filled up.
 
     Args:
-        path: The file.
         expected: What its header should name, for the message where there is none.
 
     Raises:

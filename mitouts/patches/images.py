@@ -25,7 +25,6 @@ class Options:
     """What the user asks for.
 
     Attributes:
-        patch_px: Side of a patch.
         stride_px: From one patch to the next.
         edges: ``cover`` or ``drop``; see :func:`mitouts.functional.tiling.tile_starts`.
         mpp: Resolution to resample to; None keeps each image's own.
@@ -54,9 +53,7 @@ class ImagePlan:
 
     Attributes:
         entry: Its entry in the source's annotation file.
-        path: Its file.
         folder: Where its patches go, relative to the output folder.
-        grid: The patches.
         figures: ``(x, y)`` of a patch's first pixel -> the figures it shows.
         lost: Figures that no patch holds.
         mpp: Micrometres per pixel of the patches, or None.
@@ -77,9 +74,7 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
     """Read the annotations and the headers of all images, and lay out the patches.
 
     Args:
-        ann_file: Annotation file of whole images.
         image_root: Their folder; None where the annotation file says it.
-        options: What is asked for.
 
     Returns:
         The annotations, and a plan for each image. Positive images without an annotated point that are cut into

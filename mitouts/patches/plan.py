@@ -27,10 +27,8 @@ class PatchGrid:
 
     Attributes:
         width_px: Width of the image; a patch may reach beyond a smaller one.
-        height_px: Height of the image.
         columns_px: ``(C,)`` first pixel columns, ascending.
         rows_px: ``(R,)`` first pixel rows, ascending.
-        patch_px: Side of a patch.
     """
 
     width_px: int
@@ -56,7 +54,6 @@ class PatchFigure:
         source: Its annotation in the image's file.
         x: Column in the patch in pixels; at the border where the figure is cut.
         y: Row in the patch in pixels.
-        counted: Whether it belongs to this patch.
         cut: Whether its centre is outside the patch.
     """
 
@@ -93,7 +90,6 @@ def figures_by_patch(
     Args:
         annotations: Those of the image.
         points: ``(N, 2)`` their centres, in pixels of the grid.
-        grid: The patches.
         downsample: Pixels of the image a pixel of the grid; a figure reaches 25 image pixels around its centre.
 
     Returns:

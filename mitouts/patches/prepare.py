@@ -34,8 +34,6 @@ class Summary:
 
     Attributes:
         files: Annotation files, by split.
-        patches: Patches written.
-        skipped: Patches skipped as background.
         unchanged: Patches whose stain could not be normalized.
         figures: Annotated figures that the patches count.
         lost: Annotated figures that no patch holds.
@@ -69,14 +67,8 @@ def prepare(
     A run that was killed goes on with the next one. Memory is bounded by a row of patches in each process.
 
     Args:
-        ann_file: Annotation file of whole images.
         image_root: Their folder; None where the annotation file says it.
-        out: Output folder.
-        options: What is asked for.
-        normalizer: Stain normalizer, or None.
         workers: Processes; no effect on the result.
-        overwrite: Replace what was made with other arguments.
-        progress: Told of every finished step.
 
     Returns:
         What was made; None where ``out`` is complete and was made with these arguments.

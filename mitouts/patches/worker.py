@@ -33,7 +33,6 @@ class PatchSettings:
     Attributes:
         out: Folder that patches go to.
         stain: JSON of the normalizer's description; ``null`` for none.
-        options: What the user asks for.
     """
 
     out: str
@@ -46,8 +45,6 @@ class Source:
     """An image that patches are cut from.
 
     Attributes:
-        image_id: Its id.
-        path: Its file.
         mpp: Micrometres per pixel as its annotation file says, or None.
     """
 
@@ -61,7 +58,6 @@ class PatchRow:
     """A row of patches of one image.
 
     Attributes:
-        source: The image.
         folder: Where its patches go, relative to the output folder.
         y: First pixel row of the patches.
         columns: First pixel columns of the patches.

@@ -35,7 +35,6 @@ class SlideCrops:
     """What the fields of one slide are made of.
 
     Attributes:
-        slide: File name of the slide.
         crops: RGB uint8 of shape (N, 128, 128, 3).
         uids: The N figures' ids.
         positives: Indices of the crops whose middle shows no second figure.
@@ -138,7 +137,6 @@ def build_field(slide: SlideCrops, grid: int, rng: np.random.Generator, *, posit
     Args:
         slide: Where all tiles come from.
         grid: Tiles along each side.
-        rng: The field's own generator.
         positive: Whether the field is annotated: 1 (80%) or 2 (20%) figures.
         noisy: Whether a positive field gets no figure: its darkest tile is annotated instead.
     """
@@ -156,7 +154,6 @@ def optical_density(image: np.ndarray, sigma_px: float = BLOB_SIGMA_PX) -> np.nd
 
     Args:
         image: RGB uint8 of shape (H, W, 3).
-        sigma_px: Standard deviation of the Gaussian.
 
     Returns:
         float64 of shape (H, W): ``-log10((I + 1) / 256)``.

@@ -31,7 +31,6 @@ class Split:
         name: One of :data:`mitouts.synthetic.amibr_fields.SPLITS`.
         number: Its place among them, which its random numbers depend on.
         slides: Slides that its fields are drawn from.
-        num_fields: Fields.
         positive_rate: Share of positive fields.
         noise: Share of the positive fields that hold no figure.
     """
@@ -56,7 +55,6 @@ def plan_splits(
     """Plan all splits; only ``train`` has a positive rate of its own and noise.
 
     Args:
-        slides: All usable slides.
         partition: ``paper``, or ``fold:K``.
         num_fields: Fields of ``train``, ``val`` and ``test``; ``val_p10`` and ``test_p10`` have as many as these.
         positive_rate: Share of positive training fields.

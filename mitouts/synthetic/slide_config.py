@@ -15,8 +15,6 @@ class SlideConfig:
     """What a phantom slide looks like.
 
     Attributes:
-        width_px: Width of level 0.
-        height_px: Height of level 0.
         mpp: Micrometres per pixel of level 0; cells are drawn at 0.25 and resampled where it differs.
         tissue_share: Share of the slide that is tissue, 0-1.
         tumour_share: Share of the tissue that is tumour, 0-1. Above 0.85 it may reach the edge of the tissue.

@@ -59,8 +59,6 @@ def stain_ground(
         basophilia: Haematoxylin concentration of the nests.
         froth: Share of the cytoplasm that is vacuolated, 0-1.
         border: Between cells: positive for stained membranes, negative for pale clefts.
-        bank: Textures.
-        rng: Placement of the textures.
 
     Returns:
         Haematoxylin and eosin concentrations, each float32 (S, S).

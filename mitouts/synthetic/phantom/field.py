@@ -28,7 +28,6 @@ class PhantomConfig:
     """What phantom fields look like.
 
     Attributes:
-        size_px: Side of a field.
         mpp: Micrometres per pixel; cells are drawn at 0.25 and resampled where it differs.
         nuclei_per_mm2: Mean density of interphase nuclei; cases vary it.
         positive_share: Share of the fields that hold a mitotic figure.
@@ -39,7 +38,6 @@ class PhantomConfig:
             256 px; those that would fall on other cells or into white space are left out.
         darkness: Range of the haematoxylin concentration of figures and look-alikes alike.
         scanners: Names in ``SCANNERS``.
-        texture_seed: Seed of the texture bank.
     """
 
     size_px: int = 256
@@ -135,8 +133,6 @@ def make_field(
     """Render one field.
 
     Args:
-        config: What fields look like.
-        seed: Everything random.
         positive: Whether it holds mitotic figures. Every field holds look-alikes.
         case: Staining and tissue; drawn where None.
 
@@ -187,8 +183,6 @@ def place_special(architecture: Architecture, count: int, rng: np.random.Generat
 
     Args:
         architecture: Nests and white spaces of the field.
-        count: How many.
-        rng: Everything random.
 
     Returns:
         Whole-pixel centres (count, 2), float64, 64 px apart; nearer where the field is too small.
@@ -219,11 +213,9 @@ def place_nuclei(
     """Choose where interphase nuclei go: few overlap, they are sparse in stroma, and there is none in white spaces.
 
     Args:
-        config: Density of nuclei.
         case: Density and size of the case's nuclei.
         architecture: Nests and white spaces of the field.
         special: Centres (N, 2) of figures and look-alikes, which keep a cell of their own.
-        rng: Everything random.
 
     Returns:
         (x, y, radius) of each, (M, 3) float64 in pixels, centres on whole pixels and up to 16 px outside the field.
@@ -272,7 +264,6 @@ def lay_nucleus(
         radius_px: Its radius, were it round.
         case: Chromatin of the case.
         architecture: Nests and fibres of the planes.
-        bank: Textures.
         rng: Everything that makes this nucleus differ from the next.
     """
     last = len(hematoxylin) - 1
@@ -309,8 +300,6 @@ def lay_dark_nuclei(
         architecture: White spaces of the planes, which stay empty.
         special: Points (N, 2) that their centres keep 36 px away from.
         nuclei: Interphase nuclei (M, 3) as (x, y, radius), which they keep 8 px away from.
-        bank: Textures.
-        rng: Everything random.
     """
     size = len(hematoxylin)
     for _ in range(rng.poisson(config.dark_nuclei * (size / 256) ** 2)):

@@ -22,7 +22,6 @@ def render_figure(
         kind: One of ``FIGURE_KINDS``.
         darkness: Haematoxylin concentration of the chromosomes.
         cytoplasm: Eosin concentration of the cells around it.
-        bank: Textures.
         rng: Everything that makes this figure differ from the next.
 
     Returns:

@@ -52,7 +52,6 @@ class RegionField:
     Attributes:
         image: RGB uint8 ``(H, W, 3)``.
         codes: uint8 ``(H, W)``, values of :data:`REGION_CODES`, and 0 in a corner that nobody labelled.
-        kinds: The kinds of region that were drawn.
     """
 
     image: NDArray[np.uint8]
@@ -66,10 +65,7 @@ def make_region_field(
     """Render a field of one to four kinds of tissue.
 
     Args:
-        size_px: Side of the field.
         mpp: Micrometres per pixel; cells are drawn at 0.25 and resampled.
-        case: Scanner, staining and tissue.
-        rng: Everything random.
         kinds: Kinds of region; drawn where None.
 
     Raises:

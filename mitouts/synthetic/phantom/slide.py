@@ -52,8 +52,6 @@ class SpecialCell:
     Attributes:
         point: ``(x, y)`` in level-0 pixels.
         kind: Phase, or what the look-alike is.
-        is_figure: Whether it is a mitotic figure.
-        in_hotspot: Whether its point lies in the hotspot.
     """
 
     point: tuple[float, float]
@@ -79,7 +77,6 @@ class PhantomSlide:
     that are read, nor on their order.
 
     Args:
-        config: What it looks like.
         seed: Everything random; slides of one cohort take spawned seeds.
 
     Raises:

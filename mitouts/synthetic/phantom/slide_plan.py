@@ -37,7 +37,6 @@ class SlidePlan:
     """Regions of a slide; points are ``(x, y)`` in level-0 pixels.
 
     Attributes:
-        config: What the slide looks like.
         tissue: Outlines of the islands, each (N, 2).
         tumour: Outlines of the tumour, each inside one island.
         hotspot: None where there is no tumour.

@@ -83,9 +83,7 @@ def slide_truth(slide: PhantomSlide, corrupt: Sequence[Sequence[int]], tile_px: 
     """Areas, counts and densities; lengths in level-0 pixels, areas in mm2.
 
     Args:
-        slide: The slide.
         corrupt: Unreadable tiles ``(column, row)`` of level 0.
-        tile_px: Side of a tile.
     """
     plan = slide.plan
     figures = [cell for cell in slide.cells if cell.is_figure]
