@@ -1,4 +1,4 @@
-"""The AMi-Br data set as its public repository lays it out: 128 px crops centred on mitotic figures.
+"""Reads AMi-Br as its public repository lays it out: 128 px crops centred on mitotic figures.
 
 ``AMI-BR.csv`` has one figure a row, of MIDOG 2021 or of TUPAC16; its crop is
 ``patches/{normal,atypical}/<dataset>_<uid>.png``.
@@ -275,7 +275,7 @@ def _check_unique(csv_path: Path, figures: Sequence[Figure]) -> None:
     seen: set[tuple[str, str]] = set()
     for figure in figures:
         if (figure.dataset, figure.uid) in seen:
-            raise AnnotationError(f'{csv_path}: the uid {figure.uid} stands twice')
+            raise AnnotationError(f'{csv_path}: the uid {figure.uid} occurs twice')
         seen.add((figure.dataset, figure.uid))
 
 

@@ -1,4 +1,4 @@
-"""CCMCT, whole slides of canine cutaneous mast cell tumours: the SlideRunner databases and the COCO files beside them.
+"""Reads CCMCT, whole slides of canine cutaneous mast cell tumours: SlideRunner databases and COCO files beside them.
 
 Its classes are 2 mitotic figure, 7 look-alike, 1 granulocyte and 3 tumour cell; the last two are left out. The COCO
 files have a box ``[x - 25, y - 25, x + 25, y + 25]`` for every pair of coordinates in the database, so they name an
@@ -102,7 +102,7 @@ def _read_json(path: Path) -> SourceSet:
         uid = _whole(entry, 'id', where)
         before = first.setdefault(uid, entry)
         if (before.get('image_id'), before.get('category_id')) != (entry.get('image_id'), entry.get('category_id')):
-            raise AnnotationError(f'{where}: the id {uid} stands twice, with another image or class')
+            raise AnnotationError(f'{where}: the id {uid} occurs twice, with another image or class')
         if not is_id(entry.get('image_id')) or entry['image_id'] not in images:
             raise AnnotationError(f'{where}: belongs to image {entry.get("image_id")!r:.40}, which the file lacks')
         if not is_id(entry.get('category_id')) or entry['category_id'] not in CCMCT_CLASSES:

@@ -130,7 +130,7 @@ def _by_image(source: SourceSet) -> dict[str, list[SourceFigure]]:
     figures: dict[str, list[SourceFigure]] = {}
     for image in source.images:
         if image.file_name in figures:
-            raise AnnotationError(f'{source.name}: the image {image.file_name} stands twice')
+            raise AnnotationError(f'{source.name}: the image {image.file_name} occurs twice')
         figures[image.file_name] = []
     for figure in source.figures:
         figures[figure.file_name].append(figure)

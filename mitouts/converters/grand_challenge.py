@@ -1,4 +1,4 @@
-"""Grand Challenge points files as a data set; the format itself is :mod:`mitouts.formats.grand_challenge`."""
+"""Converts Grand Challenge points files both ways; :mod:`mitouts.formats.grand_challenge` knows the format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``MIDOG.json`` (MIDOG 2021) and ``MIDOG++.json``: COCO files whose boxes are ``[x1, y1, x2, y2]``."""
+"""Reads ``MIDOG.json`` (MIDOG 2021) and ``MIDOG++.json``: COCO files whose boxes are ``[x1, y1, x2, y2]``."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence
         if not is_id(entry['id']):
             raise AnnotationError(f'{where}: expected a whole number as id, found {entry["id"]!r}')
         if entry['id'] in found:
-            raise AnnotationError(f'{where}: the id {entry["id"]} stands twice')
+            raise AnnotationError(f'{where}: the id {entry["id"]} occurs twice')
         found[entry['id']] = entry
     return found
 

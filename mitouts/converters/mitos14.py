@@ -1,4 +1,4 @@
-"""The mitosis data set of MITOS-ATYPIA 2014: frames at x40 of breast biopsies, each under two scanners.
+"""Reads the mitoses of MITOS-ATYPIA 2014: frames at x40 of breast biopsies, each under two scanners.
 
 A frame has two csv files with rows ``x,y,confidence``: ``<frame>_mitosis.csv`` and, of look-alikes,
 ``<frame>_not_mitosis.csv``. ``A03_00Aa`` is quarter ``a`` of frame ``00A`` of slide ``A03``; slide ``H03`` is the same
@@ -118,7 +118,7 @@ def _read_labels(src: Path, notes: list[str]) -> dict[str, _Frame]:
         frame = frames.setdefault(match[1], _Frame())
         where = f'{src}: {name}'
         if category_id in frame.files:
-            raise AnnotationError(f'{where}: stands elsewhere as well, as {frame.files[category_id]}; give one of both')
+            raise AnnotationError(f'{where}: is elsewhere as well, as {frame.files[category_id]}; give one of both')
         frame.files[category_id] = name
         frame.figures += _read_figures(match[1], text, category_id, where)
     if not frames:

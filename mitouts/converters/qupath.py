@@ -1,4 +1,4 @@
-"""Annotation documents to and from QuPath GeoJSON, one file an image.
+"""Makes QuPath GeoJSON of annotation documents and reads it again, one file an image.
 
 What QuPath shows (points, classes, probabilities) stands where it looks for it; the document's own entries stand in a
 foreign member ``mitouts`` of the collection and of each feature's properties. QuPath drops that member when it writes

@@ -1,4 +1,4 @@
-"""The converter of QuPath GeoJSON: both ways, and predictions into it."""
+"""Converts QuPath GeoJSON both ways, and predictions into it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model predicted, as QuPath GeoJSON: one file an image."""
+"""Makes QuPath GeoJSON of what a model predicted: one file an image."""
 
 from __future__ import annotations
 

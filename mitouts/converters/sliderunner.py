@@ -1,4 +1,4 @@
-"""SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
+"""Reads SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
 
 A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
 SlideRunner itself has their centre, and polygons that this misses at a point inside. The class is the stored

@@ -1,4 +1,4 @@
-"""What the rows of a SlideRunner database mean: which of them are figures, where, and on which slides."""
+"""Tells which rows of a SlideRunner database are figures, where they are, and on which slides."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None,
     ``part2/images/25.tif``.
 
     Raises:
-        AnnotationError: A name stands twice in one directory, or leads out of the images' folder.
+        AnnotationError: A name occurs twice in one directory, or leads out of the images' folder.
     """
     alike: dict[str, list[Slide]] = {}
     for slide in slides:

@@ -1,4 +1,4 @@
-"""The tables of a SlideRunner database (SQLite), read without ever writing to it."""
+"""Reads the tables of a SlideRunner database (SQLite), without ever writing to it."""
 
 from __future__ import annotations
 

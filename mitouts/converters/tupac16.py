@@ -1,4 +1,4 @@
-"""The mitosis data set of TUPAC16 (73 cases), with its original labels or the alternative ones of Bertram et al. 2020.
+"""Reads TUPAC16 (73 cases), with its original mitosis labels or the alternative ones of Bertram et al. 2020.
 
 Both have one csv a region, ``case/region.csv``, whose rows are ``row,col`` without a header. The original release
 counts pixels from 1, the alternative labels from 0.

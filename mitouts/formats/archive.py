@@ -1,4 +1,4 @@
-"""Label files of a folder, a tar or a zip archive, read without unpacking anything to disk."""
+"""Reads the label files of a folder, a tar or a zip archive, without unpacking anything to disk."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _read_archive(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     try:
         for name, data in members:
             if name in seen:
-                raise AnnotationError(f'{src}: {name} stands in it twice')
+                raise AnnotationError(f'{src}: {name} is in it twice')
             seen.add(name)
             yield name, data
     except AnnotationError:

@@ -1,4 +1,4 @@
-"""What a foreign format has no place for, carried along in it so that coming back loses nothing.
+"""Carries what a foreign format has no place for along in its files, so that coming back loses nothing.
 
 An exporter puts the document's own entries where the other program ignores them. When the file comes back, perhaps
 edited there, what the other program shows (points, classes, which figures exist) counts; the rest is taken from here.
@@ -26,7 +26,7 @@ def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
     """Check that images can be told apart by name in another program.
 
     Raises:
-        AnnotationError: A name stands twice, or leads out of the images' folder.
+        AnnotationError: A name occurs twice, or leads out of the images' folder.
     """
     seen: set[str] = set()
     for image in images:
@@ -125,7 +125,7 @@ def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigu
     """Check that no carried entry was copied within the other program.
 
     Raises:
-        AnnotationError: An id stands twice.
+        AnnotationError: An id occurs twice.
     """
     for what, ids in (
         ('image', [image.image_id for image in images]),
@@ -134,7 +134,7 @@ def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigu
         given = [number for number in ids if number is not None]
         twice = len(given) - len(set(given))
         if twice:
-            raise AnnotationError(f'{where}: {twice} {what} ids stand twice')
+            raise AnnotationError(f'{where}: {twice} {what} ids occur twice')
 
 
 def case_of(file_name: str) -> str:

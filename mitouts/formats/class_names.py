@@ -1,4 +1,4 @@
-"""Which class names mean mitotic figures and which look-alikes, as people really spell them.
+"""Tells which class names mean mitotic figures and which look-alikes, as people really spell them.
 
 Ids count everywhere in this package: category 1 are mitotic figures and 2 look-alikes. Names decide only where a
 foreign file is converted, and show here when the ids of an annotation file mean something else.

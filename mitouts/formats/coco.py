@@ -1,4 +1,4 @@
-"""The one annotation format of the package: COCO JSON with a point for every annotation.
+"""Makes, reads and checks annotation files: COCO JSON with a point for every annotation.
 
 A point is ``[x, y]`` in pixels with its origin at the centre of the top-left pixel. ``bbox`` is the 50 x 50 px box
 centred on it in those same coordinates, ``[x - 25, y - 25, 50, 50]``, so ``x = bbox[0] + bbox[2] / 2`` inverts it
@@ -204,7 +204,7 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
         image_id = _integer(path, entry['id'], f'images[{position}]: id')
         if image_id in images:
             raise AnnotationError(
-                f'{path}: the image id {image_id} stands twice ({images[image_id]["file_name"]}, {entry["file_name"]})'
+                f'{path}: the image id {image_id} occurs twice ({images[image_id]["file_name"]}, {entry["file_name"]})'
             )
         for key in ('width', 'height'):
             if _integer(path, entry[key], f'image {image_id}: {key}') < 1:
@@ -238,7 +238,7 @@ def _check_categories(path: Path, entries: list[Any]) -> dict[int, str]:
         _require(path, entry, f'categories[{position}]', ('id', 'name'))
         category_id = _integer(path, entry['id'], f'categories[{position}]: id')
         if category_id in categories:
-            raise AnnotationError(f'{path}: the category id {category_id} stands twice')
+            raise AnnotationError(f'{path}: the category id {category_id} occurs twice')
         if not isinstance(entry['name'], str):
             raise AnnotationError(f'{path}: category {category_id}: name must be text, found {entry["name"]!r:.40}')
         categories[category_id] = entry['name']
@@ -259,7 +259,7 @@ def _check_annotations(
         _require(path, entry, f'annotations[{position}]', ('id', 'image_id', 'category_id'))
         annotation_id = _integer(path, entry['id'], f'annotations[{position}]: id')
         if annotation_id in seen:
-            raise AnnotationError(f'{path}: the annotation id {annotation_id} stands twice')
+            raise AnnotationError(f'{path}: the annotation id {annotation_id} occurs twice')
         seen.add(annotation_id)
         image = images.get(_integer(path, entry['image_id'], f'annotation {annotation_id}: image_id'))
         if image is None:

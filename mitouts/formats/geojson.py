@@ -1,4 +1,4 @@
-"""GeoJSON features as QuPath 0.5 to 0.7 reads them.
+"""Makes and reads GeoJSON features as QuPath 0.5 to 0.7 understands them.
 
 QuPath needs a ``color`` in every classification and an ``objectType`` in every feature, ignores an id that is no UUID,
 and drops properties that it does not know: a score belongs in ``measurements``. Coordinates here are QuPath's: pixels

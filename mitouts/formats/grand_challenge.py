@@ -1,4 +1,4 @@
-"""Grand Challenge's "Multiple points" JSON: one file an image, with the points in millimetres.
+"""Makes and reads Grand Challenge's "Multiple points" JSON: one file an image, with the points in millimetres.
 
 A coordinate is the pixel times the spacing, ``mm = px * mpp / 1000``, of the figure's centre and without a half-pixel
 shift; for an image without a resolution it stays in pixels. The file names neither the image nor its resolution.

@@ -1,4 +1,4 @@
-"""Predictions as one JSON: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
+"""Reads and writes predictions: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
 
 Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score. Above
 the map threshold those of a score map are its components. Its ``peaks``, in the same form, depend on no threshold:
@@ -46,7 +46,7 @@ def write_predictions(
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
-        AnnotationError: An entry makes no sense, such as a NaN score or an id that stands twice.
+        AnnotationError: An entry makes no sense, such as a NaN score or an id that occurs twice.
         OSError: The file cannot be written.
     """
     entries = [to_dict(prediction) for prediction in predictions]
@@ -112,7 +112,7 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any]) -> dict[int, Im
         prediction = from_dict(entry, path, position)
         if prediction.image_id in predictions:
             raise AnnotationError(
-                f'{path}: image {prediction.image_id} stands twice; each image has one entry with all its points'
+                f'{path}: image {prediction.image_id} occurs twice; each image has one entry with all its points'
             )
         predictions[prediction.image_id] = prediction
     return predictions

@@ -1,4 +1,4 @@
-"""Whether a file was made by a tool, and with which arguments: ``info.mitouts`` of an annotation file."""
+"""Checks which tool made a file, and with which arguments: ``info.mitouts`` of an annotation file."""
 
 from __future__ import annotations
 

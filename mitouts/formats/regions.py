@@ -1,4 +1,4 @@
-"""Areas of a slide: polygons out of GeoJSON, as QuPath draws them, and outlines of masks for it.
+"""Reads areas of a slide out of GeoJSON, as QuPath draws them, and outlines masks for it.
 
 A region is a list of rings, the outline first and its holes after it. Points are ours, level-0 pixels with 0 at the
 centre of the first one; QuPath has 0 at that pixel's corner (:func:`mitouts.formats.geojson.to_qupath`).

@@ -1,4 +1,4 @@
-"""What slides are called where several have the same file name: in tables, in folders, and in files about them."""
+"""Names slides in tables and folders, also where several files have one name, and finds the file of a name."""
 
 from __future__ import annotations
 

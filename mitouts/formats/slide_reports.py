@@ -1,4 +1,4 @@
-"""What counting leaves in the folder of a slide: the report, or why there is none."""
+"""Reads the report of a counted slide, or why there is none, out of the slide's folder."""
 
 from __future__ import annotations
 

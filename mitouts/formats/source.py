@@ -1,4 +1,4 @@
-"""What a reader of a foreign label file returns, and checks of the names and coordinates in such files."""
+"""Describes what a reader of a foreign label file returns, and checks names, ids and numbers in such files."""
 
 from __future__ import annotations
 

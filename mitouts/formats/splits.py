@@ -1,4 +1,4 @@
-"""Which case trains, validates and tests: partitions that data sets come with, and split files of your own.
+"""Divides cases into training, validation and test, by the partitions of a data set or a split file of your own.
 
 A split is a function of the case alone, so that no case ever stands on two sides.
 """
@@ -101,7 +101,7 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
         Name of a case or a file -> ``train``, ``val``, ``test`` or ``ignore``.
 
     Raises:
-        AnnotationError: Another layout, an unknown split, or a name that stands in two splits.
+        AnnotationError: Another layout, an unknown split, or a name that is in two splits.
     """
     path = Path(path)
     rows = _json_rows(path) if path.suffix.lower() == '.json' else _table_rows(path)
@@ -111,7 +111,7 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
         if split not in (*SPLITS, IGNORE):
             raise AnnotationError(f'{path}: {where}: expected one of {", ".join(SPLITS)} or {IGNORE}, found {split!r}')
         if named.setdefault(name, split) != split:
-            raise AnnotationError(f'{path}: {where}: {name} stands in {named[name]} and in {split}')
+            raise AnnotationError(f'{path}: {where}: {name} is in {named[name]} and in {split}')
     if not named:
         raise AnnotationError(f'{path}: names no case')
     return named
@@ -185,7 +185,7 @@ def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]],
         found: The split of each.
 
     Raises:
-        AnnotationError: A case stands in two splits; an image that is ignored stands in none.
+        AnnotationError: A case is in two splits; an image that is ignored is in none.
     """
     first: dict[str, tuple[str | None, str]] = {}
     for (case_id, file_name), split in zip(images, found):
@@ -194,7 +194,7 @@ def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]],
         before, other = first.setdefault(case_id, (split, file_name))
         if before != split:
             raise AnnotationError(
-                f'{path}: case {case_id} stands in {before} ({other}) and in {split} ({file_name}); '
+                f'{path}: case {case_id} is in {before} ({other}) and in {split} ({file_name}); '
                 'a case belongs to one split'
             )
 

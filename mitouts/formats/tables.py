@@ -1,4 +1,4 @@
-"""Tables of slides as people keep them: CSV with a header, separated by commas, semicolons or tabs."""
+"""Reads tables of slides as people keep them: CSV with a header, separated by commas, semicolons or tabs."""
 
 from __future__ import annotations
 

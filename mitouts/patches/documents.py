@@ -1,4 +1,4 @@
-"""The annotation files of patches."""
+"""Makes the annotation files of patches."""
 
 from __future__ import annotations
 

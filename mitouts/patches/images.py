@@ -1,4 +1,4 @@
-"""The images of an annotation file, opened and laid out in patches."""
+"""Opens the images of an annotation file and lays them out in patches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which patches an image gives, and which figures each of them shows.
+"""Lays patches over an image, and tells which figures each of them shows.
 
 A figure belongs to exactly one patch, the one whose border is farthest from its centre, and is counted there alone. The
 other patches that show it say so with ``iscrowd: 1``: where its centre is inside, the patch is a positive sample all

@@ -1,4 +1,4 @@
-"""From an annotation file to patches with annotation files of their own."""
+"""Cuts the images of an annotation file into patches with annotation files of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of the work that runs in every process: read a row of patches, normalize, write."""
+"""Reads, normalizes and writes rows of patches, in every process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AMi-Br fields: fields of tissue put together from real crops, so that localization can be tested on real pixels.
+"""Puts fields of tissue together from real crops of AMi-Br, so that localization can be tested on real pixels.
 
 A field is a grid of 48 px tiles from the crops of one slide. The figure is in the middle of its 128 px crop, so a tile
 cut from a crop's corner is background and one cut around the middle is positive. The tiles are real, their layout is

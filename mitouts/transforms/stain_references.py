@@ -1,4 +1,4 @@
-"""Checks that the colour transforms share."""
+"""Checks arguments that the colour transforms share."""
 
 from __future__ import annotations
 

@@ -316,7 +316,7 @@ def test_a_copied_annotation_is_refused(tmp_path: Path, document: dict[str, Any]
     content = export_geojson(document)['images/a b.png.geojson']
     content['features'].append(content['features'][0])
     write_json(tmp_path / 'a.geojson', content)
-    with pytest.raises(AnnotationError, match='1 annotation ids stand twice'):
+    with pytest.raises(AnnotationError, match='1 annotation ids occur twice'):
         read_qupath(tmp_path)
 
 

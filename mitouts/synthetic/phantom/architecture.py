@@ -1,4 +1,4 @@
-"""The ground that cells lie on: cytoplasm of cell nests, fibrous stroma, clefts and empty spaces."""
+"""Draws the ground that cells lie on: cytoplasm of cell nests, fibrous stroma, clefts and empty spaces."""
 
 from __future__ import annotations
 

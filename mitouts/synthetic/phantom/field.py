@@ -1,4 +1,4 @@
-"""One synthetic H&E field: places cells, stains them and looks at them through a scanner."""
+"""Renders one synthetic H&E field: places cells, stains them and looks at them through a scanner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mitotic figures: condensed chromosomes without a membrane, in a rounded cell with cleared cytoplasm."""
+"""Renders mitotic figures: condensed chromosomes without a membrane, in a rounded cell with cleared cytoplasm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nuclei that do not divide: interphase nuclei of tumour, stroma and lymphocytes, and the dark look-alikes."""
+"""Renders nuclei that do not divide: of tumour, stroma and lymphocytes, and the dark look-alikes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rendered cell is, how it is laid over a field, and the shapes that cells are made of."""
+"""Draws the shapes that cells are made of, and lays a rendered cell over a field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synthetic H&E fields of tissue regions with a label map: what a tissue model is tried on."""
+"""Renders H&E fields of tissue regions with a label map, to try a tissue model on."""
 
 from __future__ import annotations
 

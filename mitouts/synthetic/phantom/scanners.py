@@ -1,4 +1,4 @@
-"""From stain concentrations to an RGB image: Beer-Lambert mixing, optics, sensor noise and compression."""
+"""Turns stain concentrations into an RGB image: Beer-Lambert mixing, optics, sensor noise and compression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A phantom slide of any size: which cell is where, and the pixels of any part of it."""
+"""Renders any part of a phantom slide of any size, and knows where each of its cells is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks of phantom tissue that fit together: what a slide of any size is made of in little time.
+"""Draws blocks of phantom tissue that fit together, so that a slide of any size takes little time.
 
 Tissue is drawn once in square blocks and laid out in random order. Two blocks may lie side by side when their common
 edge has one colour (Wang tiles): around an edge line, ground and nuclei depend on the edge's colour alone, and around a

@@ -1,4 +1,4 @@
-"""What a phantom slide holds, before a pixel is drawn: islands of tissue on glass, tumour in them, and a hotspot."""
+"""Plans a phantom slide before a pixel is drawn: islands of tissue on glass, tumour in them, and a hotspot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of phantom slides, as files: annotations, outlines, and numbers to compare counts with."""
+"""Says what phantom slides hold: annotations, outlines, and numbers to compare counts with."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Draw:
 
 
 def plan(counts: dict[str, int], seed: int) -> list[Draw]:
-    """Plan all fields: cases take turns, no case stands in two splits, every field has a seed of its own."""
+    """Plan all fields: cases take turns, no case is in two splits, every field has a seed of its own."""
     draws, number = [], 0
     for split_number, split in enumerate(SPLITS):
         cases = []

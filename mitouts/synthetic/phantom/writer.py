@@ -1,4 +1,4 @@
-"""A phantom data set on disk: which fields there are, their annotations, and the noise in them."""
+"""Plans, writes and annotates the fields of a phantom data set, with noise in their labels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Draw:
     """What is decided about a field before it is rendered.
 
     Attributes:
-        case_id: The synthetic case; no case stands in two splits.
+        case_id: The synthetic case; no case is in two splits.
         positive: Whether it holds a mitotic figure.
     """
 
