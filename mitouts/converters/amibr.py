@@ -158,10 +158,10 @@ def read_figures(root: str | os.PathLike[str]) -> list[Figure]:
     root = Path(root)
     csv_path = root / CSV_NAME
     if not csv_path.is_file():
-        found = ', '.join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else 'no such folder'
+        listing = ', '.join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else 'no such folder'
         raise AnnotationError(
             f'{root}: expected the AMi-Br folder with {CSV_NAME} and patches/normal, patches/atypical, '
-            f'found {found or "an empty folder"}'
+            f'found {listing or "an empty folder"}'
         )
     try:
         reader = csv.DictReader(io.StringIO(read_text(csv_path)))

@@ -175,9 +175,9 @@ def _class_names(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, str]
 
 def _check_classes(path: Path, names: Mapping[int, str]) -> None:
     if not is_ccmct(names):
-        found = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
+        listing = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
         raise AnnotationError(
-            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {found}; mitouts convert '
+            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {listing}; mitouts convert '
             'sliderunner reads other databases'
         )
 

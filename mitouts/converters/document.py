@@ -226,8 +226,8 @@ def _divide(
 
 
 def _with_cases(located: Sequence[_Located], table: str | os.PathLike[str], notes: list[str]) -> list[_Located]:
-    found = cases_of(table, [each.file_name for each in located])
-    notes.append(f'{len(set(found))} cases of {len(found)} images, as {Path(table).name} says')
+    case_ids = cases_of(table, [each.file_name for each in located])
+    notes.append(f'{len(set(case_ids))} cases of {len(case_ids)} images, as {Path(table).name} says')
     return [
         replace(
             each,
@@ -237,7 +237,7 @@ def _with_cases(located: Sequence[_Located], table: str | os.PathLike[str], note
                 extra={key: value for key, value in each.image.extra.items() if key != 'case_known'},
             ),
         )
-        for each, case_id in zip(located, found)
+        for each, case_id in zip(located, case_ids)
     ]
 
 

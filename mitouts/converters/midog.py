@@ -125,7 +125,7 @@ def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence
             f'{path}: expected a list {key!r}, as MIDOG.json has it; found the keys '
             f'{", ".join(sorted(map(str, document))) or "none"}'
         )
-    found: dict[int, dict[str, Any]] = {}
+    by_id: dict[int, dict[str, Any]] = {}
     for position, entry in enumerate(entries):
         where = f'{path}: {key}[{position}]'
         if not isinstance(entry, dict):
@@ -135,14 +135,14 @@ def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence
             raise AnnotationError(f'{where}: lacks {", ".join(missing)}')
         if not is_id(entry['id']):
             raise AnnotationError(f'{where}: expected a whole number as id, found {entry["id"]!r}')
-        if entry['id'] in found:
+        if entry['id'] in by_id:
             raise AnnotationError(f'{where}: the id {entry["id"]} occurs twice')
-        found[entry['id']] = entry
-    return found
+        by_id[entry['id']] = entry
+    return by_id
 
 
 def _categories(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> dict[int, int]:
-    found = {}
+    known = {}
     for number, entry in entries.items():
         category_id = known_category(str(entry['name']))
         if category_id is None:
@@ -150,8 +150,8 @@ def _categories(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> dict[in
                 f'{path}: expected the categories "mitotic figure" and "not mitotic figure", found category {number} '
                 f'{str(entry["name"])[:60]!r}'
             )
-        found[number] = category_id
-    return found
+        known[number] = category_id
+    return known
 
 
 def _edition(
@@ -244,9 +244,9 @@ def _category(number: Any, categories: Mapping[int, int], where: str) -> int:
 
 
 def _resolutions(images: Mapping[int, SourceImage]) -> list[str]:
-    found = {image.extra.get('scanner'): image.mpp for image in images.values() if image.mpp is not None}
-    listed = ', '.join(f'{scanner} {mpp:g}' for scanner, mpp in found.items())
-    return [f'um/px as published for the scanners, where no image says another: {listed}'] if found else []
+    mpp_of = {image.extra.get('scanner'): image.mpp for image in images.values() if image.mpp is not None}
+    listed = ', '.join(f'{scanner} {mpp:g}' for scanner, mpp in mpp_of.items())
+    return [f'um/px as published for the scanners, where no image says another: {listed}'] if mpp_of else []
 
 
 def _negatives(images: Mapping[int, SourceImage], figures: Sequence[SourceFigure], edition: _Edition) -> list[str]:

@@ -71,10 +71,10 @@ class SlideRunner(Converter):
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
         database = read_tables(src)
-        found = self.dataset or recognise(database)
-        source = from_database(database, found, self.mitotic, self.hard_negative, self.keep_empty)
+        dataset = self.dataset or recognise(database)
+        source = from_database(database, dataset, self.mitotic, self.hard_negative, self.keep_empty)
         if self.dataset is None:
-            name = 'none that is known' if found == 'other' else DATASETS[found][0]
+            name = 'none that is known' if dataset == 'other' else DATASETS[dataset][0]
             source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
         return source
 
@@ -187,17 +187,17 @@ def _choose_classes(
             uid = _find_class(database, counts, wanted, option)
         else:
             # Several spellings of one class: those that nothing was given to do not matter.
-            found = [each for each in usual[category] if counts.get(each)] or usual[category]
-            if len(found) > 1 or (not found and category == MITOTIC_FIGURE):
+            candidates = [each for each in usual[category] if counts.get(each)] or usual[category]
+            if len(candidates) > 1 or (not candidates and category == MITOTIC_FIGURE):
                 raise AnnotationError(
-                    f'{database.path}: {"several classes" if found else "no class"} could be the one of '
+                    f'{database.path}: {"several classes" if candidates else "no class"} could be the one of '
                     f'{"mitotic figures" if category == MITOTIC_FIGURE else "look-alikes"}; name it with {option}: '
                     f'{list_classes(database, counts)}'
                 )
-            if not found:
+            if not candidates:
                 notes.append('no class of look-alikes (name it with --hard-negative where there is one)')
                 continue
-            uid = found[0]
+            uid = candidates[0]
         if uid in chosen:
             raise AnnotationError(f'{database.path}: class {uid} cannot be both mitotic figures and look-alikes')
         chosen[uid] = category

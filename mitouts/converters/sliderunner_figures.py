@@ -53,7 +53,7 @@ def _distinct_ends(directories: Sequence[str]) -> list[str]:
     """The last folders of each of several directories, as many as it takes to tell them apart; none for one."""
     folders = [_folders(directory) for directory in directories]
     for depth in range(max(map(len, folders)) + 1):
-        ends = ['/'.join(each[len(each) - depth :] if depth < len(each) else each) for each in folders]
+        ends = ['/'.join(parts[len(parts) - depth :] if depth < len(parts) else parts) for parts in folders]
         if len({end.casefold() for end in ends}) == len(ends):
             return ends
     return [''] * len(folders)
@@ -110,10 +110,10 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
             f'{path}: annotation {annotation.uid} is of type {kind}, which is no figure; types are '
             f'{", ".join(f"{key} ({name})" for key, name in KINDS.items())}'
         )
-    found, least = len(annotation.points), _LEAST_POINTS[kind]
-    if found < least or (least == 1 and found > 1):
+    count, least = len(annotation.points), _LEAST_POINTS[kind]
+    if count < least or (least == 1 and count > 1):
         raise AnnotationError(
-            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {found} coordinates instead of {least}'
+            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {count} coordinates instead of {least}'
         )
     if least == 1:
         return annotation.points[0]
@@ -124,7 +124,7 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
 
 def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
     """Say how many annotations were no spots."""
-    kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
+    kinds = Counter(KINDS[annotation.kind] for annotation in annotations if annotation.kind not in (1, 4, None))
     if kinds:
         listing = ', '.join(plural(count, kind) for kind, count in sorted(kinds.items()))
         notes.append(f'{listing}: the point is the middle of the bounding box, or one inside a polygon that it misses')

@@ -91,17 +91,20 @@ def read_tables(path: str | os.PathLike[str]) -> Database:
     _check_file(path)
     try:
         with closing(sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro&immutable=1', uri=True)) as connection:
-            found = _check_tables(path, connection)
+            columns = _check_tables(path, connection)
             votes, changed = _votes(path, connection)
             return Database(
                 path=path,
                 slides=[
                     _slide(path, row)
                     for row in _rows(
-                        path, connection, 'Slides', extra=', "directory"' if 'directory' in found['Slides'] else ", ''"
+                        path,
+                        connection,
+                        'Slides',
+                        extra=', "directory"' if 'directory' in columns['Slides'] else ", ''",
                     )
                 ],
-                annotations=_annotations(path, connection, 'deleted' in found['Annotations']),
+                annotations=_annotations(path, connection, 'deleted' in columns['Annotations']),
                 classes=_names(path, connection, 'Classes'),
                 persons=_names(path, connection, 'Persons'),
                 votes=votes,
@@ -146,18 +149,18 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> dict[str, set[s
             f'{path}: not a SlideRunner database, it lacks tables: {", ".join(missing)}; it has '
             f'{listed(sorted(map(str, names)), 12) or "none"}'
         )
-    found = {}
+    columns_of = {}
     for name in names:
         quoted = str(name).replace('"', '""')
-        found[name] = {row[1] for row in connection.execute(f'PRAGMA table_info("{quoted}")')}
+        columns_of[name] = {row[1] for row in connection.execute(f'PRAGMA table_info("{quoted}")')}
     for name, columns in TABLES.items():
-        lacking = [column for column in columns if column not in found[name]]
+        lacking = [column for column in columns if column not in columns_of[name]]
         if lacking:
             raise AnnotationError(
                 f'{path}: table {name} lacks columns: {", ".join(lacking)}; it has '
-                f'{", ".join(sorted(map(str, found[name])))}'
+                f'{", ".join(sorted(map(str, columns_of[name])))}'
             )
-    return found
+    return columns_of
 
 
 def _rows(

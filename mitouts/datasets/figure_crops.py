@@ -83,7 +83,9 @@ class FigureCropDataset(AnnotatedDataset):
         document, root = self._read_annotations()
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
         figures = image_truths({**document, 'annotations': others}, self.positive_categories)
-        look_alikes = image_truths({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})
+        look_alikes = image_truths(
+            {**document, 'annotations': negatives}, {negative['category_id'] for negative in negatives}
+        )
         entries: list[dict[str, Any]] = []
         for index, image in enumerate(document['images']):
             shown, rejected = figures[image['id']], look_alikes[image['id']].counted_points
@@ -108,13 +110,13 @@ class FigureCropDataset(AnnotatedDataset):
     def _background(
         self, image: Mapping[str, Any], avoided: NDArray[np.float64], generator: np.random.Generator
     ) -> Iterator[NDArray[np.float64]]:
-        found = 0
+        count = 0
         for _ in range(TRIES_PER_CROP * self.background):
-            if found == self.background:
+            if count == self.background:
                 return
             point = generator.uniform(0, [image['width'] - 1, image['height'] - 1])
             if (np.hypot(*(avoided - point).T) >= self.crop_px).all():
-                found += 1
+                count += 1
                 yield point
 
     def _entry(
@@ -186,12 +188,13 @@ def split_negatives(
     What a localizer proposed is a hard negative even where the annotators' are taken for figures.
     """
     negatives = [
-        each
-        for each in annotations
-        if each.get('proposed') or (each['category_id'] == HARD_NEGATIVE and HARD_NEGATIVE not in positive_categories)
+        annotation
+        for annotation in annotations
+        if annotation.get('proposed')
+        or (annotation['category_id'] == HARD_NEGATIVE and HARD_NEGATIVE not in positive_categories)
     ]
-    chosen = {each['id'] for each in negatives}
-    return negatives, [each for each in annotations if each['id'] not in chosen]
+    chosen = {annotation['id'] for annotation in negatives}
+    return negatives, [annotation for annotation in annotations if annotation['id'] not in chosen]
 
 
 class DecodedImages:

@@ -205,7 +205,7 @@ def code_table(
 
 
 def _split_of(case_id: str, partition: Mapping[str, Sequence[str]]) -> str:
-    found = [split for split, beginnings in partition.items() if case_id.startswith(tuple(beginnings))]
-    if len(found) > 1:
-        raise ConfigError(f'TissueDataset.partition puts case {case_id} into {" and ".join(found)}')
-    return found[0] if found else 'train'
+    splits = [split for split, beginnings in partition.items() if case_id.startswith(tuple(beginnings))]
+    if len(splits) > 1:
+        raise ConfigError(f'TissueDataset.partition puts case {case_id} into {" and ".join(splits)}')
+    return splits[0] if splits else 'train'

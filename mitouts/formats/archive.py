@@ -57,12 +57,12 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     """
     src = Path(src)
     if src.is_dir():
-        found = {name: _read_file(src / name) for name in walk(src, (suffix,))}
+        contents = {name: _read_file(src / name) for name in walk(src, (suffix,))}
     elif src.is_file():
-        found = dict(_read_archive(src, suffix))
+        contents = dict(_read_archive(src, suffix))
     else:
         raise AnnotationError(f'{src}: no such folder or archive')
-    return {name: decode_text(found[name], f'{src}: {name}') for name in sorted(found)}
+    return {name: decode_text(contents[name], f'{src}: {name}') for name in sorted(contents)}
 
 
 def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[int, list[float]]]:

@@ -169,5 +169,5 @@ def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]
         raise AnnotationError(f'{src}: no such file or folder')
     for path in paths:
         name = path.relative_to(root).as_posix()
-        suffix = max((each for each in suffixes if name.lower().endswith(each)), key=len, default='')
+        suffix = max((ending for ending in suffixes if name.lower().endswith(ending)), key=len, default='')
         yield path, check_file_name(name[: len(name) - len(suffix)], str(path))

@@ -186,15 +186,15 @@ def _check_info(path: Path, info: Any) -> dict[str, Any]:
         return {'description': info}
     if info is not None and not isinstance(info, dict):
         _warn(f'{path}: info must be an object, found a {type(info).__name__}; it is left out')
-    found = dict(info) if isinstance(info, dict) else {}
-    ours = found.get('mitouts')
-    if 'mitouts' in found and not isinstance(ours, dict):
+    checked = dict(info) if isinstance(info, dict) else {}
+    ours = checked.get('mitouts')
+    if 'mitouts' in checked and not isinstance(ours, dict):
         if ours is not None:
             _warn(f'{path}: info.mitouts must be an object, found a {type(ours).__name__}; it is left out')
-        del found['mitouts']
+        del checked['mitouts']
     elif ours and not isinstance(ours.get('image_root', ''), str):
         raise AnnotationError(f'{path}: info.mitouts.image_root must be text, found {ours["image_root"]!r:.60}')
-    return found
+    return checked
 
 
 def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:

@@ -290,7 +290,7 @@ def _leakage(images: Iterable[Image], kind: str, noun: str, key: Callable[[Image
 
 
 def _duplicates(images: Iterable[Image]) -> Finding | None:
-    found = []
+    pairs = []
     for image in images:
         points = [*image.points, *image.shown]
         xy = np.array([(point.x, point.y) for point in points], dtype=np.float64).reshape(-1, 2)
@@ -298,20 +298,20 @@ def _duplicates(images: Iterable[Image]) -> Finding | None:
             a, b = points[first], points[second]
             contrary = '' if a.category_id == b.category_id else ', of different categories'
             distance = np.hypot(a.x - b.x, a.y - b.y)
-            found.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
-    what = f'{plural(len(found), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
-    return _finding('duplicate_points', found, what, 'One figure is annotated twice: remove one')
+            pairs.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
+    what = f'{plural(len(pairs), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
+    return _finding('duplicate_points', pairs, what, 'One figure is annotated twice: remove one')
 
 
 def _outside(images: Iterable[Image]) -> Finding | None:
-    found = [
+    places = [
         f'{point.annotation_id} at x={point.x:g}, y={point.y:g} of {image.path.name} '
         f'({image.entry["width"]} x {image.entry["height"]} px)'
         for image in images
         for point in image.outside
     ]
     return _finding(
-        'points_outside', found, f'{plural(len(found), "annotation")} outside their image, left out of training'
+        'points_outside', places, f'{plural(len(places), "annotation")} outside their image, left out of training'
     )
 
 
@@ -328,7 +328,7 @@ def _without_figure(images: Sequence[Image]) -> Finding | None:
     for image in images:
         figures = any(point.category_id == MITOTIC_FIGURE for point in image.points)
         positive[image.split] = positive.get(image.split, False) or figures or image.entry.get('label') == 1
-    names = [name for name, found in positive.items() if not found]
+    names = [name for name, has_one in positive.items() if not has_one]
     return _finding('split_without_figure', names, f'{plural(len(names), "split")} without a mitotic figure')
 
 

@@ -74,8 +74,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """
     document = read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get('images'), list):
-        found = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
-        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {found}")
+        kind = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
+        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {kind}")
     info = document.get('info') or {}
     if not isinstance(info, dict):
         raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")

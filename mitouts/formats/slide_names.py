@@ -70,7 +70,7 @@ def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
     matches = []
     for row in shared:
         best = max(row, default=NOTHING)
-        matches.append([at for at, each in enumerate(row) if NOTHING < each == best == best_of_path[at]])
+        matches.append([at for at, likeness in enumerate(row) if NOTHING < likeness == best == best_of_path[at]])
     return matches
 
 

@@ -61,7 +61,7 @@ def _is_count(value: Any) -> bool:
 
 def _are_rectangles(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(each, list) and len(each) == 4 and all(map(is_number, each)) for each in value
+        isinstance(rectangle, list) and len(rectangle) == 4 and all(map(is_number, rectangle)) for rectangle in value
     )
 
 

@@ -79,15 +79,15 @@ def assign_splits(
         names = ', '.join([*partitions, NO_SPLIT])
         raise AnnotationError(f'split {str(wanted)!r} of {dataset} is neither a file nor one of {names}')
     named = read_split_file(wanted)
-    found = [_look_up(named, case_id, file_name) for case_id, file_name in images]
-    missing = [file_name for (_, file_name), split in zip(images, found) if split is None]
+    splits = [_look_up(named, case_id, file_name) for case_id, file_name in images]
+    missing = [file_name for (_, file_name), split in zip(images, splits) if split is None]
     if missing:
         raise AnnotationError(
             f'{wanted}: says nothing of {len(missing)} of {len(images)} images, the first is {missing[0]}; name every '
             'case or file, or leave the others out with the split "ignore"'
         )
-    check_cases(wanted, images, found)
-    return found, 'a split file'
+    check_cases(wanted, images, splits)
+    return splits, 'a split file'
 
 
 def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -177,18 +177,18 @@ def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[st
     return [cases[str(key)] for key in keys]
 
 
-def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], found: Sequence[str | None]) -> None:
+def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], splits: Sequence[str | None]) -> None:
     """Check that no case is divided.
 
     Args:
         path: What divides them, for the message.
-        found: The split of each.
+        splits: The split of each.
 
     Raises:
         AnnotationError: A case is in two splits; an image that is ignored is in none.
     """
     first: dict[str, tuple[str | None, str]] = {}
-    for (case_id, file_name), split in zip(images, found):
+    for (case_id, file_name), split in zip(images, splits):
         if split == IGNORE:
             continue
         before, other = first.setdefault(case_id, (split, file_name))

@@ -109,7 +109,11 @@ def _with_known_labels(
     """Leave out images whose patches nobody can label: positive, without a point, and cut into several."""
 
     def is_known(plan: ImagePlan) -> bool:
-        figures = [each for each in annotations[plan.entry['id']] if each['category_id'] == coco.MITOTIC_FIGURE]
+        figures = [
+            annotation
+            for annotation in annotations[plan.entry['id']]
+            if annotation['category_id'] == coco.MITOTIC_FIGURE
+        ]
         return plan.entry.get('label') != 1 or len(figures) > 0 or plan.grid.is_whole
 
     known = [plan for plan in plans if is_known(plan)]

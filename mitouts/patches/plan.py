@@ -99,7 +99,7 @@ def figures_by_patch(
     columns = _Axis(grid.columns_px, grid.patch_px, grid.width_px)
     rows = _Axis(grid.rows_px, grid.patch_px, grid.height_px)
     owner_x, owner_y = columns.owners(points[:, 0]), rows.owners(points[:, 1])
-    found: dict[tuple[int, int], list[PatchFigure]] = {}
+    shown: dict[tuple[int, int], list[PatchFigure]] = {}
     lost = 0
     for index, annotation in enumerate(annotations):
         x, y = points[index].tolist()
@@ -116,8 +116,8 @@ def figures_by_patch(
                     counted=(column, row) == owner,
                     cut=cut,
                 )
-                found.setdefault((left, top), []).append(figure)
-    return found, lost
+                shown.setdefault((left, top), []).append(figure)
+    return shown, lost
 
 
 class _Axis:

@@ -23,9 +23,9 @@ def colours_of_patch(path: Path) -> dict[str, Any] | None:
     """
     for parent in path.absolute().parents:
         if parent.name == IMAGES_FOLDER:
-            found = _colours_of_folder(parent.parent)
-            if found is not None:
-                return found
+            colours = _colours_of_folder(parent.parent)
+            if colours is not None:
+                return colours
     return None
 
 

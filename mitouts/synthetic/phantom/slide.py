@@ -202,12 +202,12 @@ class PhantomSlide:
         least = cv2.erode(cells, around, borderType=cv2.BORDER_CONSTANT, borderValue=GLASS)
         most = cv2.dilate(cells, around)
         allowed = (least == STROMA) & (most == STROMA) if stroma else least == TUMOUR
-        found = [np.zeros((0, 4), dtype=np.int64)]
+        parts = [np.zeros((0, 4), dtype=np.int64)]
         for row, column in np.argwhere(self._kinds != GLASS).tolist():
             if allowed[self._cells_of(row, column)].any():
                 sites = self._bank.block(self._key(row, column, stroma)).sites
-                found.append(np.column_stack([np.broadcast_to((row, column), (len(sites), 2)), sites]))
-        candidates = np.concatenate(found)
+                parts.append(np.column_stack([np.broadcast_to((row, column), (len(sites), 2)), sites]))
+        candidates = np.concatenate(parts)
         cell = np.floor((self._to_slide(candidates) + 0.5) / CELL_PX).astype(int)
         inside = np.all((cell >= 0) & (cell < cells.shape[::-1]), axis=1)
         candidates, cell = candidates[inside], cell[inside]
