@@ -15,6 +15,7 @@ from typing import Any
 
 from mitouts.converters.base import Converter
 from mitouts.converters.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
+from mitouts.converters.sliderunner_figures import middle_of
 from mitouts.converters.sliderunner_tables import MAGIC, read_tables
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import MITOTIC_FIGURE, read_json
@@ -92,7 +93,10 @@ def _read_json(path: Path) -> SourceSet:
     if not isinstance(document, dict):
         raise AnnotationError(f'{path}: expected a JSON object, found a {type(document).__name__}')
     images = _images(path, _entries(path, document, 'images'))
-    names = _class_names(path, _entries(path, document, 'categories'))
+    names = {
+        _whole(entry, 'id', f'{path}: categories[{position}]'): str(entry.get('name'))
+        for position, entry in enumerate(_entries(path, document, 'categories'))
+    }
     _check_classes(path, names)
     corners: dict[int, list[tuple[float, float]]] = {}
     first: dict[int, Mapping[str, Any]] = {}
@@ -112,7 +116,7 @@ def _read_json(path: Path) -> SourceSet:
     figures = [
         SourceFigure(
             images[first[uid]['image_id']].file_name,
-            *_middle(points),
+            *middle_of(points),
             CCMCT_CLASSES[first[uid]['category_id']],
             {'source_uid': str(uid)},
         )
@@ -166,13 +170,6 @@ def _images(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, SourceIma
     return images
 
 
-def _class_names(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, str]:
-    return {
-        _whole(entry, 'id', f'{path}: categories[{position}]'): str(entry.get('name'))
-        for position, entry in enumerate(entries)
-    }
-
-
 def _check_classes(path: Path, names: Mapping[int, str]) -> None:
     if not is_ccmct(names):
         listing = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
@@ -197,8 +194,3 @@ def _centre(entry: Mapping[str, Any], where: str) -> tuple[float, float]:
             'published files?'
         )
     return (left + right) / 2, (top + bottom) / 2
-
-
-def _middle(points: list[tuple[float, float]]) -> tuple[float, float]:
-    columns, rows = zip(*points)
-    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2

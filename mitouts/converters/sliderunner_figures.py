@@ -117,9 +117,14 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
         )
     if least == 1:
         return annotation.points[0]
-    columns, rows = zip(*annotation.points)
-    middle = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    middle = middle_of(annotation.points)
     return interior_point(annotation.points, middle) if kind == POLYGON else middle
+
+
+def middle_of(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The middle of the bounding box of points."""
+    columns, rows = zip(*points)
+    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
 
 
 def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:

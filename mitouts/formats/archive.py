@@ -57,7 +57,7 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     """
     src = Path(src)
     if src.is_dir():
-        contents = {name: _read_file(src / name) for name in walk(src, (suffix,))}
+        contents = {name: _read(path.open('rb'), str(path)) for name in walk(src, (suffix,)) for path in [src / name]}
     elif src.is_file():
         contents = dict(_read_archive(src, suffix))
     else:
@@ -102,12 +102,6 @@ def walk(root: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
             yield check_file_name(path.relative_to(root).as_posix(), str(root))
 
 
-def _read_file(path: Path) -> bytes:
-    with path.open('rb') as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    return _check_size(data, str(path))
-
-
 def _read_archive(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     members = _zip_members(src, suffix) if zipfile.is_zipfile(src) else _tar_members(src, suffix)
     seen: set[str] = set()
@@ -135,8 +129,7 @@ def _zip_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
             name = check_file_name(info.filename, str(src))
             if info.is_dir() or not _is_wanted(name, suffix):
                 continue
-            with archive.open(info) as file:
-                yield name, _check_size(file.read(MAX_FILE_BYTES + 1), f'{src}: {name}')
+            yield name, _read(archive.open(info), f'{src}: {name}')
 
 
 def _tar_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
@@ -153,10 +146,8 @@ def _tar_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                     raise AnnotationError(f'{src}: more than {MAX_ENTRIES:,} files are too many to be label files')
                 if not member.isreg() or not _is_wanted(name, suffix):
                     continue
-                if member.size > MAX_FILE_BYTES:
-                    raise _too_large(f'{src}: {name}')
                 file = archive.extractfile(member)
-                data = b'' if file is None else file.read()
+                data = b'' if file is None else _read(file, f'{src}: {name}')
                 if len(data) != member.size:
                     raise EOFError(f'{name} ends early')
                 yield name, data
@@ -184,11 +175,9 @@ def _is_wanted(name: str, suffix: str) -> bool:
     return name.lower().endswith(suffix) and not any(is_junk(part) for part in name.split('/'))
 
 
-def _check_size(data: bytes, where: str) -> bytes:
+def _read(file: IO[bytes], where: str) -> bytes:
+    with file:
+        data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _too_large(where)
+        raise AnnotationError(f'{where} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for a label file')
     return data
-
-
-def _too_large(where: str) -> AnnotationError:
-    return AnnotationError(f'{where} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for a label file')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,17 +105,11 @@ def annotate(split: Split, made: Iterable[Made], grid: int) -> tuple[list[dict[s
                 is_noise=field.is_noise,
             )
         )
-        annotations += _annotate_field(field, image_id, first_id=len(annotations) + 1)
-    return images, annotations
-
-
-def _annotate_field(field: fields.AmibrField, image_id: int, first_id: int) -> Sequence[dict[str, Any]]:
-    annotations = []
-    for number, (x, y) in enumerate(field.points.tolist()):
-        extra = {} if field.is_noise else {'source_uid': field.source_uids[number]}
-        annotations.append(
-            coco.make_annotation(
-                first_id + number, image_id, coco.MITOTIC_FIGURE, x, y, **extra, is_noise=field.is_noise
+        # A point of noise marks no figure.
+        uids = [{'source_uid': uid} for uid in field.source_uids] or [{}] * len(field.points)
+        for (x, y), uid in zip(field.points.tolist(), uids, strict=True):
+            number = len(annotations) + 1
+            annotations.append(
+                coco.make_annotation(number, image_id, coco.MITOTIC_FIGURE, x, y, **uid, is_noise=field.is_noise)
             )
-        )
-    return annotations
+    return images, annotations
