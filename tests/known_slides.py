@@ -8,7 +8,7 @@ from typing import Any
 from image_records import predicted
 
 from mitouts.formats.coco import write_json
-from mitouts.formats.geojson import feature_collection, polygon_feature, write_geojson
+from mitouts.formats.geojson import feature_collection, polygon_feature
 from mitouts.formats.predictions import write_predictions
 
 SIDE, SHA = 1000, 'abc'
@@ -25,6 +25,6 @@ def write_counted(out: Path, name: str, points: list[tuple[float, float, float]]
     tissue = polygon_feature(
         [[[-0.5, -0.5], [999.5, -0.5], [999.5, 999.5]]], 'tissue', identity='2', color=(0, 0, 0), bounds_xy_px=(0, 0)
     )
-    write_geojson(folder / 'qupath.geojson', feature_collection([tissue, area], {}))
+    write_json(folder / 'qupath.geojson', feature_collection([tissue, area], {}))
     slide = {'file_name': name, 'width_px': SIDE, 'height_px': SIDE, 'mpp': 0.25, 'bounds_xy_px': [0, 0]}
     write_json(folder / 'report.json', {'provenance': model, 'slide': slide, 'counts': {'num_tiles': 5}})

@@ -27,13 +27,13 @@ from mitouts.calibration.images import (
     middle_of_best,
 )
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.formats.carried import is_number
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
 from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import read_predictions
 from mitouts.formats.regions import Region, read_regions
 from mitouts.formats.slide_names import match_slides
 from mitouts.formats.slide_reports import REPORT_NAME, read_report
+from mitouts.formats.source import is_number
 from mitouts.formats.tables import read_table
 from mitouts.functional.localization import precision_recall_f1
 from mitouts.functional.matching import count_images

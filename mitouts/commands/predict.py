@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 from rich.progress import track
 
 from mitouts.errors import ConfigError, ImageError, MitoutsError
-from mitouts.formats.geojson import write_geojson
 from mitouts.formats.predictions import read_predictions, write_predictions
 from mitouts.imaging.walk import find_images, slide_file
 from mitouts.utils.arguments import add_adapt_bn, add_checkpoint, add_imports, positive
 from mitouts.utils.files import write_folder
+from mitouts.utils.text_files import write_json
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     write_predictions(args.out, entries, info)
     if args.qupath:
         files = export_predictions(read_predictions(args.out), threshold=threshold)
-        write_folder(args.qupath, files, write_geojson, overwrite=args.overwrite)
+        write_folder(args.qupath, files, write_json, overwrite=args.overwrite)
     print(
         f'{plural(figures, "mitotic figure")} in {plural(len(entries), "image")}, written to {args.out}; '
         f'{plural(failed, "image")} skipped'

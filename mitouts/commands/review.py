@@ -21,9 +21,7 @@ from rich.console import Console
 
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import image_root, read_coco, write_json
-from mitouts.formats.geojson import write_geojson
 from mitouts.formats.provenance import check_out
-from mitouts.formats.source_files import find_file
 from mitouts.review.items import Item
 from mitouts.review.labels import Role
 from mitouts.review.records import check_entry
@@ -360,15 +358,9 @@ def _export_geojson(store: ReviewStore, args: argparse.Namespace) -> None:
     check_annotations(store, args.annotations)
     document = read_coco(args.annotations, keep_outside=True)
     reviewed, _ = reviewed_document(document, store, rule=args.rule, undecided=args.undecided)
-    bounds = {}
-    if args.image_root is not None:
-        for image in reviewed['images']:
-            path = find_file(args.image_root, image['file_name'])
-            found = None if path is None else read_bounds(path)
-            if found is not None:
-                bounds[image['file_name']] = found
+    bounds = read_bounds(args.image_root, [image['file_name'] for image in reviewed['images']])
     files = export_geojson(reviewed, bounds_xy_px=bounds)
-    write_folder(args.geojson, files, write_geojson, overwrite=args.overwrite)
+    write_folder(args.geojson, files, write_json, overwrite=args.overwrite)
     print(
         f'{plural(len(files), "file")} with {plural(len(reviewed["annotations"]), "point")} written to {args.geojson}'
     )

@@ -1,4 +1,4 @@
-"""Foreign data sets: each is a class that reads its labels, and becomes an annotation file."""
+"""Reads foreign data sets, a class for each, and makes annotation files of them."""
 
 from mitouts.converters.amibr import AMiBr
 from mitouts.converters.base import Converter, Exported, ExportingConverter

@@ -1,4 +1,4 @@
-"""The AMi-Br data set as its public repository lays it out: 128 px crops centred on mitotic figures.
+"""Reads AMi-Br as its public repository lays it out: 128 px crops centred on mitotic figures.
 
 ``AMI-BR.csv`` has one figure a row, of MIDOG 2021 or of TUPAC16; its crop is
 ``patches/{normal,atypical}/<dataset>_<uid>.png``.
@@ -21,8 +21,8 @@ import cv2
 import numpy as np
 
 from mitouts.converters.base import Converter
-from mitouts.converters.midog import BREAST_SCANNERS, MIDOG21_IDS, SCANNER_MPP
 from mitouts.converters.midog import PAPER as MIDOG_PAPER
+from mitouts.converters.midog import SCANNER_MPP, scanner_of
 from mitouts.converters.tupac16 import PAPER as TUPAC_PAPER
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats.coco import MITOTIC_FIGURE
@@ -84,7 +84,7 @@ class AMiBr(Converter):
         marks = []
         for figure in figures:
             name = figure.path.relative_to(src).as_posix()
-            scanner = _scanner(figure)
+            scanner = scanner_of(int(figure.case_id)) if figure.dataset == MIDOG else None
             extra = {'label': int(self.label == 'mitosis' or figure.atypical), 'source': figure.dataset}
             crop_mpp = CROP_MPP
             if scanner:
@@ -108,12 +108,10 @@ class Figure:
     """One mitotic figure.
 
     Attributes:
-        slide: File name of its slide, such as ``002.tiff``.
         uid: Its id, unique in its data set; that of the annotation in MIDOG.json.
         x: Column on the slide in pixels.
         y: Row on the slide in pixels.
         atypical: Whether the majority of three experts calls it atypical.
-        path: Its crop.
         dataset: The data set that its slide is from.
         votes: Whether each of the experts calls it atypical.
         phases: What each of two experts calls it, such as ``NMF metaphase``.
@@ -160,10 +158,10 @@ def read_figures(root: str | os.PathLike[str]) -> list[Figure]:
     root = Path(root)
     csv_path = root / CSV_NAME
     if not csv_path.is_file():
-        found = ', '.join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else 'no such folder'
+        listing = ', '.join(sorted(path.name for path in root.iterdir())[:8]) if root.is_dir() else 'no such folder'
         raise AnnotationError(
             f'{root}: expected the AMi-Br folder with {CSV_NAME} and patches/normal, patches/atypical, '
-            f'found {found or "an empty folder"}'
+            f'found {listing or "an empty folder"}'
         )
     try:
         reader = csv.DictReader(io.StringIO(read_text(csv_path)))
@@ -238,12 +236,6 @@ def _parse_row(root: Path, csv_path: Path, line: int, row: dict[str, str]) -> Fi
     )
 
 
-def _scanner(figure: Figure) -> str | None:
-    if figure.dataset != MIDOG or int(figure.case_id) not in MIDOG21_IDS:
-        return None
-    return BREAST_SCANNERS[(int(figure.case_id) - 1) // 50]
-
-
 def _figure_extra(figure: Figure) -> dict[str, Any]:
     extra: dict[str, Any] = {
         'subtype': 'atypical' if figure.atypical else 'typical',
@@ -283,7 +275,7 @@ def _check_unique(csv_path: Path, figures: Sequence[Figure]) -> None:
     seen: set[tuple[str, str]] = set()
     for figure in figures:
         if (figure.dataset, figure.uid) in seen:
-            raise AnnotationError(f'{csv_path}: the uid {figure.uid} stands twice')
+            raise AnnotationError(f'{csv_path}: the uid {figure.uid} occurs twice')
         seen.add((figure.dataset, figure.uid))
 
 

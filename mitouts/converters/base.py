@@ -1,4 +1,4 @@
-"""What a converter of a foreign data set is: how its labels are read, and how its cases are divided."""
+"""Defines converters of foreign data sets, which read labels and know how cases are divided, and finds them by name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mitouts.errors import ConfigError
 from mitouts.formats.source import SourceSet
 from mitouts.formats.splits import NO_SPLIT, Partition
 from mitouts.registry import CONVERTERS, UnknownComponentError
+from mitouts.utils.arguments import annotated_names
+from mitouts.utils.text_files import write_json
 
 
 @dataclass
@@ -40,7 +43,6 @@ class Converter(ABC):
         """Read images and points.
 
         Args:
-            src: The label file or folder.
             image_root: The images' folder, where it is known.
             mpp: Micrometres per pixel of all images, for labels that are in a unit of length; None where the images
                 say it.
@@ -92,16 +94,15 @@ class ExportingConverter(Converter):
         """Make the foreign files.
 
         Args:
-            src: An annotation file.
             image_root: The images' folder, where it is known.
 
         Raises:
             AnnotationError: ``src`` is no such file, or holds something that the format cannot say.
         """
 
-    @abstractmethod
     def write(self, path: Path, content: Any) -> None:
-        """Write the content of one of :attr:`Exported.files`."""
+        """Write the content of one of :attr:`Exported.files`: JSON, unless a converter writes another format."""
+        write_json(path, content)
 
 
 def known_converters() -> dict[str, type[Converter]]:
@@ -115,11 +116,20 @@ def find_converter(name: str) -> type[Converter]:
 
     Raises:
         UnknownComponentError: There is none; it names the nearest.
+        ConfigError: It has options, but is no dataclass, so that they would be lost.
     """
     known = known_converters()
     if name not in known:
         raise UnknownComponentError(name, f'{CONVERTERS.scope}::{CONVERTERS.name}', list(known))
-    return known[name]
+    converter = known[name]
+    lost = sorted({*annotated_names(converter)} - {field.name for field in dataclasses.fields(converter)})
+    if lost:
+        raise ConfigError(
+            f'the converter {name!r} annotates {", ".join(lost)} with an Argument, but its class '
+            f'{converter.__module__}.{converter.__qualname__} is no dataclass: write @dataclass between '
+            '@CONVERTERS.register_module and the class'
+        )
+    return converter
 
 
 def partitions_of(dataset: str) -> Mapping[str, Partition]:

@@ -1,4 +1,4 @@
-"""CCMCT, whole slides of canine cutaneous mast cell tumours: the SlideRunner databases and the COCO files beside them.
+"""Reads CCMCT, whole slides of canine cutaneous mast cell tumours: SlideRunner databases and COCO files beside them.
 
 Its classes are 2 mitotic figure, 7 look-alike, 1 granulocyte and 3 tumour cell; the last two are left out. The COCO
 files have a box ``[x - 25, y - 25, x + 25, y + 25]`` for every pair of coordinates in the database, so they name an
@@ -15,11 +15,19 @@ from typing import Any
 
 from mitouts.converters.base import Converter
 from mitouts.converters.sliderunner import CCMCT_CLASSES, DATASETS, from_database, is_ccmct
+from mitouts.converters.sliderunner_figures import middle_of
 from mitouts.converters.sliderunner_tables import MAGIC, read_tables
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_id, listed
 from mitouts.formats.coco import MITOTIC_FIGURE, read_json
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.source import (
+    SourceFigure,
+    SourceImage,
+    SourceSet,
+    check_coordinate,
+    check_file_name,
+    is_id,
+    listed,
+)
 from mitouts.formats.splits import Partition
 from mitouts.registry import CONVERTERS
 
@@ -85,7 +93,10 @@ def _read_json(path: Path) -> SourceSet:
     if not isinstance(document, dict):
         raise AnnotationError(f'{path}: expected a JSON object, found a {type(document).__name__}')
     images = _images(path, _entries(path, document, 'images'))
-    names = _class_names(path, _entries(path, document, 'categories'))
+    names = {
+        _whole(entry, 'id', f'{path}: categories[{position}]'): str(entry.get('name'))
+        for position, entry in enumerate(_entries(path, document, 'categories'))
+    }
     _check_classes(path, names)
     corners: dict[int, list[tuple[float, float]]] = {}
     first: dict[int, Mapping[str, Any]] = {}
@@ -95,7 +106,7 @@ def _read_json(path: Path) -> SourceSet:
         uid = _whole(entry, 'id', where)
         before = first.setdefault(uid, entry)
         if (before.get('image_id'), before.get('category_id')) != (entry.get('image_id'), entry.get('category_id')):
-            raise AnnotationError(f'{where}: the id {uid} stands twice, with another image or class')
+            raise AnnotationError(f'{where}: the id {uid} occurs twice, with another image or class')
         if not is_id(entry.get('image_id')) or entry['image_id'] not in images:
             raise AnnotationError(f'{where}: belongs to image {entry.get("image_id")!r:.40}, which the file lacks')
         if not is_id(entry.get('category_id')) or entry['category_id'] not in CCMCT_CLASSES:
@@ -105,7 +116,7 @@ def _read_json(path: Path) -> SourceSet:
     figures = [
         SourceFigure(
             images[first[uid]['image_id']].file_name,
-            *_middle(points),
+            *middle_of(points),
             CCMCT_CLASSES[first[uid]['category_id']],
             {'source_uid': str(uid)},
         )
@@ -159,19 +170,12 @@ def _images(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, SourceIma
     return images
 
 
-def _class_names(path: Path, entries: list[Mapping[str, Any]]) -> dict[int, str]:
-    return {
-        _whole(entry, 'id', f'{path}: categories[{position}]'): str(entry.get('name'))
-        for position, entry in enumerate(entries)
-    }
-
-
 def _check_classes(path: Path, names: Mapping[int, str]) -> None:
     if not is_ccmct(names):
-        found = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
+        listing = ', '.join(f'{uid} {name!r}' for uid, name in sorted(names.items())) or 'none'
         raise AnnotationError(
-            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {found}; sliderunner.py reads '
-            'other databases'
+            f'{path}: expected the classes 2 mitotic figure and 7 look-alike, found {listing}; mitouts convert '
+            'sliderunner reads other databases'
         )
 
 
@@ -190,8 +194,3 @@ def _centre(entry: Mapping[str, Any], where: str) -> tuple[float, float]:
             'published files?'
         )
     return (left + right) / 2, (top + bottom) / 2
-
-
-def _middle(points: list[tuple[float, float]]) -> tuple[float, float]:
-    columns, rows = zip(*points)
-    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2

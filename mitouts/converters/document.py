@@ -17,7 +17,7 @@ from typing import Any
 from mitouts.converters.base import default_partition, partitions_of
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, listed
 from mitouts.formats.source_files import find_file, with_suffix
 from mitouts.formats.splits import IGNORE, NO_SPLIT, assign_splits, cases_of, check_cases, has_cases
 from mitouts.imaging.image_header import probe
@@ -130,7 +130,7 @@ def _by_image(source: SourceSet) -> dict[str, list[SourceFigure]]:
     figures: dict[str, list[SourceFigure]] = {}
     for image in source.images:
         if image.file_name in figures:
-            raise AnnotationError(f'{source.name}: the image {image.file_name} stands twice')
+            raise AnnotationError(f'{source.name}: the image {image.file_name} occurs twice')
         figures[image.file_name] = []
     for figure in source.figures:
         figures[figure.file_name].append(figure)
@@ -171,9 +171,8 @@ def _locate(images: Sequence[SourceImage], root: Path | None, skip_missing: bool
         else:
             located.append(_open(root, image, path))
     if missing and (not skip_missing or not located):
-        listed = ', '.join(missing[:5]) + (', ...' if len(missing) > 5 else '')
         raise AnnotationError(
-            f'{root}: {len(missing)} of {len(images)} images are missing ({listed}); download them, correct '
+            f'{root}: {len(missing)} of {len(images)} images are missing ({listed(missing)}); download them, correct '
             '--image-root, or leave them out with --skip-missing'
         )
     if missing:
@@ -227,8 +226,8 @@ def _divide(
 
 
 def _with_cases(located: Sequence[_Located], table: str | os.PathLike[str], notes: list[str]) -> list[_Located]:
-    found = cases_of(table, [each.file_name for each in located])
-    notes.append(f'{len(set(found))} cases of {len(found)} images, as {Path(table).name} says')
+    case_ids = cases_of(table, [each.file_name for each in located])
+    notes.append(f'{len(set(case_ids))} cases of {len(case_ids)} images, as {Path(table).name} says')
     return [
         replace(
             each,
@@ -238,7 +237,7 @@ def _with_cases(located: Sequence[_Located], table: str | os.PathLike[str], note
                 extra={key: value for key, value in each.image.extra.items() if key != 'case_known'},
             ),
         )
-        for each, case_id in zip(located, found)
+        for each, case_id in zip(located, case_ids)
     ]
 
 
@@ -251,7 +250,7 @@ def _onto_edges(figures: list[SourceFigure], each: _Located, edge_px: float, not
     for figure in figures:
         x, y = min(max(figure.x, 0), each.width - 1), min(max(figure.y, 0), each.height - 1)
         is_near = max(abs(figure.x - x), abs(figure.y - y)) <= edge_px
-        if is_near and not _inside((figure.x, figure.y), size):
+        if is_near and not coco.is_inside((figure.x, figure.y), size):
             notes.append(
                 f'{each.file_name}: the point x={figure.x:g}, y={figure.y:g} lies just outside the {each.width} x '
                 f'{each.height} px and is moved to x={x:g}, y={y:g}'
@@ -330,19 +329,11 @@ def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str,
     if without_mpp:
         notes.append(f'{without_mpp} of {len(images)} images have no known resolution (mpp): give --mpp if you know it')
     by_id = {image['id']: image for image in images}
-    outside = [entry for entry in annotations if not _inside(entry['point'], by_id[entry['image_id']])]
+    outside = [entry for entry in annotations if not coco.is_inside(entry['point'], by_id[entry['image_id']])]
     if outside:
-        listed = ', '.join(_name(entry) for entry in outside[:5]) + (', ...' if len(outside) > 5 else '')
+        names = listed([entry.get('source_uid', entry['id']) for entry in outside])
         notes.append(
-            f'{len(outside)} of {len(annotations)} points lie outside their image ({listed}): they stay in the '
+            f'{len(outside)} of {len(annotations)} points lie outside their image ({names}): they stay in the '
             'file, and are left out with a warning wherever it is read'
         )
     return notes
-
-
-def _inside(point: Sequence[float], image: Mapping[str, Any]) -> bool:
-    return -0.5 <= point[0] <= image['width'] - 0.5 and -0.5 <= point[1] <= image['height'] - 0.5
-
-
-def _name(annotation: Mapping[str, Any]) -> str:
-    return str(annotation.get('source_uid', annotation['id']))

@@ -1,19 +1,19 @@
-"""Grand Challenge points files as a data set; the format itself is :mod:`mitouts.formats.grand_challenge`."""
+"""Converts Grand Challenge points files both ways; :mod:`mitouts.formats.grand_challenge` knows the format."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from mitouts.converters.base import Exported, ExportingConverter
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import CASE_UNKNOWN, case_of, label_files, listed
+from mitouts.formats.carried import CASE_UNKNOWN, case_of, label_files
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import MITOTIC_FIGURE, read_coco
-from mitouts.formats.grand_challenge import SUFFIX, export_points, read_points, write_points
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate
+from mitouts.formats.grand_challenge import SUFFIX, export_points, read_points
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, listed
 from mitouts.formats.source_files import find_file
 from mitouts.imaging.image_header import probe
 from mitouts.registry import CONVERTERS
@@ -89,9 +89,6 @@ class GrandChallenge(ExportingConverter):
         in_pixels = sum(image['mpp'] is None for image in document['images'])
         notes = [f'{in_pixels} of them in pixels, because no mpp is known for their images'] if in_pixels else []
         return Exported(export_points(document), len(document['annotations']), notes)
-
-    def write(self, path: Path, content: Any) -> None:
-        write_points(path, content)
 
 
 def _mpp_of(image_root: Path, name: str) -> float | None:

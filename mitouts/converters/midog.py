@@ -1,4 +1,4 @@
-"""``MIDOG.json`` (MIDOG 2021) and ``MIDOG++.json``: COCO files whose boxes are ``[x1, y1, x2, y2]``."""
+"""Reads ``MIDOG.json`` (MIDOG 2021) and ``MIDOG++.json``: COCO files whose boxes are ``[x1, y1, x2, y2]``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mitouts.converters.base import Converter
 from mitouts.errors import AnnotationError
 from mitouts.formats.class_names import known_category
 from mitouts.formats.coco import BOX_PX, MITOTIC_FIGURE, read_json
-from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name
+from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, check_coordinate, check_file_name, is_id
 from mitouts.formats.splits import Partition, numbered
 from mitouts.registry import CONVERTERS
 
@@ -80,7 +80,7 @@ class Midog(Converter):
         entries = _index(src, document, 'annotations', ('bbox', 'category_id', 'image_id'))
         categories = _categories(src, _index(src, document, 'categories', ('name',)))
         for annotation_id, entry in entries.items():
-            if not _is_integer(entry['image_id']) or entry['image_id'] not in images:
+            if not is_id(entry['image_id']) or entry['image_id'] not in images:
                 raise AnnotationError(
                     f'{src}: annotation {annotation_id} belongs to image {entry["image_id"]!r}, which the file lacks'
                 )
@@ -125,7 +125,7 @@ def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence
             f'{path}: expected a list {key!r}, as MIDOG.json has it; found the keys '
             f'{", ".join(sorted(map(str, document))) or "none"}'
         )
-    found: dict[int, dict[str, Any]] = {}
+    by_id: dict[int, dict[str, Any]] = {}
     for position, entry in enumerate(entries):
         where = f'{path}: {key}[{position}]'
         if not isinstance(entry, dict):
@@ -133,20 +133,16 @@ def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence
         missing = [name for name in ('id', *required) if name not in entry]
         if missing:
             raise AnnotationError(f'{where}: lacks {", ".join(missing)}')
-        if not _is_integer(entry['id']):
+        if not is_id(entry['id']):
             raise AnnotationError(f'{where}: expected a whole number as id, found {entry["id"]!r}')
-        if entry['id'] in found:
-            raise AnnotationError(f'{where}: the id {entry["id"]} stands twice')
-        found[entry['id']] = entry
-    return found
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+        if entry['id'] in by_id:
+            raise AnnotationError(f'{where}: the id {entry["id"]} occurs twice')
+        by_id[entry['id']] = entry
+    return by_id
 
 
 def _categories(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> dict[int, int]:
-    found = {}
+    known = {}
     for number, entry in entries.items():
         category_id = known_category(str(entry['name']))
         if category_id is None:
@@ -154,8 +150,8 @@ def _categories(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> dict[in
                 f'{path}: expected the categories "mitotic figure" and "not mitotic figure", found category {number} '
                 f'{str(entry["name"])[:60]!r}'
             )
-        found[number] = category_id
-    return found
+        known[number] = category_id
+    return known
 
 
 def _edition(
@@ -177,21 +173,20 @@ def _image(path: Path, image_id: int, entry: Mapping[str, Any], edition: _Editio
     where = f'{path}: image {image_id}'
     name = check_file_name(entry['file_name'], where)
     for key in ('width', 'height'):
-        if not _is_integer(entry[key]) or not check_coordinate(entry[key], where) >= 1:
+        if check_coordinate(entry[key], where) < 1 or not is_id(entry[key]):
             raise AnnotationError(f'{where}: expected a {key} in pixels, found {entry[key]!r}')
     tumor = entry.get('tumor_type')
     if tumor is not None and not isinstance(tumor, str):
         raise AnnotationError(f'{where}: expected text as tumor_type, found {tumor!r}')
-    scanner = _scanner(image_id, tumor) if edition.is_known else None
+    scanner = (scanner_of(image_id) or TUMOR_SCANNERS.get(tumor or '')) if edition.is_known else None
     extra = {key: value for key, value in (('scanner', scanner), ('tumor_type', tumor)) if value is not None}
     mpp = None if scanner is None else SCANNER_MPP.get(scanner)
     return SourceImage(name, PurePosixPath(name).stem, entry['width'], entry['height'], mpp, image_id, extra)
 
 
-def _scanner(image_id: int, tumor: str | None) -> str | None:
-    if image_id in MIDOG21_IDS:
-        return BREAST_SCANNERS[(image_id - 1) // 50]
-    return TUMOR_SCANNERS.get(tumor or '')
+def scanner_of(number: int) -> str | None:
+    """The scanner of an image of MIDOG 2021, by its number; None for the number of no such image."""
+    return BREAST_SCANNERS[(number - 1) // 50] if number in MIDOG21_IDS else None
 
 
 def _is_xyxy(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> bool:
@@ -243,15 +238,15 @@ def _figure(
 
 
 def _category(number: Any, categories: Mapping[int, int], where: str) -> int:
-    if not _is_integer(number) or number not in categories:
+    if not is_id(number) or number not in categories:
         raise AnnotationError(f'{where}: has the unknown category {number!r}; known are {sorted(categories)}')
     return categories[number]
 
 
 def _resolutions(images: Mapping[int, SourceImage]) -> list[str]:
-    found = {image.extra.get('scanner'): image.mpp for image in images.values() if image.mpp is not None}
-    listed = ', '.join(f'{scanner} {mpp:g}' for scanner, mpp in found.items())
-    return [f'um/px as published for the scanners, where no image says another: {listed}'] if found else []
+    mpp_of = {image.extra.get('scanner'): image.mpp for image in images.values() if image.mpp is not None}
+    listed = ', '.join(f'{scanner} {mpp:g}' for scanner, mpp in mpp_of.items())
+    return [f'um/px as published for the scanners, where no image says another: {listed}'] if mpp_of else []
 
 
 def _negatives(images: Mapping[int, SourceImage], figures: Sequence[SourceFigure], edition: _Edition) -> list[str]:

@@ -1,4 +1,4 @@
-"""The mitosis data set of MITOS-ATYPIA 2014: frames at x40 of breast biopsies, each under two scanners.
+"""Reads the mitoses of MITOS-ATYPIA 2014: frames at x40 of breast biopsies, each under two scanners.
 
 A frame has two csv files with rows ``x,y,confidence``: ``<frame>_mitosis.csv`` and, of look-alikes,
 ``<frame>_not_mitosis.csv``. ``A03_00Aa`` is quarter ``a`` of frame ``00A`` of slide ``A03``; slide ``H03`` is the same
@@ -118,14 +118,14 @@ def _read_labels(src: Path, notes: list[str]) -> dict[str, _Frame]:
         frame = frames.setdefault(match[1], _Frame())
         where = f'{src}: {name}'
         if category_id in frame.files:
-            raise AnnotationError(f'{where}: stands elsewhere as well, as {frame.files[category_id]}; give one of both')
+            raise AnnotationError(f'{where}: is elsewhere as well, as {frame.files[category_id]}; give one of both')
         frame.files[category_id] = name
         frame.figures += _read_figures(match[1], text, category_id, where)
     if not frames:
-        found = f'found {", ".join(others[:5])}' if others else 'found no csv'
+        listing = f'found {", ".join(others[:5])}' if others else 'found no csv'
         raise AnnotationError(
             f'{src}: expected <frame>_mitosis.csv and <frame>_not_mitosis.csv of x40 frames, such as '
-            f'A03_00Aa_mitosis.csv, {found}'
+            f'A03_00Aa_mitosis.csv, {listing}'
         )
     if others:
         notes.append(f'passed over {len(others)} csv files that are no mitosis labels, the first is {others[0]}')
@@ -153,29 +153,29 @@ def _unique(frame: _Frame, file_name: str, notes: list[str]) -> list[SourceFigur
 
 def _find_images(root: Path, frames: Mapping[str, _Frame], notes: list[str]) -> dict[str, str]:
     """Return the image file of every frame there is, without those of slides that nobody labelled."""
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for name in walk(root):
         frame = PurePosixPath(name).stem
         # A frame at x20 is A03_00A, one at x10 A03_00.
         if not _FRAME.fullmatch(frame):
             continue
-        if frame in found:
-            raise AnnotationError(f'{root}: holds two images of frame {frame}: {found[frame]} and {name}')
-        found[frame] = name
+        if frame in files:
+            raise AnnotationError(f'{root}: holds two images of frame {frame}: {files[frame]} and {name}')
+        files[frame] = name
     slides = {frame[:3] for frame in frames}
-    unlabelled = [frame for frame in found if frame[:3] not in slides]
+    unlabelled = [frame for frame in files if frame[:3] not in slides]
     if unlabelled:
         listed = ', '.join(sorted({frame[:3] for frame in unlabelled}))
         notes.append(
             f'left out {len(unlabelled)} frames of slides that have no csv at all, so are unlabelled: {listed}'
         )
-    negative = [frame for frame in found if frame[:3] in slides and frame not in frames]
+    negative = [frame for frame in files if frame[:3] in slides and frame not in frames]
     if negative:
         notes.append(
             f'{len(negative)} frames have no csv, other frames of their slides do: they are taken as frames without '
             f'figures; the first is {min(negative)}'
         )
-    return {frame: name for frame, name in found.items() if frame[:3] in slides}
+    return {frame: name for frame, name in files.items() if frame[:3] in slides}
 
 
 def _remarks(

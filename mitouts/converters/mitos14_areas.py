@@ -58,7 +58,6 @@ def join_areas(
     Args:
         document: Annotation file of the frames, as the converter ``mitos14`` writes it.
         image_root: The folder that its file names are relative to.
-        out: The folder to write to.
         magnification: ``x20`` for areas of 4 frames, ``x10`` for areas of 16.
 
     Returns:

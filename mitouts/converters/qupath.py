@@ -1,4 +1,4 @@
-"""Annotation documents to and from QuPath GeoJSON, one file an image.
+"""Makes QuPath GeoJSON of annotation documents and reads it again, one file an image.
 
 What QuPath shows (points, classes, probabilities) stands where it looks for it; the document's own entries stand in a
 foreign member ``mitouts`` of the collection and of each feature's properties. QuPath drops that member when it writes
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,7 @@ from mitouts.formats.carried import (
     check_base,
     check_exportable,
     check_unique_ids,
-    is_id,
-    is_number,
     label_files,
-    listed,
 )
 from mitouts.formats.class_names import named_category
 from mitouts.formats.geojson import (
@@ -49,6 +46,9 @@ from mitouts.formats.source import (
     SourceSet,
     check_coordinate,
     check_file_name,
+    is_id,
+    is_number,
+    listed,
 )
 from mitouts.formats.source_files import find_file
 from mitouts.functional.outline import interior_point
@@ -61,7 +61,7 @@ Bounds = Mapping[str, Sequence[float]]
 
 
 @dataclass
-class _Found:
+class _Tally:
     """What was seen in the files, for the notes."""
 
     left_out: Counter[str] = field(default_factory=Counter)
@@ -130,8 +130,7 @@ def read_qupath(
     *,
     mitotic: str | None = None,
     hard_negative: str | None = None,
-    bounds_xy_px: Bounds | None = None,
-    image_root: str | os.PathLike[str] | None = None,
+    image_root: Path | None = None,
 ) -> SourceSet:
     """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
 
@@ -143,9 +142,8 @@ def read_qupath(
         src: The file or folder; ``.gz`` is unpacked.
         mitotic: The class of mitotic figures; None finds it by its usual names.
         hard_negative: The class of look-alikes, or None.
-        bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y``, for slides that QuPath crops to them; a file that
-            was exported with them knows its own.
-        image_root: The images' folder, where bounds are read from the slides.
+        image_root: The images' folder, where the offsets of slides that QuPath crops are read; a file that was exported
+            with one knows its own.
 
     Raises:
         AnnotationError: No such file, one that is not GeoJSON, or numbers that make no sense.
@@ -154,67 +152,74 @@ def read_qupath(
     placed: list[tuple[int, SourceImage]] = []
     figures: list[SourceFigure] = []
     bases: list[dict[str, Any]] = []
-    found = _Found()
+    tally = _Tally()
     for path, name in label_files(src, SUFFIXES):
         features, carried = _read_file(path)
         image, base = _image(path, name, carried)
         position = carried.get('position')
         placed.append((position if is_id(position) else _MAX_FILES, image))
         if base is None:
-            found.stripped.append(image.file_name)
+            tally.stripped.append(image.file_name)
         elif base not in bases:
             bases.append(base)
-        bounds = _bounds(path, image.file_name, carried, bounds_xy_px or {}, image_root)
+        bounds = _bounds(path, image.file_name, carried, image_root)
         known = {} if base is None else {entry['name']: entry['id'] for entry in base['categories']}
         before = len(figures)
         for number, feature in enumerate(_flat(features), start=1):
             where = f'{path}: feature {number}'
-            figures += _figures(feature, where, image.file_name, known, (mitotic, hard_negative), bounds, found)
+            figures += _figures(feature, where, image.file_name, known, (mitotic, hard_negative), bounds, tally)
         exported = carried.get('annotations') if base is not None else None
         if isinstance(exported, int):
-            found.gone += max(0, exported - sum(each.annotation_id is not None for each in figures[before:]))
+            tally.gone += max(0, exported - sum(figure.annotation_id is not None for figure in figures[before:]))
     if len(bases) > 1:
         raise AnnotationError(f'{src}: the files were exported from {len(bases)} documents; convert them one by one')
     # In the order of the document, and what it does not know last.
-    images = [image for _, image in sorted(placed, key=lambda each: each[0])]
+    images = [image for _, image in sorted(placed, key=lambda figure: figure[0])]
     check_unique_ids(images, figures, str(src))
     base = bases[0] if bases else None
     title = None if base is None else base.get('info', {}).get('mitouts', {}).get('name')
-    return SourceSet(str(title or 'QuPath annotations'), 'other', images, figures, _notes(found, len(images)), base)
+    return SourceSet(str(title or 'QuPath annotations'), 'other', images, figures, _notes(tally, len(images)), base)
 
 
-def read_bounds(path: str | os.PathLike[str]) -> tuple[int, int] | None:
-    """Left top corner of the scanned part of a slide in level-0 pixels, None where the whole slide was scanned.
+def read_bounds(image_root: Path | None, file_names: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Left top corner of the scanned part of each slide in level-0 pixels; files that are not there are left out.
 
     Raises:
-        ImageError: The slide cannot be opened.
+        ImageError: A slide cannot be opened.
     """
-    with open_slide(Path(path)) as reader:
-        return None if reader.bounds_xy_px == (0, 0) else reader.bounds_xy_px
+    if image_root is None:
+        return {}
+    bounds = {}
+    for name in file_names:
+        path = find_file(image_root, name)
+        if path is not None:
+            with open_slide(path) as reader:
+                bounds[name] = reader.bounds_xy_px
+    return bounds
 
 
-def _notes(found: _Found, images: int) -> list[str]:
+def _notes(tally: _Tally, images: int) -> list[str]:
     notes = []
-    if found.left_out:
-        counted = ', '.join(f'{name} ({count})' for name, count in sorted(found.left_out.items()))
+    if tally.left_out:
+        counted = ', '.join(f'{name} ({count})' for name, count in sorted(tally.left_out.items()))
         notes.append(
-            f'left out {sum(found.left_out.values())} objects that are no figures: {counted} (--mitotic CLASS and '
+            f'left out {sum(tally.left_out.values())} objects that are no figures: {counted} (--mitotic CLASS and '
             '--hard-negative CLASS name the classes that are)'
         )
-    if found.polygons:
+    if tally.polygons:
         notes.append(
-            f'{found.polygons} polygons are taken at their centroid, or at a point inside where that is outside'
+            f'{tally.polygons} polygons are taken at their centroid, or at a point inside where that is outside'
         )
-    if found.stripped:
+    if tally.stripped:
         notes.append(
-            f'{len(found.stripped)} of {images} files come from QuPath, which keeps points, classes and probabilities, '
+            f'{len(tally.stripped)} of {images} files come from QuPath, which keeps points, classes and probabilities, '
             'but no ids, sizes, cases, resolutions, votes and further keys: sizes and resolutions come from '
-            f'--image-root, the case is the file name ({listed(found.stripped)})'
+            f'--image-root, the case is the file name ({listed(tally.stripped)})'
         )
-    if found.changed or found.new or found.gone:
+    if tally.changed or tally.new or tally.gone:
         notes.append(
-            f'since the export {found.changed} figures were moved or given another class, {found.new} are new, '
-            f'{found.gone} gone'
+            f'since the export {tally.changed} figures were moved or given another class, {tally.new} are new, '
+            f'{tally.gone} gone'
         )
     return notes
 
@@ -242,18 +247,10 @@ def _image(path: Path, name: str, carried: Mapping[str, Any]) -> tuple[SourceIma
     return carried_image(carried['image'], str(path)), check_base(carried.get('document'), str(path))
 
 
-def _bounds(
-    path: Path,
-    name: str,
-    carried: Mapping[str, Any],
-    given: Bounds,
-    image_root: str | os.PathLike[str] | None,
-) -> Sequence[float]:
-    bounds = carried.get('bounds_xy_px', given.get(name))
-    if bounds is None and image_root is not None:
-        image = find_file(Path(image_root), name)
-        bounds = None if image is None else read_bounds(image)
-    bounds = (0, 0) if bounds is None else bounds
+def _bounds(path: Path, name: str, carried: Mapping[str, Any], image_root: Path | None) -> Sequence[float]:
+    bounds = carried.get('bounds_xy_px')
+    if bounds is None:
+        bounds = read_bounds(image_root, [name]).get(name, (0, 0))
     if not isinstance(bounds, Sequence) or len(bounds) != 2:
         raise AnnotationError(f'{path}: expected bounds (x, y) in pixels, found {bounds!r:.60}')
     return [check_coordinate(value, f'{path}: bounds') for value in bounds]
@@ -281,7 +278,7 @@ def _figures(
     known: Mapping[str, int],
     wanted: tuple[str | None, str | None],
     bounds: Sequence[float],
-    found: _Found,
+    tally: _Tally,
 ) -> list[SourceFigure]:
     if not isinstance(feature, dict) or not isinstance(feature.get('geometry') or {}, dict):
         raise AnnotationError(f'{where}: expected a feature with a geometry, found {str(feature)[:60]!r}')
@@ -293,21 +290,21 @@ def _figures(
     geometry = feature.get('geometry') or {}
     kind = geometry.get('type')
     if category is None:
-        found.left_out['without a class' if class_name is None else f'{class_name!r:.60}'] += 1
+        tally.left_out['without a class' if class_name is None else f'{class_name!r:.60}'] += 1
         return []
     if kind not in ('Point', 'MultiPoint', *_OUTLINED):
-        found.left_out[f'{class_name!r:.60} as {str(kind)[:40]!r}'] += 1
+        tally.left_out[f'{class_name!r:.60} as {str(kind)[:40]!r}'] += 1
         return []
     points = [from_qupath(x, y, bounds) for x, y in _points(geometry, where)]
-    found.polygons += kind in _OUTLINED
+    tally.polygons += kind in _OUTLINED
     carried = properties.get(FOREIGN_MEMBER)
     score = _score(properties, where)
     if carried is not None and len(points) == 1:
         x, y = points[0]
         figure, is_changed = carried_figure(carried, where, file_name=file_name, x=x, y=y, category_id=category)
-        found.changed += is_changed
+        tally.changed += is_changed
         return [figure]
-    found.new += len(points) if known else 0
+    tally.new += len(points) if known else 0
     extra = {} if score is None else {'score': score}
     return [SourceFigure(file_name, x, y, category, extra) for x, y in points]
 
@@ -317,8 +314,8 @@ def _score(properties: Mapping[str, Any], where: str) -> float | None:
     if isinstance(measurements, list):
         # As QuPath 0.3 and older write them.
         measurements = {str(entry.get('name')): entry.get('value') for entry in measurements if isinstance(entry, dict)}
-    found = {name.casefold(): value for name, value in measurements.items()} if isinstance(measurements, dict) else {}
-    value = next((found[name] for name in (SCORE, 'score') if name in found), None)
+    by_name = {name.casefold(): value for name, value in measurements.items()} if isinstance(measurements, dict) else {}
+    value = next((by_name[name] for name in (SCORE, 'score') if name in by_name), None)
     # QuPath writes a measurement that it could not make as the text "NaN".
     if value is None or value == 'NaN':
         return None

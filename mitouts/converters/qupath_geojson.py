@@ -1,8 +1,7 @@
-"""The converter of QuPath GeoJSON: both ways, and predictions into it."""
+"""Converts QuPath GeoJSON both ways, and predictions into it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +10,9 @@ from mitouts.converters.base import Exported, ExportingConverter
 from mitouts.converters.qupath import export_geojson, read_bounds, read_qupath
 from mitouts.converters.qupath_predictions import export_predictions, names_of
 from mitouts.formats.coco import is_of_predictions, read_coco, read_json
-from mitouts.formats.geojson import ObjectType, write_geojson
+from mitouts.formats.geojson import ObjectType
 from mitouts.formats.predictions import map_threshold_of, read_predictions
 from mitouts.formats.source import SourceSet
-from mitouts.formats.source_files import find_file
 from mitouts.registry import CONVERTERS
 from mitouts.utils.arguments import Argument
 
@@ -67,12 +65,9 @@ class QuPathGeoJson(ExportingConverter):
             files = _predicted(src, image_root, ann_file, score_thr, object_type)
         else:
             document = read_coco(src, keep_outside=True)
-            bounds = _bounds([image['file_name'] for image in document['images']], image_root)
+            bounds = read_bounds(image_root, [image['file_name'] for image in document['images']])
             files = export_geojson(document, object_type=object_type, bounds_xy_px=bounds)
         return Exported(files, sum(len(content['features']) for content in files.values()))
-
-    def write(self, path: Path, content: Any) -> None:
-        write_geojson(path, content)
 
 
 def _predicted(
@@ -83,15 +78,7 @@ def _predicted(
     names = None
     if ann_file is not None:
         names = {image['id']: image['file_name'] for image in read_coco(ann_file, keep_outside=True)['images']}
-    bounds = _bounds(list(names_of(predictions, names).values()), image_root)
+    bounds = read_bounds(image_root, names_of(predictions, names).values())
     return export_predictions(
         predictions, threshold=threshold, file_names=names, object_type=object_type, bounds_xy_px=bounds
     )
-
-
-def _bounds(file_names: Sequence[str], image_root: Path | None) -> dict[str, tuple[int, int]]:
-    if image_root is None:
-        return {}
-    paths = {name: find_file(image_root, name) for name in file_names}
-    found = {name: read_bounds(path) for name, path in paths.items() if path is not None}
-    return {name: bounds for name, bounds in found.items() if bounds is not None}

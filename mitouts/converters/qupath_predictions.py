@@ -1,4 +1,4 @@
-"""What a model predicted, as QuPath GeoJSON: one file an image."""
+"""Makes QuPath GeoJSON of what a model predicted: one file an image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,6 @@ def export_predictions(
     """Make one feature collection an image, of the points that count as mitotic figures.
 
     Args:
-        predictions: Of any images.
         threshold: Points with a score above it are figures; the others are left out.
         file_names: Image id -> file name, as an annotation file has them; default those in the predictions.
         object_type: What QuPath makes of the points; annotations can be moved there.

@@ -1,4 +1,4 @@
-"""SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
+"""Reads SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
 
 A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
 SlideRunner itself has their centre, and polygons that this misses at a point inside. The class is the stored
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from mitouts.converters.base import Converter, partitions_of
-from mitouts.converters.midog import BREAST_SCANNERS, SCANNER_MPP
+from mitouts.converters.midog import SCANNER_MPP, scanner_of
 from mitouts.converters.sliderunner_figures import (
     case_ids_of,
     centre,
@@ -71,16 +71,11 @@ class SlideRunner(Converter):
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
         database = read_tables(src)
-        found = self.dataset or recognise(database)
-        source = from_database(database, found, self.mitotic, self.hard_negative, self.keep_empty)
+        dataset = self.dataset or recognise(database)
+        source = from_database(database, dataset, self.mitotic, self.hard_negative, self.keep_empty)
         if self.dataset is None:
-            name = 'none that is known' if found == 'other' else DATASETS[found][0]
+            name = 'none that is known' if dataset == 'other' else DATASETS[dataset][0]
             source.notes.insert(0, f'data set, by the names of its slides: {name} (--dataset says another)')
-        if database.is_export:
-            source.notes.append(
-                'a former version of mitouts wrote this database from an annotation file: points, classes and votes '
-                'are read from it; ids, cases, splits and further keys are in that file alone'
-            )
         return source
 
     @classmethod
@@ -110,7 +105,6 @@ def from_database(
     """Take the figures out of a database.
 
     Args:
-        database: Its tables.
         dataset: Key of :data:`DATASETS`.
         mitotic: Name or ``uid`` of the class of mitotic figures; None finds it by its usual names.
         hard_negative: The same for look-alikes; where there is no such class, none are read.
@@ -168,10 +162,10 @@ def from_database(
 def _published(slide: Slide, dataset: str) -> dict[str, Any]:
     """What the data set's authors say of a slide's scanner and resolution."""
     stem = PurePosixPath(slide.filename).stem
-    if dataset.startswith('midog') and stem.isdecimal() and 1 <= int(stem) <= 50 * len(BREAST_SCANNERS):
-        breast = BREAST_SCANNERS[(int(stem) - 1) // 50]
-        return {'mpp': SCANNER_MPP.get(breast), 'extra': {'scanner': breast}}
     mpp, scanner = DATASETS[dataset][1:]
+    if dataset.startswith('midog') and stem.isdecimal():
+        scanner = scanner_of(int(stem))
+        mpp = SCANNER_MPP.get(scanner or '')
     return {'mpp': mpp, 'extra': {} if scanner is None else {'scanner': scanner}}
 
 
@@ -193,17 +187,17 @@ def _choose_classes(
             uid = _find_class(database, counts, wanted, option)
         else:
             # Several spellings of one class: those that nothing was given to do not matter.
-            found = [each for each in usual[category] if counts.get(each)] or usual[category]
-            if len(found) > 1 or (not found and category == MITOTIC_FIGURE):
+            candidates = [each for each in usual[category] if counts.get(each)] or usual[category]
+            if len(candidates) > 1 or (not candidates and category == MITOTIC_FIGURE):
                 raise AnnotationError(
-                    f'{database.path}: {"several classes" if found else "no class"} could be the one of '
+                    f'{database.path}: {"several classes" if candidates else "no class"} could be the one of '
                     f'{"mitotic figures" if category == MITOTIC_FIGURE else "look-alikes"}; name it with {option}: '
                     f'{list_classes(database, counts)}'
                 )
-            if not found:
+            if not candidates:
                 notes.append('no class of look-alikes (name it with --hard-negative where there is one)')
                 continue
-            uid = found[0]
+            uid = candidates[0]
         if uid in chosen:
             raise AnnotationError(f'{database.path}: class {uid} cannot be both mitotic figures and look-alikes')
         chosen[uid] = category

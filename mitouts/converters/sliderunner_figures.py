@@ -1,4 +1,4 @@
-"""What the rows of a SlideRunner database mean: which of them are figures, where, and on which slides."""
+"""Tells which rows of a SlideRunner database are figures, where they are, and on which slides."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from mitouts.converters.midog import UNLABELLED
 from mitouts.converters.sliderunner_tables import Annotation, Database, Slide
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import case_of, listed
-from mitouts.formats.source import check_file_name
+from mitouts.formats.carried import case_of
+from mitouts.formats.source import check_file_name, listed
 from mitouts.functional.outline import interior_point
 from mitouts.utils.words import plural
 
@@ -27,7 +27,7 @@ def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None,
     ``part2/images/25.tif``.
 
     Raises:
-        AnnotationError: A name stands twice in one directory, or leads out of the images' folder.
+        AnnotationError: A name occurs twice in one directory, or leads out of the images' folder.
     """
     alike: dict[str, list[Slide]] = {}
     for slide in slides:
@@ -53,7 +53,7 @@ def _distinct_ends(directories: Sequence[str]) -> list[str]:
     """The last folders of each of several directories, as many as it takes to tell them apart; none for one."""
     folders = [_folders(directory) for directory in directories]
     for depth in range(max(map(len, folders)) + 1):
-        ends = ['/'.join(each[len(each) - depth :] if depth < len(each) else each) for each in folders]
+        ends = ['/'.join(parts[len(parts) - depth :] if depth < len(parts) else parts) for parts in folders]
         if len({end.casefold() for end in ends}) == len(ends):
             return ends
     return [''] * len(folders)
@@ -110,21 +110,26 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
             f'{path}: annotation {annotation.uid} is of type {kind}, which is no figure; types are '
             f'{", ".join(f"{key} ({name})" for key, name in KINDS.items())}'
         )
-    found, least = len(annotation.points), _LEAST_POINTS[kind]
-    if found < least or (least == 1 and found > 1):
+    count, least = len(annotation.points), _LEAST_POINTS[kind]
+    if count < least or (least == 1 and count > 1):
         raise AnnotationError(
-            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {found} coordinates instead of {least}'
+            f'{path}: annotation {annotation.uid} is a {KINDS[kind]} with {count} coordinates instead of {least}'
         )
     if least == 1:
         return annotation.points[0]
-    columns, rows = zip(*annotation.points)
-    middle = (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
+    middle = middle_of(annotation.points)
     return interior_point(annotation.points, middle) if kind == POLYGON else middle
+
+
+def middle_of(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The middle of the bounding box of points."""
+    columns, rows = zip(*points)
+    return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
 
 
 def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
     """Say how many annotations were no spots."""
-    kinds = Counter(KINDS[each.kind] for each in annotations if each.kind not in (1, 4, None))
+    kinds = Counter(KINDS[annotation.kind] for annotation in annotations if annotation.kind not in (1, 4, None))
     if kinds:
         listing = ', '.join(plural(count, kind) for kind, count in sorted(kinds.items()))
         notes.append(f'{listing}: the point is the middle of the bounding box, or one inside a polygon that it misses')

@@ -1,4 +1,4 @@
-"""The tables of a SlideRunner database (SQLite), read without ever writing to it."""
+"""Reads the tables of a SlideRunner database (SQLite), without ever writing to it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import listed
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.source import check_coordinate, listed
 
 MAGIC = b'SQLite format 3\0'
 TABLES: Mapping[str, tuple[str, ...]] = {
@@ -24,9 +23,6 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     'Persons': ('uid', 'name'),
 }
 """The columns that are read; every version of SlideRunner has them."""
-
-EXPORT_TABLE = 'mitouts'
-"""What former versions put beside these when they wrote an annotation file as a database."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +44,6 @@ class Annotation:
     """A row of ``Annotations`` with its coordinates.
 
     Attributes:
-        uid: Unique in the database.
-        slide: ``Slide.uid``.
         kind: 1 spot, 2 area, 3 polygon, 4 special spot, 5 circle.
         agreed_class: ``uid`` of a class; 0 where the persons disagree.
         deleted: Whether it was deleted in SlideRunner, which keeps such rows.
@@ -69,14 +63,11 @@ class Database:
     """What a SlideRunner database holds.
 
     Attributes:
-        path: Its file.
-        slides: Every slide.
         annotations: Every annotation, also deleted ones.
         classes: ``uid`` -> name.
         persons: ``uid`` -> name.
         votes: ``uid`` of an annotation -> ``uid`` of a person -> ``uid`` of the class that the person chose last.
         changed_votes: How many of a person's votes on one annotation were replaced by another class.
-        is_export: Whether a former version of this package wrote it out of an annotation file.
     """
 
     path: Path
@@ -86,7 +77,6 @@ class Database:
     persons: dict[int, str]
     votes: dict[int, dict[int, int]]
     changed_votes: int
-    is_export: bool = False
 
 
 def read_tables(path: str | os.PathLike[str]) -> Database:
@@ -101,22 +91,24 @@ def read_tables(path: str | os.PathLike[str]) -> Database:
     _check_file(path)
     try:
         with closing(sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro&immutable=1', uri=True)) as connection:
-            found = _check_tables(path, connection)
+            columns = _check_tables(path, connection)
             votes, changed = _votes(path, connection)
             return Database(
                 path=path,
                 slides=[
                     _slide(path, row)
                     for row in _rows(
-                        path, connection, 'Slides', extra=', "directory"' if 'directory' in found['Slides'] else ", ''"
+                        path,
+                        connection,
+                        'Slides',
+                        extra=', "directory"' if 'directory' in columns['Slides'] else ", ''",
                     )
                 ],
-                annotations=_annotations(path, connection, 'deleted' in found['Annotations']),
+                annotations=_annotations(path, connection, 'deleted' in columns['Annotations']),
                 classes=_names(path, connection, 'Classes'),
                 persons=_names(path, connection, 'Persons'),
                 votes=votes,
                 changed_votes=changed,
-                is_export=EXPORT_TABLE in found,
             )
     except (sqlite3.Error, OverflowError, UnicodeDecodeError) as error:
         # sqlite3 quotes a damaged name in its own message, which then is no text.
@@ -157,18 +149,18 @@ def _check_tables(path: Path, connection: sqlite3.Connection) -> dict[str, set[s
             f'{path}: not a SlideRunner database, it lacks tables: {", ".join(missing)}; it has '
             f'{listed(sorted(map(str, names)), 12) or "none"}'
         )
-    found = {}
+    columns_of = {}
     for name in names:
         quoted = str(name).replace('"', '""')
-        found[name] = {row[1] for row in connection.execute(f'PRAGMA table_info("{quoted}")')}
+        columns_of[name] = {row[1] for row in connection.execute(f'PRAGMA table_info("{quoted}")')}
     for name, columns in TABLES.items():
-        lacking = [column for column in columns if column not in found[name]]
+        lacking = [column for column in columns if column not in columns_of[name]]
         if lacking:
             raise AnnotationError(
                 f'{path}: table {name} lacks columns: {", ".join(lacking)}; it has '
-                f'{", ".join(sorted(map(str, found[name])))}'
+                f'{", ".join(sorted(map(str, columns_of[name])))}'
             )
-    return found
+    return columns_of
 
 
 def _rows(

@@ -1,4 +1,4 @@
-"""The mitosis data set of TUPAC16 (73 cases), with its original labels or the alternative ones of Bertram et al. 2020.
+"""Reads TUPAC16 (73 cases), with its original mitosis labels or the alternative ones of Bertram et al. 2020.
 
 Both have one csv a region, ``case/region.csv``, whose rows are ``row,col`` without a header. The original release
 counts pixels from 1, the alternative labels from 0.
@@ -128,8 +128,8 @@ def _read_labels(src: Path, notes: list[str]) -> dict[Key, _Region]:
         path = PurePosixPath(name)
         regions[key] = _Region(f'{path.parent.name}/{path.stem}', _side_px(key), where, rows)
     if not regions:
-        found = f'found {", ".join(others[:5])}' if others else 'found no csv'
-        raise AnnotationError(f'{src}: expected case/region.csv such as 01/07.csv, {found}')
+        listing = f'found {", ".join(others[:5])}' if others else 'found no csv'
+        raise AnnotationError(f'{src}: expected case/region.csv such as 01/07.csv, {listing}')
     if others:
         notes.append(f'passed over {len(others)} csv files that are not case/region.csv, the first is {others[0]}')
     return regions
@@ -152,21 +152,21 @@ def _add_images(
     labels: Mapping[Key, _Region], root: Path, is_whole_release: bool, notes: list[str]
 ) -> dict[Key, _Region]:
     """Name the regions' image files, and add those images that have no csv."""
-    found: dict[Key, str] = {}
+    files: dict[Key, str] = {}
     for name in walk(root):
         key = _key(name)
         if key is None:
             continue
-        if key in found:
+        if key in files:
             raise AnnotationError(
-                f'{root}: holds {found[key]} and {name}, two images of case {key[0]:02d}, region {key[1]:02d}; give '
+                f'{root}: holds {files[key]} and {name}, two images of case {key[0]:02d}, region {key[1]:02d}; give '
                 'the folder of the training images alone'
             )
-        found[key] = name
-    regions = {key: replace(region, file_name=found.get(key, region.file_name)) for key, region in labels.items()}
+        files[key] = name
+    regions = {key: replace(region, file_name=files.get(key, region.file_name)) for key, region in labels.items()}
     # Whole cases without a csv are negative where the labels are complete; otherwise nobody knows.
     cases = {case for case, _ in labels}
-    without = {key: name for key, name in found.items() if key not in labels}
+    without = {key: name for key, name in files.items() if key not in labels}
     unknown = {key: name for key, name in without.items() if key[0] not in cases and not is_whole_release}
     negative = {key: name for key, name in without.items() if key not in unknown}
     regions |= {key: _Region(name, _side_px(key)) for key, name in negative.items()}
@@ -216,13 +216,13 @@ def _counted(figures: int) -> tuple[str, str]:
 
 def _evidence(regions: Iterable[_Region]) -> tuple[str, str]:
     """Say which coordinate can only be 0-based and which only 1-based; the first one found of each."""
-    found = ['', '']
+    reasons = ['', '']
     for region in regions:
         for line, *place in region.rows:
             if 0 in place:
-                found[0] = found[0] or f'{region.where}, line {line} has a coordinate 0'
+                reasons[0] = reasons[0] or f'{region.where}, line {line} has a coordinate 0'
             if region.side_px in place:
-                found[1] = found[1] or (
+                reasons[1] = reasons[1] or (
                     f'{region.where}, line {line} has a coordinate {region.side_px} in a region of {region.side_px} px'
                 )
-    return found[0], found[1]
+    return reasons[0], reasons[1]

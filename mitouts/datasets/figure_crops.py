@@ -1,4 +1,4 @@
-"""Crops around annotated figures and around hard negatives, to train a patch classifier on."""
+"""Cuts crops around annotated figures and around hard negatives, to train a patch classifier on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.datasets.seeded import SeededDataset, class_names
+from mitouts.datasets.seeded import AnnotatedDataset
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, image_root, read_coco
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.image_truths import image_truths
 from mitouts.functional.cascade import crop_corner, reflected_indices
 from mitouts.imaging.image import read_rgb
@@ -25,7 +25,7 @@ TRIES_PER_CROP = 20
 
 
 @DATASETS.register_module()
-class FigureCropDataset(SeededDataset):
+class FigureCropDataset(AnnotatedDataset):
     """One sample a crop: around an annotated figure (label 1), around a hard negative or somewhere else (label 0).
 
     Reads the annotation format of ``docs/data_format.md``, best one with the false proposals of a localizer
@@ -34,12 +34,9 @@ class FigureCropDataset(SeededDataset):
     given label is 0. Crops that reach over the border are reflected there.
 
     Args:
-        ann_file: Annotation file.
         data_root: Folder that ``file_name`` is relative to; default as in :class:`PointDataset`.
         positive_categories: Category ids that count as figures.
         pipeline: Transforms of the crop; none of them loads an image.
-        seed: Seed of the augmentation.
-        crop_px: Side of a crop.
         jitter_px: In each epoch a crop lies up to this far beside its place, along each axis.
         background: Further crops of each image, at random places (the same in every epoch) at least ``crop_px`` away
             from every figure; fewer where there is no such place. Images that are positive without an annotated point
@@ -74,25 +71,21 @@ class FigureCropDataset(SeededDataset):
                 'dataset.jitter_px, background and cache_mib must be at least 0, found '
                 f'{jitter_px}, {background} and {cache_mib}'
             )
-        self.positive_categories = tuple(positive_categories)
-        self.image_root = data_root
         self.crop_px = crop_px
         self.jitter_px = jitter_px
         self.background = background
         self.background_seed = background_seed
         self._images = DecodedImages(int(cache_mib * 2**20))
-        super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
+        super().__init__(ann_file, data_root, positive_categories, pipeline=pipeline, seed=seed, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry a crop."""
-        document = read_coco(self.ann_file)
-        self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
-        self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
-        self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
+        document, root = self._read_annotations()
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
         figures = image_truths({**document, 'annotations': others}, self.positive_categories)
-        look_alikes = image_truths({**document, 'annotations': negatives}, {each['category_id'] for each in negatives})
-        root = image_root(self.ann_file, document, self.image_root)
+        look_alikes = image_truths(
+            {**document, 'annotations': negatives}, {negative['category_id'] for negative in negatives}
+        )
         entries: list[dict[str, Any]] = []
         for index, image in enumerate(document['images']):
             shown, rejected = figures[image['id']], look_alikes[image['id']].counted_points
@@ -117,13 +110,13 @@ class FigureCropDataset(SeededDataset):
     def _background(
         self, image: Mapping[str, Any], avoided: NDArray[np.float64], generator: np.random.Generator
     ) -> Iterator[NDArray[np.float64]]:
-        found = 0
+        count = 0
         for _ in range(TRIES_PER_CROP * self.background):
-            if found == self.background:
+            if count == self.background:
                 return
             point = generator.uniform(0, [image['width'] - 1, image['height'] - 1])
             if (np.hypot(*(avoided - point).T) >= self.crop_px).all():
-                found += 1
+                count += 1
                 yield point
 
     def _entry(
@@ -159,17 +152,10 @@ class FigureCropDataset(SeededDataset):
                 f'{self.ann_file}: there is no hard negative: let a localizer propose some (a propose stage, or '
                 'mitouts cascade propose) with +proposals.min_score=... below 0.01, or set dataset.background above 0'
             )
-        missing = sorted({entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()})
-        if missing:
-            raise AnnotationError(
-                f'{self.ann_file}: {len(missing)} images do not exist, the first is {missing[0]}. Set data_root to the '
-                'folder that file_name is relative to, or make the data set again'
-            )
+        self._check_images(entries)
 
     def prepare_data(self, idx: int) -> Any:
-        info = self.get_data_info(idx)
-        info['augmentation_seed'] = int(self._next_generator().integers(2**31))
-        return self.transform(self._cut(info))
+        return self.transform(self._cut(self._seeded_info(idx)))
 
     def _cut(self, info: dict[str, Any]) -> dict[str, Any]:
         """Add the crop and the place of its figure in it; a hard negative has none."""
@@ -189,10 +175,6 @@ class FigureCropDataset(SeededDataset):
             'gt_cut': np.zeros((0, 2), dtype=np.float32),
         }
 
-    def labels(self) -> NDArray[np.int64]:
-        """Labels of the crops ``(N,)``, int64."""
-        return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
-
     def weights(self) -> NDArray[np.float32]:
         """Weights of the crops in the loss ``(N,)``, those of their images."""
         return np.array([self.get_data_info(index)['gt_weight'] for index in range(len(self))], dtype=np.float32)
@@ -206,12 +188,13 @@ def split_negatives(
     What a localizer proposed is a hard negative even where the annotators' are taken for figures.
     """
     negatives = [
-        each
-        for each in annotations
-        if each.get('proposed') or (each['category_id'] == HARD_NEGATIVE and HARD_NEGATIVE not in positive_categories)
+        annotation
+        for annotation in annotations
+        if annotation.get('proposed')
+        or (annotation['category_id'] == HARD_NEGATIVE and HARD_NEGATIVE not in positive_categories)
     ]
-    chosen = {each['id'] for each in negatives}
-    return negatives, [each for each in annotations if each['id'] not in chosen]
+    chosen = {annotation['id'] for annotation in negatives}
+    return negatives, [annotation for annotation in annotations if annotation['id'] not in chosen]
 
 
 class DecodedImages:

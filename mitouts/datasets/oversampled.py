@@ -1,4 +1,4 @@
-"""Oversampling of the minority class as the authors' public code does it."""
+"""Oversamples the minority class as the authors' public code does."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from mmengine.dist import get_dist_info, sync_random_seed
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
-from mitouts.errors import AnnotationError
+from mitouts.datasets.samplers import EpochSampler
 from mitouts.registry import DATA_SAMPLERS
 from mitouts.utils.streams import named_stream
 
@@ -18,7 +16,7 @@ _POOL, _EPOCH = range(2)
 
 
 @DATA_SAMPLERS.register_module()
-class OversampledSampler(Sampler[int]):
+class OversampledSampler(EpochSampler):
     """One fixed pool in which the minority class is oversampled; an epoch takes part of it.
 
     The pool is drawn once: where the majority is ``r`` times the minority, ``r`` rounded, the minority's samples are
@@ -38,21 +36,14 @@ class OversampledSampler(Sampler[int]):
     """
 
     def __init__(self, dataset: Any, seed: int | None = None) -> None:
-        self.rank, self.world_size = get_dist_info()
-        self.seed = sync_random_seed() if seed is None else seed
+        super().__init__(dataset, seed)
         labels = dataset.labels()
-        minority, majority = sorted((np.flatnonzero(labels == value) for value in (0, 1)), key=len)
-        if len(minority) == 0:
-            raise AnnotationError(
-                f'{getattr(dataset, "ann_file", "the dataset")}: oversampling needs both classes, found '
-                f'{np.count_nonzero(labels == 0)} negative and {np.count_nonzero(labels == 1)} positive images. Add '
-                'the missing class, check positive_categories, or use DefaultSampler'
-            )
+        of_class = [np.flatnonzero(labels == value) for value in (0, 1)]
+        self.check_classes(of_class, 'oversampling')
         self.num_samples = len(labels) // self.world_size
-        if self.num_samples == 0:
-            raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
+        self.check_length(self.num_samples)
+        minority, majority = sorted(of_class, key=len)
         self.pool = oversampled_pool(minority, majority, self._generator(_POOL))
-        self.epoch = 0
 
     def global_order(self) -> NDArray[np.int64]:
         """Indices ``(world_size * num_samples,)`` of the epoch, the same on every rank."""
@@ -68,10 +59,6 @@ class OversampledSampler(Sampler[int]):
     def __len__(self) -> int:
         return self.num_samples
 
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; the order is a function of it."""
-        self.epoch = epoch
-
 
 def oversampled_pool(
     minority: NDArray[np.int64], majority: NDArray[np.int64], generator: np.random.Generator
@@ -81,7 +68,6 @@ def oversampled_pool(
     Args:
         minority: Indices ``(M,)`` of the rarer class, at least one.
         majority: Indices ``(N,)`` of the other class, at least as many.
-        generator: Random numbers.
     """
     times = round(len(majority) / len(minority))
     drawn = minority if times == 1 else generator.choice(minority, times * len(minority))

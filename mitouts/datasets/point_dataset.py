@@ -1,24 +1,23 @@
-"""Images with a label and, where they are known, annotated points."""
+"""Reads images with a label and, where they are known, annotated points."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mitouts.datasets.seeded import SeededDataset, class_names
+from mitouts.datasets.seeded import AnnotatedDataset
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
+from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.formats.image_truths import image_truths
 from mitouts.registry import DATASETS
 from mitouts.structures import ImageTruth
 
 
 @DATASETS.register_module()
-class PointDataset(SeededDataset):
+class PointDataset(AnnotatedDataset):
     """The COCO JSON of ``docs/data_format.md``.
 
     The image label is ``images[].label`` where present, otherwise 1 when the image has a point of a positive
@@ -27,12 +26,9 @@ class PointDataset(SeededDataset):
     positive nor a negative sample.
 
     Args:
-        ann_file: Annotation file.
         data_root: Folder that ``file_name`` is relative to; default ``info.mitouts.image_root`` of the file (a
             distilled file names its source's folder there), and without it the folder of ``ann_file``.
         positive_categories: Category ids that count as positive; ``[1, 2]`` trains with hard negatives as positives.
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
         case_subset: Keep only the images of these cases.
         split: Keep only the images with this ``images[].split``, for a file that holds several.
         max_points: Leave out images with more annotated points than this (the authors' public code trains on patches
@@ -64,11 +60,9 @@ class PointDataset(SeededDataset):
             raise ConfigError(f'dataset.max_points must be at least 0, or None, found {max_points}')
         self.max_points = max_points
         self.need_points = need_points
-        self.positive_categories = tuple(positive_categories)
-        self.image_root = data_root
         self.case_subset = None if case_subset is None else {str(case_id) for case_id in case_subset}
         self.split = split
-        super().__init__(ann_file=str(ann_file), pipeline=pipeline, seed=seed, **kwargs)
+        super().__init__(ann_file, data_root, positive_categories, pipeline=pipeline, seed=seed, **kwargs)
         stored = super().get_data_info
         given = [float(stored(index)['gt_weight']) for index in range(len(self))]
         # Shared memory: persistent workers see the weights that a hook sets in the main process.
@@ -76,11 +70,7 @@ class PointDataset(SeededDataset):
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """One entry an image: paths, label, points."""
-        document = read_coco(self.ann_file)
-        self._metainfo['stain_reference'] = document.get('info', {}).get('mitouts', {}).get('stain_reference')
-        self._metainfo['name'] = document.get('info', {}).get('mitouts', {}).get('name')
-        self._metainfo['classes'] = class_names(document, self.positive_categories, self.ann_file)
-        root = image_root(self.ann_file, document, self.image_root)
+        document, root = self._read_annotations()
         truths = image_truths(document, self.positive_categories, root)
         wanted = [
             image
@@ -143,12 +133,7 @@ class PointDataset(SeededDataset):
                 f'{self.ann_file}: no image is left after case_subset={sorted(self.case_subset or ())}, '
                 f'split={self.split} and max_points={self.max_points}'
             )
-        missing = [entry['img_path'] for entry in entries if not Path(entry['img_path']).is_file()]
-        if missing:
-            raise AnnotationError(
-                f'{self.ann_file}: {len(missing)} of {len(entries)} images do not exist, the first is {missing[0]}. '
-                'Set data_root to the folder that file_name is relative to, or make the data set again'
-            )
+        self._check_images(entries)
         unplaced = [entry['img_path'] for entry in entries if entry['gt_label'] == 1 and not len(entry['gt_points'])]
         if self.need_points and unplaced:
             raise AnnotationError(
@@ -156,7 +141,3 @@ class PointDataset(SeededDataset):
                 f'point, the first is {unplaced[0]}. This model learns from points: annotate them, or train one that '
                 'learns from image labels (configs/wss)'
             )
-
-    def labels(self) -> np.ndarray:
-        """Image labels ``(N,)``, int64, before augmentation."""
-        return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)

@@ -107,12 +107,12 @@ def prepare_dataset(dataset: Any, calibration: Mapping[str, Any], name: str = 't
     _check_resolution(dataset, calibration.get('mpp'), name)
     if 'stain_reference' not in calibration:
         return None
-    expected, found = calibration['stain_reference'], stain_of(dataset)
-    if same_colours(expected, found):
+    expected, colours = calibration['stain_reference'], stain_of(dataset)
+    if same_colours(expected, colours):
         return None
-    if found is not None:
+    if colours is not None:
         raise AnnotationError(
-            f'{name}: its images were {describe_colours(found)}, those that the model was trained on were '
+            f'{name}: its images were {describe_colours(colours)}, those that the model was trained on were '
             f'{describe_colours(expected)}. Cut the patches again '
             + (
                 'without --stain'
@@ -139,7 +139,7 @@ def prepare_dataset(dataset: Any, calibration: Mapping[str, Any], name: str = 't
 def _check_resolution(dataset: Any, mpp: float | None, name: str) -> None:
     if mpp is None:
         return
-    wrong = [each for each in _spacings(dataset) if abs(each / mpp - 1) > MPP_TOLERANCE]
+    wrong = [spacing for spacing in _spacings(dataset) if abs(spacing / mpp - 1) > MPP_TOLERANCE]
     if wrong:
         raise AnnotationError(
             f'{name} has images of {wrong[0]:g} um/px and the model needs {mpp:g}: cut them at that resolution first, '

@@ -1,8 +1,8 @@
-"""Class-balanced sampling."""
+"""Draws as many samples of one class as of the other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,36 @@ from mitouts.errors import AnnotationError
 from mitouts.registry import DATA_SAMPLERS
 
 
+class EpochSampler(Sampler[int]):
+    """Draws an order that depends on seed and epoch alone, and of which every process takes its part."""
+
+    def __init__(self, dataset: Any, seed: int | None = None) -> None:
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.dataset = dataset
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch; the order is a function of it."""
+        self.epoch = epoch
+
+    def check_classes(self, of_class: Sequence[np.ndarray], method: str) -> None:
+        """Refuse a data set without samples of one of the classes."""
+        if min(map(len, of_class)) == 0:
+            raise AnnotationError(
+                f'{getattr(self.dataset, "ann_file", "the dataset")}: {method} needs both classes, found '
+                f'{len(of_class[0])} negative and {len(of_class[1])} positive images. Add the missing class, check '
+                'positive_categories, or use DefaultSampler'
+            )
+
+    def check_length(self, per_process: int) -> None:
+        """Refuse a data set that has no sample for some processes."""
+        if per_process == 0:
+            raise AnnotationError(f'{len(self.dataset.labels())} images are too few for {self.world_size} processes')
+
+
 @DATA_SAMPLERS.register_module()
-class ClassBalancedSampler(Sampler[int]):
+class ClassBalancedSampler(EpochSampler):
     """Half of the indices from each class.
 
     Each class runs through permutations of its own samples, one after the other, so every sample is drawn as often
@@ -33,16 +61,12 @@ class ClassBalancedSampler(Sampler[int]):
     """
 
     def __init__(self, dataset: Any, seed: int | None = None, num_samples: int | None = None) -> None:
-        self.rank, self.world_size = get_dist_info()
-        self.seed = sync_random_seed() if seed is None else seed
-        self.dataset = dataset
+        super().__init__(dataset, seed)
         labels = dataset.labels()
         self._of_class = [np.flatnonzero(labels == value) for value in (0, 1)]
         self._members()
         self.pairs = (len(labels) if num_samples is None else num_samples) // (2 * self.world_size)
-        if self.pairs == 0:
-            raise AnnotationError(f'{len(labels)} images are too few for {self.world_size} processes')
-        self.epoch = 0
+        self.check_length(self.pairs)
 
     def global_order(self) -> np.ndarray:
         """Pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
@@ -55,12 +79,7 @@ class ClassBalancedSampler(Sampler[int]):
         # A data set from outside has labels, but may know neither weights nor an annotation file.
         weights = getattr(self.dataset, 'weights', None)
         drawn = [indices if weights is None else indices[weights()[indices] > 0] for indices in self._of_class]
-        if min(map(len, drawn)) == 0:
-            raise AnnotationError(
-                f'{getattr(self.dataset, "ann_file", "the dataset")}: class-balanced sampling needs both classes, '
-                f'found {len(drawn[0])} negative and {len(drawn[1])} positive images. Add the missing class, check '
-                'positive_categories, or use DefaultSampler'
-            )
+        self.check_classes(drawn, 'class-balanced sampling')
         return drawn
 
     def _cycle(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
@@ -80,7 +99,3 @@ class ClassBalancedSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return 2 * self.pairs
-
-    def set_epoch(self, epoch: int) -> None:
-        """Set the epoch; the order is a function of it."""
-        self.epoch = epoch

@@ -1,4 +1,4 @@
-"""A data set whose augmentation is a function of seed, epoch, rank and worker."""
+"""Makes the augmentation of a data set a function of seed, epoch, rank and worker, and reads annotation files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset
+from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
-from mitouts.errors import ConfigError
+from mitouts.errors import AnnotationError, ConfigError
+from mitouts.formats.coco import image_root, read_coco
 from mitouts.registry import TRANSFORMS
 
 
@@ -19,8 +21,6 @@ class SeededDataset(BaseDataset):
     """Hands every pipeline an ``augmentation_seed``; a resumed run draws what one never stopped does.
 
     Args:
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
         **kwargs: Of mmengine's ``BaseDataset``.
     """
 
@@ -39,9 +39,7 @@ class SeededDataset(BaseDataset):
         self._epoch.fill_(epoch)
 
     def prepare_data(self, idx: int) -> Any:
-        info = self.get_data_info(idx)
-        info['augmentation_seed'] = int(self._next_generator().integers(2**31))
-        return self.transform(info)
+        return self.transform(self._seeded_info(idx))
 
     def transform(self, info: dict[str, Any]) -> Any:
         """Put an image through the pipeline.
@@ -67,6 +65,9 @@ class SeededDataset(BaseDataset):
             self.full_init()
         return self.prepare_data(idx)
 
+    def _seeded_info(self, idx: int) -> dict[str, Any]:
+        return {**self.get_data_info(idx), 'augmentation_seed': int(self._next_generator().integers(2**31))}
+
     def _next_generator(self) -> np.random.Generator:
         worker = get_worker_info()
         key = (self.seed, int(self._epoch), _rank(), -1 if worker is None else worker.id)
@@ -81,19 +82,44 @@ def _rank() -> int:
     return distributed.get_rank() if distributed.is_available() and distributed.is_initialized() else 0
 
 
-def class_names(
-    document: Mapping[str, Any], positive_categories: Sequence[int], ann_file: str | Path
-) -> tuple[str, ...]:
-    """Names of the categories that count as figures.
+class AnnotatedDataset(SeededDataset):
+    """Reads an annotation file; every sample has a label.
 
-    Raises:
-        ConfigError: The annotation file lacks one of them.
+    Args:
+        data_root: Folder that ``file_name`` is relative to; None where the file says it.
+        positive_categories: Category ids that count as figures.
+        **kwargs: Of :class:`SeededDataset`.
     """
-    names = {category['id']: category['name'] for category in document['categories']}
-    unknown = set(positive_categories) - set(names)
-    if unknown:
-        raise ConfigError(
-            f'dataset.positive_categories holds {sorted(unknown)}, but {ann_file} has '
-            f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
-        )
-    return tuple(names[key] for key in positive_categories)
+
+    def __init__(self, ann_file: str, data_root: str | None, positive_categories: Sequence[int], **kwargs: Any) -> None:
+        self.image_root = data_root
+        self.positive_categories = tuple(positive_categories)
+        super().__init__(ann_file=str(ann_file), **kwargs)
+
+    def labels(self) -> NDArray[np.int64]:
+        """Labels of the samples ``(N,)``, int64, before augmentation."""
+        return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
+
+    def _read_annotations(self) -> tuple[dict[str, Any], Path]:
+        """Read the file and the folder of its images, and keep its name, classes and stain as metainfo."""
+        document = read_coco(self.ann_file)
+        origin = document['info'].get('mitouts', {})
+        names = {category['id']: category['name'] for category in document['categories']}
+        unknown = set(self.positive_categories) - set(names)
+        if unknown:
+            raise ConfigError(
+                f'dataset.positive_categories holds {sorted(unknown)}, but {self.ann_file} has '
+                f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
+            )
+        self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
+        self._metainfo |= {key: origin.get(key) for key in ('stain_reference', 'name')}
+        return document, image_root(self.ann_file, document, self.image_root)
+
+    def _check_images(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        paths = dict.fromkeys(entry['img_path'] for entry in entries)
+        missing = [path for path in paths if not Path(path).is_file()]
+        if missing:
+            raise AnnotationError(
+                f'{self.ann_file}: {len(missing)} of {len(paths)} images do not exist, the first is {missing[0]}. '
+                'Set data_root to the folder that file_name is relative to, or make the data set again'
+            )

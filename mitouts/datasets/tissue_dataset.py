@@ -1,4 +1,4 @@
-"""Images with a label image each: tissue classes."""
+"""Reads images with a label image each, whose codes are tissue classes."""
 
 from __future__ import annotations
 
@@ -39,9 +39,7 @@ class TissueDataset(SeededDataset):
         partition: Split -> beginnings of case ids, such as ``dict(test=['TCGA-OL'])``; all other cases train.
         split_file: CSV or JSON that says the split of every case or file, instead of ``partition``
             (:func:`mitouts.formats.splits.read_split_file`); relative to ``data_root``.
-        crops_per_image: How often an image stands in one epoch; training images are far larger than a crop.
-        pipeline: Transforms.
-        seed: Seed of the augmentation.
+        crops_per_image: How often an image comes in one epoch; training images are far larger than a crop.
 
     Raises:
         AnnotationError: Folders or label images are missing, a name has no case or no resolution, or no image is left.
@@ -141,7 +139,7 @@ class TissueDataset(SeededDataset):
         if match is None:
             raise AnnotationError(
                 f'{path}: the name does not begin with a case ({self.case_pattern.pattern!r}); set case_pattern, so '
-                'that no case stands in two splits'
+                'that no case is in two splits'
             )
         return match.group()
 
@@ -207,7 +205,7 @@ def code_table(
 
 
 def _split_of(case_id: str, partition: Mapping[str, Sequence[str]]) -> str:
-    found = [split for split, beginnings in partition.items() if case_id.startswith(tuple(beginnings))]
-    if len(found) > 1:
-        raise ConfigError(f'TissueDataset.partition puts case {case_id} into {" and ".join(found)}')
-    return found[0] if found else 'train'
+    splits = [split for split, beginnings in partition.items() if case_id.startswith(tuple(beginnings))]
+    if len(splits) > 1:
+        raise ConfigError(f'TissueDataset.partition puts case {case_id} into {" and ".join(splits)}')
+    return splits[0] if splits else 'train'

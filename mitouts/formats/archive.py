@@ -1,4 +1,4 @@
-"""Label files of a folder, a tar or a zip archive, read without unpacking anything to disk."""
+"""Reads the label files of a folder, a tar or a zip archive, without unpacking anything to disk."""
 
 from __future__ import annotations
 
@@ -46,7 +46,6 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     Hidden files and macOS's resource forks are passed over.
 
     Args:
-        src: The folder or archive.
         suffix: Such as ``.csv``, in lower case.
 
     Returns:
@@ -58,12 +57,12 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     """
     src = Path(src)
     if src.is_dir():
-        found = {name: _read_file(src / name) for name in walk(src, (suffix,))}
+        contents = {name: _read(path.open('rb'), str(path)) for name in walk(src, (suffix,)) for path in [src / name]}
     elif src.is_file():
-        found = dict(_read_archive(src, suffix))
+        contents = dict(_read_archive(src, suffix))
     else:
         raise AnnotationError(f'{src}: no such folder or archive')
-    return {name: decode_text(found[name], f'{src}: {name}') for name in sorted(found)}
+    return {name: decode_text(contents[name], f'{src}: {name}') for name in sorted(contents)}
 
 
 def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[int, list[float]]]:
@@ -72,7 +71,6 @@ def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[i
     Args:
         text: The table, separated by commas.
         columns: Names of its columns, all of them numbers from 0.
-        where: Named in the error.
 
     Raises:
         AnnotationError: A row of another kind.
@@ -104,19 +102,13 @@ def walk(root: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
             yield check_file_name(path.relative_to(root).as_posix(), str(root))
 
 
-def _read_file(path: Path) -> bytes:
-    with path.open('rb') as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    return _check_size(data, str(path))
-
-
 def _read_archive(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
     members = _zip_members(src, suffix) if zipfile.is_zipfile(src) else _tar_members(src, suffix)
     seen: set[str] = set()
     try:
         for name, data in members:
             if name in seen:
-                raise AnnotationError(f'{src}: {name} stands in it twice')
+                raise AnnotationError(f'{src}: {name} is in it twice')
             seen.add(name)
             yield name, data
     except AnnotationError:
@@ -137,8 +129,7 @@ def _zip_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
             name = check_file_name(info.filename, str(src))
             if info.is_dir() or not _is_wanted(name, suffix):
                 continue
-            with archive.open(info) as file:
-                yield name, _check_size(file.read(MAX_FILE_BYTES + 1), f'{src}: {name}')
+            yield name, _read(archive.open(info), f'{src}: {name}')
 
 
 def _tar_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
@@ -155,10 +146,8 @@ def _tar_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
                     raise AnnotationError(f'{src}: more than {MAX_ENTRIES:,} files are too many to be label files')
                 if not member.isreg() or not _is_wanted(name, suffix):
                     continue
-                if member.size > MAX_FILE_BYTES:
-                    raise _too_large(f'{src}: {name}')
                 file = archive.extractfile(member)
-                data = b'' if file is None else file.read()
+                data = b'' if file is None else _read(file, f'{src}: {name}')
                 if len(data) != member.size:
                     raise EOFError(f'{name} ends early')
                 yield name, data
@@ -186,11 +175,9 @@ def _is_wanted(name: str, suffix: str) -> bool:
     return name.lower().endswith(suffix) and not any(is_junk(part) for part in name.split('/'))
 
 
-def _check_size(data: bytes, where: str) -> bytes:
+def _read(file: IO[bytes], where: str) -> bytes:
+    with file:
+        data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
-        raise _too_large(where)
+        raise AnnotationError(f'{where} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for a label file')
     return data
-
-
-def _too_large(where: str) -> AnnotationError:
-    return AnnotationError(f'{where} is larger than {MAX_FILE_BYTES >> 20} MiB, too large for a label file')

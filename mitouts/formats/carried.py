@@ -1,4 +1,4 @@
-"""What a foreign format has no place for, carried along in it so that coming back loses nothing.
+"""Carries what a foreign format has no place for along in its files, so that coming back loses nothing.
 
 An exporter puts the document's own entries where the other program ignores them. When the file comes back, perhaps
 edited there, what the other program shows (points, classes, which figures exist) counts; the rest is taken from here.
@@ -6,13 +6,12 @@ edited there, what the other program shows (points, classes, which figures exist
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeGuard
+from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.source import SourceFigure, SourceImage, check_file_name
+from mitouts.formats.source import SourceFigure, SourceImage, check_file_name, is_id, is_number
 from mitouts.imaging.walk import SUFFIXES, walk_files
 
 # Nearer than this, a point was not moved but went through another program's arithmetic.
@@ -21,15 +20,13 @@ CASE_UNKNOWN: Mapping[str, bool] = {'case_known': False}
 _POSITION_KEYS = ('id', 'image_id', 'category_id', 'point')
 _DERIVED_KEYS = ('bbox', 'area')
 _IMAGE_KEYS = ('id', 'file_name', 'width', 'height', 'case_id', 'mpp')
-_MAX_ID = 2**63 - 1
-_MAX_NUMBER = 1e15
 
 
 def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
     """Check that images can be told apart by name in another program.
 
     Raises:
-        AnnotationError: A name stands twice, or leads out of the images' folder.
+        AnnotationError: A name occurs twice, or leads out of the images' folder.
     """
     seen: set[str] = set()
     for image in images:
@@ -64,11 +61,6 @@ def check_base(base: Any, where: str) -> dict[str, Any]:
     ):
         raise AnnotationError(f'{where}: expected categories with id and name, found {str(categories)[:60]!r}')
     return base
-
-
-def is_id(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the id of an image, an annotation or a category."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
 
 
 def carried_image(entry: Any, where: str) -> SourceImage:
@@ -106,8 +98,6 @@ def carried_figure(
 
     Args:
         entry: What was exported.
-        where: Named in errors.
-        file_name: Its image.
         x: Column in pixels that the other program shows.
         y: Row in pixels.
         category_id: The category that it shows.
@@ -131,21 +121,11 @@ def carried_figure(
     return figure, moved or category_id != entry.get('category_id')
 
 
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
-    return (
-        isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and abs(value) <= _MAX_NUMBER
-        and math.isfinite(value)
-    )
-
-
 def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigure], where: str) -> None:
     """Check that no carried entry was copied within the other program.
 
     Raises:
-        AnnotationError: An id stands twice.
+        AnnotationError: An id occurs twice.
     """
     for what, ids in (
         ('image', [image.image_id for image in images]),
@@ -154,7 +134,7 @@ def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigu
         given = [number for number in ids if number is not None]
         twice = len(given) - len(set(given))
         if twice:
-            raise AnnotationError(f'{where}: {twice} {what} ids stand twice')
+            raise AnnotationError(f'{where}: {twice} {what} ids occur twice')
 
 
 def case_of(file_name: str) -> str:
@@ -166,16 +146,10 @@ def case_of(file_name: str) -> str:
     return str(path.with_suffix('') if path.suffix.lower() in SUFFIXES else path)
 
 
-def listed(values: Sequence[Any], most: int = 5) -> str:
-    """Name the first of some values."""
-    return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')
-
-
 def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
     """The label files of a folder and below it, or one file by itself.
 
     Args:
-        src: File or folder.
         suffixes: Endings of label files, lower case, such as ``.geojson``.
 
     Returns:
@@ -195,5 +169,5 @@ def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]
         raise AnnotationError(f'{src}: no such file or folder')
     for path in paths:
         name = path.relative_to(root).as_posix()
-        suffix = max((each for each in suffixes if name.lower().endswith(each)), key=len, default='')
+        suffix = max((ending for ending in suffixes if name.lower().endswith(ending)), key=len, default='')
         yield path, check_file_name(name[: len(name) - len(suffix)], str(path))

@@ -1,4 +1,4 @@
-"""Which class names mean mitotic figures and which look-alikes, as people really spell them.
+"""Tells which class names mean mitotic figures and which look-alikes, as people really spell them.
 
 Ids count everywhere in this package: category 1 are mitotic figures and 2 look-alikes. Names decide only where a
 foreign file is converted, and show here when the ids of an annotation file mean something else.
@@ -42,7 +42,6 @@ def named_category(name: str, mitotic: str | None, hard_negative: str | None) ->
     """Category of a class name: the one the user gives it, else the usual one, else None.
 
     Args:
-        name: Of the class.
         mitotic: The class of mitotic figures; None for those that are usually called so.
         hard_negative: The class of look-alikes, or None.
     """
@@ -59,7 +58,6 @@ def check_category_names(path: Path, names: Mapping[int, str]) -> None:
     """Check that the categories of an annotation file are called as what their ids mean.
 
     Args:
-        path: The file, for messages.
         names: Category id -> name.
 
     Raises:

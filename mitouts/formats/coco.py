@@ -1,4 +1,4 @@
-"""The one annotation format of the package: COCO JSON with a point for every annotation.
+"""Makes, reads and checks annotation files: COCO JSON with a point for every annotation.
 
 A point is ``[x, y]`` in pixels with its origin at the centre of the top-left pixel. ``bbox`` is the 50 x 50 px box
 centred on it in those same coordinates, ``[x - 25, y - 25, 50, 50]``, so ``x = bbox[0] + bbox[2] / 2`` inverts it
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +45,7 @@ def make_image(
     """Make an entry of ``images``.
 
     Args:
-        image_id: Unique in its document.
         file_name: Path relative to the data set's root, with forward slashes.
-        width: Width in pixels.
-        height: Height in pixels.
         case_id: The patient or slide; intervals are taken over cases, and splits must not share one.
         mpp: Micrometres per pixel, or None where unknown.
         **extra: Further keys, such as ``label``, ``scanner`` or ``split``.
@@ -68,8 +65,6 @@ def make_annotation(
     """Make an entry of ``annotations``: the point ``(x, y)`` in pixels and the box centred on it.
 
     Args:
-        annotation_id: Unique in its document.
-        image_id: The image that holds the point.
         category_id: ``MITOTIC_FIGURE`` or ``HARD_NEGATIVE``.
         x: Column of the point in pixels, 0 at the centre of the leftmost pixel.
         y: Row of the point in pixels, 0 at the centre of the topmost pixel.
@@ -102,8 +97,6 @@ def make_document(
     Args:
         images: Entries made by :func:`make_image`.
         annotations: Entries made by :func:`make_annotation`.
-        name: The data set's name.
-        tool: What wrote it.
         arguments: The arguments that the tool was given.
         seed: The seed that everything was drawn from, if anything was.
         **info: Further keys of ``info.mitouts``, such as ``stain_reference``.
@@ -131,11 +124,9 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     ``case_id`` is a case of its own: the case is called as its file, and ``case_known`` is False. A missing ``mpp``
     becomes None. Flags (:data:`IMAGE_FLAGS`, :data:`ANNOTATION_FLAGS`) may be written as 0, 1, true or false, also as
     text. An ``info`` that is mere text becomes its description. An annotation whose point lies outside its image is
-    left out with an :class:`AnnotationWarning`. A point is inside from ``-0.5`` to ``width - 0.5`` (and ``height -
-    0.5``), both included: the outer edges of the outermost pixels.
+    left out with an :class:`AnnotationWarning` (:func:`is_inside`).
 
     Args:
-        path: The file.
         keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
@@ -150,9 +141,8 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
         )
     for key in ('images', 'annotations', 'categories'):
         if key not in document:
-            hint = (
-                '; these are predictions (qupath_geojson.py --export takes them)' if is_of_predictions(document) else ''
-            )
+            hint = '; these are predictions' if is_of_predictions(document) else ''
+            hint += ' (mitouts convert qupath_geojson --export takes them)' if hint else ''
             raise AnnotationError(
                 f'{path}: the key {key!r} is missing; found {", ".join(sorted(document)) or "no key"}{hint}'
             )
@@ -175,10 +165,8 @@ def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], da
     """Folder that the ``file_name`` of a document are relative to.
 
     Args:
-        ann_file: The document's file.
         document: What it holds; a distilled file names its source's folder in ``info.mitouts.image_root``, relative to
             its own.
-        data_root: Given by the user; it comes first.
     """
     if data_root:
         return Path(data_root)
@@ -198,15 +186,15 @@ def _check_info(path: Path, info: Any) -> dict[str, Any]:
         return {'description': info}
     if info is not None and not isinstance(info, dict):
         _warn(f'{path}: info must be an object, found a {type(info).__name__}; it is left out')
-    found = dict(info) if isinstance(info, dict) else {}
-    ours = found.get('mitouts')
-    if 'mitouts' in found and not isinstance(ours, dict):
+    checked = dict(info) if isinstance(info, dict) else {}
+    ours = checked.get('mitouts')
+    if 'mitouts' in checked and not isinstance(ours, dict):
         if ours is not None:
             _warn(f'{path}: info.mitouts must be an object, found a {type(ours).__name__}; it is left out')
-        del found['mitouts']
+        del checked['mitouts']
     elif ours and not isinstance(ours.get('image_root', ''), str):
         raise AnnotationError(f'{path}: info.mitouts.image_root must be text, found {ours["image_root"]!r:.60}')
-    return found
+    return checked
 
 
 def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
@@ -216,7 +204,7 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
         image_id = _integer(path, entry['id'], f'images[{position}]: id')
         if image_id in images:
             raise AnnotationError(
-                f'{path}: the image id {image_id} stands twice ({images[image_id]["file_name"]}, {entry["file_name"]})'
+                f'{path}: the image id {image_id} occurs twice ({images[image_id]["file_name"]}, {entry["file_name"]})'
             )
         for key in ('width', 'height'):
             if _integer(path, entry[key], f'image {image_id}: {key}') < 1:
@@ -237,11 +225,9 @@ def _check_images(path: Path, entries: list[Any]) -> dict[int, dict[str, Any]]:
         images[image_id] = {**flagged, **_case_of(path, entry, image_id), 'mpp': mpp}
     without = sum(entry.get('case_id') is None for entry in entries)
     if without:
-        warnings.warn(
+        _warn(
             f'{path}: {without} of {len(entries)} images have no case_id, so each counts as a case of its own; '
-            'intervals over cases will be too narrow where one patient or slide gave several images',
-            AnnotationWarning,
-            stacklevel=4,
+            'intervals over cases will be too narrow where one patient or slide gave several images'
         )
     return images
 
@@ -252,7 +238,7 @@ def _check_categories(path: Path, entries: list[Any]) -> dict[int, str]:
         _require(path, entry, f'categories[{position}]', ('id', 'name'))
         category_id = _integer(path, entry['id'], f'categories[{position}]: id')
         if category_id in categories:
-            raise AnnotationError(f'{path}: the category id {category_id} stands twice')
+            raise AnnotationError(f'{path}: the category id {category_id} occurs twice')
         if not isinstance(entry['name'], str):
             raise AnnotationError(f'{path}: category {category_id}: name must be text, found {entry["name"]!r:.40}')
         categories[category_id] = entry['name']
@@ -273,7 +259,7 @@ def _check_annotations(
         _require(path, entry, f'annotations[{position}]', ('id', 'image_id', 'category_id'))
         annotation_id = _integer(path, entry['id'], f'annotations[{position}]: id')
         if annotation_id in seen:
-            raise AnnotationError(f'{path}: the annotation id {annotation_id} stands twice')
+            raise AnnotationError(f'{path}: the annotation id {annotation_id} occurs twice')
         seen.add(annotation_id)
         image = images.get(_integer(path, entry['image_id'], f'annotation {annotation_id}: image_id'))
         if image is None:
@@ -287,9 +273,20 @@ def _check_annotations(
             )
         flagged = _with_flags(path, entry, f'annotation {annotation_id}', ANNOTATION_FLAGS)
         annotation = _with_point(path, flagged, annotation_id)
-        if keep_outside or _is_inside(path, annotation, image):
+        if keep_outside or is_inside(annotation['point'], image):
             annotations.append(annotation)
+        else:
+            x, y = annotation['point']
+            _warn(
+                f'{path}: annotation {annotation_id} lies outside image {image["id"]} ({image["file_name"]}): point '
+                f'x={x:g}, y={y:g}, image {image["width"]} x {image["height"]} px; it is left out'
+            )
     return annotations
+
+
+def is_inside(point: Sequence[float], image: Mapping[str, Any]) -> bool:
+    """Whether a point lies between the outer edges of an image's outermost pixels, both included."""
+    return -0.5 <= point[0] <= image['width'] - 0.5 and -0.5 <= point[1] <= image['height'] - 0.5
 
 
 def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dict[str, Any]:
@@ -307,20 +304,6 @@ def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dic
     bbox = bbox or [x - BOX_PX / 2, y - BOX_PX / 2, BOX_PX, BOX_PX]
     area = bbox[2] * bbox[3] if entry.get('area') is None else _number(path, entry['area'], f'{where}: area')
     return {**entry, 'point': [x, y], 'bbox': bbox, 'area': area, 'iscrowd': int(entry.get('iscrowd', 0))}
-
-
-def _is_inside(path: Path, annotation: Mapping[str, Any], image: Mapping[str, Any]) -> bool:
-    x, y = annotation['point']
-    width, height = image['width'], image['height']
-    if -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5:
-        return True
-    warnings.warn(
-        f'{path}: annotation {annotation["id"]} lies outside image {image["id"]} ({image["file_name"]}): '
-        f'point x={x:g}, y={y:g}, image {width} x {height} px; it is left out',
-        AnnotationWarning,
-        stacklevel=4,
-    )
-    return False
 
 
 def _with_flags(path: Path, entry: Mapping[str, Any], where: str, flags: Iterable[str]) -> dict[str, Any]:

@@ -1,8 +1,7 @@
-"""What annotation files hold, counted, and what looks wrong in them."""
+"""Counts what annotation files hold, and finds what looks wrong in them."""
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial import KDTree
 
-from mitouts.errors import AnnotationWarning, ImageError
-from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco, read_json
+from mitouts.errors import ImageError
+from mitouts.formats.coco import MITOTIC_FIGURE, image_root, is_inside, read_coco, read_json
 from mitouts.imaging.image_header import probe
 from mitouts.utils.words import plural
 
@@ -28,8 +27,6 @@ class AnnotatedPoint:
     """An annotation.
 
     Attributes:
-        annotation_id: Its id.
-        category_id: Its category.
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
         is_cut: Whether a part of it is seen at the border and its centre is outside.
@@ -47,7 +44,6 @@ class Image:
     """An image with its annotations.
 
     Attributes:
-        path: Its file.
         split: ``images[].split``, else the stem of the annotation file.
         entry: Its entry in the annotation file.
         points: What is annotated and counted here.
@@ -85,8 +81,6 @@ class Finding:
 
     Attributes:
         kind: Short name, such as ``case_leakage``.
-        count: How many times.
-        message: In words, with examples.
     """
 
     kind: str
@@ -110,10 +104,9 @@ class Dataset:
 
 
 def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Dataset:
-    """Read annotation files, keeping the annotations outside their images that :func:`read_coco` leaves out.
+    """Read annotation files, also the annotations outside their images.
 
     Args:
-        paths: Files, such as one a split.
         root: Folder of the images; None for the one that each file names.
 
     Raises:
@@ -125,10 +118,10 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
         if isinstance(raw, dict) and raw.get('images') == []:
             dataset.empty.append(path.stem)
             continue
-        document, outside = _read_with_outside(path, raw)
+        document = read_coco(path, keep_outside=True)
         for category in document['categories']:
             dataset.categories.setdefault(category['id'], str(category['name']))
-        dataset.images += _images(document, outside, image_root(path, document, root), path.stem)
+        dataset.images += _images(document, image_root(path, document, root), path.stem)
     return dataset
 
 
@@ -243,39 +236,20 @@ def _split_order(name: str) -> int:
     return USUAL_SPLITS.index(name) if name in USUAL_SPLITS else len(USUAL_SPLITS)
 
 
-def _read_with_outside(path: Path, raw: Any) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always', AnnotationWarning)
-        document = read_coco(path)
-    kept = {annotation['id'] for annotation in document['annotations']}
-    outside = [annotation for annotation in raw['annotations'] if annotation['id'] not in kept]
-    for warning in caught:
-        if 'lies outside image' not in str(warning.message):
-            warnings.warn(str(warning.message), AnnotationWarning, stacklevel=3)
-    return document, outside
-
-
-def _images(
-    document: Mapping[str, Any], outside: Iterable[Mapping[str, Any]], root: Path, split: str
-) -> Iterable[Image]:
-    points: dict[tuple[str, int], list[AnnotatedPoint]] = {}
+def _images(document: Mapping[str, Any], root: Path, split: str) -> Iterable[Image]:
+    annotations: dict[int, list[Mapping[str, Any]]] = {entry['id']: [] for entry in document['images']}
     for annotation in document['annotations']:
-        kind = 'shown' if annotation['iscrowd'] else 'points'
-        points.setdefault((kind, annotation['image_id']), []).append(_point(annotation))
-    for annotation in outside:
-        points.setdefault(('outside', annotation['image_id']), []).append(_point(annotation))
+        annotations[annotation['image_id']].append(annotation)
     for entry in document['images']:
-        own = {kind: tuple(points.get((kind, entry['id']), ())) for kind in ('points', 'shown', 'outside')}
+        points: dict[str, list[AnnotatedPoint]] = {'points': [], 'shown': [], 'outside': []}
+        for annotation in annotations[entry['id']]:
+            kind = 'shown' if annotation['iscrowd'] else 'points'
+            kind = kind if is_inside(annotation['point'], entry) else 'outside'
+            x, y = annotation['point']
+            point = AnnotatedPoint(annotation['id'], annotation['category_id'], x, y, annotation.get('cut', False))
+            points[kind].append(point)
+        own = {kind: tuple(members) for kind, members in points.items()}
         yield Image(root / entry['file_name'], str(entry.get('split') or split), entry, **own)
-
-
-def _point(annotation: Mapping[str, Any]) -> AnnotatedPoint:
-    if annotation.get('point') is not None:
-        x, y = annotation['point']
-    else:
-        left, top, width, height = annotation['bbox']
-        x, y = left + width / 2, top + height / 2
-    return AnnotatedPoint(annotation['id'], annotation['category_id'], float(x), float(y), bool(annotation.get('cut')))
 
 
 def _row(images: Sequence[Image], dataset: Dataset) -> dict[str, Any]:
@@ -316,7 +290,7 @@ def _leakage(images: Iterable[Image], kind: str, noun: str, key: Callable[[Image
 
 
 def _duplicates(images: Iterable[Image]) -> Finding | None:
-    found = []
+    pairs = []
     for image in images:
         points = [*image.points, *image.shown]
         xy = np.array([(point.x, point.y) for point in points], dtype=np.float64).reshape(-1, 2)
@@ -324,20 +298,20 @@ def _duplicates(images: Iterable[Image]) -> Finding | None:
             a, b = points[first], points[second]
             contrary = '' if a.category_id == b.category_id else ', of different categories'
             distance = np.hypot(a.x - b.x, a.y - b.y)
-            found.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
-    what = f'{plural(len(found), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
-    return _finding('duplicate_points', found, what, 'One figure is annotated twice: remove one')
+            pairs.append(f'{a.annotation_id} and {b.annotation_id} of {image.path.name} ({distance:.1f} px{contrary})')
+    what = f'{plural(len(pairs), "pair")} of annotations less than {DUPLICATE_PX:g} px apart'
+    return _finding('duplicate_points', pairs, what, 'One figure is annotated twice: remove one')
 
 
 def _outside(images: Iterable[Image]) -> Finding | None:
-    found = [
+    places = [
         f'{point.annotation_id} at x={point.x:g}, y={point.y:g} of {image.path.name} '
         f'({image.entry["width"]} x {image.entry["height"]} px)'
         for image in images
         for point in image.outside
     ]
     return _finding(
-        'points_outside', found, f'{plural(len(found), "annotation")} outside their image, left out of training'
+        'points_outside', places, f'{plural(len(places), "annotation")} outside their image, left out of training'
     )
 
 
@@ -354,7 +328,7 @@ def _without_figure(images: Sequence[Image]) -> Finding | None:
     for image in images:
         figures = any(point.category_id == MITOTIC_FIGURE for point in image.points)
         positive[image.split] = positive.get(image.split, False) or figures or image.entry.get('label') == 1
-    names = [name for name, found in positive.items() if not found]
+    names = [name for name, has_one in positive.items() if not has_one]
     return _finding('split_without_figure', names, f'{plural(len(names), "split")} without a mitotic figure')
 
 

@@ -1,4 +1,4 @@
-"""GeoJSON features as QuPath 0.5 to 0.7 reads them.
+"""Makes and reads GeoJSON features as QuPath 0.5 to 0.7 understands them.
 
 QuPath needs a ``color`` in every classification and an ``objectType`` in every feature, ignores an id that is no UUID,
 and drops properties that it does not know: a score belongs in ``measurements``. Coordinates here are QuPath's: pixels
@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_number
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
+from mitouts.formats.source import check_coordinate, is_number
 from mitouts.utils.text_files import parse_json
 
 ObjectType = Literal['annotation', 'detection']
@@ -83,9 +82,7 @@ def point_feature(
     Args:
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
-        class_name: QuPath's classification.
         identity: Of :func:`feature_id`.
-        color: RGB of the class.
         measurements: Numbers that QuPath shows and keeps, such as ``{'probability': 0.93}``.
         object_type: QuPath lets its users move annotations, and is faster with many detections.
         name: Shown beside the object.
@@ -108,12 +105,10 @@ def polygon_feature(
     identity: str,
     color: Sequence[int] = OTHER_COLOR,
     measurements: Mapping[str, float] | None = None,
-    object_type: ObjectType = 'annotation',
     name: str | None = None,
-    carried: Mapping[str, Any] | None = None,
     bounds_xy_px: Sequence[float] = (0, 0),
 ) -> dict[str, Any]:
-    """Make an area, such as a hotspot or tissue.
+    """Make an area, such as a hotspot or tissue, that can be moved in QuPath.
 
     Args:
         rings: The outline and then the holes, each of at least three ``(x, y)`` in pixels as for
@@ -137,7 +132,7 @@ def polygon_feature(
     if not closed:
         raise AnnotationError(f'{where}: a polygon needs an outline')
     geometry = {'type': 'Polygon', 'coordinates': closed}
-    return _feature(geometry, class_name, identity, color, measurements, object_type, name, carried)
+    return _feature(geometry, class_name, identity, color, measurements, 'annotation', name)
 
 
 def feature_collection(
@@ -174,16 +169,6 @@ def read_geojson(path: str | os.PathLike[str]) -> Any:
     return parse_json(data, path)
 
 
-def write_geojson(path: str | os.PathLike[str], collection: Mapping[str, Any]) -> None:
-    """Write a file beside its final place, and rename it.
-
-    Raises:
-        AnnotationError: It holds something that JSON cannot say.
-        OSError: It cannot be written.
-    """
-    write_json(path, collection)
-
-
 def _feature(
     geometry: Mapping[str, Any],
     class_name: str,
@@ -192,7 +177,7 @@ def _feature(
     measurements: Mapping[str, float] | None,
     object_type: ObjectType,
     name: str | None,
-    carried: Mapping[str, Any] | None,
+    carried: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     properties: dict[str, Any] = {
         'objectType': object_type,

@@ -1,4 +1,4 @@
-"""Grand Challenge's "Multiple points" JSON: one file an image, with the points in millimetres.
+"""Makes and reads Grand Challenge's "Multiple points" JSON: one file an image, with the points in millimetres.
 
 A coordinate is the pixel times the spacing, ``mm = px * mpp / 1000``, of the figure's centre and without a half-pixel
 shift; for an image without a resolution it stays in pixels. The file names neither the image nor its resolution.
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import check_exportable, is_number, listed
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json, write_json
-from mitouts.formats.source import check_coordinate, check_file_name
+from mitouts.formats.carried import check_exportable
+from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, read_json
+from mitouts.formats.source import check_coordinate, check_file_name, is_number, listed
 
 TYPE = 'Multiple points'
 NAMES = {MITOTIC_FIGURE: 'mitotic figure', HARD_NEGATIVE: 'non-mitotic figure'}
@@ -104,11 +104,6 @@ def points_document(
         for x, y, score in points.tolist()
     ]
     return _content(name, entries)
-
-
-def write_points(path: str | os.PathLike[str], document: Mapping[str, Any]) -> None:
-    """Write a file's content beside its final place, and rename it."""
-    write_json(path, document)
 
 
 def export_points(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_number
+from mitouts.formats.source import is_id, is_number
 from mitouts.functional.distillation import Verdict
 from mitouts.structures.image_record import EvaluatedImage
 from mitouts.utils.text_files import read_json
@@ -55,7 +55,6 @@ def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NE
     """Read what a distillation wrote.
 
     Args:
-        path: The file.
         needed: Keys that each sample must have.
 
     Returns:
@@ -96,9 +95,9 @@ def _check(sample: Any, needed: Collection[str], where: str) -> None:
     if missing:
         raise AnnotationError(f'{where} lacks {", ".join(missing)}: expected hard_samples.json of a distillation')
     image_id, label = sample['image_id'], sample['label']
-    if isinstance(image_id, bool) or not isinstance(image_id, int):
+    if not is_id(image_id):
         raise AnnotationError(f'{where}: image_id must be an integer, found {image_id!r:.40}')
-    if isinstance(label, bool) or not isinstance(label, int) or label not in (0, 1):
+    if not is_id(label) or label not in (0, 1):
         raise AnnotationError(f'{where}: label must be 0 or 1, found {label!r:.40}')
     if sample['verdict'] not in ('keep', 'drop'):
         raise AnnotationError(f'{where}: verdict must be keep or drop, found {sample["verdict"]!r:.40}')

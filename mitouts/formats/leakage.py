@@ -18,13 +18,13 @@ def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
             relative to one root. An image whose case nobody named (``case_known`` is False) shares none with another.
 
     Raises:
-        AnnotationError: One image stands in two splits. A case that does so only warns (:class:`AnnotationWarning`).
+        AnnotationError: One image is in two splits. A case that does so only warns (:class:`AnnotationWarning`).
     """
     shared_images = _shared(documents, 'file_name')
     if shared_images:
         name, splits = next(iter(shared_images.items()))
         raise AnnotationError(
-            f'image {name} stands in the splits {" and ".join(splits)} ({plural(len(shared_images), "such image")}); '
+            f'image {name} is in the splits {" and ".join(splits)} ({plural(len(shared_images), "such image")}); '
             'leave it in one of them'
         )
     shared_cases = _shared(documents, 'case_id')
@@ -32,7 +32,7 @@ def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
         listed = ', '.join(f'{case} ({" and ".join(splits)})' for case, splits in list(shared_cases.items())[:5])
         more = f' and {len(shared_cases) - 5} more' if len(shared_cases) > 5 else ''
         warnings.warn(
-            f'case leakage: {listed}{more}: images of one case stand in several splits, results will look too good',
+            f'case leakage: {listed}{more}: images of one case are in several splits, results will look too good',
             AnnotationWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Predictions as one JSON: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
+"""Reads and writes predictions: ``{"info": {...}, "images": [{"image_id", "score", "points": [[x, y, score], ...]}]}``.
 
 Points are ``(x, y)`` in pixels with their origin at the centre of the top-left pixel, kept down to a low score. Above
 the map threshold those of a score map are its components. Its ``peaks``, in the same form, depend on no threshold:
@@ -7,7 +7,6 @@ curves are drawn from them, and where there are none from the points.
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import read_json, write_json
+from mitouts.formats.source import is_id, is_number
 from mitouts.structures.image_record import ImagePrediction
 
 DECIMALS = 9
@@ -46,7 +46,7 @@ def write_predictions(
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
-        AnnotationError: An entry makes no sense, such as a NaN score or an id that stands twice.
+        AnnotationError: An entry makes no sense, such as a NaN score or an id that occurs twice.
         OSError: The file cannot be written.
     """
     entries = [to_dict(prediction) for prediction in predictions]
@@ -74,13 +74,13 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """
     document = read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get('images'), list):
-        found = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
-        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {found}")
+        kind = f'the keys {", ".join(document) or "none"}' if isinstance(document, dict) else type(document).__name__
+        raise AnnotationError(f"{path}: expected predictions as a JSON object with a list 'images', found {kind}")
     info = document.get('info') or {}
     if not isinstance(info, dict):
         raise AnnotationError(f"{path}: 'info' must be an object, found a {type(info).__name__}")
     for key in ('map_threshold', 'image_threshold'):
-        if info.get(key) is not None and not _is_finite(info[key]):
+        if info.get(key) is not None and not is_number(info[key]):
             raise AnnotationError(f'{path}: info.{key} must be a finite number, found {info[key]!r:.40}')
     return Predictions(info, _check(path, document['images']))
 
@@ -94,7 +94,6 @@ def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, opt
     """The threshold on points that the model of a predictions file was validated with.
 
     Args:
-        path: The file.
         predictions: Its content.
         option: What gives a threshold instead.
 
@@ -113,7 +112,7 @@ def _check(path: str | os.PathLike[str], entries: Sequence[Any]) -> dict[int, Im
         prediction = from_dict(entry, path, position)
         if prediction.image_id in predictions:
             raise AnnotationError(
-                f'{path}: image {prediction.image_id} stands twice; each image has one entry with all its points'
+                f'{path}: image {prediction.image_id} occurs twice; each image has one entry with all its points'
             )
         predictions[prediction.image_id] = prediction
     return predictions
@@ -124,7 +123,6 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
 
     Args:
         entry: As JSON gives it.
-        path: The file, named in errors.
         position: Of the entry in the file, named in errors.
 
     Raises:
@@ -136,25 +134,15 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
     if missing:
         raise AnnotationError(f'{path}: images[{position}] lacks {", ".join(missing)}')
     image_id, score, name = entry['image_id'], entry['score'], entry.get('file_name')
-    if isinstance(image_id, bool) or not isinstance(image_id, int):
+    if not is_id(image_id):
         raise AnnotationError(f'{path}: images[{position}]: image_id must be an integer, found {image_id!r}')
-    if not _is_finite(score):
+    if not is_number(score):
         raise AnnotationError(f'{path}: image {image_id}: score must be a finite number, found {score!r}')
     points = _points(path, image_id, entry['points'], 'points')
     peaks = None if entry.get('peaks') is None else _points(path, image_id, entry['peaks'], 'peaks')
     if name is not None and not isinstance(name, str):
         raise AnnotationError(f'{path}: image {image_id}: file_name must be text, found {name!r:.40}')
     return ImagePrediction(image_id, float(score), points, peaks, file_name=name or None)
-
-
-def _is_finite(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:
-        # The largest integers of JSON are beyond every float.
-        return False
 
 
 def _points(path: str | os.PathLike[str], image_id: int, values: Any, key: str) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Whether a file was made by a tool, and with which arguments: ``info.mitouts`` of an annotation file."""
+"""Checks which tool made a file, and with which arguments: ``info.mitouts`` of an annotation file."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwri
     """Read what an earlier run of a tool wrote, if it may stay.
 
     Args:
-        path: Annotation file.
-        tool: The tool that runs now.
         arguments: All that its output depends on, as JSON gives it back.
         overwrite: What was made with other arguments may be replaced.
 
@@ -25,13 +23,10 @@ def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwri
     Raises:
         AnnotationError: It was made by something else, or with other arguments and ``overwrite`` is off.
     """
+    check_out(path, tool)
     document = read_json(path)
-    info = document.get('info') if isinstance(document, dict) else None
-    made = info.get('mitouts') if isinstance(info, dict) else None
-    if not isinstance(made, dict) or made.get('tool') != tool:
-        raise AnnotationError(f'{path} was not made by this tool and is not touched; choose another --out')
-    same = check_arguments(path, made.get('arguments', {}), arguments, overwrite=overwrite)
-    return document if same else None
+    made_with = document['info']['mitouts'].get('arguments', {})
+    return document if check_arguments(path, made_with, arguments, overwrite=overwrite) else None
 
 
 def check_arguments(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], *, overwrite: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Areas of a slide: polygons out of GeoJSON, as QuPath draws them, and outlines of masks for it.
+"""Reads areas of a slide out of GeoJSON, as QuPath draws them, and outlines masks for it.
 
 A region is a list of rings, the outline first and its holes after it. Points are ours, level-0 pixels with 0 at the
 centre of the first one; QuPath has 0 at that pixel's corner (:func:`mitouts.formats.geojson.to_qupath`).
@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.formats.carried import listed
 from mitouts.formats.geojson import DECIMALS, HALF_PIXEL, class_name_of, read_geojson
-from mitouts.formats.source import check_coordinate
+from mitouts.formats.source import check_coordinate, listed
 
 Region = list[NDArray[np.float64]]
 """Rings, the outline first, each ``(N, 2)`` of ``(x, y)``; the first corner is not repeated at the end."""
@@ -50,7 +49,6 @@ def read_regions(
     calls detections, cells and tiles are left out with a warning that counts them.
 
     Args:
-        path: The file.
         bounds_xy_px: The slide's ``openslide.bounds-x`` and ``-y``: QuPath's origin is there.
         classes: Only polygons of these classes, whatever their case and spelling (:func:`spelling_key`); None takes
             all, with a class or without.
@@ -79,15 +77,15 @@ def read_regions(
         else:
             (missing or {}).pop(spelling_key(geometry.class_name or ''), None)
             regions += [_region(rings, shift, geometry.where) for rings in _polygons(geometry)]
-    found = ', '.join(f'{count} {name}' for name, count in sorted(left_out.items()))
+    listing = ', '.join(f'{count} {name}' for name, count in sorted(left_out.items()))
     if not regions:
-        raise AnnotationError(_nothing_found(path, classes, others, found))
+        raise AnnotationError(_nothing_found(path, classes, others, listing))
     if missing:
         known = f'; other classes are {listed([repr(name) for name in sorted(others)])}' if others else ''
         names = ' or '.join(sorted(missing.values()))
         warnings.warn(f'{path}: has no area of class {names}{known}', AnnotationWarning, stacklevel=2)
-    if found:
-        warnings.warn(f'{path}: only areas are read; left out: {found}', AnnotationWarning, stacklevel=2)
+    if listing:
+        warnings.warn(f'{path}: only areas are read; left out: {listing}', AnnotationWarning, stacklevel=2)
     return regions
 
 
@@ -184,9 +182,9 @@ def _following(keys: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
     # Where two cells touch at a corner only, the turn to the right stays with the same cell.
     for change in (1, 0, 3):
         wanted = ends * 4 + (directions + change) % 4
-        found = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        is_next = (following < 0) & (keys[found] == wanted)
-        following[is_next] = found[is_next]
+        position = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        is_next = (following < 0) & (keys[position] == wanted)
+        following[is_next] = position[is_next]
     return following
 
 
@@ -247,7 +245,7 @@ def _geometries(content: Any, where: str) -> Iterator[_Geometry]:
         if not isinstance(inside, list):
             raise AnnotationError(f'{where}: expected GeoJSON, as QuPath exports it, found {str(entry)[:60]!r}')
         waiting += [
-            (each, class_name, object_type, f'{where}: {what} {number}') for number, each in enumerate(inside, start=1)
+            (part, class_name, object_type, f'{where}: {what} {number}') for number, part in enumerate(inside, start=1)
         ][::-1]
 
 
@@ -279,5 +277,5 @@ def _nothing_found(path: Path, classes: Collection[str] | None, others: Mapping[
     expected = 'an area (a polygon)'
     if classes is not None:
         expected += f' of class {" or ".join(sorted(classes))}'
-    found = [f'{count} of class {name!r:.60}' for name, count in sorted(others.items())]
-    return f'{path}: expected {expected}, found {listed(found + ([left_out] if left_out else [])) or "nothing"}'
+    seen = [f'{count} of class {name!r:.60}' for name, count in sorted(others.items())]
+    return f'{path}: expected {expected}, found {listed(seen + ([left_out] if left_out else [])) or "nothing"}'

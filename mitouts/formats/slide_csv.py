@@ -1,4 +1,4 @@
-"""Tables of slides and figures for spreadsheets and scripts.
+"""Writes tables of slides and figures for spreadsheets and scripts.
 
 A table of slides begins with its header, and says in columns which model each row comes from: every reader takes it as
 it is, whatever a slide is called. ``figures.csv`` has numbers alone, and may have no row at all, so there it stands

@@ -1,4 +1,4 @@
-"""What slides are called where several have the same file name: in tables, in folders, and in files about them."""
+"""Names slides in tables and folders, also where several files have one name, and finds the file of a name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,6 @@ def folder_names(paths: Sequence[str | PurePath], taken: Collection[str] = ()) -
     ``c2_1``, ``1.tif`` and ``1.svs`` of one folder become ``1.tif`` and ``1.svs``.
 
     Args:
-        paths: Of different slides.
         taken: Names that may not be used. Names differ in more than their case, because some disks know none.
     """
     whole = [_absolute(path) for path in paths]
@@ -60,7 +59,6 @@ def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
 
     Args:
         names: File names or paths, as a table or an annotation file has them.
-        paths: Of the files.
 
     Returns:
         Positions in ``paths`` for each of ``names``: none, one, or several that cannot be told apart. Two of ``names``
@@ -72,7 +70,7 @@ def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
     matches = []
     for row in shared:
         best = max(row, default=NOTHING)
-        matches.append([at for at, each in enumerate(row) if NOTHING < each == best == best_of_path[at]])
+        matches.append([at for at, likeness in enumerate(row) if NOTHING < likeness == best == best_of_path[at]])
     return matches
 
 

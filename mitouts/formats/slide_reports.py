@@ -1,4 +1,4 @@
-"""What counting leaves in the folder of a slide: the report, or why there is none."""
+"""Reads the report of a counted slide, or why there is none, out of the slide's folder."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mitouts.errors import AnnotationError
-from mitouts.formats.carried import is_id, is_number
 from mitouts.formats.coco import read_json
+from mitouts.formats.source import is_id, is_number
 
 REPORT_NAME = 'report.json'
 FAILURE_NAME = 'failed.json'
@@ -18,7 +18,6 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
     """Read the report of a counted slide.
 
     Args:
-        folder: Of the slide.
         needed: What the report must say, of :data:`REPORT_KEYS`, beside the slide and its provenance.
 
     Raises:
@@ -62,7 +61,7 @@ def _is_count(value: Any) -> bool:
 
 def _are_rectangles(value: Any) -> bool:
     return isinstance(value, list) and all(
-        isinstance(each, list) and len(each) == 4 and all(map(is_number, each)) for each in value
+        isinstance(rectangle, list) and len(rectangle) == 4 and all(map(is_number, rectangle)) for rectangle in value
     )
 
 

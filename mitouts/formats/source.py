@@ -1,16 +1,18 @@
-"""What a reader of a foreign label file returns, and checks of the names and coordinates in such files."""
+"""Describes what a reader of a foreign label file returns, and checks names, ids and numbers in such files."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from mitouts.errors import AnnotationError
 
 MAX_COORDINATE_PX = 10_000_000
+_MAX_ID = 2**63 - 1
+_MAX_NUMBER = 1e15
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,6 @@ class SourceImage:
     Attributes:
         file_name: Relative to the images' folder, with forward slashes; without a suffix where the label file does not
             say which, it is looked for then.
-        case_id: The patient or slide.
         width: Width in pixels, None where the label file does not say.
         height: Height in pixels, or None.
         mpp: Published micrometres per pixel, used where neither the user nor the image says another; or None.
@@ -69,10 +70,8 @@ class SourceSet:
     """What a label file holds.
 
     Attributes:
-        name: The data set's name.
         dataset: The word by which converters know its partitions, or any other for a set without a partition.
         images: Every image, also those without figures.
-        figures: Every figure.
         notes: What was found out, repaired or left out; shown to the user and kept in ``info.mitouts.notes``.
         base: The document that the file was exported from, without images and annotations: its categories, ``info``
             and further keys are taken over.
@@ -90,10 +89,6 @@ class SourceSet:
 
 def check_file_name(name: Any, where: str) -> str:
     """Return a file name from a foreign file as a relative path with forward slashes.
-
-    Args:
-        name: What the file says.
-        where: Named in the error.
 
     Raises:
         AnnotationError: Not text, empty, absolute, or a path that leaves the images' folder.
@@ -119,3 +114,23 @@ def check_coordinate(value: Any, where: str) -> float:
     if abs(value) > MAX_COORDINATE_PX:
         raise AnnotationError(f'{where}: the coordinate {value!r:.60} px is larger than any slide')
     return value
+
+
+def is_id(value: Any) -> TypeGuard[int]:
+    """Whether a value can be the id of an image, an annotation or a category."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= _MAX_NUMBER
+        and math.isfinite(value)
+    )
+
+
+def listed(values: Sequence[Any], most: int = 5) -> str:
+    """Name the first of some values."""
+    return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')

@@ -23,18 +23,18 @@ def find_file(root: Path, name: str) -> Path | None:
     stem = (
         PurePosixPath(name).with_suffix('') if PurePosixPath(name).suffix.lower() in SUFFIXES else PurePosixPath(name)
     )
-    found: list[Path] = []
+    paths: list[Path] = []
     for suffix in (suffix for lower in SUFFIXES for suffix in (lower, lower.upper())):
         path = root / f'{stem}{suffix}'
         # On some systems a.tif and a.TIF are one file.
-        if path.is_file() and not any(path.samefile(other) for other in found):
-            found.append(path)
-    if len(found) > 1:
+        if path.is_file() and not any(path.samefile(other) for other in paths):
+            paths.append(path)
+    if len(paths) > 1:
         raise AnnotationError(
-            f'{root}: {name} can be {" or ".join(path.name for path in found)}: leave one of them there, or let the '
+            f'{root}: {name} can be {" or ".join(path.name for path in paths)}: leave one of them there, or let the '
             'labels say which, by the suffix'
         )
-    return slide_file(found[0]) if found else slide_in_folder(root / stem)
+    return slide_file(paths[0]) if paths else slide_in_folder(root / stem)
 
 
 def with_suffix(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which case trains, validates and tests: partitions that data sets come with, and split files of your own.
+"""Divides cases into training, validation and test, by the partitions of a data set or a split file of your own.
 
 A split is a function of the case alone, so that no case ever stands on two sides.
 """
@@ -29,8 +29,6 @@ class Partition:
     """One way of dividing a data set.
 
     Attributes:
-        val: Cases that validate.
-        test: Cases that test.
         source: Where it comes from.
         rest: The split of all other cases.
     """
@@ -62,7 +60,6 @@ def assign_splits(
 
     Args:
         dataset: Its name, for the message.
-        images: ``(case_id, file_name)`` of each.
         wanted: A partition's name, ``none``, or a file that :func:`read_split_file` reads.
         partitions: Those that the data set comes with, by name.
 
@@ -82,15 +79,15 @@ def assign_splits(
         names = ', '.join([*partitions, NO_SPLIT])
         raise AnnotationError(f'split {str(wanted)!r} of {dataset} is neither a file nor one of {names}')
     named = read_split_file(wanted)
-    found = [_look_up(named, case_id, file_name) for case_id, file_name in images]
-    missing = [file_name for (_, file_name), split in zip(images, found) if split is None]
+    splits = [_look_up(named, case_id, file_name) for case_id, file_name in images]
+    missing = [file_name for (_, file_name), split in zip(images, splits) if split is None]
     if missing:
         raise AnnotationError(
             f'{wanted}: says nothing of {len(missing)} of {len(images)} images, the first is {missing[0]}; name every '
             'case or file, or leave the others out with the split "ignore"'
         )
-    check_cases(wanted, images, found)
-    return found, 'a split file'
+    check_cases(wanted, images, splits)
+    return splits, 'a split file'
 
 
 def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -104,7 +101,7 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
         Name of a case or a file -> ``train``, ``val``, ``test`` or ``ignore``.
 
     Raises:
-        AnnotationError: Another layout, an unknown split, or a name that stands in two splits.
+        AnnotationError: Another layout, an unknown split, or a name that is in two splits.
     """
     path = Path(path)
     rows = _json_rows(path) if path.suffix.lower() == '.json' else _table_rows(path)
@@ -114,7 +111,7 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
         if split not in (*SPLITS, IGNORE):
             raise AnnotationError(f'{path}: {where}: expected one of {", ".join(SPLITS)} or {IGNORE}, found {split!r}')
         if named.setdefault(name, split) != split:
-            raise AnnotationError(f'{path}: {where}: {name} stands in {named[name]} and in {split}')
+            raise AnnotationError(f'{path}: {where}: {name} is in {named[name]} and in {split}')
     if not named:
         raise AnnotationError(f'{path}: names no case')
     return named
@@ -180,25 +177,24 @@ def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[st
     return [cases[str(key)] for key in keys]
 
 
-def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], found: Sequence[str | None]) -> None:
+def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], splits: Sequence[str | None]) -> None:
     """Check that no case is divided.
 
     Args:
         path: What divides them, for the message.
-        images: ``(case_id, file_name)`` of each.
-        found: The split of each.
+        splits: The split of each.
 
     Raises:
-        AnnotationError: A case stands in two splits; an image that is ignored stands in none.
+        AnnotationError: A case is in two splits; an image that is ignored is in none.
     """
     first: dict[str, tuple[str | None, str]] = {}
-    for (case_id, file_name), split in zip(images, found):
+    for (case_id, file_name), split in zip(images, splits):
         if split == IGNORE:
             continue
         before, other = first.setdefault(case_id, (split, file_name))
         if before != split:
             raise AnnotationError(
-                f'{path}: case {case_id} stands in {before} ({other}) and in {split} ({file_name}); '
+                f'{path}: case {case_id} is in {before} ({other}) and in {split} ({file_name}); '
                 'a case belongs to one split'
             )
 

@@ -1,4 +1,4 @@
-"""Tables of slides as people keep them: CSV with a header, separated by commas, semicolons or tabs."""
+"""Reads tables of slides as people keep them: CSV with a header, separated by commas, semicolons or tabs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ class Table:
     """A table as text.
 
     Attributes:
-        path: Its file.
         names: Of the columns.
         lines: Line of each row in the file, from 1.
         rows: As many cells as there are columns, stripped.
@@ -56,7 +55,6 @@ def read_table(path: str | os.PathLike[str], expected: str = 'the columns') -> T
     """Read a table; empty lines, and lines with ``#`` above the header, are passed over, short rows are filled up.
 
     Args:
-        path: The file.
         expected: What its header should name, for the message where there is none.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The annotation files of patches."""
+"""Makes the annotation files of patches."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def split_names(document: Mapping[str, Any]) -> list[str]:
         AnnotationError: A split with another name.
     """
     named = [image.get('split') or NO_SPLIT_NAME for image in document['images']]
-    found = {name for name in named if isinstance(name, str)}
+    names = {name for name in named if isinstance(name, str)}
     unknown = (
-        sorted(found - {*SPLITS, NO_SPLIT_NAME}) + [f'{name!r:.40}' for name in named if name not in (*found,)][:5]
+        sorted(names - {*SPLITS, NO_SPLIT_NAME}) + [f'{name!r:.40}' for name in named if name not in (*names,)][:5]
     )
     if unknown:
         raise AnnotationError(f'images[].split must be one of {", ".join(SPLITS)}, found {", ".join(unknown)}')
-    return [split for split in (*SPLITS, NO_SPLIT_NAME) if split in found]
+    return [split for split in (*SPLITS, NO_SPLIT_NAME) if split in names]
 
 
 def make_documents(

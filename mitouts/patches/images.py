@@ -1,4 +1,4 @@
-"""The images of an annotation file, opened and laid out in patches."""
+"""Opens the images of an annotation file and lays them out in patches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats import coco
 from mitouts.functional.tiling import Edges
-from mitouts.imaging import ScaledView, open_slide
+from mitouts.imaging import ScaledView, SlideReader, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
 
 IMAGES_FOLDER = 'images'
@@ -25,7 +25,6 @@ class Options:
     """What the user asks for.
 
     Attributes:
-        patch_px: Side of a patch.
         stride_px: From one patch to the next.
         edges: ``cover`` or ``drop``; see :func:`mitouts.functional.tiling.tile_starts`.
         mpp: Resolution to resample to; None keeps each image's own.
@@ -43,6 +42,10 @@ class Options:
     fit: str = 'image'
     min_tissue: float = 0.0
 
+    def view(self, reader: SlideReader) -> ScaledView:
+        """An image at the resolution or level that patches are cut from."""
+        return ScaledView(reader, level=self.level) if self.mpp is None else ScaledView(reader, mpp=self.mpp)
+
 
 @dataclass(frozen=True)
 class ImagePlan:
@@ -50,9 +53,7 @@ class ImagePlan:
 
     Attributes:
         entry: Its entry in the source's annotation file.
-        path: Its file.
         folder: Where its patches go, relative to the output folder.
-        grid: The patches.
         figures: ``(x, y)`` of a patch's first pixel -> the figures it shows.
         lost: Figures that no patch holds.
         mpp: Micrometres per pixel of the patches, or None.
@@ -73,9 +74,7 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
     """Read the annotations and the headers of all images, and lay out the patches.
 
     Args:
-        ann_file: Annotation file of whole images.
         image_root: Their folder; None where the annotation file says it.
-        options: What is asked for.
 
     Returns:
         The annotations, and a plan for each image. Positive images without an annotated point that are cut into
@@ -110,7 +109,11 @@ def _with_known_labels(
     """Leave out images whose patches nobody can label: positive, without a point, and cut into several."""
 
     def is_known(plan: ImagePlan) -> bool:
-        figures = [each for each in annotations[plan.entry['id']] if each['category_id'] == coco.MITOTIC_FIGURE]
+        figures = [
+            annotation
+            for annotation in annotations[plan.entry['id']]
+            if annotation['category_id'] == coco.MITOTIC_FIGURE
+        ]
         return plan.entry.get('label') != 1 or len(figures) > 0 or plan.grid.is_whole
 
     known = [plan for plan in plans if is_known(plan)]
@@ -144,7 +147,7 @@ def _plan_image(
             raise ImageError(
                 f'{path} has no level {options.level}: its last is level {len(reader.level_dimensions) - 1}'
             )
-        view = ScaledView(reader, mpp=options.mpp) if options.mpp else ScaledView(reader, level=options.level)
+        view = options.view(reader)
         grid = make_grid(*view.dimensions, options.patch_px, options.stride_px, options.edges)
         points = view.to_view(np.array([entry['point'] for entry in annotations]).reshape(-1, 2))
         figures, lost = figures_by_patch(annotations, points, grid, view.downsample)

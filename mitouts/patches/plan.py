@@ -1,4 +1,4 @@
-"""Which patches an image gives, and which figures each of them shows.
+"""Lays patches over an image, and tells which figures each of them shows.
 
 A figure belongs to exactly one patch, the one whose border is farthest from its centre, and is counted there alone. The
 other patches that show it say so with ``iscrowd: 1``: where its centre is inside, the patch is a positive sample all
@@ -27,10 +27,8 @@ class PatchGrid:
 
     Attributes:
         width_px: Width of the image; a patch may reach beyond a smaller one.
-        height_px: Height of the image.
         columns_px: ``(C,)`` first pixel columns, ascending.
         rows_px: ``(R,)`` first pixel rows, ascending.
-        patch_px: Side of a patch.
     """
 
     width_px: int
@@ -56,7 +54,6 @@ class PatchFigure:
         source: Its annotation in the image's file.
         x: Column in the patch in pixels; at the border where the figure is cut.
         y: Row in the patch in pixels.
-        counted: Whether it belongs to this patch.
         cut: Whether its centre is outside the patch.
     """
 
@@ -93,7 +90,6 @@ def figures_by_patch(
     Args:
         annotations: Those of the image.
         points: ``(N, 2)`` their centres, in pixels of the grid.
-        grid: The patches.
         downsample: Pixels of the image a pixel of the grid; a figure reaches 25 image pixels around its centre.
 
     Returns:
@@ -103,7 +99,7 @@ def figures_by_patch(
     columns = _Axis(grid.columns_px, grid.patch_px, grid.width_px)
     rows = _Axis(grid.rows_px, grid.patch_px, grid.height_px)
     owner_x, owner_y = columns.owners(points[:, 0]), rows.owners(points[:, 1])
-    found: dict[tuple[int, int], list[PatchFigure]] = {}
+    shown: dict[tuple[int, int], list[PatchFigure]] = {}
     lost = 0
     for index, annotation in enumerate(annotations):
         x, y = points[index].tolist()
@@ -120,8 +116,8 @@ def figures_by_patch(
                     counted=(column, row) == owner,
                     cut=cut,
                 )
-                found.setdefault((left, top), []).append(figure)
-    return found, lost
+                shown.setdefault((left, top), []).append(figure)
+    return shown, lost
 
 
 class _Axis:

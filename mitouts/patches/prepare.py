@@ -1,4 +1,4 @@
-"""From an annotation file to patches with annotation files of their own."""
+"""Cuts the images of an annotation file into patches with annotation files of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,6 @@ class Summary:
 
     Attributes:
         files: Annotation files, by split.
-        patches: Patches written.
-        skipped: Patches skipped as background.
         unchanged: Patches whose stain could not be normalized.
         figures: Annotated figures that the patches count.
         lost: Annotated figures that no patch holds.
@@ -69,14 +67,8 @@ def prepare(
     A run that was killed goes on with the next one. Memory is bounded by a row of patches in each process.
 
     Args:
-        ann_file: Annotation file of whole images.
         image_root: Their folder; None where the annotation file says it.
-        out: Output folder.
-        options: What is asked for.
-        normalizer: Stain normalizer, or None.
         workers: Processes; no effect on the result.
-        overwrite: Replace what was made with other arguments.
-        progress: Told of every finished step.
 
     Returns:
         What was made; None where ``out`` is complete and was made with these arguments.
@@ -96,15 +88,7 @@ def prepare(
         journal_path.unlink()
         shutil.rmtree(out / 'images', ignore_errors=True)
     with Journal(journal_path, stamp) as journal:
-        settings = worker.PatchSettings(
-            out=str(out),
-            patch_px=options.patch_px,
-            mpp=options.mpp,
-            level=options.level,
-            stain=json.dumps(description),
-            fit=options.fit,
-            min_tissue=options.min_tissue,
-        )
+        settings = worker.PatchSettings(str(out), json.dumps(description), options)
         with _runner(workers) as run_all:
             fits = _fit_images(settings, plans, journal, run_all, progress) if normalizer else {}
             _write_rows(settings, plans, fits, journal, run_all, progress)
@@ -175,13 +159,13 @@ def _fit_images(
     run_all: RunAll,
     progress: Progress | None,
 ) -> dict[int, Any]:
-    if settings.fit == 'patch':
+    if settings.options.fit == 'patch':
         return {}
     fits = {image_id: step['fit'] for step in journal.steps if 'fit' in step for image_id in step['image_ids']}
     groups: dict[Any, list[worker.Source]] = {}
     for plan in plans:
         if plan.entry['id'] not in fits:
-            key = plan.entry['case_id'] if settings.fit == 'case' else plan.entry['id']
+            key = plan.entry['case_id'] if settings.options.fit == 'case' else plan.entry['id']
             groups.setdefault(key, []).append(_source(plan))
     for step in run_all(worker.fit_images, ((settings, group) for group in groups.values())):
         journal.add(step)
@@ -213,13 +197,10 @@ def _write_rows(
 
 
 def _rows(plan: ImagePlan, fits: Mapping[int, Any]) -> Iterator[worker.PatchRow]:
-    row = _row(plan, fits.get(plan.entry['id']))
+    columns, fit = plan.grid.columns_px.tolist(), fits.get(plan.entry['id'])
     for y in plan.grid.rows_px.tolist():
-        yield replace(row, y=y, keep=frozenset(left for left, top in plan.figures if top == y))
-
-
-def _row(plan: ImagePlan, fit: Mapping[str, Any] | None) -> worker.PatchRow:
-    return worker.PatchRow(_source(plan), plan.folder, 0, plan.grid.columns_px.tolist(), frozenset(), fit)
+        keep = frozenset(left for left, top in plan.figures if top == y)
+        yield worker.PatchRow(_source(plan), plan.folder, y, columns, keep, fit)
 
 
 def _source(plan: ImagePlan) -> worker.Source:

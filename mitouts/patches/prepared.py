@@ -15,9 +15,6 @@ from mitouts.patches.images import IMAGES_FOLDER
 def colours_of_patch(path: Path) -> dict[str, Any] | None:
     """The stain description of the data set that an image file is a patch of.
 
-    Args:
-        path: Image file.
-
     Returns:
         None where it is no patch of ``prepare_patches``, or its colours are as they were scanned.
 
@@ -26,9 +23,9 @@ def colours_of_patch(path: Path) -> dict[str, Any] | None:
     """
     for parent in path.absolute().parents:
         if parent.name == IMAGES_FOLDER:
-            found = _colours_of_folder(parent.parent)
-            if found is not None:
-                return found
+            colours = _colours_of_folder(parent.parent)
+            if colours is not None:
+                return colours
     return None
 
 

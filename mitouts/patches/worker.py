@@ -1,4 +1,4 @@
-"""The part of the work that runs in every process: read a row of patches, normalize, write."""
+"""Reads, normalizes and writes rows of patches, in every process."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mitouts.functional.tissue_mask import tissue_mask, tissue_share
 from mitouts.imaging import ScaledView, open_slide, tissue_tiles
 from mitouts.imaging.image import write_rgb
 from mitouts.imaging.sampling import even_tiles
+from mitouts.patches.images import Options
 from mitouts.registry import import_packages
 from mitouts.stain import Fit, NormalizerChain, from_description
 
@@ -31,21 +32,12 @@ class PatchSettings:
 
     Attributes:
         out: Folder that patches go to.
-        patch_px: Side of a patch.
-        mpp: Resolution that images are resampled to, or None for their own.
-        level: Level of the slide, 0 for the finest.
         stain: JSON of the normalizer's description; ``null`` for none.
-        fit: ``image`` and ``case`` take the fit of :func:`fit_images`, ``patch`` fits each patch.
-        min_tissue: Patches with a smaller share of tissue are skipped unless they show a figure.
     """
 
     out: str
-    patch_px: int
-    mpp: float | None
-    level: int
     stain: str
-    fit: str
-    min_tissue: float
+    options: Options
 
 
 @dataclass(frozen=True)
@@ -53,8 +45,6 @@ class Source:
     """An image that patches are cut from.
 
     Attributes:
-        image_id: Its id.
-        path: Its file.
         mpp: Micrometres per pixel as its annotation file says, or None.
     """
 
@@ -68,7 +58,6 @@ class PatchRow:
     """A row of patches of one image.
 
     Attributes:
-        source: The image.
         folder: Where its patches go, relative to the output folder.
         y: First pixel row of the patches.
         columns: First pixel columns of the patches.
@@ -109,18 +98,18 @@ def write_row(settings: PatchSettings, row: PatchRow) -> dict[str, Any]:
     Raises:
         ImageError: The image cannot be read.
     """
-    view = _view(row.source, settings.mpp, settings.level)
+    view = _view(row.source, settings.options)
     normalizer = _normalizer(settings.stain)
     fit = None if row.fit is None else Fit.from_dict(row.fit)
     done: dict[str, Any] = {'image_id': row.source.image_id, 'y': row.y, 'written': [], 'skipped': [], 'unchanged': []}
     candidates = [x for x in row.columns if x in row.keep or _may_hold_tissue(settings, view, x, row.y)]
     done['skipped'] += sorted(set(row.columns) - set(candidates))
-    for x, patch in _read(view, candidates, row.y, settings.patch_px):
-        if x not in row.keep and settings.min_tissue > 0 and tissue_share(patch) < settings.min_tissue:
+    for x, patch in _read(view, candidates, row.y, settings.options.patch_px):
+        if x not in row.keep and settings.options.min_tissue > 0 and tissue_share(patch) < settings.options.min_tissue:
             done['skipped'].append(x)
             continue
         if normalizer is not None:
-            normalized = fit is not None or settings.fit == 'patch'
+            normalized = fit is not None or settings.options.fit == 'patch'
             if normalized:
                 patch, normalized = normalizer.normalize(patch, fit)
             if not normalized:
@@ -146,7 +135,7 @@ def fit_images(settings: PatchSettings, sources: Sequence[Source]) -> dict[str, 
 
 
 def _sample_tiles(settings: PatchSettings, source: Source) -> Iterator[NDArray[np.uint8]]:
-    view = _view(source, settings.mpp, settings.level)
+    view = _view(source, settings.options)
     if len(view.reader.level_dimensions) > 1:
         # On a slide most of an even grid would be glass.
         return tissue_tiles(view, _thumbnail_mask(source.path))
@@ -170,12 +159,13 @@ def _read(view: ScaledView, columns: Sequence[int], y: int, patch_px: int) -> It
 
 def _may_hold_tissue(settings: PatchSettings, view: ScaledView, x: int, y: int) -> bool:
     """Rule out glass by the thumbnail, so that it is not even read."""
-    if settings.min_tissue <= 0 or len(view.reader.level_dimensions) == 1:
+    if settings.options.min_tissue <= 0 or len(view.reader.level_dimensions) == 1:
         return True
     mask = _thumbnail_mask(str(view.reader.path))
     scale = mask.shape[1] / view.dimensions[0], mask.shape[0] / view.dimensions[1]
     left, top = int(x * scale[0]) - 1, int(y * scale[1]) - 1
-    right, bottom = int((x + settings.patch_px) * scale[0]) + 2, int((y + settings.patch_px) * scale[1]) + 2
+    side = settings.options.patch_px
+    right, bottom = int((x + side) * scale[0]) + 2, int((y + side) * scale[1]) + 2
     return bool(mask[max(top, 0) : bottom, max(left, 0) : right].any())
 
 
@@ -186,9 +176,8 @@ def _thumbnail_mask(path: str) -> NDArray[np.bool_]:
 
 
 @lru_cache(maxsize=1)
-def _view(source: Source, mpp: float | None, level: int) -> ScaledView:
-    reader = open_slide(source.path, mpp=source.mpp)
-    return ScaledView(reader, mpp=mpp) if mpp is not None else ScaledView(reader, level=level)
+def _view(source: Source, options: Options) -> ScaledView:
+    return options.view(open_slide(source.path, mpp=source.mpp))
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""AMi-Br fields: fields of tissue put together from real crops, so that localization can be tested on real pixels.
+"""Puts fields of tissue together from real crops of AMi-Br, so that localization can be tested on real pixels.
 
 A field is a grid of 48 px tiles from the crops of one slide. The figure is in the middle of its 128 px crop, so a tile
 cut from a crop's corner is background and one cut around the middle is positive. The tiles are real, their layout is
@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from mitouts.converters.amibr import CROP_CENTER_PX, CROP_PX, Figure, has_padding
+from mitouts.converters.midog import MIDOG21_IDS, PAPER, scanner_of
 from mitouts.errors import MitoutsError
 from mitouts.utils.defaults import NUM_FOLDS
 
@@ -34,7 +35,6 @@ class SlideCrops:
     """What the fields of one slide are made of.
 
     Attributes:
-        slide: File name of the slide.
         crops: RGB uint8 of shape (N, 128, 128, 3).
         uids: The N figures' ids.
         positives: Indices of the crops whose middle shows no second figure.
@@ -137,7 +137,6 @@ def build_field(slide: SlideCrops, grid: int, rng: np.random.Generator, *, posit
     Args:
         slide: Where all tiles come from.
         grid: Tiles along each side.
-        rng: The field's own generator.
         positive: Whether the field is annotated: 1 (80%) or 2 (20%) figures.
         noisy: Whether a positive field gets no figure: its darkest tile is annotated instead.
     """
@@ -155,7 +154,6 @@ def optical_density(image: np.ndarray, sigma_px: float = BLOB_SIGMA_PX) -> np.nd
 
     Args:
         image: RGB uint8 of shape (H, W, 3).
-        sigma_px: Standard deviation of the Gaussian.
 
     Returns:
         float64 of shape (H, W): ``-log10((I + 1) / 256)``.
@@ -270,8 +268,7 @@ def split_paper(slides: Sequence[SlideCrops]) -> dict[str, list[SlideCrops]]:
     """
     parts: dict[str, list[SlideCrops]] = {'train': [], 'val': [], 'test': []}
     for slide in slides:
-        rank = (slide_number(slide.slide) - 1) % 50 + 1
-        parts['test' if rank > 45 else 'val' if rank > 40 else 'train'].append(slide)
+        parts[PAPER.split_of(slide.slide.split('.')[0])].append(slide)
     return _check_parts(parts)
 
 
@@ -285,7 +282,7 @@ def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, 
         raise MitoutsError(f'fold {fold} does not exist; the folds are 0 to {NUM_FOLDS - 1}')
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
     keys = rng.random(len(slides))
-    order = sorted(range(len(slides)), key=lambda index: (scanner_of(slides[index].slide), keys[index]))
+    order = sorted(range(len(slides)), key=lambda index: (scanner_of_slide(slides[index].slide), keys[index]))
     parts: dict[str, list[SlideCrops]] = {'train': [], 'val': [], 'test': []}
     roles = {fold: 'test', (fold + 1) % NUM_FOLDS: 'val'}
     for position, index in enumerate(order):
@@ -293,18 +290,16 @@ def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, 
     return _check_parts({name: sorted(part, key=lambda slide: slide.slide) for name, part in parts.items()})
 
 
-def slide_number(slide: str) -> int:
-    """Return the MIDOG 2021 image number of ``002.tiff``: 2."""
-    return int(slide.split('.')[0])
+def scanner_of_slide(slide: str) -> str:
+    """The scanner of a slide of MIDOG 2021, such as ``002.tiff``.
 
-
-def scanner_of(slide: str) -> str:
-    """Return the scanner of a MIDOG 2021 slide."""
-    number = slide_number(slide)
-    names = ('Hamamatsu XR', 'Hamamatsu S360', 'Aperio CS2', 'Leica GT450')
-    if not 1 <= number <= 50 * len(names):
-        raise MitoutsError(f'{slide}: MIDOG 2021 has the slides 001.tiff to {50 * len(names)}.tiff')
-    return names[(number - 1) // 50]
+    Raises:
+        MitoutsError: MIDOG 2021 has no such slide.
+    """
+    scanner = scanner_of(int(slide.split('.')[0]))
+    if scanner is None:
+        raise MitoutsError(f'{slide}: MIDOG 2021 has the slides 001.tiff to {MIDOG21_IDS[-1]}.tiff')
+    return scanner
 
 
 def _check_parts(parts: dict[str, list[SlideCrops]]) -> dict[str, list[SlideCrops]]:

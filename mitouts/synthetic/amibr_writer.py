@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,6 @@ class Split:
         name: One of :data:`mitouts.synthetic.amibr_fields.SPLITS`.
         number: Its place among them, which its random numbers depend on.
         slides: Slides that its fields are drawn from.
-        num_fields: Fields.
         positive_rate: Share of positive fields.
         noise: Share of the positive fields that hold no figure.
     """
@@ -56,7 +55,6 @@ def plan_splits(
     """Plan all splits; only ``train`` has a positive rate of its own and noise.
 
     Args:
-        slides: All usable slides.
         partition: ``paper``, or ``fold:K``.
         num_fields: Fields of ``train``, ``val`` and ``test``; ``val_p10`` and ``test_p10`` have as many as these.
         positive_rate: Share of positive training fields.
@@ -102,22 +100,16 @@ def annotate(split: Split, made: Iterable[Made], grid: int) -> tuple[list[dict[s
                 side_px,
                 case_id=Path(slide.slide).stem,
                 mpp=amibr.CROP_MPP,
-                scanner=fields.scanner_of(slide.slide),
+                scanner=fields.scanner_of_slide(slide.slide),
                 split=split.name,
                 is_noise=field.is_noise,
             )
         )
-        annotations += _annotate_field(field, image_id, first_id=len(annotations) + 1)
-    return images, annotations
-
-
-def _annotate_field(field: fields.AmibrField, image_id: int, first_id: int) -> Sequence[dict[str, Any]]:
-    annotations = []
-    for number, (x, y) in enumerate(field.points.tolist()):
-        extra = {} if field.is_noise else {'source_uid': field.source_uids[number]}
-        annotations.append(
-            coco.make_annotation(
-                first_id + number, image_id, coco.MITOTIC_FIGURE, x, y, **extra, is_noise=field.is_noise
+        # A point of noise marks no figure.
+        uids = [{'source_uid': uid} for uid in field.source_uids] or [{}] * len(field.points)
+        for (x, y), uid in zip(field.points.tolist(), uids, strict=True):
+            number = len(annotations) + 1
+            annotations.append(
+                coco.make_annotation(number, image_id, coco.MITOTIC_FIGURE, x, y, **uid, is_noise=field.is_noise)
             )
-        )
-    return annotations
+    return images, annotations

@@ -1,4 +1,4 @@
-"""The resolution at which synthetic images are drawn, and the scanners that show them."""
+"""Describes the scanners that show synthetic images, and the resolution at which these are drawn."""
 
 from __future__ import annotations
 

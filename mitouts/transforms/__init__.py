@@ -1,4 +1,4 @@
-"""Steps of a pipeline: loading, augmentation, stain, packing."""
+"""Loads, augments and packs samples, and changes their stain: the steps of a pipeline."""
 
 from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform

@@ -1,4 +1,4 @@
-"""Augmentation in which the points follow the image."""
+"""Augments images; their points follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline step is."""
+"""Defines the step of a pipeline, with random numbers of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading images."""
+"""Reads the image of a sample."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images with label maps: reading, cropping, resampling, augmentation, packing."""
+"""Reads, crops, resamples, augments and packs images with label maps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mitouts.registry import TRANSFORMS
 from mitouts.structures import TissueSample
 from mitouts.transforms.augment import Augment
 from mitouts.transforms.base import Transform
-from mitouts.transforms.packing import META_KEYS
+from mitouts.transforms.packing import pack
 
 _CROP_TRIES = 10
 _SAME_RESOLUTION = 0.01
@@ -134,11 +134,9 @@ class PackTissueSample(Transform):
     """Pack a pipeline's dict into ``inputs`` (uint8 tensor ``(3, H, W)``, RGB) and ``data_samples``."""
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
-        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
-        meta = {key: results.get(key) for key in META_KEYS}
-        sample = TissueSample(metainfo={**meta, 'ori_shape': results['img'].shape[:2]})
+        sample = TissueSample()
         sample.gt_labels = torch.from_numpy(np.ascontiguousarray(results['gt_labels']))
-        return {'inputs': torch.from_numpy(image), 'data_samples': sample}
+        return pack(results, sample)
 
 
 def _positive_mpp(name: str, mpp: float) -> float:

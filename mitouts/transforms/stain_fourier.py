@@ -1,4 +1,4 @@
-"""Style of other slides by their low frequencies."""
+"""Gives images the low frequencies, and so the style, of other slides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histogram matching as an augmentation."""
+"""Matches histograms of colours at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colour augmentation in stain space."""
+"""Varies the stain's concentrations at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stain normalization in a pipeline."""
+"""Normalizes the stain of images in a pipeline."""
 
 from __future__ import annotations
 

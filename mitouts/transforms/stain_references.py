@@ -1,4 +1,4 @@
-"""Checks that the colour transforms share."""
+"""Checks arguments that the colour transforms share."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def list_references(name: str, folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ConfigError(f'{name}: {folder} is not a folder; expected one with reference images')
-    found, _ = find_images(folder, max_depth=0)
-    if not found:
+    paths, _ = find_images(folder, max_depth=0)
+    if not paths:
         raise ConfigError(f'{name}: {folder} holds no image; put reference images there')
-    return found
+    return paths

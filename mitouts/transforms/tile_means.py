@@ -1,4 +1,4 @@
-"""A control for images that are put together from tiles."""
+"""Replaces tiles by their mean colour: a control for images that are put together from tiles."""
 
 from __future__ import annotations
 

@@ -87,6 +87,12 @@ def add_parameters(parser: argparse.ArgumentParser, component: Callable[..., Any
     return names
 
 
+def annotated_names(component: Callable[..., Any]) -> list[str]:
+    """Names of what a class or function annotates with an :class:`Argument`."""
+    hints = get_type_hints(component, include_extras=True)
+    return [name for name, hint in hints.items() if _annotated(hint) is not None]
+
+
 def _annotated(hint: Any) -> tuple[Any, Argument] | None:
     """The type and the :class:`Argument` of an annotation that has one."""
     argument = next((note for note in getattr(hint, '__metadata__', ()) if isinstance(note, Argument)), None)

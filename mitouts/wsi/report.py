@@ -19,9 +19,8 @@ from mitouts.formats.geojson import (
     feature_id,
     point_feature,
     polygon_feature,
-    write_geojson,
 )
-from mitouts.formats.grand_challenge import points_document, write_points
+from mitouts.formats.grand_challenge import points_document
 from mitouts.formats.predictions import write_predictions
 from mitouts.formats.regions import Region, mask_to_polygons
 from mitouts.formats.slide_csv import write_figures
@@ -80,8 +79,8 @@ def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
     score = float(findings.points[:, 2].max(initial=0.0))
     prediction = ImagePrediction(1, score, findings.points, file_name=findings.path.name)
     write_predictions(paths['predictions.json'], [prediction], report.provenance)
-    write_geojson(paths['qupath.geojson'], to_qupath_collection(report))
-    write_points(paths['grand_challenge.json'], to_grand_challenge(report))
+    write_json(paths['qupath.geojson'], to_qupath_collection(report))
+    write_json(paths['grand_challenge.json'], to_grand_challenge(report))
     write_png(paths['overview.png'], draw_overview(to_picture(report)))
     write_json(paths['report.json'], report.to_dict())
     return paths

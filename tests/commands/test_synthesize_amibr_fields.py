@@ -113,7 +113,7 @@ def test_other_arguments_need_overwrite(convert: Any, tmp_path: Path) -> None:
 def test_foreign_files_are_never_replaced(convert: Any, tmp_path: Path) -> None:
     (tmp_path / 'val.json').write_text(json.dumps({'images': []}))
     before = _state(tmp_path)
-    with pytest.raises(MitoutsError, match=r'val.json was not made by this tool'):
+    with pytest.raises(MitoutsError, match=r'val.json was not written by'):
         convert(tmp_path, '--overwrite')
     assert _state(tmp_path) == before
 

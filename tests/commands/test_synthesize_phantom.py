@@ -111,7 +111,7 @@ def test_annotations_of_another_tool_are_not_touched(convert: Convert, tmp_path:
     document = read_coco(tmp_path / 'test.json')
     document['info']['mitouts']['tool'] = 'somebody else'
     write_json(tmp_path / 'test.json', document)
-    with pytest.raises(AnnotationError, match='was not made by this tool'):
+    with pytest.raises(AnnotationError, match='was not written by'):
         convert(tmp_path, '--overwrite')
 
 

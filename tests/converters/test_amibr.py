@@ -54,7 +54,7 @@ def test_missing_crops_are_reported(tmp_path: Path) -> None:
         (HEADER, ('0,002.tiff,MIDOG21,6,44.5,216,False',), r"line 2: expected whole numbers .* x='44.5'"),
         (HEADER, ('0,two.tiff,MIDOG21,6,44,216,False',), r"line 2: .* slide='two.tiff'"),
         (HEADER, (ROWS[0], '1,003.tiff,MIDOG21,7,1,1,no'), r"line 3: majority_atypical .* found 'no'"),
-        (HEADER, (ROWS[0], ROWS[0]), r'the uid 6 stands twice'),
+        (HEADER, (ROWS[0], ROWS[0]), r'the uid 6 occurs twice'),
         (HEADER, ('0,002.tiff,MIDOG21,6',), r'line 2: '),
         (HEADER, ('0,../002.tiff,MIDOG21,6,1,1,True',), r'line 2: the file name .* leads out of the folder'),
         (HEADER, ('0,002.tiff,MIDOG21,../../6,1,1,True',), r'line 2: the file name .* leads out of the folder'),

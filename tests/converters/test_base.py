@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 
-from mitouts.converters.base import default_partition, partitions_of
+from mitouts.converters import Midog
+from mitouts.converters.base import default_partition, find_converter, partitions_of
+from mitouts.errors import ConfigError
+from mitouts.registry import CONVERTERS
+from mitouts.utils.arguments import Argument
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 
@@ -61,3 +66,14 @@ def test_amibr_splits_the_slides_of_both_sources() -> None:
 
 def test_default_is_the_first_partition() -> None:
     assert [default_partition(name) for name in ('ccmct', 'midogpp', 'other')] == ['paper', 'published', 'none']
+
+
+class _Lab(Midog):
+    delimiter: Annotated[str, Argument('what separates two values')] = ','
+
+
+def test_options_of_a_converter_that_is_no_dataclass_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    CONVERTERS.import_from_location()
+    monkeypatch.setitem(CONVERTERS.module_dict, 'lab', _Lab)
+    with pytest.raises(ConfigError, match=r"'lab' annotates delimiter with .*\._Lab is no dataclass: write @dataclass"):
+        find_converter('lab')

@@ -98,7 +98,8 @@ def test_a_variant_without_look_alikes(tmp_path: Path) -> None:
 
 def test_other_annotations_of_the_same_slides_are_not_figures(tmp_path: Path) -> None:
     with pytest.raises(
-        AnnotationError, match=r"found 1 'Tumorzone', 2 'Nekrosezone'; sliderunner.py reads other databases"
+        AnnotationError,
+        match=r"found 1 'Tumorzone', 2 'Nekrosezone'; mitouts convert sliderunner reads other databases",
     ):
         Ccmct().read(_database(tmp_path, {1: 'Tumorzone', 2: 'Nekrosezone'}))
 
@@ -111,7 +112,7 @@ def test_other_annotations_of_the_same_slides_are_not_figures(tmp_path: Path) ->
         ('annotations', {'bbox': None}, r'annotations\[0\]: expected bbox as'),
         ('annotations', {'image_id': 99}, r'annotations\[0\]: belongs to image 99'),
         ('annotations', {'image_id': []}, r'annotations\[0\]: belongs to image \[\]'),
-        ('annotations', {'id': 2}, r'annotations\[1\]: the id 2 stands twice'),
+        ('annotations', {'id': 2}, r'annotations\[1\]: the id 2 occurs twice'),
         ('images', {'file_name': '/etc/passwd'}, r'images\[0\]: the file name .* leads out'),
         ('images', {'width': -3}, r'images\[0\]: expected a new id and a size'),
         ('images', {'height': 1.5}, r'images\[0\]: expected a whole number as height'),

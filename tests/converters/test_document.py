@@ -192,7 +192,7 @@ def test_nothing_left_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_of_one_image_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(AnnotationError, match=r'the image a/001\.tiff stands twice'):
+    with pytest.raises(AnnotationError, match=r'the image a/001\.tiff occurs twice'):
         _document(_source(images=[IMAGES[0], IMAGES[0]]))
     twins = [SourceImage('041', '041'), SourceImage('041.tif', '041')]
     with pytest.raises(AnnotationError, match=r'041 and 041\.tif are both the file 041\.tif'):
@@ -274,7 +274,7 @@ def test_a_split_table_of_files_sets_their_cases(tmp_path: Path) -> None:
     assert _cases(document) == {'a/001.tiff': 'P1', 'a/041.tiff': 'P2', 'a/046.tiff': 'P1'}
     assert [image['split'] for image in document['images']] == ['train', 'val', 'train']
     table.write_text('file_name,case_id,split\n001.tiff,P1,train\n041.tiff,P2,val\n046.tiff,P1,test\n')
-    with pytest.raises(AnnotationError, match=r'case P1 stands in train \(a/001.tiff\) and in test \(a/046.tiff\)'):
+    with pytest.raises(AnnotationError, match=r'case P1 is in train \(a/001.tiff\) and in test \(a/046.tiff\)'):
         _document(split=table)
 
 
@@ -284,7 +284,7 @@ def test_a_published_partition_goes_by_its_own_cases_and_divides_none_of_yours(t
     document = _document(cases=table)
     assert [image['split'] for image in document['images']] == ['train', 'val', 'test']
     table.write_text('file_name,case_id\n001.tiff,P1\n041.tiff,P2\n046.tiff,P1\n')
-    with pytest.raises(AnnotationError, match='paper: case P1 stands in train'):
+    with pytest.raises(AnnotationError, match='paper: case P1 is in train'):
         _document(cases=table)
 
 

@@ -19,8 +19,8 @@ from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, make_annotation, make_document, make_image
 from mitouts.formats.grand_challenge import (
     export_points,
-    write_points,
 )
+from mitouts.utils.text_files import write_json
 
 SAMPLE = Path(__file__).resolve().parents[2].parent / 'shared/data/annotations/mitotic-figures.sample.json'
 
@@ -117,7 +117,7 @@ def test_an_annotation_file_comes_back(
         for number, (x, y, category, score) in enumerate(points, start=1)
     ]
     for name, content in export_points(make_document(images, annotations, name='n', tool='t')).items():
-        write_points(tmp_path / 'out' / name, content)
+        write_json(tmp_path / 'out' / name, content)
     source = GrandChallenge(pixels=mpp is None).read(tmp_path / 'out', mpp=mpp)
     assert [image.file_name for image in source.images] == ['a b/ä.tiff']
     assert [(each.category_id, each.extra['score']) for each in source.figures] == [each[2:] for each in points]

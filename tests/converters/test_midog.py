@@ -140,7 +140,7 @@ def _set(document: Any, keys: tuple[Any, ...], value: Any) -> None:
         (('images',), None, r"expected a list 'images', as MIDOG\.json has it; found the keys annotations, categories"),
         (('images', 0), 3, r"images\[0\]: expected an object, found '3'"),
         (('images', 0, 'id'), '1', r"images\[0\]: expected a whole number as id, found '1'"),
-        (('images', 0, 'id'), 60, r'images\[1\]: the id 60 stands twice'),
+        (('images', 0, 'id'), 60, r'images\[1\]: the id 60 occurs twice'),
         (('images', 0), {'id': 1}, r'images\[0\]: lacks file_name, width, height'),
         (('images', 0, 'file_name'), '../001.tiff', r'image 1: the file name .* leads out of the folder'),
         (('images', 0, 'file_name'), '/001.tiff', r'image 1: the file name .* leads out of the folder'),

@@ -138,7 +138,7 @@ def test_other_csv_files_are_passed_over_and_said(tmp_path: Path) -> None:
         ({'A03_00Aa_mitosis.csv': 'x,y,c\n'}, r"line 1: expected .* found 'x,y,c'"),
         ({'A03_00Aa_mitosis.csv': '1,2,3'}, r'line 1: expected a confidence from 0 to 1, found 3'),
         ({'A03_00Aa_mitosis.csv': '1,2,nan'}, r'line 1: expected "x,y,confidence"'),
-        ({'a/A03_00Aa_mitosis.csv': '', 'b/A03_00Aa_mitosis.csv': ''}, r'stands elsewhere as well, as a/A03_00Aa'),
+        ({'a/A03_00Aa_mitosis.csv': '', 'b/A03_00Aa_mitosis.csv': ''}, r'is elsewhere as well, as a/A03_00Aa'),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, files: dict[str, str], message: str) -> None:

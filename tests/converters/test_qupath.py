@@ -27,9 +27,9 @@ from mitouts.formats.geojson import (
     point_feature,
     polygon_feature,
     to_qupath,
-    write_geojson,
 )
 from mitouts.imaging.image import write_rgb
+from mitouts.utils.text_files import write_json
 
 
 def _feature(geometry: Any, class_name: Any = 'Mitosis', **properties: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _point(x: Any, y: Any, class_name: Any = 'Mitosis', **properties: Any) -> di
 
 
 def _write(path: Path, features: list[Any]) -> Path:
-    write_geojson(path, feature_collection(features))
+    write_json(path, feature_collection(features))
     return path
 
 
@@ -229,27 +229,26 @@ def test_a_cropped_slide(tmp_path: Path, document: dict[str, Any], monkeypatch: 
     files = export_geojson(document, bounds_xy_px=bounds)
     content = files['images/a b.png.geojson']
     assert content['features'][0]['geometry']['coordinates'] == [10.5 + 0.5 - 100, 20.25 + 0.5 - 2000]
-    write_geojson(tmp_path / 'kept' / 'images' / 'a b.png.geojson', content)
+    write_json(tmp_path / 'kept' / 'images' / 'a b.png.geojson', content)
     assert _figures(read_qupath(tmp_path / 'kept'))[0][:2] == (10.5, 20.25)
-    write_geojson(tmp_path / 'dropped' / 'images' / 'a b.png.geojson', _stripped(content))
-    assert _figures(read_qupath(tmp_path / 'dropped', bounds_xy_px=bounds))[0][:2] == (10.5, 20.25)
+    write_json(tmp_path / 'dropped' / 'images' / 'a b.png.geojson', _stripped(content))
     # The same offset where it is read from the slide.
-    monkeypatch.setattr(qupath, 'find_file', lambda root, name: Path(root) / name)
-    monkeypatch.setattr(qupath, 'read_bounds', lambda path: bounds.get(path.relative_to(tmp_path).as_posix()))
+    monkeypatch.setattr(qupath, 'read_bounds', lambda root, names: {name: bounds[name] for name in names})
     assert _figures(read_qupath(tmp_path / 'dropped', image_root=tmp_path))[0][:2] == (10.5, 20.25)
 
 
 def test_an_image_that_is_no_slide_has_no_bounds(tmp_path: Path) -> None:
     path = tmp_path / 'a.png'
     write_rgb(path, np.zeros((4, 5, 3), np.uint8))
-    assert qupath.read_bounds(path) is None
+    assert qupath.read_bounds(tmp_path, ['a.png', 'none.png']) == {'a.png': (0, 0)}
+    assert qupath.read_bounds(None, ['a.png']) == {}
 
 
 @pytest.mark.parametrize('content', [b'\x89PNG\r\n\x1a\n', b'II*\0', b'nothing'])
 def test_a_broken_image_is_a_clear_error_where_its_bounds_are_needed(content: bytes, tmp_path: Path) -> None:
     (tmp_path / 'a.tif').write_bytes(content)
     with pytest.raises(ImageError, match=r'image .*a\.tif'):
-        qupath.read_bounds(tmp_path / 'a.tif')
+        qupath.read_bounds(tmp_path, ['a.tif'])
 
 
 def _stripped(content: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +266,7 @@ def _stripped(content: dict[str, Any]) -> dict[str, Any]:
 
 def test_after_qupath_points_classes_and_scores_are_left(tmp_path: Path, document: dict[str, Any]) -> None:
     for name, content in export_geojson(document).items():
-        write_geojson(tmp_path / name, _stripped(content))
+        write_json(tmp_path / name, _stripped(content))
     source = read_qupath(tmp_path)
     assert _figures(source) == [(10.5, 20.25, MITOTIC_FIGURE), (0.1, 99, HARD_NEGATIVE)]
     assert [figure.extra.get('score') for figure in source.figures] == [0.75, None]
@@ -283,7 +282,7 @@ def test_what_was_changed_counts(tmp_path: Path, document: dict[str, Any]) -> No
     second['properties']['classification']['name'] = 'mitotic figure'
     content['features'].append(_point(1.5, 1.5, 'mitotic figure'))
     for name, each in files.items():
-        write_geojson(tmp_path / name, each)
+        write_json(tmp_path / name, each)
     source = read_qupath(tmp_path)
     assert [(f.annotation_id, f.x, f.y, f.category_id) for f in source.figures] == [
         (3, 50, 60, MITOTIC_FIGURE),
@@ -298,7 +297,7 @@ def test_what_was_changed_counts(tmp_path: Path, document: dict[str, Any]) -> No
 def test_what_was_deleted_is_counted(tmp_path: Path, document: dict[str, Any]) -> None:
     for name, each in export_geojson(document).items():
         each['features'] = each['features'][:1]
-        write_geojson(tmp_path / name, each)
+        write_json(tmp_path / name, each)
     source = read_qupath(tmp_path)
     assert len(source.figures) == 1
     assert any('0 are new, 1 gone' in note for note in source.notes)
@@ -306,9 +305,9 @@ def test_what_was_deleted_is_counted(tmp_path: Path, document: dict[str, Any]) -
 
 def test_files_of_two_exports_are_not_mixed(tmp_path: Path, document: dict[str, Any]) -> None:
     first, second = export_geojson(document).values()
-    write_geojson(tmp_path / 'a.geojson', first)
+    write_json(tmp_path / 'a.geojson', first)
     second['mitouts']['document']['info']['description'] = 'another'
-    write_geojson(tmp_path / 'b.geojson', second)
+    write_json(tmp_path / 'b.geojson', second)
     with pytest.raises(AnnotationError, match='exported from 2 documents'):
         read_qupath(tmp_path)
 
@@ -316,8 +315,8 @@ def test_files_of_two_exports_are_not_mixed(tmp_path: Path, document: dict[str, 
 def test_a_copied_annotation_is_refused(tmp_path: Path, document: dict[str, Any]) -> None:
     content = export_geojson(document)['images/a b.png.geojson']
     content['features'].append(content['features'][0])
-    write_geojson(tmp_path / 'a.geojson', content)
-    with pytest.raises(AnnotationError, match='1 annotation ids stand twice'):
+    write_json(tmp_path / 'a.geojson', content)
+    with pytest.raises(AnnotationError, match='1 annotation ids occur twice'):
         read_qupath(tmp_path)
 
 
@@ -399,7 +398,7 @@ def test_bounds_of_a_slide_that_is_cut_are_an_error(tmp_path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
     description = 'Aperio Image Library v11\n1024x1024 |AppMag = 40|MPP = 0.25'
     tifffile.imwrite(path, pixels, tile=(256, 256), photometric='rgb', compression='jpeg', description=description)
-    assert qupath.read_bounds(path) is None
+    assert qupath.read_bounds(tmp_path, ['cut.svs']) == {'cut.svs': (0, 0)}
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(ImageError, match=r'cut\.svs is truncated'):
-        qupath.read_bounds(path)
+        qupath.read_bounds(tmp_path, ['cut.svs'])

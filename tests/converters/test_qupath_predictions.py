@@ -11,8 +11,8 @@ import pytest
 from mitouts.converters.qupath import read_qupath
 from mitouts.converters.qupath_predictions import export_predictions
 from mitouts.errors import AnnotationError
-from mitouts.formats.geojson import write_geojson
 from mitouts.formats.predictions import Predictions, read_predictions
+from mitouts.utils.text_files import write_json
 
 
 def _predictions(folder: Path, *images: dict[str, Any]) -> Predictions:
@@ -30,7 +30,7 @@ def test_points_above_the_threshold_come_back_as_figures(tmp_path: Path) -> None
     )
     files = export_predictions(predictions, threshold=0.5)
     for name, content in files.items():
-        write_geojson(tmp_path / 'q' / name, content)
+        write_json(tmp_path / 'q' / name, content)
     source = read_qupath(tmp_path / 'q')
     assert [image.file_name for image in source.images] == ['a/1.png', 'b/1.png']
     assert [(figure.file_name, figure.x, figure.y, figure.extra['score']) for figure in source.figures] == [

@@ -24,7 +24,6 @@ from mitouts.formats.coco import (
     read_coco,
     write_json,
 )
-from mitouts.formats.geojson import write_geojson
 
 REAL = Path(__file__).resolve().parents[2].parent / 'shared' / 'data' / 'annotations'
 
@@ -33,7 +32,7 @@ def _through_geojson(folder: Path, document: dict[str, Any]) -> dict[str, Any]:
     for old in folder.rglob('*.geojson'):
         old.unlink()
     for name, content in export_geojson(document).items():
-        write_geojson(folder / name, content)
+        write_json(folder / name, content)
     return to_document(read_qupath(folder), tool='test', arguments={})
 
 

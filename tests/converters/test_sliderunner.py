@@ -108,17 +108,6 @@ def test_notes_say_what_was_left_out(small: Path) -> None:
         assert part in notes
 
 
-def test_a_database_that_was_written_from_an_annotation_file_is_read_with_a_note(small: Path) -> None:
-    before = SlideRunner().read(small)
-    change(small, 'CREATE TABLE mitouts (kind TEXT, uid INTEGER, entry TEXT, PRIMARY KEY (kind, uid))')
-    after = SlideRunner().read(small)
-    assert (after.images, after.figures) == (before.images, before.figures)
-    assert [note for note in after.notes if note not in before.notes] == [
-        'a former version of mitouts wrote this database from an annotation file: points, classes and votes are read '
-        'from it; ids, cases, splits and further keys are in that file alone'
-    ]
-
-
 def test_empty_slides_of_an_unknown_database_are_kept_only_on_request(small: Path) -> None:
     assert [image.file_name for image in SlideRunner().read(small).images] == ['a.svs', 'b.svs']
     assert [image.file_name for image in SlideRunner(keep_empty=True).read(small).images][2] == 'empty.svs'

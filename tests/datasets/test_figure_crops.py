@@ -218,7 +218,7 @@ def test_what_nothing_can_be_learnt_from_is_refused(write_dataset: DatasetWriter
     with pytest.raises(ConfigError, match=r'positive_categories holds \[7\], but .* 1 \(mitotic figure\)'):
         crops(tiny_dataset, positive_categories=[MITOTIC_FIGURE, 7])
     (tiny_dataset.parent / 'images' / 'train_3.png').unlink()
-    with pytest.raises(AnnotationError, match=r'1 images do not exist, the first is .*train_3\.png'):
+    with pytest.raises(AnnotationError, match=r'1 of 5 images do not exist, the first is .*train_3\.png'):
         crops(tiny_dataset)
 
 

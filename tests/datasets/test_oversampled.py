@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mitouts.datasets import OversampledSampler, PointDataset, oversampled
+from mitouts.datasets import OversampledSampler, PointDataset
 from mitouts.errors import AnnotationError
 from mitouts.registry import DATA_SAMPLERS
 
@@ -80,7 +80,7 @@ def test_ranks_share_the_order_of_one_process_out(world_size: int, monkeypatch: 
     alone = OversampledSampler(dataset, seed=0)
     parts = []
     for rank in range(world_size):
-        monkeypatch.setattr(oversampled, 'get_dist_info', lambda rank=rank: (rank, world_size))
+        monkeypatch.setattr('mitouts.datasets.samplers.get_dist_info', lambda rank=rank: (rank, world_size))
         parts.append(_epoch(OversampledSampler(dataset, seed=0), 2))
     assert {len(part) for part in parts} == {40 // world_size}
     together = [index for step in zip(*parts) for index in step]
@@ -95,7 +95,7 @@ def test_one_class_alone_is_refused(negatives: int, positives: int) -> None:
 
 
 def test_fewer_images_than_processes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oversampled, 'get_dist_info', lambda: (0, 4))
+    monkeypatch.setattr('mitouts.datasets.samplers.get_dist_info', lambda: (0, 4))
     with pytest.raises(AnnotationError, match='3 images are too few for 4 processes'):
         OversampledSampler(_Labels(2, 1), seed=0)
 

@@ -167,7 +167,7 @@ def test_fixed_thresholds_need_no_classes(tmp_path) -> None:
 def test_an_image_in_two_splits_stops_before_the_training(tmp_path) -> None:
     config = tiny_config(tmp_path)
     config.val_dataloader.dataset.ann_file = config.train_dataloader.dataset.ann_file
-    with pytest.raises(AnnotationError, match=r'train_00\.png stands in the splits train and val'):
+    with pytest.raises(AnnotationError, match=r'train_00\.png is in the splits train and val'):
         runs.train(config, tmp_path / 'run')
 
 

@@ -93,7 +93,7 @@ def test_name_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with tarfile.open(path, 'w') as target:
         for _ in range(2):
             target.addfile(tarfile.TarInfo('01/01.csv'))
-    with pytest.raises(AnnotationError, match=r'01/01\.csv stands in it twice'):
+    with pytest.raises(AnnotationError, match=r'01/01\.csv is in it twice'):
         read_files(path, '.csv')
 
 

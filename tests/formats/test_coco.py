@@ -198,7 +198,7 @@ BROKEN = {
     'no image': (_set('images', []), r'holds no image'),
     'image no object': (_set('images', 1, 'a.png'), r"images\[1\] must be an object, found 'a.png'"),
     'image lacks width': (_set('images', 1, {'id': 1, 'file_name': 'a', 'height': 3}), r'images\[1\] lacks width'),
-    'image id twice': (_set('images', 1, 'id', 7), r'image id 7 stands twice \(images/a.png, images/b.png\)'),
+    'image id twice': (_set('images', 1, 'id', 7), r'image id 7 occurs twice \(images/a.png, images/b.png\)'),
     'image id text': (_set('images', 1, 'id', '8'), r"id must be an integer, found '8'"),
     'image no width': (_set('images', 1, 'width', 0), r'image 8: width must be at least 1 px, found 0'),
     'image nameless': (_set('images', 1, 'file_name', ''), r'image 8: file_name must be text'),
@@ -206,12 +206,12 @@ BROKEN = {
     'label null': (_set('images', 1, 'label', None), r'image 8: label must be 0 or 1, found None'),
     'label true': (_set('images', 1, 'label', True), r'image 8: label must be 0 or 1, found True'),
     'mpp 0': (_set('images', 0, 'mpp', 0), r'image 7: mpp must be positive'),
-    'category twice': (_set('categories', 1, 'id', 1), r'category id 1 stands twice'),
+    'category twice': (_set('categories', 1, 'id', 1), r'category id 1 occurs twice'),
     'annotation lacks image': (
         _set('annotations', 1, {'id': 2, 'category_id': 1}),
         r'annotations\[1\] lacks image_id; it has id, category_id',
     ),
-    'annotation id twice': (_set('annotations', 1, 'id', 1), r'annotation id 1 stands twice'),
+    'annotation id twice': (_set('annotations', 1, 'id', 1), r'annotation id 1 occurs twice'),
     'unknown image': (_set('annotations', 1, 'image_id', 99), r'annotation 2 belongs to image 99'),
     'unknown category': (
         _set('annotations', 1, 'category_id', 5),

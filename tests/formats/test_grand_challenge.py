@@ -15,8 +15,8 @@ from mitouts.formats.grand_challenge import (
     export_points,
     points_document,
     read_points,
-    write_points,
 )
+from mitouts.utils.text_files import write_json
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_predictions_are_written_as_the_format_wants_them(tmp_path: Path) -> Non
         ],
         'version': {'major': 1, 'minor': 0},
     }
-    write_points(tmp_path / 'a.json', document)
+    write_json(tmp_path / 'a.json', document)
     assert read_points(tmp_path / 'a.json')[0] == Point(0.1, 0.02525, 'mitotic figure', 0.9)
 
 

@@ -22,7 +22,7 @@ def test_disjoint_splits_pass() -> None:
 
 def test_image_in_two_splits_is_refused() -> None:
     documents = {'train': _split(('a.png', 'A')), 'val': _split(('b.png', 'B')), 'test': _split(('a.png', 'Z'))}
-    with pytest.raises(AnnotationError, match=r'image a\.png stands in the splits train and test'):
+    with pytest.raises(AnnotationError, match=r'image a\.png is in the splits train and test'):
         check_splits(documents)
 
 

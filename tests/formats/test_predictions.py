@@ -63,7 +63,7 @@ def test_an_entry_that_was_written_is_the_record_again(number, score, points, ha
     [
         ('entry', r"images\[1\] must be an object, found 'entry'"),
         ({'image_id': 2, 'points': []}, r'images\[1\] lacks score'),
-        ({'image_id': 1, 'score': 0.5, 'points': []}, 'image 1 stands twice'),
+        ({'image_id': 1, 'score': 0.5, 'points': []}, 'image 1 occurs twice'),
         ({'image_id': '2', 'score': 0.5, 'points': []}, "image_id must be an integer, found '2'"),
         ({'image_id': 2, 'score': None, 'points': []}, 'image 2: score must be a finite number, found None'),
         ({'image_id': 2, 'score': float('nan'), 'points': []}, 'image 2: score must be a finite number, found nan'),
@@ -85,7 +85,7 @@ def test_refuses_broken_entries(tmp_path, entry, message):
 @pytest.mark.parametrize(
     ('prediction', 'message'),
     [
-        (predicted(1, 0.5, []), 'image 1 stands twice'),
+        (predicted(1, 0.5, []), 'image 1 occurs twice'),
         (predicted(2, float('nan'), []), 'image 2: score must be a finite number, found nan'),
         (predicted(2, 0.5, [[1, 2, float('inf')]]), 'image 2: point 0 is not finite'),
     ],

@@ -51,5 +51,5 @@ def test_an_argument_that_is_no_longer_one_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize('content', [[], {}, {'info': 3}, {'info': {'mitouts': {'tool': 'other'}}}])
 def test_what_another_program_wrote_is_never_replaced(tmp_path: Path, content: Any) -> None:
     write_json(tmp_path / 'train.json', content)
-    with pytest.raises(AnnotationError, match=r'train\.json was not made by this tool'):
+    with pytest.raises(AnnotationError, match=r'train\.json was not written by'):
         read_earlier(tmp_path / 'train.json', 'phantom', ARGUMENTS, overwrite=True)

@@ -17,8 +17,9 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
 from mitouts.errors import AnnotationError, AnnotationWarning
-from mitouts.formats.geojson import feature_collection, point_feature, polygon_feature, write_geojson
+from mitouts.formats.geojson import feature_collection, point_feature, polygon_feature
 from mitouts.formats.regions import Region, mask_to_polygons, read_regions
+from mitouts.utils.text_files import write_json
 
 SQUARE = [[10, 20], [30, 20], [30, 40], [10, 40], [10, 20]]
 HOLE = [[15, 25], [20, 25], [20, 30], [15, 25]]
@@ -245,7 +246,7 @@ def test_a_mask_through_qupath_and_back(tmp_path: Path) -> None:
         for index, region in enumerate(regions)
     ]
     path = tmp_path / 'tissue.geojson'
-    write_geojson(path, feature_collection([*features, point_feature(3, 4, 'mitotic figure', identity='point')]))
+    write_json(path, feature_collection([*features, point_feature(3, 4, 'mitotic figure', identity='point')]))
     with pytest.warns(AnnotationWarning, match='1 Point'):
         back = read_regions(path, (100, 7), classes=['tissue'])
     assert _plain(back) == _plain(regions)

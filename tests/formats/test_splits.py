@@ -87,7 +87,7 @@ def test_every_image_must_be_named(tmp_path: Path) -> None:
 
 def test_a_case_belongs_to_one_split(tmp_path: Path) -> None:
     path = _write(tmp_path, 'file_name,split\na.tif,train\nb.tif,test\n')
-    with pytest.raises(AnnotationError, match=r'case 5 stands in train \(a\.tif\) and in test \(b\.tif\)'):
+    with pytest.raises(AnnotationError, match=r'case 5 is in train \(a\.tif\) and in test \(b\.tif\)'):
         assign_splits('other', [('5', 'a.tif'), ('5', 'b.tif')], path)
 
 
@@ -101,7 +101,7 @@ def test_a_case_belongs_to_one_split(tmp_path: Path) -> None:
             'case_id,split\n1,train\n\n2,training\n',
             "line 4: expected one of train, val, test or ignore, found 'training'",
         ),
-        ('case_id,split\n1,train\n1,test\n', 'line 3: 1 stands in train and in test'),
+        ('case_id,split\n1,train\n1,test\n', 'line 3: 1 is in train and in test'),
         ('case_id,remark,split\n1,x\n', "line 2: expected one of train, val, test or ignore, found ''"),
     ],
 )
@@ -116,7 +116,7 @@ def test_other_tables_are_refused(tmp_path: Path, text: str, message: str) -> No
         ('[]', r'expected \{"train": '),
         ('{"train": "001"}', r'expected \{"train": '),
         ('{"training": ["001"]}', "training: expected one of train, val, test or ignore, found 'training'"),
-        ('{"train": ["1"], "test": ["1"]}', '1 stands in train and in test'),
+        ('{"train": ["1"], "test": ["1"]}', '1 is in train and in test'),
         ('{', 'not JSON'),
         ('{}', 'names no case'),
     ],

@@ -347,7 +347,7 @@ def test_foreign_files_in_the_output_are_not_touched(source: Path, tmp_path: Pat
     with pytest.raises(MitoutsError, match='not of this tool'):
         _run(source, tmp_path / 'out')
     write_json(tmp_path / 'more' / 'train.json', {'info': {}})
-    with pytest.raises(MitoutsError, match='not made by this tool'):
+    with pytest.raises(MitoutsError, match='not written by prepare_patches'):
         _run(source, tmp_path / 'more', overwrite=True)
 
 

@@ -21,7 +21,7 @@ from mitouts.synthetic.amibr_fields import (
     draw_field,
     optical_density,
     plan_fields,
-    scanner_of,
+    scanner_of_slide,
     split_fold,
     split_paper,
 )
@@ -251,7 +251,7 @@ def test_folds_share_no_slide_and_test_each_once() -> None:
         assert parts['val'] == following
         assert parts['train'] == {slide.slide for slide in slides} - parts['val'] - parts['test']
         assert not parts['val'] & parts['test']
-        assert len({scanner_of(slide) for slide in parts['test']}) == 3
+        assert len({scanner_of_slide(slide) for slide in parts['test']}) == 3
         tested += parts['test']
     assert sorted(tested) == [slide.slide for slide in slides]
     assert split_fold(slides, 0, seed=3)['test'] != split_fold(slides, 0, seed=4)['test']
@@ -284,9 +284,9 @@ def test_split_without_a_slide_is_refused() -> None:
     ],
 )
 def test_scanner_follows_from_the_number(slide: str, scanner: str) -> None:
-    assert scanner_of(slide) == scanner
+    assert scanner_of_slide(slide) == scanner
 
 
 def test_unknown_slide_is_refused() -> None:
     with pytest.raises(MitoutsError, match=r'201.tiff: MIDOG 2021 has the slides 001.tiff to 200.tiff'):
-        scanner_of('201.tiff')
+        scanner_of_slide('201.tiff')

@@ -20,7 +20,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
-from mitouts.formats.geojson import write_geojson
 from mitouts.formats.provenance import check_out
 from mitouts.synthetic.optics import SCANNERS
 from mitouts.synthetic.slide_config import SlideConfig
@@ -173,7 +172,7 @@ def _write(
             on_row=lambda: progress.advance(task),
         )
     truth = slide_truth(slide, corrupt, args.tile_px)
-    write_geojson(args.out / f'{path.stem}_regions.geojson', regions(slide, file_name))
+    coco.write_json(args.out / f'{path.stem}_regions.geojson', regions(slide, file_name))
     coco.write_json(args.out / f'{path.stem}_truth.json', truth)
     console.print(
         f'{file_name}: {truth["tissue_mm2"]:.2f} mm2 of tissue, {truth["tumour_mm2"]:.2f} mm2 of tumour, '

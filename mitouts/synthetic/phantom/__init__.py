@@ -1,4 +1,4 @@
-"""Synthetic H&E fields with mitotic figures and look-alikes: data for a demo and for tests on any machine."""
+"""Renders H&E fields with mitotic figures and look-alikes: data for a demo and for tests on any machine."""
 
 from mitouts.synthetic.optics import SCANNERS, Scanner
 from mitouts.synthetic.phantom.field import PhantomCase, PhantomConfig, PhantomField, draw_case, make_field

@@ -1,4 +1,4 @@
-"""The ground that cells lie on: cytoplasm of cell nests, fibrous stroma, clefts and empty spaces."""
+"""Draws the ground that cells lie on: cytoplasm of cell nests, fibrous stroma, clefts and empty spaces."""
 
 from __future__ import annotations
 
@@ -59,8 +59,6 @@ def stain_ground(
         basophilia: Haematoxylin concentration of the nests.
         froth: Share of the cytoplasm that is vacuolated, 0-1.
         border: Between cells: positive for stained membranes, negative for pale clefts.
-        bank: Textures.
-        rng: Placement of the textures.
 
     Returns:
         Haematoxylin and eosin concentrations, each float32 (S, S).

@@ -1,4 +1,4 @@
-"""Mitotic figures: condensed chromosomes without a membrane, in a rounded cell with cleared cytoplasm."""
+"""Renders mitotic figures: condensed chromosomes without a membrane, in a rounded cell with cleared cytoplasm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ def render_figure(
         kind: One of ``FIGURE_KINDS``.
         darkness: Haematoxylin concentration of the chromosomes.
         cytoplasm: Eosin concentration of the cells around it.
-        bank: Textures.
         rng: Everything that makes this figure differ from the next.
 
     Returns:
@@ -30,10 +29,7 @@ def render_figure(
     """
     angle = rng.uniform(0, np.pi)
     segments, body = _CHROMOSOMES[kind](rng)
-    cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.array([[cos, sin], [-sin, cos]])
-    segments = (segments.reshape(-1, 2) @ turn).reshape(-1, 4)
-    chromatin = _chromatin(segments, bank, rng)
+    chromatin = _chromatin(_turned(segments, angle), bank, rng)
     clearing, membrane = _rounded_cell(body, angle, bank, rng)
     pallor = rng.uniform(0.25, 0.85)
     granules = np.clip(1 + 0.45 * bank.patch('grains', FIGURE_PATCH_PX, rng), 0, 2)
@@ -74,6 +70,11 @@ def _rods(centres: np.ndarray, directions: np.ndarray, lengths: np.ndarray) -> n
     """Segments (S, 4) around centres (S, 2), along directions in radians."""
     half = 0.5 * lengths[:, None] * np.stack([np.cos(directions), np.sin(directions)], axis=1)
     return np.concatenate([centres - half, centres + half], axis=1)
+
+
+def _turned(segments: np.ndarray, angle: float) -> np.ndarray:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return (segments.reshape(-1, 2) @ np.array([[cos, sin], [-sin, cos]])).reshape(-1, 4)
 
 
 def _plate(rng: np.random.Generator, length_px: float, thickness_px: float, bend: float) -> np.ndarray:
@@ -136,9 +137,7 @@ def _pair(
     plates = []
     for side in (-1, 1):
         plate = _plate(rng, length_px * rng.uniform(0.9, 1.1), thickness_px * rng.uniform(0.9, 1.1), side * bend)
-        tilt = rng.normal(0, 0.12)
-        turn = np.array([[np.cos(tilt), np.sin(tilt)], [-np.sin(tilt), np.cos(tilt)]])
-        plate = (plate.reshape(-1, 2) @ turn).reshape(-1, 4)
+        plate = _turned(plate, rng.normal(0, 0.12))
         centre = plate.reshape(-1, 2).mean(axis=0)
         plates.append(plate + np.tile(np.array([0, side * separation_px / 2]) - centre, 2))
     across = length_px * 0.5 + rng.uniform(4, 9)

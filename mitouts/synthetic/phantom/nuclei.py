@@ -1,4 +1,4 @@
-"""Nuclei that do not divide: interphase nuclei of tumour, stroma and lymphocytes, and the dark look-alikes."""
+"""Renders nuclei that do not divide: of tumour, stroma and lymphocytes, and the dark look-alikes."""
 
 from __future__ import annotations
 
@@ -23,11 +23,8 @@ def render_nucleus(
     """Render an interphase nucleus: membrane, chromatin clumps on a paler ground, nucleoli.
 
     Args:
-        semi_axes_px: Semi-major and semi-minor axis.
         angle: Direction of the major axis in radians.
-        darkness: Mean haematoxylin concentration.
         openness: 0 for dense even chromatin, 1 for a vesicular nucleus (pale, with a sharp rim and nucleoli).
-        bank: Textures.
         rng: Everything that makes this nucleus differ from the next.
     """
     major, minor = semi_axes_px
@@ -59,7 +56,6 @@ def render_look_alike(
         kind: One of ``LOOK_ALIKE_KINDS``.
         darkness: Haematoxylin concentration of the chromatin.
         cytoplasm: Eosin concentration of the cells around it.
-        bank: Textures.
         rng: Everything that makes this one differ from the next.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a rendered cell is, how it is laid over a field, and the shapes that cells are made of."""
+"""Draws the shapes that cells are made of, and lays a rendered cell over a field."""
 
 from __future__ import annotations
 
@@ -74,7 +74,6 @@ def strokes(size_px: int, segments: np.ndarray, widths_px: np.ndarray) -> np.nda
     """Union of round-ended strokes, anti-aliased, 0-1, float32 (P, P).
 
     Args:
-        size_px: side of the patch.
         segments: end points (x0, y0, x1, y1) in pixels from the central pixel, (S, 4).
         widths_px: one width a segment, (S,).
     """

@@ -1,4 +1,4 @@
-"""From stain concentrations to an RGB image: Beer-Lambert mixing, optics, sensor noise and compression."""
+"""Turns stain concentrations into an RGB image: Beer-Lambert mixing, optics, sensor noise and compression."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def acquire(
     Args:
         hematoxylin: concentration, float32 (H, W).
         eosin: concentration, float32 (H, W).
-        scanner: optics, sensor and compression.
         stains_od: optical densities of unit haematoxylin and eosin, (2, 3); a case varies its scanner's.
-        rng: sensor noise.
 
     Returns:
         RGB uint8 (H, W, 3).

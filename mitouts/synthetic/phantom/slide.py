@@ -1,4 +1,4 @@
-"""A phantom slide of any size: which cell is where, and the pixels of any part of it."""
+"""Renders any part of a phantom slide of any size, and knows where each of its cells is."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from mitouts.synthetic.phantom.slide_plan import (
     TUMOUR,
     SlideConfig,
     SlidePlan,
+    child_seed,
     fill_polygon,
     plan_slide,
 )
@@ -51,8 +52,6 @@ class SpecialCell:
     Attributes:
         point: ``(x, y)`` in level-0 pixels.
         kind: Phase, or what the look-alike is.
-        is_figure: Whether it is a mitotic figure.
-        in_hotspot: Whether its point lies in the hotspot.
     """
 
     point: tuple[float, float]
@@ -78,7 +77,6 @@ class PhantomSlide:
     that are read, nor on their order.
 
     Args:
-        config: What it looks like.
         seed: Everything random; slides of one cohort take spawned seeds.
 
     Raises:
@@ -88,10 +86,10 @@ class PhantomSlide:
     def __init__(self, config: SlideConfig, seed: int | np.random.SeedSequence = 0) -> None:
         self.config = config
         self._seed = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
-        self.look = PhantomConfig(texture_seed=config.texture_seed)
+        self.look = PhantomConfig()
         self.case: PhantomCase = draw_case(self.look, self._rng(_CASE), config.scanner)
-        self.plan: SlidePlan = plan_slide(config, self._child(_PLAN))
-        self._bank = BlockBank(self.case, self._child(_BANK), config.texture_seed)
+        self.plan: SlidePlan = plan_slide(config, child_seed(self._seed, _PLAN))
+        self._bank = BlockBank(self.case, child_seed(self._seed, _BANK))
         # A block is a whole number of pixels wide, so that all are resampled alike.
         self._block_px = round(BLOCK_PX * RENDER_MPP / config.mpp)
         self._scale = self._block_px / BLOCK_PX
@@ -204,12 +202,12 @@ class PhantomSlide:
         least = cv2.erode(cells, around, borderType=cv2.BORDER_CONSTANT, borderValue=GLASS)
         most = cv2.dilate(cells, around)
         allowed = (least == STROMA) & (most == STROMA) if stroma else least == TUMOUR
-        found = [np.zeros((0, 4), dtype=np.int64)]
+        parts = [np.zeros((0, 4), dtype=np.int64)]
         for row, column in np.argwhere(self._kinds != GLASS).tolist():
             if allowed[self._cells_of(row, column)].any():
                 sites = self._bank.block(self._key(row, column, stroma)).sites
-                found.append(np.column_stack([np.broadcast_to((row, column), (len(sites), 2)), sites]))
-        candidates = np.concatenate(found)
+                parts.append(np.column_stack([np.broadcast_to((row, column), (len(sites), 2)), sites]))
+        candidates = np.concatenate(parts)
         cell = np.floor((self._to_slide(candidates) + 0.5) / CELL_PX).astype(int)
         inside = np.all((cell >= 0) & (cell < cells.shape[::-1]), axis=1)
         candidates, cell = candidates[inside], cell[inside]
@@ -306,11 +304,8 @@ class PhantomSlide:
         for place in [place for place in self._shown if place[0] < first_row]:
             del self._shown[place]
 
-    def _child(self, *key: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *key))
-
     def _rng(self, *key: int) -> np.random.Generator:
-        return np.random.default_rng(self._child(*key))
+        return np.random.default_rng(child_seed(self._seed, *key))
 
 
 def _natural(number: int) -> tuple[int, int]:

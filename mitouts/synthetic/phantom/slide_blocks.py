@@ -1,4 +1,4 @@
-"""Blocks of phantom tissue that fit together: what a slide of any size is made of in little time.
+"""Draws blocks of phantom tissue that fit together, so that a slide of any size takes little time.
 
 Tissue is drawn once in square blocks and laid out in random order. Two blocks may lie side by side when their common
 edge has one colour (Wang tiles): around an edge line, ground and nuclei depend on the edge's colour alone, and around a
@@ -26,6 +26,7 @@ from mitouts.synthetic.phantom.field import (
 )
 from mitouts.synthetic.phantom.patches import smooth_step
 from mitouts.synthetic.phantom.scanners import acquire
+from mitouts.synthetic.phantom.slide_plan import child_seed
 from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 
 BLOCK_PX = 512
@@ -88,14 +89,13 @@ class BlockBank:
     Args:
         case: Staining and tissue.
         seed: What all blocks are drawn from.
-        texture_seed: Seed of the texture bank.
     """
 
-    def __init__(self, case: PhantomCase, seed: np.random.SeedSequence, texture_seed: int = 0) -> None:
+    def __init__(self, case: PhantomCase, seed: np.random.SeedSequence) -> None:
         self.case = case
-        self.bank: TextureBank = texture_bank(texture_seed)
+        self.bank: TextureBank = texture_bank(0)
         self._cases = (case, replace(case, stroma_share=1.0, nuclei_density=STROMA_DENSITY * case.nuclei_density))
-        self._config = PhantomConfig(size_px=_SIDE_PX, texture_seed=texture_seed)
+        self._config = PhantomConfig(size_px=_SIDE_PX)
         self._seed = seed
         self._blocks: dict[BlockKey, TissueBlock] = {}
         self._edges: dict[tuple[int, ...], _Ground] = {}
@@ -184,18 +184,18 @@ class BlockBank:
         if kind == _CORNER:
             near = np.abs(offset).min(axis=1) <= _ACROSS_PX
             near &= np.abs(offset).max(axis=1) <= _CORNER_ALONG_PX
-            found = np.column_stack([offset, nuclei[:, 2], number])[near]
+            kept = np.column_stack([offset, nuclei[:, 2], number])[near]
         else:
             along, across = offset.T if kind == _HORIZONTAL else offset.T[::-1]
-            found = np.column_stack([along + BLOCK_PX // 2, across, nuclei[:, 2], number])
+            kept = np.column_stack([along + BLOCK_PX // 2, across, nuclei[:, 2], number])
             keep = (np.abs(across) <= _ACROSS_PX) & (np.abs(along) < BLOCK_PX // 2 - _CORNER_ALONG_PX)
-            found = found[keep]
+            kept = kept[keep]
             corner = self._edge_nuclei(stroma, _CORNER, 0)[:, :3]
             corner = corner if kind == _HORIZONTAL else corner[:, (1, 0, 2)]
             both = np.concatenate([corner, corner + np.array([BLOCK_PX, 0, 0])])
-            found = found[[_is_free(both, *nucleus[:3]) for nucleus in found]] if len(found) else found
-        self._frames[key] = found
-        return found
+            kept = kept[[_is_free(both, *nucleus[:3]) for nucleus in kept]] if len(kept) else kept
+        self._frames[key] = kept
+        return kept
 
     def _frame(self, key: BlockKey) -> tuple[NDArray, list[tuple[bool, int, int]]]:
         """Nuclei (N, 5) on the block's edges as (x, y, radius, number, place), and the owner of each place's edge."""
@@ -211,9 +211,9 @@ class BlockBank:
             corner = self._edge_nuclei(*owners[4])
             parts.append(np.column_stack([corner[:, :2] + (x, y), corner[:, 2:], np.full(len(corner), 4)]))
         for place, (owner, (x, y)) in enumerate(zip(owners, ((0, 0), (0, BLOCK_PX), (0, 0), (BLOCK_PX, 0)))):
-            found = self._edge_nuclei(*owner)
-            points = found[:, :2] if owner[1] == _HORIZONTAL else found[:, 1::-1]
-            parts.append(np.column_stack([points + (x, y), found[:, 2:], np.full(len(found), place)]))
+            edge = self._edge_nuclei(*owner)
+            points = edge[:, :2] if owner[1] == _HORIZONTAL else edge[:, 1::-1]
+            parts.append(np.column_stack([points + (x, y), edge[:, 2:], np.full(len(edge), place)]))
         frame = np.concatenate(parts)
         frame[:, :2] += HALO_PX
         return frame, owners
@@ -242,10 +242,7 @@ class BlockBank:
         return kept[len(frame) :]
 
     def _rng(self, *key: int) -> np.random.Generator:
-        whole = tuple(int(part) for part in key)
-        return np.random.default_rng(
-            np.random.SeedSequence(self._seed.entropy, spawn_key=(*self._seed.spawn_key, *whole))
-        )
+        return np.random.default_rng(child_seed(self._seed, *map(int, key)))
 
 
 def _draw_sites(architecture: Architecture, rng: np.random.Generator) -> NDArray[np.float64]:

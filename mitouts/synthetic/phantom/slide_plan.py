@@ -1,4 +1,4 @@
-"""What a phantom slide holds, before a pixel is drawn: islands of tissue on glass, tumour in them, and a hotspot."""
+"""Plans a phantom slide before a pixel is drawn: islands of tissue on glass, tumour in them, and a hotspot."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ class SlidePlan:
     """Regions of a slide; points are ``(x, y)`` in level-0 pixels.
 
     Attributes:
-        config: What the slide looks like.
         tissue: Outlines of the islands, each (N, 2).
         tumour: Outlines of the tumour, each inside one island.
         hotspot: None where there is no tumour.
@@ -69,8 +68,7 @@ class SlidePlan:
 def plan_slide(config: SlideConfig, seed: np.random.SeedSequence) -> SlidePlan:
     """Draw islands, tumour and hotspot."""
     shape_seed, hotspot_seed = (
-        np.random.default_rng(np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, stream)))
-        for stream in (_SHAPE_STREAM, _HOTSPOT_STREAM)
+        np.random.default_rng(child_seed(seed, stream)) for stream in (_SHAPE_STREAM, _HOTSPOT_STREAM)
     )
     pairs = _draw_regions(config, shape_seed) if config.tissue_share > 0 else []
     tissue = tuple(island for island, _ in pairs)
@@ -81,6 +79,11 @@ def plan_slide(config: SlideConfig, seed: np.random.SeedSequence) -> SlidePlan:
         for polygon in polygons:
             fill_polygon(cells, (polygon + 0.5) / CELL_PX - 0.5, label)
     return SlidePlan(config, tissue, tumour, _draw_hotspot(config, tumour, cells, hotspot_seed), cells)
+
+
+def child_seed(seed: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
+    """A seed sequence that depends on another and a key alone."""
+    return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
 
 
 def polygon_area(polygon: NDArray) -> float:

@@ -1,4 +1,4 @@
-"""What is known of phantom slides, as files: annotations, outlines, and numbers to compare counts with."""
+"""Says what phantom slides hold: annotations, outlines, and numbers to compare counts with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mitouts.errors import ConfigError
 from mitouts.formats import coco
 from mitouts.formats.geojson import feature_collection, feature_id, polygon_feature
 from mitouts.synthetic.phantom.slide import PhantomSlide
-from mitouts.synthetic.phantom.slide_plan import CELL_PX, TUMOUR
+from mitouts.synthetic.phantom.slide_plan import CELL_PX, TUMOUR, child_seed
 
 _CORRUPT_STREAM = 100
 _TISSUE_COLOR, _TUMOUR_COLOR = (22, 163, 74), (200, 0, 0)
@@ -35,8 +35,7 @@ def choose_corrupt_tiles(
             f'{count} corrupt tiles are wanted, and {len(candidates)} tiles of {tile_px} px lie in the tumour; '
             'choose fewer, or make a larger slide'
         )
-    stream = np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, _CORRUPT_STREAM))
-    chosen = np.random.default_rng(stream).permutation(len(candidates))[:count]
+    chosen = np.random.default_rng(child_seed(seed, _CORRUPT_STREAM)).permutation(len(candidates))[:count]
     return sorted(candidates[chosen].tolist(), key=lambda tile: (tile[1], tile[0]))
 
 
@@ -84,9 +83,7 @@ def slide_truth(slide: PhantomSlide, corrupt: Sequence[Sequence[int]], tile_px: 
     """Areas, counts and densities; lengths in level-0 pixels, areas in mm2.
 
     Args:
-        slide: The slide.
         corrupt: Unreadable tiles ``(column, row)`` of level 0.
-        tile_px: Side of a tile.
     """
     plan = slide.plan
     figures = [cell for cell in slide.cells if cell.is_figure]

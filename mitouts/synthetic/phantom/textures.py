@@ -1,4 +1,4 @@
-"""Periodic random textures that every phantom field and cell cuts its detail from."""
+"""Makes periodic random textures, from which every phantom field and cell cuts its detail."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +30,7 @@ class Draw:
 
 
 def plan(counts: dict[str, int], seed: int) -> list[Draw]:
-    """Plan all fields: cases take turns, no case stands in two splits, every field has a seed of its own."""
+    """Plan all fields: cases take turns, no case is in two splits, every field has a seed of its own."""
     draws, number = [], 0
     for split_number, split in enumerate(SPLITS):
         cases = []
@@ -58,8 +56,5 @@ def write_field(job: tuple[Path, int, float, Draw]) -> None:
 
 def splits_csv(draws: list[Draw]) -> str:
     """Case and split, one line a case."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator='\n')
-    writer.writerow(['case_id', 'split'])
-    writer.writerows(dict.fromkeys((draw.case_id, draw.split) for draw in draws))
-    return buffer.getvalue()
+    rows = dict.fromkeys(f'{draw.case_id},{draw.split}\n' for draw in draws)
+    return ''.join(['case_id,split\n', *rows])

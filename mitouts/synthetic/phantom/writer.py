@@ -1,4 +1,4 @@
-"""A phantom data set on disk: which fields there are, their annotations, and the noise in them."""
+"""Plans, writes and annotates the fields of a phantom data set, with noise in their labels."""
 
 from __future__ import annotations
 
@@ -30,12 +30,8 @@ class Draw:
     """What is decided about a field before it is rendered.
 
     Attributes:
-        split: The split it belongs to.
-        index: Its place there.
-        case_id: The synthetic case; no case stands in two splits.
-        case: The case's scanner, staining and tissue.
+        case_id: The synthetic case; no case is in two splits.
         positive: Whether it holds a mitotic figure.
-        seed: The field's own seed.
     """
 
     split: str
@@ -60,8 +56,6 @@ def plan_split(config: PhantomConfig, split: str, num_fields: int, seed: int) ->
     Args:
         config: What fields look like; its scanners get ``CASES_PER_SCANNER`` cases each.
         split: One of ``SPLITS``.
-        num_fields: How many fields.
-        seed: The data set's seed.
     """
     number = SPLITS.index(split)
     first = sum(CASES_PER_SCANNER[name] for name in SPLITS[:number]) * len(config.scanners)
@@ -87,9 +81,6 @@ def write_images(root: Path, config: PhantomConfig, draws: Sequence[Draw], worke
     """Render fields into PNG files, and yield what each holds (without its pixels) in the order of ``draws``.
 
     Args:
-        root: The data set's folder.
-        config: What fields look like.
-        draws: The plan.
         workers: Processes; the files do not depend on it.
     """
     jobs = [(root, config, draw) for draw in draws]
@@ -105,7 +96,6 @@ def mislabelled(fields: Sequence[PhantomField], noise: float, seed: int) -> set[
     """Choose the look-alikes that are annotated as mitotic figures.
 
     Args:
-        fields: The training fields.
         noise: Share of all their look-alikes, 0-1; the number is exact (rounded), and the look-alikes of a smaller
             share are among those of a larger one.
         seed: The data set's seed; the choice has a stream of its own.
@@ -133,9 +123,6 @@ def annotate(
     figure; at an image, that all its mitotic figures are such.
 
     Args:
-        draws: The plan.
-        fields: What each field holds.
-        config: What fields look like.
         noisy: The look-alikes annotated as mitotic figures, as :func:`mislabelled` gives them.
         hard_negatives: Whether the other look-alikes are annotated as hard negatives.
     """
