@@ -18,8 +18,9 @@ from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.engine import runs
 from mitouts.engine.environment import collect_environment
 from mitouts.errors import ConfigError
+from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.formats.coco import read_json, write_json
-from mitouts.registry import DATASETS, STAGES
+from mitouts.registry import DATASETS, EVALUATOR, STAGES
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -64,6 +65,11 @@ class Stage:
         """Whether its images are crops around figures, so that its model is a patch classifier and no localizer."""
         loader = self.config.get('train_dataloader') or self.config.get('test_dataloader') or {}
         return DATASETS.is_kind(loader.get('dataset', {}), FigureCropDataset)
+
+    @property
+    def finds_points(self) -> bool:
+        """Whether its test scores points; that of a tissue model does not."""
+        return EVALUATOR.is_kind(self.config.get('test_evaluator') or {}, LocalizationEvaluator)
 
     def enable_amp(self) -> None:
         """Turn mixed precision on; only a training has it."""
@@ -151,8 +157,8 @@ class Stage:
         Raises:
             ConfigError: It does not.
         """
-        found = self.need(key, source, earlier, is_training, 'training stage')
-        if found.uses_crops:
+        training = self.need(key, source, earlier, is_training, 'training stage')
+        if training.uses_crops or not training.finds_points:
             raise ConfigError(f'stage {self.name}: {key} must name the training of a localizer, which {source} is not')
 
     def need_labels(

@@ -11,13 +11,13 @@ from mmengine.config import Config
 
 from mitouts.engine.cascade import combine, model_of
 from mitouts.engine.stages.base import Experiment, Stage, is_training, stage_checkpoint
-from mitouts.engine.stages.tested import tested_row
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='cascade')
-class CascadeStage(Stage):
+class CascadeStage(TestedStage):
     """Combines two models, chooses the thresholds of the whole, and tests it.
 
     Args:
@@ -59,5 +59,4 @@ class CascadeStage(Stage):
         begin = time.monotonic()
         parts = stage_checkpoint(run, self.model_from), stage_checkpoint(run, self.verifier_from)
         checkpoint, config = combine(config, *parts, folder, launcher=run.launcher)
-        minutes = (time.monotonic() - begin) / 60
-        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=minutes, images=None)
+        return self.test_model(config, checkpoint, folder, run, minutes=(time.monotonic() - begin) / 60)

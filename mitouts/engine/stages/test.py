@@ -9,12 +9,12 @@ from typing import Any
 from mmengine.config import Config
 
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
-from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='test')
-class TestStage(Stage):
+class TestStage(TestedStage):
     """Tests a model on the test images of its config.
 
     Args:
@@ -29,10 +29,6 @@ class TestStage(Stage):
         super().__init__(name, config)
         self.model_from = model_from
 
-    @property
-    def section(self) -> str | None:
-        return section_of(self)
-
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need('model_from', self.model_from, earlier, lambda stage: stage.gives_model, 'training stage')
 
@@ -45,5 +41,4 @@ class TestStage(Stage):
         return {'model': str(stage_checkpoint(run, self.model_from))}
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        checkpoint = stage_checkpoint(run, self.model_from)
-        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=None, images=None)
+        return self.test_model(config, stage_checkpoint(run, self.model_from), folder, run)

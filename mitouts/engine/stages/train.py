@@ -12,13 +12,13 @@ from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
 from mitouts.engine.proposals import SPLITS, proposal_file
 from mitouts.engine.stages.base import Experiment, Stage, gives_labels, settings_of, take_images
-from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='train')
-class TrainStage(Stage):
+class TrainStage(TestedStage):
     """Trains by its config, and tests the best checkpoint.
 
     Args:
@@ -36,10 +36,6 @@ class TrainStage(Stage):
         super().__init__(name, config)
         self.data_from = data_from
         self.val_from = val_from
-
-    @property
-    def section(self) -> str | None:
-        return section_of(self)
 
     def enable_amp(self) -> None:
         enable_amp(self.config)
@@ -72,8 +68,9 @@ class TrainStage(Stage):
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
-        about = {'kind': self.kind, 'minutes': trained.minutes, 'images': trained.images}
-        return tested_row(config, trained.checkpoint, folder, run, **about)
+        return self.test_model(
+            config, trained.checkpoint, folder, run, minutes=trained.minutes, images=trained.images
+        )
 
 
 def gives_labels_of_a_split(stage: Any) -> bool:
