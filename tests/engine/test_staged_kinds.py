@@ -91,7 +91,7 @@ def test_a_tissue_model_is_no_teacher(staged_tissue: Path, call: Call) -> None:
 
 def test_crops_with_labels_alone_are_trained_and_tested_in_stages(staged_crops: Path, call: Call) -> None:
     run = staged_crops.parent / 'run'
-    code, out, err = call('train', staged_crops, '--work-dir', run)
+    code, _, err = call('train', staged_crops, '--work-dir', run)
     assert code == 0, err
     rows = json.loads((run / 'results.json').read_text())['stages']
     assert [(row['stage'], row['test_images']) for row in rows] == [('model', 8), ('tested', 8)]

@@ -59,4 +59,4 @@ class CascadeStage(TestedStage):
         begin = time.monotonic()
         parts = stage_checkpoint(run, self.model_from), stage_checkpoint(run, self.verifier_from)
         checkpoint, config = combine(config, *parts, folder, launcher=run.launcher)
-        return self.test_model(config, checkpoint, folder, run, minutes=(time.monotonic() - begin) / 60)
+        return self.score_model(config, checkpoint, folder, run, minutes=(time.monotonic() - begin) / 60)

@@ -41,4 +41,4 @@ class TestStage(TestedStage):
         return {'model': str(stage_checkpoint(run, self.model_from))}
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        return self.test_model(config, stage_checkpoint(run, self.model_from), folder, run)
+        return self.score_model(config, stage_checkpoint(run, self.model_from), folder, run)

@@ -23,7 +23,7 @@ class TestedStage(Stage):
             return 'verifiers'
         return None if self.finds_points else 'models'
 
-    def test_model(
+    def score_model(
         self,
         config: Config,
         checkpoint: Path,

@@ -68,9 +68,7 @@ class TrainStage(TestedStage):
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
-        return self.test_model(
-            config, trained.checkpoint, folder, run, minutes=trained.minutes, images=trained.images
-        )
+        return self.score_model(config, trained.checkpoint, folder, run, minutes=trained.minutes, images=trained.images)
 
 
 def gives_labels_of_a_split(stage: Any) -> bool:
