@@ -149,14 +149,21 @@ def check_data(config: Config) -> None:
     """Read all splits before hours are spent on one of them.
 
     Raises:
-        AnnotationError: A file is broken, an image does not exist, or one image stands in two splits. A case in two
-            splits only warns.
+        AnnotationError: A file is broken, an image does not exist, or one image is in two splits. A case in two splits
+            only warns.
+        ConfigError: A data set cannot say what its images are, or has too few of them for a batch.
     """
     splits = {}
     for split in ('train', 'val', 'test'):
         if config.get(f'{split}_dataloader') is None:
             continue
         dataset = DATASETS.build({**config[f'{split}_dataloader'].dataset, 'pipeline': []})
+        if not hasattr(dataset, 'get_data_info'):
+            raise ConfigError(
+                f'config {config.filename}: {split}_dataloader.dataset, a {type(dataset).__name__}, has no '
+                'get_data_info(index), which says what file and what case an image is: derive it from '
+                'mitouts.datasets.seeded.SeededDataset (docs/extend.md)'
+            )
         if split == 'train':
             _need_a_batch(config, len(dataset))
         infos = map(dataset.get_data_info, range(len(dataset)))
