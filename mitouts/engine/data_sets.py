@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mitouts.errors import ConfigError
+from mitouts.evaluation.dice import TissueEvaluator
+from mitouts.registry import EVALUATOR
 
 DATA_KEY = 'data'
 """Says in a config which data set is used; a description of a stage may say it, too."""
@@ -69,8 +71,8 @@ def read_config(path: Path, data: str | None = None) -> Config:
             ``CONFIG_DATA.py`` lies beside ``CONFIG.py``, it is read instead, as it is.
 
     Raises:
-        ConfigError: The data set is unknown, the config inherits none that it could replace, or it names its own data
-            after all.
+        ConfigError: The data set is unknown or of another task, the config inherits none that it could replace, or it
+            names its own data after all.
     """
     if data is not None:
         own = own_config(path, data)
@@ -91,6 +93,8 @@ def read_config(path: Path, data: str | None = None) -> Config:
             'among its bases'
         )
     _check_name(config, path, data)
+    if bases.replaced:
+        _check_task(config, _Bases(None).read(path), path, data)
     return config
 
 
@@ -101,6 +105,17 @@ def _check_name(config: Config, path: Path, data: str | None) -> None:
         raise ConfigError(
             f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {found!r}: a base of it that is no file of '
             f'a folder {FOLDER}/ names its own data, or the data set lacks {NAME_KEY} = {data_name(data)!r}'
+        )
+
+
+def _check_task(config: Config, own: Config, path: Path, data: str | None) -> None:
+    """Check that a data set with tissue classes replaces another one of them, and one with points one with points."""
+    for_tissue = [EVALUATOR.is_kind(each.get('val_evaluator') or {}, TissueEvaluator) for each in (own, config)]
+    if for_tissue[0] != for_tissue[1]:
+        tasks = ['tissue classes' if is_tissue else 'points' for is_tissue in for_tissue]
+        raise ConfigError(
+            f'config {path} is of a model that learns {tasks[0]}, and the data set {data!r} has {tasks[1]}: take '
+            f'another data set, or a config of {"configs/tissue" if for_tissue[1] else "configs/uts or configs/wss"}'
         )
 
 
