@@ -93,8 +93,6 @@ def read_config(path: Path, data: str | None = None) -> Config:
             'among its bases'
         )
     _check_name(config, path, data)
-    if bases.replaced:
-        _check_task(config, _Bases(None).read(path), path, data)
     return config
 
 
@@ -108,14 +106,21 @@ def _check_name(config: Config, path: Path, data: str | None) -> None:
         )
 
 
-def _check_task(config: Config, own: Config, path: Path, data: str | None) -> None:
-    """Check that a data set with tissue classes replaces another one of them, and one with points one with points."""
-    for_tissue = [EVALUATOR.is_kind(each.get('val_evaluator') or {}, TissueEvaluator) for each in (own, config)]
+def _check_task(own: Path, other: Path, config: str) -> None:
+    """Check that the config of a data set with tissue classes replaces one of such, and one with points one with points.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    files = (own, other)
+    for_tissue = [
+        EVALUATOR.is_kind(Config.fromfile(file).get('val_evaluator') or {}, TissueEvaluator) for file in files
+    ]
     if for_tissue[0] != for_tissue[1]:
-        tasks = ['tissue classes' if is_tissue else 'points' for is_tissue in for_tissue]
+        has = ['tissue classes' if is_tissue else 'points' for is_tissue in for_tissue]
         raise ConfigError(
-            f'config {path} is of a model that learns {tasks[0]}, and the data set {data!r} has {tasks[1]}: take '
-            f'another data set, or a config of {"configs/tissue" if for_tissue[1] else "configs/uts or configs/wss"}'
+            f'config {config} learns {has[0]} of {own.stem}, and the data set {data_name(other.stem)!r} has {has[1]}: '
+            f'take another data set, or a config of {"configs/tissue" if for_tissue[1] else "configs/uts or configs/wss"}'
         )
 
 
@@ -132,14 +137,14 @@ class _Bases:
     def __init__(self, data: str | None) -> None:
         self.data = data
         self.replaced = False
-        self._unknown: ConfigError | None = None
+        self._refusal: ConfigError | None = None
         self._parts: set[Path] = set()
 
     def read(self, path: Path) -> Config:
         """Read a config.
 
         Raises:
-            ConfigError: The data set is unknown.
+            ConfigError: The data set is unknown, or of another task.
         """
         # mmengine has no way to choose a base from outside; its method is put back before anybody else reads.
         with _READING:
@@ -147,10 +152,13 @@ class _Bases:
             Config._get_cfg_path = staticmethod(self.find)
             try:
                 config = Config.fromfile(path)
+            except Exception:
+                if self._refusal is None:
+                    raise
             finally:
                 Config._get_cfg_path = staticmethod(self._find)
-        if self._unknown is not None:
-            raise self._unknown
+        if self._refusal is not None:
+            raise self._refusal
         return config
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
@@ -163,12 +171,14 @@ class _Bases:
             # A data set's own base.
             self._parts.add(path)
         elif path.parent.name == FOLDER:
+            own = path
             try:
                 path = data_file(self.data, path.parent)
+                self._parts |= {own, path}
+                _check_task(own, path, config)
             except ConfigError as error:
                 # Raised in here, it would leave mmengine's temporary file open.
-                self._unknown = error
-            self._parts.add(path)
+                self._refusal = error
             self.replaced = True
         elif own_config(path, self.data) != parent:
             path = own_config(path, self.data)

@@ -161,8 +161,16 @@ def test_runs_are_called_by_config_and_data_set() -> None:
 @pytest.mark.parametrize(
     ('config', 'data', 'message'),
     [
-        ('wss/lite0_max_weak', 'bcss', "learns points, and the data set 'bcss' has tissue classes.*configs/tissue"),
-        ('tissue/unet_phantom', 'midog21', "learns tissue classes, and the data set 'midog21' has points.*configs/uts"),
+        (
+            'wss/lite0_max_weak',
+            'bcss',
+            "learns points of amibr_fields, and the data set 'bcss' has tissue classes.*configs/tissue",
+        ),
+        (
+            'tissue/unet_phantom',
+            'midog21',
+            "learns tissue classes of phantom_tissue, and the data set 'midog21' has points.*configs/uts",
+        ),
     ],
 )
 def test_a_data_set_of_another_task_is_refused(config: str, data: str, message: str) -> None:
@@ -171,5 +179,5 @@ def test_a_data_set_of_another_task_is_refused(config: str, data: str, message: 
 
 
 def test_a_stage_whose_data_set_is_of_another_task_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="learns points, and the data set 'bcss' has tissue classes"):
+    with pytest.raises(ConfigError, match="learns points of amibr_fields, and the data set 'bcss' has tissue classes"):
         load_experiment('uts/uts_lite0', tmp_path, data='bcss')
