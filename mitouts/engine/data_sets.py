@@ -107,7 +107,7 @@ def _check_name(config: Config, path: Path, data: str | None) -> None:
 
 
 def _check_task(own: Path, other: Path, config: str) -> None:
-    """Check that the config of a data set with tissue classes replaces one of such, and one with points one with points.
+    """Check that both data sets have points, or both tissue classes.
 
     Raises:
         ConfigError: It does not.
@@ -120,7 +120,7 @@ def _check_task(own: Path, other: Path, config: str) -> None:
         has = ['tissue classes' if is_tissue else 'points' for is_tissue in for_tissue]
         raise ConfigError(
             f'config {config} learns {has[0]} of {own.stem}, and the data set {data_name(other.stem)!r} has {has[1]}: '
-            f'take another data set, or a config of {"configs/tissue" if for_tissue[1] else "configs/uts or configs/wss"}'
+            f'take another data set, or a config of configs/{"tissue" if for_tissue[1] else "uts"}'
         )
 
 

@@ -21,7 +21,6 @@ from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
 
-
 Drift = tuple[float, float]
 Gathered = tuple[ImageTruth, PointSample]
 """Of one image: what is known of it, and the prediction as the model gave it."""
@@ -43,8 +42,7 @@ class LocalizationEvaluator:
             model was calibrated with (test).
         image_threshold: Config of the selector on image scores against image labels.
         map_threshold: Config of the selector on each image's map maximum (without a map, the highest score of a point)
-            against image labels; default the same as
-            ``image_threshold``.
+            against image labels; default the same as ``image_threshold``.
         min_score: Weakest peak that is kept among the points.
         min_area_px: Components with fewer pixels are left out.
         centroid: ``geometric`` or ``score_weighted``.
@@ -113,30 +111,20 @@ class LocalizationEvaluator:
             self.centroid = self.calibration.get('centroid', self.centroid)
         maxima = [self._map_max(sample) for _, sample in gathered]
         image_threshold, map_threshold = self._thresholds(gathered, maxima)
-        reading: dict[str, Any] = {
-            'map_threshold': map_threshold,
-            'min_area_px': self.min_area_px,
-            'centroid': self.centroid,
-        }
+        reading = {'map_threshold': map_threshold, 'min_area_px': self.min_area_px, 'centroid': self.centroid}
         records = [
             EvaluatedImage(truth, replace(read_sample(sample, self.geometry, reading, self.min_score), map_max=maximum))
             for (truth, sample), maximum in zip(gathered, maxima)
         ]
         drift_px = self._drift(records, image_threshold, reading)
         records = [_moved_back(record, drift_px) for record in records]
-        calibration = {
-            'image_threshold': image_threshold,
-            'map_threshold': map_threshold,
-            'drift_px': list(drift_px),
-            'min_area_px': self.min_area_px,
-            'centroid': self.centroid,
-        }
-        results: dict[str, Any] = {
-            'images': len(gathered),
+        chosen: dict[str, Any] = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
+        calibration = {**chosen, 'min_area_px': self.min_area_px, 'centroid': self.centroid}
+        results: dict[str, Any] = {'images': len(gathered), **chosen}
         unlocated = sum(not record.truth.is_located for record in records)
         if unlocated:
             results['images_without_points'] = unlocated
