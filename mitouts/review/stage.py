@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -89,6 +90,7 @@ def _review(
 
 
 @STAGES.register_module(name='review')
+@dataclass(eq=False)
 class ReviewStage(Stage):
     """Has a distillation's hard samples reviewed by a simulated rater; leaves the corrected annotation file.
 
@@ -102,9 +104,7 @@ class ReviewStage(Stage):
     labels_name = REVIEWED_NAME
     section = 'reviews'
 
-    def __init__(self, name: str, config: Config, data_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.data_from = data_from
+    data_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         if self.data_from is None:

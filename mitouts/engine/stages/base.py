@@ -1,4 +1,4 @@
-"""Stages and the experiment that they make up: train, distil, train again, test, each in a work dir of its own."""
+"""Runs the stages of an experiment: train, distil, train again, test, each in a work dir of its own."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ STARTED_FILE = 'started.json'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
+@dataclass(eq=False)
 class Stage:
     """One stage of an experiment. A kind of stage is a class in :data:`mitouts.registry.STAGES`, under its ``kind``.
 
@@ -44,17 +45,16 @@ class Stage:
         gives_model: It leaves a checkpoint, ``best.pth``, that later stages may use.
         labels_name: The annotation file of images that it leaves for a training; None for none.
         split: Of which images ``labels_name`` is: ``train`` or ``val``.
-        section: The key of ``results.json`` under which its summary stands; None for a row of the table.
+        section: The key of ``results.json`` that its summary is under; None for a row of the table.
     """
 
     kind: ClassVar[str]
     gives_model: ClassVar[bool] = False
     labels_name: ClassVar[str | None] = None
-    split: str = 'train'
+    split = 'train'
 
-    def __init__(self, name: str, config: Config) -> None:
-        self.name = name
-        self.config = config
+    name: str
+    config: Config
 
     @property
     def section(self) -> str | None:
@@ -171,11 +171,11 @@ class Stage:
         """
         if source is None:
             return
-        found = self.need(key, source, earlier, suits, f'{kinds_that(suits)} stage')
-        if found.split != split:
+        stage = self.need(key, source, earlier, suits, f'{kinds_that(suits)} stage')
+        if stage.split != split:
             raise ConfigError(
                 f'stage {self.name}: {key} must name a distill stage of the {split} images, but stage {source} has '
-                f'split={found.split!r}'
+                f'split={stage.split!r}'
             )
 
 
@@ -320,7 +320,7 @@ def gives_labels(stage: Any) -> bool:
 
 def kinds_that(suits: Callable[[Any], bool]) -> str:
     """The kinds of stages that suit, in words."""
-    return ' or '.join(kind for kind, found in known_kinds().items() if suits(found))
+    return ' or '.join(name for name, kind in known_kinds().items() if suits(kind))
 
 
 def known_kinds() -> dict[str, type[Stage]]:
@@ -362,13 +362,13 @@ def dataset_files(dataset: Mapping[str, Any], role: str) -> Iterator[tuple[str, 
 
 def weight_files(model: Mapping[str, Any], where: str = '') -> dict[str, Any]:
     """Role -> file that a model takes weights from, wherever in its config; the backbone's role is ``weights``."""
-    found: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for key, value in model.items():
         if isinstance(value, Mapping):
-            found |= weight_files(value, f'{where}{key}.')
+            files |= weight_files(value, f'{where}{key}.')
         elif key in ('weights', 'checkpoint') and isinstance(value, str):
-            found['weights' if (where, key) == ('backbone.', 'weights') else where + key] = value
-    return found
+            files['weights' if (where, key) == ('backbone.', 'weights') else where + key] = value
+    return files
 
 
 def stage_checkpoint(run: Experiment, stage: str | None) -> Path:

@@ -1,9 +1,10 @@
-"""A stage that puts a trained proposer and a trained verifier together."""
+"""Puts a trained proposer and a trained verifier together, as a stage."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='cascade')
+@dataclass(eq=False)
 class CascadeStage(TestedStage):
     """Combines two models, chooses the thresholds of the whole, and tests it.
 
@@ -30,17 +32,13 @@ class CascadeStage(TestedStage):
     kind = 'cascade'
     gives_model = True
 
-    def __init__(
-        self, name: str, config: Config, model_from: str | None = None, verifier_from: str | None = None
-    ) -> None:
-        super().__init__(name, config)
-        self.model_from = model_from
-        self.verifier_from = verifier_from
+    model_from: str | None = None
+    verifier_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need_localizer('model_from', self.model_from, earlier)
-        found = self.need('verifier_from', self.verifier_from, earlier, is_training, 'training stage')
-        if not found.uses_crops:
+        verifier = self.need('verifier_from', self.verifier_from, earlier, is_training, 'training stage')
+        if not verifier.uses_crops:
             raise ConfigError(
                 f'stage {self.name}: verifier_from must name the training of a patch classifier, trained on a '
                 f'FigureCropDataset, which {self.verifier_from} is not'

@@ -1,8 +1,9 @@
-"""A stage that tests an earlier stage's model on other images."""
+"""Tests the model of an earlier stage on other images, as a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='test')
+@dataclass(eq=False)
 class TestStage(TestedStage):
     """Tests a model on the test images of its config.
 
@@ -25,9 +27,7 @@ class TestStage(TestedStage):
 
     kind = 'test'
 
-    def __init__(self, name: str, config: Config, model_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.model_from = model_from
+    model_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need('model_from', self.model_from, earlier, lambda stage: stage.gives_model, 'training stage')

@@ -1,8 +1,9 @@
-"""A stage that trains a model and tests it."""
+"""Trains a model and tests it, as a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='train')
+@dataclass(eq=False)
 class TrainStage(TestedStage):
     """Trains by its config, and tests the best checkpoint.
 
@@ -32,10 +34,8 @@ class TrainStage(TestedStage):
     kind = 'train'
     gives_model = True
 
-    def __init__(self, name: str, config: Config, data_from: str | None = None, val_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.data_from = data_from
-        self.val_from = val_from
+    data_from: str | None = None
+    val_from: str | None = None
 
     def enable_amp(self) -> None:
         enable_amp(self.config)

@@ -68,5 +68,6 @@ class ConcentricLoss(PointLoss):
     ) -> Tensor:
         figures = [sample.gt_points if sample.gt_label == 1 else sample.gt_points[:0] for sample in data_samples]
         radii = {'inner_px': self.inner_px, 'outer_px': self.outer_px}
-        target = torch.stack([concentric_target(points, *places, **radii) for points in figures])
+        x_px, y_px = places
+        target = torch.stack([concentric_target(points, x_px, y_px, **radii) for points in figures])
         return concentric_loss(logits, target, weights, inner_weight=self.inner_weight, outer_weight=self.outer_weight)
