@@ -1,4 +1,4 @@
-"""Thresholds chosen anew for another domain, on a few labelled images or slides of it.
+"""Chooses thresholds anew for another domain, on a few labelled images of it.
 
 The weights stay; what travels badly between scanners and laboratories is where the scores are cut. As few labelled
 cases choose a threshold only roughly, every choice is made again on resampled cases, which says how roughly.

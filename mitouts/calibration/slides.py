@@ -1,4 +1,4 @@
-"""The map threshold chosen anew on counted slides whose figures, or their number, are known.
+"""Chooses the map threshold anew on counted slides whose figures, or their number, are known.
 
 What a counted slide leaves is enough: its points are kept down to a low score. Above the threshold it was counted with
 they are components of the map, cut there; below it they are peaks, of which a component may hold several. So counts at

@@ -1,4 +1,4 @@
-"""Criteria that look at no prediction: what a distillation is compared with."""
+"""Judges without looking at predictions: what a distillation is compared with."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage that puts a trained proposer and a trained verifier together, and chooses the thresholds of the whole."""
+"""Combines a trained proposer and a trained verifier, and chooses the thresholds of the whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configs: read, overridden from the command line, and made ready for the runner."""
+"""Reads configs, applies overrides, and makes them ready for the runner."""
 
 from __future__ import annotations
 

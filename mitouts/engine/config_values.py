@@ -1,4 +1,4 @@
-"""What values a config's keys take: by the signatures of the components, and by the engine's own limits."""
+"""Checks the values of a config by the components' signatures and by the engine's own limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step from one annotation file to another: what the Teacher disagrees with is dropped."""
+"""Makes one annotation file of another: drops what the Teacher disagrees with."""
 
 from __future__ import annotations
 

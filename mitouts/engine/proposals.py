@@ -1,4 +1,4 @@
-"""A stage that keeps what a localizer proposes wrongly: the hard negatives that a verifier is trained on."""
+"""Keeps what a localizer proposes wrongly: the hard negatives that a verifier is trained on."""
 
 from __future__ import annotations
 

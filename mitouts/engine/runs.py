@@ -1,4 +1,4 @@
-"""One training, one test: what the tools and the stages are made of."""
+"""Runs one training or one test: what the commands and the stages are made of."""
 
 from __future__ import annotations
 

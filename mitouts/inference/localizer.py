@@ -1,4 +1,4 @@
-"""A trained model on images that have no labels."""
+"""Finds figures on images that have no labels."""
 
 from __future__ import annotations
 

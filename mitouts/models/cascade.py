@@ -1,4 +1,4 @@
-"""Two stages in one model: any localizer proposes, a patch classifier verifies."""
+"""Proposes points with any localizer and verifies them with a patch classifier, in one model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model on all processes: batch norms that have seen the images of all of them."""
+"""Gives all processes the same batch norms, which have seen the images of all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When checkpoints are saved, and which are kept."""
+"""Decides when checkpoints are saved, and which are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teacher and Student in one training: the Teacher is the Student's moving average, and judges again every epoch."""
+"""Trains Teacher and Student at once: the Student's moving average judges its images again and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How near a model's points come to the annotations that it is trained on, epoch by epoch."""
+"""Measures how near a model's points come to the annotations that it is trained on, epoch by epoch."""
 
 from __future__ import annotations
 

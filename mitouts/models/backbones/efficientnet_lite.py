@@ -1,4 +1,4 @@
-"""EfficientNet-Lite (Tan and Le 2019, without squeeze-and-excitation), truncated at any stride."""
+"""Cuts EfficientNet-Lite (Tan and Le 2019, without squeeze-and-excitation) off at any stride."""
 
 from __future__ import annotations
 

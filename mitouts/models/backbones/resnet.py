@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016), truncated after any stage."""
+"""Cuts ResNet (He et al. 2016) off after any stage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A box detector of mmdetection that is trained on points and predicts points."""
+"""Trains a box detector of mmdetection on points and predicts points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the masks of figures come from that are annotated by points only."""
+"""Makes masks of figures that are annotated by points only."""
 
 from __future__ import annotations
 

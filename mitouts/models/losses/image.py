@@ -1,4 +1,4 @@
-"""Losses on the image score."""
+"""Compares the image score with the image label."""
 
 from __future__ import annotations
 
