@@ -53,7 +53,7 @@ class ThresholdSettings:
         selector: Name or method of a threshold selector; ``fixed`` takes ``image_threshold`` and ``map_threshold``.
         objective: ``image``: both thresholds separate positive from negative images. ``localization``: the map
             threshold is the one whose points have the largest one-to-one F1.
-        prevalence: Share of positive images that F1 shall be largest for; None takes the sample's own.
+        prevalence: Share of positive images at which F1 is to be largest; None takes the sample's own.
         image_threshold: Of ``fixed``; None keeps the old one.
         map_threshold: Of ``fixed``; None keeps the old one.
         figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen.

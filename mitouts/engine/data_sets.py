@@ -98,10 +98,10 @@ def read_config(path: Path, data: str | None = None) -> Config:
 
 def _check_name(config: Config, path: Path, data: str | None) -> None:
     """Check that the data set which was asked for is the one that the config has in the end."""
-    found = config.get(NAME_KEY)
-    if data is not None and not is_file(data) and found not in (None, data_name(data)):
+    own = config.get(NAME_KEY)
+    if data is not None and not is_file(data) and own not in (None, data_name(data)):
         raise ConfigError(
-            f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {found!r}: a base of it that is no file of '
+            f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {own!r}: a base of it that is no file of '
             f'a folder {FOLDER}/ names its own data, or the data set lacks {NAME_KEY} = {data_name(data)!r}'
         )
 
@@ -163,10 +163,10 @@ class _Bases:
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
         """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them."""
-        found, scope = self._find(base, config)
+        base_path, scope = self._find(base, config)
         if self.data is None:
-            return found, scope
-        path, parent = Path(found).resolve(), Path(config).resolve()
+            return base_path, scope
+        path, parent = Path(base_path).resolve(), Path(config).resolve()
         if parent in self._parts:
             # A data set's own base.
             self._parts.add(path)

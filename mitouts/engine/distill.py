@@ -72,7 +72,7 @@ def distill(
     criterion = _criterion(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
+        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images are to be judged')
     source = loader.dataset
     ann_file = runs.annotation_file_of(config, split)
     document = read_coco(ann_file)

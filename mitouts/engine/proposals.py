@@ -67,7 +67,7 @@ def propose(
     settings = read_settings(config)
     lacking = [f'{split}_dataloader' for split in SPLITS if config.get(f'{split}_dataloader') is None]
     if lacking:
-        raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images shall be looked at')
+        raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images the localizer predicts')
     summary = {}
     for split in SPLITS:
         source = config[f'{split}_dataloader'].dataset

@@ -300,7 +300,7 @@ def checkpoint_of(work_dir: str | Path) -> Path:
         CheckpointError: There is none.
     """
     best = Path(work_dir) / BEST_NAME
-    found = best if best.is_file() else newest_checkpoint(work_dir)
-    if found is None:
+    checkpoint = best if best.is_file() else newest_checkpoint(work_dir)
+    if checkpoint is None:
         raise CheckpointError(f'{work_dir} holds no checkpoint: train there first')
-    return found
+    return checkpoint

@@ -125,11 +125,11 @@ class CascadeLocalizer(BaseModel):
             )
         if mode not in ('predict', 'tensor'):
             raise ValueError(f"mode must be 'predict' or 'tensor', found {mode!r}")
-        found = self._locate(inputs)
+        located = self._locate(inputs)
         if mode == 'tensor':
-            return found
+            return located
         assert data_samples is not None, 'mode predict needs data_samples'
-        for sample, points in zip(data_samples, found):
+        for sample, points in zip(data_samples, located):
             sample.pred_points = points
             sample.pred_score = float(points[0, 2]) if len(points) else 0.0
         return data_samples

@@ -166,11 +166,11 @@ class EfficientNetLite(BaseModule):
         """The network as modules that follow one another, each with the geometry after it."""
         modules = [nn.Sequential(self._conv_stem, self._bn0, self._activation), *self._blocks]
         geometry = FeatureGeometry()
-        found = []
+        sections = []
         for module in modules:
             geometry = _extend(geometry, module)
-            found.append((module, geometry))
-        return found
+            sections.append((module, geometry))
+        return sections
 
     def train(self, mode: bool = True) -> EfficientNetLite:
         super().train(mode)

@@ -161,13 +161,13 @@ class ScoreMapMasks(PseudoMasks):
                     'localizer first (configs/wss), give another checkpoint as model.masks.checkpoint, or take discs '
                     "(model.masks=dict(type='DiscMasks'))"
                 )
-            found = load_localizer(self.checkpoint)
-            if found.geometry is None:
+            localizer = load_localizer(self.checkpoint)
+            if localizer.geometry is None:
                 raise CheckpointError(
-                    f'{self.checkpoint} is of a {type(found).__name__}, which scores no map to cut masks from: give a '
-                    'localizer of configs/wss or configs/uts as model.masks.checkpoint'
+                    f'{self.checkpoint} is of a {type(localizer).__name__}, which scores no map to cut masks from: give '
+                    'a localizer of configs/wss or configs/uts as model.masks.checkpoint'
                 )
-            self._localizer = found.eval()
+            self._localizer = localizer.eval()
             self._localizer.requires_grad_(False)
         return self._localizer.to(device)
 
