@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.checkpoint import publish
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.evaluation.base import ThresholdSelector, build_selector
+from mitouts.evaluation.base import ThresholdSelector
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
@@ -32,6 +32,7 @@ from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.functional.thresholds import class_weights
 from mitouts.models import WSSLocalizer
+from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, PointSample
 from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, OBJECTIVES, RADIUS_PX
 
@@ -175,7 +176,7 @@ def calibrate_images(
     labels = np.array([record.truth.label for record in records])
     values = [np.array([getattr(record.prediction, key) for record in records]) for key in ('score', 'map_max')]
     choices: list[Choice] = [
-        partial(_select, build_selector(each), *pair)
+        partial(_select, THRESHOLD_SELECTORS.build(each), *pair)
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':

@@ -13,13 +13,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mitouts.distillation import Control, Criterion, Verdict
-from mitouts.distillation.base import build_criterion
 from mitouts.engine import runs
 from mitouts.engine.config import explained
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
-from mitouts.registry import DATASETS
+from mitouts.registry import CRITERIA, DATASETS
 from mitouts.structures import EvaluatedImage
 from mitouts.utils.defaults import Split
 from mitouts.utils.files import file_sha256
@@ -127,7 +126,8 @@ def _criterion(config: Config) -> Criterion | Control:
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
     with runs.located(config), explained(config, 'distillation.criterion'):
-        return build_criterion(settings.criterion)
+        criterion: Criterion | Control = CRITERIA.build_kind(settings.criterion, Criterion, Control)
+        return criterion
 
 
 def clean_document(

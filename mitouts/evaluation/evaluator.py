@@ -10,12 +10,12 @@ import numpy as np
 from mmengine import dist
 
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
-from mitouts.evaluation.base import Metric, build_selector
+from mitouts.evaluation.base import Metric, ThresholdSelector
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid
 from mitouts.models.reading import read_sample
-from mitouts.registry import EVALUATOR, METRICS
+from mitouts.registry import EVALUATOR, METRICS, THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, ImageTruth, PointSample
 from mitouts.utils.ranks import on_main_process
 
@@ -71,8 +71,10 @@ class LocalizationEvaluator:
         self.metrics: list[Metric] = [METRICS.build_kind(metric, Metric) for metric in metrics]
         self.thresholds = thresholds
         image_threshold = image_threshold or dict(type='MaxF1Threshold')
-        self.select_image_threshold = build_selector(image_threshold)
-        self.select_map_threshold = build_selector(map_threshold or image_threshold)
+        self.select_image_threshold, self.select_map_threshold = (
+            THRESHOLD_SELECTORS.build_kind(selector, ThresholdSelector)
+            for selector in (image_threshold, map_threshold or image_threshold)
+        )
         self.min_score = min_score
         self.min_area_px = min_area_px
         self.centroid = centroid

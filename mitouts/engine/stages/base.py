@@ -133,7 +133,7 @@ class Stage:
         return hashes | {role: file_sha256(file) for role, file in files.items() if file and Path(file).is_file()}
 
     def need(
-        self, key: str, source: str | None, earlier: Mapping[str, Stage], suits: Callable[[Any], bool], what: str
+        self, key: str, source: str | None, earlier: Mapping[str, Stage], suits: Callable[[Stage], bool], what: str
     ) -> Stage:
         """The earlier stage that a key names.
 
@@ -141,7 +141,7 @@ class Stage:
             key: The key.
             source: What it says.
             earlier: The stages before this one.
-            suits: Whether a stage, or a kind of stage, can be it.
+            suits: Whether a stage can be it.
             what: What it must be, in words.
 
         Raises:
@@ -157,21 +157,25 @@ class Stage:
         Raises:
             ConfigError: It does not.
         """
-        training = self.need(key, source, earlier, is_training, 'training stage')
+        training = self.need(key, source, earlier, lambda stage: stage.kind == 'train', 'training stage')
         if training.uses_crops or not training.finds_points:
             raise ConfigError(f'stage {self.name}: {key} must name the training of a localizer, which {source} is not')
 
-    def need_labels(
-        self, key: str, source: str | None, earlier: Mapping[str, Stage], split: str, suits: Callable[[Any], bool]
-    ) -> None:
-        """Check that a key names a stage that leaves annotations of the images of a split.
+    def need_labels(self, key: str, source: str | None, earlier: Mapping[str, Stage], split: str) -> None:
+        """Check that a key, if it names a stage, names one that leaves annotations of the images of a split.
 
         Raises:
             ConfigError: It does not.
         """
         if source is None:
             return
-        stage = self.need(key, source, earlier, suits, f'{kinds_that(suits)} stage')
+        # Only a stage that can be told a split leaves other images than those of the training.
+        suiting = [
+            name
+            for name, kind in known_kinds().items()
+            if kind.labels_name is not None and (split == 'train' or 'split' in settings_of(kind))
+        ]
+        stage = self.need(key, source, earlier, lambda stage: stage.kind in suiting, f'{" or ".join(suiting)} stage')
         if stage.split != split:
             raise ConfigError(
                 f'stage {self.name}: {key} must name a distill stage of the {split} images, but stage {source} has '
@@ -306,21 +310,6 @@ class Experiment:
     def _say(self, text: str) -> None:
         if is_main_process():
             print(text, flush=True)
-
-
-def is_training(stage: Any) -> bool:
-    """Whether a stage trains a model."""
-    return bool(stage.gives_model) and stage.kind == 'train'
-
-
-def gives_labels(stage: Any) -> bool:
-    """Whether a stage, or a kind of it, leaves annotations of images for a training."""
-    return stage.labels_name is not None
-
-
-def kinds_that(suits: Callable[[Any], bool]) -> str:
-    """The kinds of stages that suit, in words."""
-    return ' or '.join(name for name, kind in known_kinds().items() if suits(kind))
 
 
 def known_kinds() -> dict[str, type[Stage]]:

@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mitouts.engine.cascade import combine, model_of
-from mitouts.engine.stages.base import Experiment, Stage, is_training, stage_checkpoint
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
@@ -37,7 +37,8 @@ class CascadeStage(TestedStage):
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need_localizer('model_from', self.model_from, earlier)
-        verifier = self.need('verifier_from', self.verifier_from, earlier, is_training, 'training stage')
+        kind = 'training stage'
+        verifier = self.need('verifier_from', self.verifier_from, earlier, lambda stage: stage.kind == 'train', kind)
         if not verifier.uses_crops:
             raise ConfigError(
                 f'stage {self.name}: verifier_from must name the training of a patch classifier, trained on a '

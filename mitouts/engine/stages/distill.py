@@ -10,12 +10,12 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mitouts.distillation.base import needs_teacher
+from mitouts.distillation import Control
 from mitouts.engine import runs
 from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, distill
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.errors import ConfigError
-from mitouts.registry import STAGES
+from mitouts.registry import CRITERIA, STAGES
 from mitouts.utils.defaults import SPLITS, Split
 
 
@@ -78,4 +78,4 @@ class DistillStage(Stage):
                 f'stage {self.name}: distillation.criterion must be a dict with a type, found {settings!r}'
             )
         with runs.located(self.config):
-            return needs_teacher(settings)
+            return not CRITERIA.is_kind(settings, Control)

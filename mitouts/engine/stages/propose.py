@@ -11,7 +11,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mitouts.engine.proposals import propose
-from mitouts.engine.stages.base import Experiment, Stage, gives_labels, stage_checkpoint, take_images
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint, take_images
 from mitouts.registry import STAGES
 
 
@@ -35,7 +35,7 @@ class ProposeStage(Stage):
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need_localizer('model_from', self.model_from, earlier)
-        self.need_labels('data_from', self.data_from, earlier, 'train', gives_labels)
+        self.need_labels('data_from', self.data_from, earlier, 'train')
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
         if self.data_from is not None:

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
 from mitouts.engine.proposals import SPLITS, proposal_file
-from mitouts.engine.stages.base import Experiment, Stage, gives_labels, settings_of, take_images
+from mitouts.engine.stages.base import Experiment, Stage, take_images
 from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
@@ -42,8 +42,8 @@ class TrainStage(TestedStage):
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         if not self.uses_crops:
-            self.need_labels('data_from', self.data_from, earlier, 'train', gives_labels)
-            self.need_labels('val_from', self.val_from, earlier, 'val', gives_labels_of_a_split)
+            self.need_labels('data_from', self.data_from, earlier, 'train')
+            self.need_labels('val_from', self.val_from, earlier, 'val')
             return
         if self.val_from is not None:
             raise ConfigError(f'stage {self.name}: data_from gives figure crops of all splits, so leave val_from out')
@@ -69,9 +69,3 @@ class TrainStage(TestedStage):
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
         return self.score_model(config, trained.checkpoint, folder, run, minutes=trained.minutes, images=trained.images)
-
-
-def gives_labels_of_a_split(stage: Any) -> bool:
-    """Whether a stage, or a kind of it, leaves annotations of the images that its ``split`` says."""
-    kind = stage if isinstance(stage, type) else type(stage)
-    return gives_labels(stage) and 'split' in settings_of(kind)
