@@ -100,9 +100,11 @@ class LocalizationEvaluator:
         Returns:
             Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
         """
-        parts = dist.gather_object(self._gathered)
+        parts = dist.gather_object(self._gathered) or []
         self._gathered = []
-        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(merge_by_id(parts or [])))
+        by_id = {truth.image_id: (truth, sample) for part in parts for truth, sample in part}
+        gathered = [by_id[image_id] for image_id in sorted(by_id)]
+        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(gathered))
         return scalars(self.results)
 
     def _judge(self, gathered: list[Gathered]) -> tuple[list[EvaluatedImage], dict[str, Any], dict[str, Any]]:
@@ -208,9 +210,3 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
         if values.get(key) is not None
     }
     return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
-
-
-def merge_by_id(parts: Sequence[Sequence[Gathered]]) -> list[Gathered]:
-    """All ranks' predictions, one an image, by ascending image id."""
-    merged = {gathered[0].image_id: gathered for part in parts for gathered in part}
-    return [merged[image_id] for image_id in sorted(merged)]

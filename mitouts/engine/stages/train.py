@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
-from mitouts.engine.proposals import SPLITS, proposal_file
+from mitouts.engine.proposals import PROPOSED_NAMES
 from mitouts.engine.stages.base import Experiment, Stage, take_images
 from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
@@ -52,8 +52,8 @@ class TrainStage(TestedStage):
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
         if self.uses_crops:
-            for split in SPLITS if self.data_from is not None else ():
-                take_images(config, split, run.made_by(self, self.data_from, proposal_file(Path(), split).name))
+            for split, name in PROPOSED_NAMES.items() if self.data_from is not None else ():
+                take_images(config, split, run.made_by(self, self.data_from, name))
             return
         for split, source in (('train', self.data_from), ('val', self.val_from)):
             if source is not None:
@@ -61,7 +61,7 @@ class TrainStage(TestedStage):
 
     def name_places(self, content: dict[str, Any]) -> None:
         if self.data_from is not None:
-            for split in SPLITS if self.uses_crops else SPLITS[:1]:
+            for split in PROPOSED_NAMES if self.uses_crops else ('train',):
                 content[f'{split}_dataloader']['dataset']['ann_file'] = self.data_from
         if self.val_from is not None:
             content['val_dataloader']['dataset']['ann_file'] = self.val_from

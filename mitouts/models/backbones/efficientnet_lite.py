@@ -112,7 +112,7 @@ class EfficientNetLite(BaseModule):
         self._activation = nn.ReLU6(inplace=True)
         self.frozen_stages = frozen_stages
         self.out_channels: int = kept[-1]._project_conv.out_channels
-        self.geometry = self._geometry()
+        self.geometry = _extend(FeatureGeometry(), self)
         self._last_blocks = self._blocks_of(out_strides)
         levels = [-1] if self._last_blocks is None else self._last_blocks
         self.level_channels = tuple(kept[index]._project_conv.out_channels for index in levels)
@@ -181,9 +181,6 @@ class EfficientNetLite(BaseModule):
         if self.frozen_stages >= 0:
             stages = zip(self._stage_of_block, self._blocks)
             freeze([self._conv_stem, self._bn0, *(block for stage, block in stages if stage <= self.frozen_stages)])
-
-    def _geometry(self) -> FeatureGeometry:
-        return _extend(FeatureGeometry(), self)
 
 
 def _extend(geometry: FeatureGeometry, network: nn.Module) -> FeatureGeometry:
