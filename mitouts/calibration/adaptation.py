@@ -1,4 +1,4 @@
-"""Batch norm fitted to the images of a new domain: its statistics are estimated anew, without a label.
+"""Fits batch norms to the images of a new domain: estimates their statistics anew, without a label.
 
 Another scanner shifts the distribution of every feature, and the statistics that a batch norm learnt no longer fit.
 They are re-estimated on ``n`` new images, with the source's own as a prior that is worth ``N`` images (Schneider et al.
@@ -17,9 +17,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -74,39 +73,25 @@ class Moments:
         return Moments(count, mean, self.squares + other.squares + step**2 * (self.count * other.count / count))
 
 
-class AdaptedBatchNorm:
-    """Batch norms with the statistics of a new domain; as a context it gives the source's back at its end.
+@dataclass(frozen=True)
+class Adaptation:
+    """How batch norms were adapted.
 
     Attributes:
-        images: Images that the statistics come from, over all processes.
-        layers: Batch norms that were adapted.
         prior: Images that the source's statistics are worth.
+        images: Images that the new statistics come from, over all processes.
+        layers: Batch norms that were adapted.
         passes: Passes over the images.
     """
 
-    def __init__(self, layers: Sequence[_Layer], prior: float, passes: int) -> None:
-        self._layers = layers
-        self.images = 0
-        self.layers = len(layers)
-        self.prior = prior
-        self.passes = passes
-
-    def restore(self) -> None:
-        """Give the layers the statistics of the source back."""
-        for layer in self._layers:
-            layer.restore()
+    prior: float
+    images: int
+    layers: int
+    passes: int
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
-        return {'prior': self.prior, 'images': self.images, 'layers': self.layers, 'passes': self.passes}
-
-    def __enter__(self) -> AdaptedBatchNorm:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.restore()
+        return asdict(self)
 
 
 class _Layer:
@@ -152,22 +137,20 @@ def adapt_batch_norm(
     *,
     prior: float = ADAPT_BN_PRIOR,
     passes: int = 1,
-    include_frozen: bool = True,
     forward: Callable[[Sequence[Any]], Any] | None = None,
-) -> AdaptedBatchNorm:
+) -> Adaptation:
     """Re-estimate the statistics of all batch norms on images of a new domain (Schneider et al. 2020).
 
-    Everything else of the model runs as in a prediction, and its weights are not touched. Of several processes each
-    takes its share of the images; all of them end with the same statistics.
+    Frozen batch norms are adapted, too. Everything else of the model runs as in a prediction, and no weight is touched.
+    Of several processes each takes its share of the images; all of them end with the same statistics.
 
     Args:
-        model: It is changed; leave the returned context, or call its ``restore``, to have the source's back.
+        model: It is changed.
         batches: Batches of images, each a sequence with one entry an image: uint8 tensors ``(3, H, W)`` of one size,
             unless ``forward`` takes something else. Iterated ``passes`` times. A batch that raises ``ImageError`` is
             passed over.
         prior: Images that the source's statistics are worth; 0 takes the new ones alone.
         passes: One is the paper's; more bring the deeper layers' statistics closer to exact.
-        include_frozen: Also adapt batch norms whose weights were not trained (``frozen_stages``).
         forward: Runs the model on a batch; default is its preprocessor and then the model.
 
     Raises:
@@ -178,29 +161,23 @@ def adapt_batch_norm(
         raise ConfigError(f'the prior of a batch-norm adaptation is a number of images from 0, found {prior}')
     if passes < 1:
         raise ConfigError(f'a batch-norm adaptation needs at least one pass, found {passes}')
-    layers = [
-        _Layer(module)
-        for module in model.modules()
-        if isinstance(module, _BatchNorm)
-        and module.running_mean is not None
-        and (include_frozen or _is_trained(module))
-    ]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    layers = [_Layer(norm) for norm in norms if norm.running_mean is not None]
     if not layers:
-        which = 'batch norm' if include_frozen else 'batch norm that was trained'
-        raise ConfigError(f'{type(model).__name__} has no {which}, so there is nothing to adapt')
-    adapted = AdaptedBatchNorm(layers, float(prior), passes)
-    was_training = model.training
+        raise ConfigError(f'{type(model).__name__} has no batch norm, so there is nothing to adapt')
+    images, was_training = 0, model.training
     model.eval()
     try:
         for number in range(passes):
-            runs = _Pass(layers, float(prior), is_first=number == 0)
-            adapted.images = runs.over(batches, forward or partial(_forward, model))
+            one_pass = _Pass(layers, float(prior), is_first=number == 0)
+            images = one_pass.over(batches, forward or partial(_forward, model))
     except BaseException:
-        adapted.restore()
+        for layer in layers:
+            layer.restore()
         raise
     finally:
         model.train(was_training)
-    return adapted
+    return Adaptation(float(prior), images, len(layers), passes)
 
 
 class _Pass:
@@ -283,7 +260,7 @@ def dataset_batches(dataset: Any, *, batch_px: int = BATCH_PX) -> ImageBatches:
     return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset), batch_px=batch_px)
 
 
-def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR) -> AdaptedBatchNorm:
+def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR) -> Adaptation:
     """Adapt a localizer to images, seen as in its predictions; images that it cannot predict are passed over.
 
     Args:
@@ -308,7 +285,3 @@ def _drawn(count: int, seed: int = 0) -> list[int]:
 
 def _forward(model: Any, batch: Sequence[Tensor]) -> Any:
     return model(model.data_preprocessor({'inputs': list(batch)})['inputs'])
-
-
-def _is_trained(module: _BatchNorm) -> bool:
-    return module.weight is None or module.weight.requires_grad

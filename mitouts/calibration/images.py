@@ -1,4 +1,4 @@
-"""Thresholds chosen anew for another domain, on a few labelled images or slides of it.
+"""Chooses thresholds anew for another domain, on a few labelled images of it.
 
 The weights stay; what travels badly between scanners and laboratories is where the scores are cut. As few labelled
 cases choose a threshold only roughly, every choice is made again on resampled cases, which says how roughly.
@@ -19,10 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.checkpoint import publish
 from mitouts.errors import AnnotationError, ConfigError
-from mitouts.evaluation.base import ThresholdSelector, build_selector
+from mitouts.evaluation.base import ThresholdSelector
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, SlideThreshold, choose_slide_threshold
+from mitouts.evaluation.thresholds import FixedThreshold, MaxF1Threshold, find_selector
 from mitouts.functional.bootstrap import Interval, bootstrap_ci95
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import upsample_map
@@ -31,17 +32,12 @@ from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.functional.thresholds import class_weights
 from mitouts.models import WSSLocalizer
+from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, PointSample
 from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, OBJECTIVES, RADIUS_PX
 
 MAX_CANDIDATES = 200
 MIN_SCORE = 0.01
-SELECTORS = {
-    'max_f1': 'MaxF1Threshold',
-    'youden': 'YoudenThreshold',
-    'closest_corner': 'ClosestCornerThreshold',
-    'fixed': 'FixedThreshold',
-}
 META_KEY = 'calibrated'
 
 FloatArray = NDArray[np.float64]
@@ -55,10 +51,10 @@ class ThresholdSettings:
     """How thresholds are chosen.
 
     Attributes:
-        selector: Key of :data:`SELECTORS`; ``fixed`` takes ``image_threshold`` and ``map_threshold``.
+        selector: Name or method of a threshold selector; ``fixed`` takes ``image_threshold`` and ``map_threshold``.
         objective: ``image``: both thresholds separate positive from negative images. ``localization``: the map
             threshold is the one whose points have the largest one-to-one F1.
-        prevalence: Share of positive images that F1 shall be largest for; None takes the sample's own.
+        prevalence: Share of positive images at which F1 is to be largest; None takes the sample's own.
         image_threshold: Of ``fixed``; None keeps the old one.
         map_threshold: Of ``fixed``; None keeps the old one.
         figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen.
@@ -68,6 +64,7 @@ class ThresholdSettings:
 
     Raises:
         ConfigError: They contradict each other.
+        UnknownComponentError: There is no such selector.
     """
 
     selector: str = 'max_f1'
@@ -81,18 +78,35 @@ class ThresholdSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.selector not in SELECTORS or self.objective not in OBJECTIVES:
-            raise ConfigError(
-                f'expected a selector of {", ".join(SELECTORS)} and an objective of {", ".join(OBJECTIVES)}, found '
-                f'{self.selector!r} and {self.objective!r}'
-            )
-        given = [value for value in (self.image_threshold, self.map_threshold) if value is not None]
-        if (self.selector == 'fixed') != bool(given):
+        if self.objective not in OBJECTIVES:
+            raise ConfigError(f'expected an objective of {", ".join(OBJECTIVES)}, found {self.objective!r}')
+        if self.is_fixed == (self.image_threshold is None and self.map_threshold is None):
             raise ConfigError('the selector fixed takes image_threshold, map_threshold or both, the others take none')
-        if self.prevalence is not None and self.selector != 'max_f1':
+        if self.prevalence is not None and not self._is_a(MaxF1Threshold):
             raise ConfigError(f'a prevalence changes the choice of max_f1 only, not that of {self.selector}')
-        if self.objective == 'localization' and self.selector != 'max_f1':
+        if self.objective == 'localization' and not self._is_a(MaxF1Threshold):
             raise ConfigError('the objective localization is an F1 itself: it goes with the selector max_f1')
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the thresholds are given, so that nothing is chosen."""
+        return self._is_a(FixedThreshold)
+
+    def selector_config(self, key: str, old: float) -> dict[str, Any]:
+        """Config of the selector of ``image_threshold`` or ``map_threshold``.
+
+        Args:
+            key: Which of them.
+            old: What it was so far.
+        """
+        given = getattr(self, key)
+        options: dict[str, Any] = {} if self.prevalence is None else {'prevalence': self.prevalence}
+        if self.is_fixed:
+            options['value'] = old if given is None else given
+        return {'type': find_selector(self.selector), **options}
+
+    def _is_a(self, kind: type[ThresholdSelector]) -> bool:
+        return issubclass(find_selector(self.selector), kind)
 
 
 @dataclass(frozen=True)
@@ -141,7 +155,8 @@ def calibrate_images(
     if settings.objective == 'localization' and model.geometry is None:
         raise ConfigError(f"the objective 'localization' needs a score map, and a {type(model).__name__} has none")
     old = model.calibration
-    selectors = [_selector(settings, key, old) for key in ('image_threshold', 'map_threshold')]
+    names = ('image_threshold', 'map_threshold')
+    selectors = [settings.selector_config(name, old[name]) for name in names]
 
     def run(map_threshold: dict[str, Any]) -> LocalizationEvaluator:
         evaluator = _evaluator(
@@ -161,7 +176,7 @@ def calibrate_images(
     labels = np.array([record.truth.label for record in records])
     values = [np.array([getattr(record.prediction, key) for record in records]) for key in ('score', 'map_max')]
     choices: list[Choice] = [
-        partial(_select, build_selector(each), *pair)
+        partial(_select, THRESHOLD_SELECTORS.build(each), *pair)
         for each, pair in zip(selectors, ((values[0], labels), (values[1], labels)))
     ]
     if settings.objective == 'localization':
@@ -175,13 +190,12 @@ def calibrate_images(
         choices[1] = curve.choose
         evaluator = run(dict(type='FixedThreshold', value=curve.choose(np.arange(len(records)))))
     cases = [record.truth.case_id for record in records]
-    names = ('image_threshold', 'map_threshold')
     intervals = {
-        name: None if settings.selector == 'fixed' else bootstrap_interval(choice, cases, settings)
+        name: None if settings.is_fixed else bootstrap_interval(choice, cases, settings)
         for name, choice in zip(names, choices)
     }
     slides = None
-    if settings.selector != 'fixed' and model.geometry is not None:
+    if not settings.is_fixed and model.geometry is not None:
         slides = choose_slide_threshold(records, settings.figures_per_mm2)
     calibration = {**old, **evaluator.calibration, **({} if slides is None else slides.to_dict())}
     return Calibrated(calibration, intervals, evaluator.results, slides)
@@ -356,14 +370,6 @@ def _run(evaluator: LocalizationEvaluator, samples: Sequence[PointSample]) -> di
     evaluator.process(samples)
     evaluator.evaluate(len(samples))
     return evaluator.results
-
-
-def _selector(settings: ThresholdSettings, key: str, old: Mapping[str, Any]) -> dict[str, Any]:
-    if settings.selector == 'fixed':
-        given = getattr(settings, key)
-        return dict(type='FixedThreshold', value=old[key] if given is None else given)
-    weighted = {} if settings.prevalence is None else {'prevalence': settings.prevalence}
-    return dict(type=SELECTORS[settings.selector], **weighted)
 
 
 def _select(selector: ThresholdSelector, values: FloatArray, labels: IntArray, chosen: IntArray) -> float:

@@ -93,10 +93,10 @@ def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[
         warnings.simplefilter('ignore', AnnotationWarning)
         categories = {entry['name']: entry['id'] for entry in read_coco(ann_file)['categories']}
     names = calibration.get('classes') or ['mitotic figure']
-    found = [categories[name] for name in names if name in categories]
-    if not found:
+    matching = [categories[name] for name in names if name in categories]
+    if not matching:
         raise AnnotationError(
             f'{ann_file} has no category {" or ".join(map(repr, names))}, which the model finds; it has '
             f'{", ".join(categories)}: say with --category which ids are meant'
         )
-    return found
+    return matching

@@ -1,4 +1,4 @@
-"""The map threshold chosen anew on counted slides whose figures, or their number, are known.
+"""Chooses the map threshold anew on counted slides whose figures, or their number, are known.
 
 What a counted slide leaves is enough: its points are kept down to a low score. Above the threshold it was counted with
 they are components of the map, cut there; below it they are peaks, of which a component may hold several. So counts at
@@ -96,7 +96,7 @@ def read_slides(
         counts: Output folder of ``mitouts count``.
         reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
             or an annotation file of whole slides (``.json``) with the figures' places.
-        checkpoint_sha256: Of the model that shall be calibrated: the slides must have been counted with it.
+        checkpoint_sha256: Of the model that is calibrated: the slides must have been counted with it.
         column: Of the table.
         radius_px: Largest distance of a hit at the model's resolution.
 
@@ -118,9 +118,9 @@ def read_slides(
         else:
             slides.append(_known_slide(folder, report, about, radius_px, reference))
     if not slides:
-        found = f'only of {", ".join(unknown)}' if unknown else f'no */{REPORT_NAME} at all'
+        counted = f'only of {", ".join(unknown)}' if unknown else f'no */{REPORT_NAME} at all'
         raise AnnotationError(
-            f'{counts} holds no counts of a slide that {reference} knows ({found}); count its slides first, with '
+            f'{counts} holds no counts of a slide that {reference} knows ({counted}); count its slides first, with '
             'mitouts count'
         )
     thresholds = {slide.map_threshold for slide in slides}
@@ -177,12 +177,12 @@ def calibrate_slides(slides: Sequence[KnownSlide], settings: ThresholdSettings) 
 
 def _measure(slides: Sequence[KnownSlide], threshold: float) -> FloatArray:
     """Counted and true number of figures of each slide, ``(S, 2)``; with known places ``tp, fp, fn``, ``(S, 3)``."""
-    found = [slide.points[slide.points[:, 2] > threshold, :2] for slide in slides]
+    points_above = [slide.points[slide.points[:, 2] > threshold, :2] for slide in slides]
     figures = [slide.figures for slide in slides if slide.figures is not None]
     if len(figures) < len(slides):
-        return np.array([[len(points), slide.count] for points, slide in zip(found, slides)], dtype=np.float64)
+        return np.array([[len(points), slide.count] for points, slide in zip(points_above, slides)], dtype=np.float64)
     return count_images(
-        found,
+        points_above,
         figures,
         [slide.radius_px for slide in slides],
         protocol='one_to_one',
@@ -208,13 +208,13 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
 
 def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
     report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
-    found, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
+    used, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
     if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
         raise AnnotationError(f'{folder / REPORT_NAME}: provenance.model_mpp cannot be {model_mpp!r:.40}')
-    if found != checkpoint_sha256:
+    if used != checkpoint_sha256:
         raise AnnotationError(
-            f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(found)[:12]}..., '
-            f'expected {checkpoint_sha256[:12]}...): count it with the one that shall be calibrated'
+            f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(used)[:12]}..., '
+            f'expected {checkpoint_sha256[:12]}...): count it with the one that is calibrated'
         )
     return report
 
@@ -222,7 +222,7 @@ def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
 def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference: Path) -> list[Any]:
     """What is known of each counted slide; None where nothing is."""
     matches = match_slides([name for name, _ in known], paths)
-    found: list[Any] = []
+    known_of_paths: list[Any] = []
     for position, path in enumerate(paths):
         about = [index for index, positions in enumerate(matches) if position in positions]
         if len(about) > 1:
@@ -233,8 +233,8 @@ def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference:
             raise AnnotationError(
                 f'{reference}: {known[about[0]][0]} may be {others}: write its folder before its name'
             )
-        found.append(known[about[0]][1] if about else None)
-    return found
+        known_of_paths.append(known[about[0]][1] if about else None)
+    return known_of_paths
 
 
 def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px: float, reference: Path) -> KnownSlide:
@@ -275,19 +275,19 @@ def _counted_area(folder: Path, report: Mapping[str, Any]) -> list[Region]:
 
 
 def _inside(points_xy: FloatArray, regions: Sequence[Region]) -> NDArray[np.bool_]:
-    found = np.zeros(len(points_xy), dtype=bool)
+    is_inside = np.zeros(len(points_xy), dtype=bool)
     for outline, *holes in regions:
         inside = Outline(outline).contains_points(points_xy)
         for hole in holes:
             inside &= ~Outline(hole).contains_points(points_xy)
-        found |= inside
-    return found
+        is_inside |= inside
+    return is_inside
 
 
 def _numbers(path: Path, column: str) -> list[tuple[str, float]]:
     table = read_table(path)
     name, number = table.index('slide'), table.index(column)
-    found = []
+    numbers = []
     for line, cells in zip(table.lines, table.rows):
         if not cells[number]:
             continue
@@ -299,8 +299,8 @@ def _numbers(path: Path, column: str) -> list[tuple[str, float]]:
             raise AnnotationError(
                 f'{path}: line {line}, column {column!r}: expected a number of figures, found {cells[number]!r}'
             )
-        found.append((cells[name], value))
-    return found
+        numbers.append((cells[name], value))
+    return numbers
 
 
 def _places(path: Path) -> list[tuple[str, Any]]:

@@ -291,7 +291,12 @@ def build_parser() -> argparse.ArgumentParser:
     images.add_argument(
         '--category', type=int, nargs='+', action=Gather, metavar='ID', help="categories that are figures (the model's)"
     )
-    images.add_argument('--selector', choices=METHODS, default='max_f1', help='how thresholds are chosen')
+    images.add_argument(
+        '--selector',
+        default='max_f1',
+        metavar='NAME',
+        help=f'how thresholds are chosen: {", ".join(METHODS)}, or a selector of your own (--import)',
+    )
     images.add_argument(
         '--objective',
         choices=OBJECTIVES,

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from mitouts.functional.distillation import Verdict
-from mitouts.registry import CRITERIA
 from mitouts.structures import EvaluatedImage
 
 ThresholdSplit = Literal['val', 'train']
@@ -61,25 +60,3 @@ class Control(ABC):
         Returns:
             Image id -> verdict, for every image; ``distance_px`` is 0.
         """
-
-
-def build_criterion(settings: Mapping[str, Any]) -> Criterion | Control:
-    """Build what a config's ``distillation.criterion`` describes.
-
-    Raises:
-        ConfigError: It is neither a criterion nor a control.
-        UnknownComponentError: There is none of that name.
-    """
-    criterion: Criterion | Control = CRITERIA.build_kind(settings, Criterion, Control)
-    return criterion
-
-
-def needs_teacher(settings: Mapping[str, Any]) -> bool:
-    """Whether what a config's ``distillation.criterion`` describes judges by a Teacher's predictions.
-
-    Settings without a type are taken to describe such a criterion.
-
-    Raises:
-        UnknownComponentError: There is none of that name.
-    """
-    return not CRITERIA.is_kind(settings, Control)

@@ -1,4 +1,4 @@
-"""Criteria that look at no prediction: what a distillation is compared with."""
+"""Judges without looking at predictions: what a distillation is compared with."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ class RandomDrop(Control):
         """Judge all images; negatives are kept.
 
         Raises:
-            ConfigError: There are fewer positives than shall be dropped, nothing says how many, or ``like`` is not
+            ConfigError: There are fewer positives than are to be dropped, nothing says how many, or ``like`` is not
                 what a distillation writes.
         """
         number = self._number()
         positives = sorted(image_id for image_id in images if labels[image_id])
         if number > len(positives):
-            raise ConfigError(f'RandomDrop shall drop {number} positives, but there are {len(positives)}')
+            raise ConfigError(f'RandomDrop is to drop {number} positives, but there are {len(positives)}')
         drawn = np.random.default_rng(self.seed).choice(len(positives), number, replace=False)
         dropped = {positives[index] for index in drawn}
         drop = Verdict(keep=False, reason='random', distance_px=0.0)
@@ -94,7 +94,7 @@ class RandomDrop(Control):
                 'data_from of its stage'
             )
         if not Path(self.like).is_file():
-            raise ConfigError(f'RandomDrop: {self.like} does not exist; it shall be the hard_samples.json to compare')
+            raise ConfigError(f'RandomDrop: {self.like} does not exist; give the hard_samples.json of a distillation')
         try:
             samples = read_json(self.like)['images']
             return sum(sample['label'] == 1 and sample['verdict'] == 'drop' for sample in samples)

@@ -1,4 +1,4 @@
-"""Registered criteria: each gives a verdict on one training image from the teacher's prediction."""
+"""Judges a training image by the Teacher's prediction."""
 
 from __future__ import annotations
 

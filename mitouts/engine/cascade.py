@@ -1,4 +1,4 @@
-"""A stage that puts a trained proposer and a trained verifier together, and chooses the thresholds of the whole."""
+"""Combines a trained proposer and a trained verifier, and chooses the thresholds of the whole."""
 
 from __future__ import annotations
 
@@ -142,13 +142,13 @@ def _check_resolution(mpp: dict[str, float | None]) -> None:
         )
 
 
-def _common_colours(found: dict[str, Any]) -> dict[str, Any] | None:
-    if not same_colours(found['proposer'], found['verifier']):
+def _common_colours(colours: dict[str, Any]) -> dict[str, Any] | None:
+    if not same_colours(colours['proposer'], colours['verifier']):
         raise CheckpointError(
-            f'the proposer was trained on images {describe_colours(found["proposer"])}, the verifier on images '
-            f'{describe_colours(found["verifier"])}: train both on the same images'
+            f'the proposer was trained on images {describe_colours(colours["proposer"])}, the verifier on images '
+            f'{describe_colours(colours["verifier"])}: train both on the same images'
         )
-    return found['proposer']
+    return colours['proposer']
 
 
 def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -> dict[str, Any]:

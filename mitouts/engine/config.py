@@ -1,9 +1,9 @@
-"""Configs: read, overridden from the command line, and made ready for the runner."""
+"""Reads configs, applies overrides, and makes them ready for the runner."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,21 @@ def resolve(config: Config) -> Config:
             if value == 'max_epochs':
                 scheduler[key] = resolved.train_cfg.max_epochs
     return resolved
+
+
+def read_settings(config: Config, key: str, kind: Any) -> Any:
+    """What a config says of a step under a key, as a NamedTuple whose fields are all that it may say.
+
+    Raises:
+        ConfigError: It says something else.
+    """
+    given = config.get(key) or {}
+    unknown = set(given) - set(kind._fields) if isinstance(given, Mapping) else {repr(given)}
+    if unknown:
+        raise ConfigError(
+            f'config {config.filename}: {key} has {", ".join(sorted(unknown))}; it may have {", ".join(kind._fields)}'
+        )
+    return kind(**given)
 
 
 def without_classes(value: Any) -> Any:

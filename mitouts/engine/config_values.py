@@ -1,4 +1,4 @@
-"""What values a config's keys take: by the signatures of the components, and by the engine's own limits."""
+"""Checks the values of a config by the components' signatures and by the engine's own limits."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def parameters_of(node: Any) -> dict[str, Any]:
         node: Dict of a config; where it names no component that is known, there are none.
     """
     named = node.get('type') if isinstance(node, Mapping) else None
-    found = find_component(named) if isinstance(named, str) else named if isinstance(named, type) else None
-    return {} if found is None else _parameters(found)
+    component = find_component(named) if isinstance(named, str) else named if isinstance(named, type) else None
+    return {} if component is None else _parameters(component)
 
 
 @functools.cache
 def _parameters(component: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    kinds: dict[str, Any] = {}
     classes = component.__mro__ if isinstance(component, type) else ()
     for function in [each.__dict__['__init__'] for each in classes if '__init__' in each.__dict__] or [component]:
         try:
@@ -91,11 +91,11 @@ def _parameters(component: Any) -> dict[str, Any]:
             kind = hints.get(each.name, Any)
             # Some hints are wrong, which their defaults show.
             is_right = each.default is each.empty or fits(each.default, kind)
-            found.setdefault(each.name, kind if is_right else kind | None if each.default is None else Any)
+            kinds.setdefault(each.name, kind if is_right else kind | None if each.default is None else Any)
         if not any(each.kind is each.VAR_KEYWORD for each in parameters):
             break
-    found.pop('self', None)
-    return found
+    kinds.pop('self', None)
+    return kinds
 
 
 def check_value(key: str, value: Any, old: Any, kind: Any) -> None:
@@ -103,7 +103,7 @@ def check_value(key: str, value: Any, old: Any, kind: Any) -> None:
 
     Args:
         key: The whole key.
-        value: What it shall be.
+        value: What it is to be.
         old: What it was; None where it was nothing.
         kind: Type hint of the component's argument of that name; :data:`Any` where nothing is known.
 
@@ -145,9 +145,9 @@ def check_limits(config: Any) -> None:
 def _check_loops(config: Any) -> None:
     """Refuse a loop of the engine in another one's place, and a sampler that never lets it end."""
     for key, loops in LOOPS.items():
-        found = _look_up(config, key.split('.'))
-        if found not in loops and found in sum(LOOPS.values(), ()):
-            raise ConfigError(f'{key}={found!r}: expected {" or ".join(map(repr, loops))}')
+        named = _look_up(config, key.split('.'))
+        if named not in loops and named in sum(LOOPS.values(), ()):
+            raise ConfigError(f'{key}={named!r}: expected {" or ".join(map(repr, loops))}')
     for split in ('train', 'val', 'test'):
         is_endless = _look_up(config, [f'{split}_dataloader', 'sampler', 'type']) == 'InfiniteSampler'
         if is_endless and (split != 'train' or _look_up(config, ['train_cfg', 'type']) == 'EpochBasedTrainLoop'):

@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.config import Config
 
 from mitouts.errors import ConfigError
+from mitouts.evaluation.dice import TissueEvaluator
+from mitouts.registry import EVALUATOR
 
 DATA_KEY = 'data'
 """Says in a config which data set is used; a description of a stage may say it, too."""
@@ -69,8 +71,8 @@ def read_config(path: Path, data: str | None = None) -> Config:
             ``CONFIG_DATA.py`` lies beside ``CONFIG.py``, it is read instead, as it is.
 
     Raises:
-        ConfigError: The data set is unknown, the config inherits none that it could replace, or it names its own data
-            after all.
+        ConfigError: The data set is unknown or of another task, the config inherits none that it could replace, or it
+            names its own data after all.
     """
     if data is not None:
         own = own_config(path, data)
@@ -96,11 +98,29 @@ def read_config(path: Path, data: str | None = None) -> Config:
 
 def _check_name(config: Config, path: Path, data: str | None) -> None:
     """Check that the data set which was asked for is the one that the config has in the end."""
-    found = config.get(NAME_KEY)
-    if data is not None and not is_file(data) and found not in (None, data_name(data)):
+    own = config.get(NAME_KEY)
+    if data is not None and not is_file(data) and own not in (None, data_name(data)):
         raise ConfigError(
-            f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {found!r}: a base of it that is no file of '
+            f'config {path}: data {data!r} was asked for, but {NAME_KEY} is {own!r}: a base of it that is no file of '
             f'a folder {FOLDER}/ names its own data, or the data set lacks {NAME_KEY} = {data_name(data)!r}'
+        )
+
+
+def _check_task(own: Path, other: Path, config: str) -> None:
+    """Check that both data sets have points, or both tissue classes.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    files = (own, other)
+    for_tissue = [
+        EVALUATOR.is_kind(Config.fromfile(file).get('val_evaluator') or {}, TissueEvaluator) for file in files
+    ]
+    if for_tissue[0] != for_tissue[1]:
+        has = ['tissue classes' if is_tissue else 'points' for is_tissue in for_tissue]
+        raise ConfigError(
+            f'config {config} learns {has[0]} of {own.stem}, and the data set {data_name(other.stem)!r} has {has[1]}: '
+            f'take another data set, or a config of configs/{"tissue" if for_tissue[1] else "uts"}'
         )
 
 
@@ -117,14 +137,14 @@ class _Bases:
     def __init__(self, data: str | None) -> None:
         self.data = data
         self.replaced = False
-        self._unknown: ConfigError | None = None
+        self._refusal: ConfigError | None = None
         self._parts: set[Path] = set()
 
     def read(self, path: Path) -> Config:
         """Read a config.
 
         Raises:
-            ConfigError: The data set is unknown.
+            ConfigError: The data set is unknown, or of another task.
         """
         # mmengine has no way to choose a base from outside; its method is put back before anybody else reads.
         with _READING:
@@ -132,28 +152,33 @@ class _Bases:
             Config._get_cfg_path = staticmethod(self.find)
             try:
                 config = Config.fromfile(path)
+            except Exception:
+                if self._refusal is None:
+                    raise
             finally:
                 Config._get_cfg_path = staticmethod(self._find)
-        if self._unknown is not None:
-            raise self._unknown
+        if self._refusal is not None:
+            raise self._refusal
         return config
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
         """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them."""
-        found, scope = self._find(base, config)
+        base_path, scope = self._find(base, config)
         if self.data is None:
-            return found, scope
-        path, parent = Path(found).resolve(), Path(config).resolve()
+            return base_path, scope
+        path, parent = Path(base_path).resolve(), Path(config).resolve()
         if parent in self._parts:
             # A data set's own base.
             self._parts.add(path)
         elif path.parent.name == FOLDER:
+            own = path
             try:
                 path = data_file(self.data, path.parent)
+                self._parts |= {own, path}
+                _check_task(own, path, config)
             except ConfigError as error:
                 # Raised in here, it would leave mmengine's temporary file open.
-                self._unknown = error
-            self._parts.add(path)
+                self._refusal = error
             self.replaced = True
         elif own_config(path, self.data) != parent:
             path = own_config(path, self.data)

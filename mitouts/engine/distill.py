@@ -1,4 +1,4 @@
-"""The step from one annotation file to another: what the Teacher disagrees with is dropped."""
+"""Makes one annotation file of another: drops what the Teacher disagrees with."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mitouts.distillation import Control, Criterion, Verdict
-from mitouts.distillation.base import build_criterion
 from mitouts.engine import runs
 from mitouts.engine.config import explained
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
-from mitouts.registry import DATASETS
+from mitouts.registry import CRITERIA, DATASETS
 from mitouts.structures import EvaluatedImage
 from mitouts.utils.defaults import Split
 from mitouts.utils.files import file_sha256
@@ -72,7 +71,7 @@ def distill(
     criterion = _criterion(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images shall be judged')
+        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images are to be judged')
     source = loader.dataset
     ann_file = runs.annotation_file_of(config, split)
     document = read_coco(ann_file)
@@ -127,7 +126,8 @@ def _criterion(config: Config) -> Criterion | Control:
             'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
         )
     with runs.located(config), explained(config, 'distillation.criterion'):
-        return build_criterion(settings.criterion)
+        criterion: Criterion | Control = CRITERIA.build_kind(settings.criterion, Criterion, Control)
+        return criterion
 
 
 def clean_document(

@@ -1,4 +1,4 @@
-"""Distillation right after a training."""
+"""Distils right after a training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The machine and the versions that a run was made with."""
+"""Collects the machine and the versions that a run is made with."""
 
 from __future__ import annotations
 

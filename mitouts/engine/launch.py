@@ -1,4 +1,4 @@
-"""Processes: one, or several under torchrun or Slurm, on GPUs or CPUs."""
+"""Starts one process, or joins several under torchrun or Slurm, on GPUs or CPUs."""
 
 from __future__ import annotations
 

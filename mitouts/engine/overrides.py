@@ -1,4 +1,4 @@
-"""Overrides of a config from the command line: read, checked against what their keys take, and set."""
+"""Reads overrides of a config from the command line, checks them, and sets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage that keeps what a localizer proposes wrongly: the hard negatives that a verifier is trained on."""
+"""Keeps what a localizer proposes wrongly: the hard negatives that a verifier is trained on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mitouts.engine import runs
+from mitouts.engine.config import read_settings
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import CATEGORIES, HARD_NEGATIVE, image_root, make_annotation, read_coco, write_json
 from mitouts.functional.cascade import hard_negatives
@@ -20,7 +21,7 @@ from mitouts.structures import EvaluatedImage
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
-SPLITS = ('train', 'val', 'test')
+PROPOSED_NAMES = {split: f'{split}.json' for split in ('train', 'val', 'test')}
 
 
 class ProposalSettings(NamedTuple):
@@ -38,11 +39,6 @@ class ProposalSettings(NamedTuple):
     radius_px: float = 30.0
     spacing_px: float = 25.0
     max_per_image: int = 5
-
-
-def proposal_file(folder: Path, split: str) -> Path:
-    """Where the proposals of a split lie."""
-    return folder / f'{split}.json'
 
 
 def propose(
@@ -64,12 +60,12 @@ def propose(
     Raises:
         ConfigError: ``proposals`` makes no sense, or the config lacks a split or its annotation file.
     """
-    settings = read_settings(config)
-    lacking = [f'{split}_dataloader' for split in SPLITS if config.get(f'{split}_dataloader') is None]
+    settings = proposal_settings(config)
+    lacking = [f'{split}_dataloader' for split in PROPOSED_NAMES if config.get(f'{split}_dataloader') is None]
     if lacking:
-        raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images shall be looked at')
+        raise ConfigError(f'config {config.filename} lacks {", ".join(lacking)}, whose images the localizer predicts')
     summary = {}
-    for split in SPLITS:
+    for split, name in PROPOSED_NAMES.items():
         source = config[f'{split}_dataloader'].dataset
         ann_file = runs.annotation_file_of(config, split)
         images = runs.on_split(config, split)
@@ -89,7 +85,7 @@ def propose(
         }
         with together():
             if is_main_process():
-                write_json(proposal_file(Path(out_dir), split), proposed)
+                write_json(Path(out_dir) / name, proposed)
     return summary
 
 
@@ -156,20 +152,13 @@ def _summary(
     }
 
 
-def read_settings(config: Config) -> ProposalSettings:
+def proposal_settings(config: Config) -> ProposalSettings:
     """What a config says of proposals.
 
     Raises:
         ConfigError: Unknown keys, or a value that is no number from 0.
     """
-    given = config.get('proposals') or {}
-    unknown = set(given) - set(ProposalSettings._fields) if isinstance(given, Mapping) else {repr(given)}
-    if unknown:
-        raise ConfigError(
-            f'config {config.filename}: proposals has {", ".join(sorted(unknown))}; it may have '
-            f'{", ".join(ProposalSettings._fields)}'
-        )
-    settings = ProposalSettings(**given)
+    settings: ProposalSettings = read_settings(config, 'proposals', ProposalSettings)
     for key, value in settings._asdict().items():
         kinds, what = ((int,), 'a whole number') if key == 'max_per_image' else ((int, float), 'a number')
         if isinstance(value, bool) or not isinstance(value, kinds) or not 0 <= value < math.inf:

@@ -1,4 +1,4 @@
-"""mmengine's runner with checkpoints that are never half a file and never unpickled, and with quieter logs."""
+"""Runs mmengine's loops with checkpoints that are never half a file and never unpickled, and with quieter logs."""
 
 from __future__ import annotations
 

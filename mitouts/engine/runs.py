@@ -1,4 +1,4 @@
-"""One training, one test: what the tools and the stages are made of."""
+"""Runs one training or one test: what the commands and the stages are made of."""
 
 from __future__ import annotations
 
@@ -149,14 +149,21 @@ def check_data(config: Config) -> None:
     """Read all splits before hours are spent on one of them.
 
     Raises:
-        AnnotationError: A file is broken, an image does not exist, or one image stands in two splits. A case in two
-            splits only warns.
+        AnnotationError: A file is broken, an image does not exist, or one image is in two splits. A case in two splits
+            only warns.
+        ConfigError: A data set cannot say what its images are, or has too few of them for a batch.
     """
     splits = {}
     for split in ('train', 'val', 'test'):
         if config.get(f'{split}_dataloader') is None:
             continue
         dataset = DATASETS.build({**config[f'{split}_dataloader'].dataset, 'pipeline': []})
+        if not hasattr(dataset, 'get_data_info'):
+            raise ConfigError(
+                f'config {config.filename}: {split}_dataloader.dataset, a {type(dataset).__name__}, has no '
+                'get_data_info(index), which says what file and what case an image is: derive it from '
+                'mitouts.datasets.seeded.SeededDataset (docs/extend.md)'
+            )
         if split == 'train':
             _need_a_batch(config, len(dataset))
         infos = map(dataset.get_data_info, range(len(dataset)))
@@ -293,7 +300,7 @@ def checkpoint_of(work_dir: str | Path) -> Path:
         CheckpointError: There is none.
     """
     best = Path(work_dir) / BEST_NAME
-    found = best if best.is_file() else newest_checkpoint(work_dir)
-    if found is None:
+    checkpoint = best if best.is_file() else newest_checkpoint(work_dir)
+    if checkpoint is None:
         raise CheckpointError(f'{work_dir} holds no checkpoint: train there first')
-    return found
+    return checkpoint

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike
 
-from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage
 
 
@@ -54,14 +53,3 @@ class ThresholdSelector(ABC):
         Raises:
             ValueError: It cannot choose on these, such as on images of one class only.
         """
-
-
-def build_selector(settings: Mapping[str, Any]) -> ThresholdSelector:
-    """Build what a config describes, such as ``dict(type='FixedThreshold', value=0.5)``.
-
-    Raises:
-        ConfigError: It is no threshold selector.
-        UnknownComponentError: There is none of that name.
-    """
-    selector: ThresholdSelector = THRESHOLD_SELECTORS.build_kind(settings, ThresholdSelector)
-    return selector

@@ -1,4 +1,4 @@
-"""COCO's average precision beside the centroid metric."""
+"""Computes COCO's average precision beside the centroid metric."""
 
 from __future__ import annotations
 

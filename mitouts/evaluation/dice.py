@@ -1,4 +1,4 @@
-"""Evaluation of label maps: confusion matrices are gathered, never the maps."""
+"""Evaluates label maps: gathers confusion matrices, never the maps."""
 
 from __future__ import annotations
 

@@ -10,17 +10,16 @@ import numpy as np
 from mmengine import dist
 
 from mitouts.errors import AnnotationError, CheckpointError, ConfigError, TrainingError
-from mitouts.evaluation.base import Metric, build_selector
+from mitouts.evaluation.base import Metric, ThresholdSelector
 from mitouts.functional.drift import remove_drift
 from mitouts.functional.geometry import FeatureGeometry, map_maximum
 from mitouts.functional.points import Centroid
 from mitouts.models.reading import read_sample
-from mitouts.registry import EVALUATOR, METRICS
+from mitouts.registry import EVALUATOR, METRICS, THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, ImageTruth, PointSample
 from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
-
 
 Drift = tuple[float, float]
 Gathered = tuple[ImageTruth, PointSample]
@@ -43,8 +42,7 @@ class LocalizationEvaluator:
             model was calibrated with (test).
         image_threshold: Config of the selector on image scores against image labels.
         map_threshold: Config of the selector on each image's map maximum (without a map, the highest score of a point)
-            against image labels; default the same as
-            ``image_threshold``.
+            against image labels; default the same as ``image_threshold``.
         min_score: Weakest peak that is kept among the points.
         min_area_px: Components with fewer pixels are left out.
         centroid: ``geometric`` or ``score_weighted``.
@@ -73,8 +71,10 @@ class LocalizationEvaluator:
         self.metrics: list[Metric] = [METRICS.build_kind(metric, Metric) for metric in metrics]
         self.thresholds = thresholds
         image_threshold = image_threshold or dict(type='MaxF1Threshold')
-        self.select_image_threshold = build_selector(image_threshold)
-        self.select_map_threshold = build_selector(map_threshold or image_threshold)
+        self.select_image_threshold, self.select_map_threshold = (
+            THRESHOLD_SELECTORS.build_kind(selector, ThresholdSelector)
+            for selector in (image_threshold, map_threshold or image_threshold)
+        )
         self.min_score = min_score
         self.min_area_px = min_area_px
         self.centroid = centroid
@@ -100,9 +100,11 @@ class LocalizationEvaluator:
         Returns:
             Flat scalars such as ``image/f1`` and ``one_to_one/f1``, the same on every rank.
         """
-        parts = dist.gather_object(self._gathered)
+        parts = dist.gather_object(self._gathered) or []
         self._gathered = []
-        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(merge_by_id(parts or [])))
+        by_id = {truth.image_id: (truth, sample) for part in parts for truth, sample in part}
+        gathered = [by_id[image_id] for image_id in sorted(by_id)]
+        self.records, self.calibration, self.results = on_main_process(lambda: self._judge(gathered))
         return scalars(self.results)
 
     def _judge(self, gathered: list[Gathered]) -> tuple[list[EvaluatedImage], dict[str, Any], dict[str, Any]]:
@@ -113,30 +115,20 @@ class LocalizationEvaluator:
             self.centroid = self.calibration.get('centroid', self.centroid)
         maxima = [self._map_max(sample) for _, sample in gathered]
         image_threshold, map_threshold = self._thresholds(gathered, maxima)
-        reading: dict[str, Any] = {
-            'map_threshold': map_threshold,
-            'min_area_px': self.min_area_px,
-            'centroid': self.centroid,
-        }
+        reading = {'map_threshold': map_threshold, 'min_area_px': self.min_area_px, 'centroid': self.centroid}
         records = [
             EvaluatedImage(truth, replace(read_sample(sample, self.geometry, reading, self.min_score), map_max=maximum))
             for (truth, sample), maximum in zip(gathered, maxima)
         ]
         drift_px = self._drift(records, image_threshold, reading)
         records = [_moved_back(record, drift_px) for record in records]
-        calibration = {
-            'image_threshold': image_threshold,
-            'map_threshold': map_threshold,
-            'drift_px': list(drift_px),
-            'min_area_px': self.min_area_px,
-            'centroid': self.centroid,
-        }
-        results: dict[str, Any] = {
-            'images': len(gathered),
+        chosen: dict[str, Any] = {
             'image_threshold': image_threshold,
             'map_threshold': map_threshold,
             'drift_px': list(drift_px),
         }
+        calibration = {**chosen, 'min_area_px': self.min_area_px, 'centroid': self.centroid}
+        results: dict[str, Any] = {'images': len(gathered), **chosen}
         unlocated = sum(not record.truth.is_located for record in records)
         if unlocated:
             results['images_without_points'] = unlocated
@@ -218,9 +210,3 @@ def scalars(results: dict[str, Any]) -> dict[str, float]:
         if values.get(key) is not None
     }
     return chosen | {key: float(results[key]) for key in ('image_threshold', 'map_threshold')}
-
-
-def merge_by_id(parts: Sequence[Sequence[Gathered]]) -> list[Gathered]:
-    """All ranks' predictions, one an image, by ascending image id."""
-    merged = {gathered[0].image_id: gathered for part in parts for gathered in part}
-    return [merged[image_id] for image_id in sorted(merged)]

@@ -1,4 +1,4 @@
-"""Registered metrics over gathered image records: thin classes over :mod:`mitouts.functional`."""
+"""Scores images and points; the maths is in :mod:`mitouts.functional`."""
 
 from __future__ import annotations
 

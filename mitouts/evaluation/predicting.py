@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,10 +52,9 @@ def predict_dataset(
 
     Args:
         model: Localizer; it is in evaluation mode until the last image, and then as it was.
-        dataset: Any data set whose items hold ``inputs`` (a tensor ``(3, H, W)``) and ``data_samples``; in batches of
-            more than one image all have one size.
+        dataset: Any data set whose items hold ``inputs`` (a tensor ``(3, H, W)``) and ``data_samples``.
         indices: Which of its images; None takes all.
-        batch_size: Images that are predicted at once.
+        batch_size: At most this many images are predicted at once: those that follow one another and have one size.
         num_workers: Processes that read the images ahead; with 0 this one does.
 
     Yields:
@@ -73,7 +73,9 @@ def predict_dataset(
     model.eval()
     try:
         for batch in batches:
-            yield from predict_batch(model, batch['inputs'], batch['data_samples'])
+            pairs = zip(batch['inputs'], batch['data_samples'])
+            for _, of_one_size in itertools.groupby(pairs, key=lambda pair: pair[0].shape):
+                yield from predict_batch(model, *zip(*of_one_size))
     finally:
         model.train(was_training)
 
@@ -85,7 +87,7 @@ def predict_figures(
 
     Args:
         model: See :func:`predict_dataset`.
-        dataset: Gives the images, all of one size, without augmentation.
+        dataset: Gives the images, without augmentation.
         indices: Which of them, the same on every process.
         calibration: ``map_threshold``, and where they are known ``drift_px``, ``min_area_px`` and ``centroid``.
         num_workers: See :func:`predict_dataset`.

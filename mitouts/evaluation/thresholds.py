@@ -1,11 +1,12 @@
-"""Registered threshold selectors: called with scores and labels, they return the threshold.
+"""Chooses thresholds on scores and labels.
 
-All but the fixed one raise ``ValueError`` where the labels hold one class only.
+All selectors but the fixed one raise ``ValueError`` where the labels hold one class only.
 """
 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 from numpy.typing import ArrayLike
 
@@ -15,13 +16,28 @@ from mitouts.functional.thresholds import select_threshold
 from mitouts.registry import THRESHOLD_SELECTORS
 
 
+class MethodThreshold(ThresholdSelector):
+    """Chooses by a method of :func:`mitouts.functional.thresholds.select_threshold`.
+
+    Attributes:
+        method: Its name; ``mitouts calibrate --selector`` takes it, too.
+    """
+
+    method: ClassVar[str]
+
+    def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
+        return select_threshold(scores, labels, self.method)
+
+
 @THRESHOLD_SELECTORS.register_module()
-class MaxF1Threshold(ThresholdSelector):
+class MaxF1Threshold(MethodThreshold):
     """The threshold with the largest F1; what the authors' public code does.
 
     Args:
-        prevalence: The share of positives at which the F1 shall be largest; None takes the validation images' own.
+        prevalence: The share of positives at which F1 is to be largest; None takes that of the validation images.
     """
+
+    method = 'max_f1'
 
     def __init__(self, prevalence: float | None = None) -> None:
         if prevalence is not None and not 0.0 < prevalence < 1.0:
@@ -29,37 +45,48 @@ class MaxF1Threshold(ThresholdSelector):
         self.prevalence = prevalence
 
     def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
-        return select_threshold(scores, labels, 'max_f1', prevalence=self.prevalence)
+        return select_threshold(scores, labels, self.method, prevalence=self.prevalence)
 
 
 @THRESHOLD_SELECTORS.register_module()
-class YoudenThreshold(ThresholdSelector):
+class YoudenThreshold(MethodThreshold):
     """The threshold with the largest difference of true and false positive rate."""
 
-    def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
-        return select_threshold(scores, labels, 'youden')
+    method = 'youden'
 
 
 @THRESHOLD_SELECTORS.register_module()
-class ClosestCornerThreshold(ThresholdSelector):
+class ClosestCornerThreshold(MethodThreshold):
     """The threshold whose point on the ROC curve is closest to the corner of no error."""
 
-    def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
-        return select_threshold(scores, labels, 'closest_corner')
+    method = 'closest_corner'
 
 
 @THRESHOLD_SELECTORS.register_module()
-class FixedThreshold(ThresholdSelector):
+class FixedThreshold(MethodThreshold):
     """A given threshold, whatever the scores are.
 
     Args:
         value: The threshold.
     """
 
+    method = 'fixed'
+
     def __init__(self, value: float) -> None:
         if not math.isfinite(value):
             raise ConfigError(f'FixedThreshold: value must be finite, found {value}')
-        self.value = value
+        self.value = float(value)
 
     def __call__(self, scores: ArrayLike, labels: ArrayLike) -> float:
-        return select_threshold(scores, labels, 'fixed', value=self.value)
+        return self.value
+
+
+def find_selector(name: str) -> type[ThresholdSelector]:
+    """The threshold selector of a name or of a method, such as ``max_f1``.
+
+    Raises:
+        UnknownComponentError: There is none.
+    """
+    selectors = THRESHOLD_SELECTORS.own_components().values()
+    by_method = {selector.method: selector for selector in selectors if hasattr(selector, 'method')}
+    return by_method.get(name) or THRESHOLD_SELECTORS.require(name)

@@ -18,14 +18,25 @@ from mitouts.visualization.field_of_view import overlay_of, pick_examples
 from mitouts.visualization.scalars import read_scalars
 from mitouts.visualization.summary import write_summary
 from mitouts.visualization.tables import distillation_sentence, localization_note, results_markdown, results_table
+from mitouts.visualization.tissue_table import tissue_table
 
 
 def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
-    """Print the table of a run, and write ``results.md`` and ``summary.png`` into its work dir (rank 0)."""
+    """Print the tables of a run, and write ``results.md`` and ``summary.png`` into its work dir (rank 0).
+
+    Both files are about figures: a run whose models find none leaves ``results.json`` alone.
+    """
     if not is_main_process():
         return
     distillation = results.get('distillation')
     work_dir = experiment.work_dir
+    models = results.get('models', {})
+    for name, tested in models.items():
+        if 'dice' in tested:
+            console.print(tissue_table(name, {**tested, 'images': tested['test_images']}))
+    if models and not results['stages'] and not distillation:
+        console.print(f'numbers: {work_dir / "results.json"}')
+        return
     console.print(results_table(results['stages'], title=f'{work_dir.name}: test images'))
     sentences = localization_note(results['stages']), distillation_sentence(distillation) if distillation else ''
     for sentence in filter(None, sentences):

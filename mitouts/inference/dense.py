@@ -1,4 +1,4 @@
-"""A localizer as a fast map from tiles to scores: batch norm folded into the convolutions, channels last."""
+"""Scores tiles fast: folds batch norms into the convolutions and runs channels last."""
 
 from __future__ import annotations
 

@@ -140,12 +140,12 @@ class ImagePredictor:
 
     def _has_colours(self, path: Path) -> bool:
         calibration = self.localizer.model.calibration
-        found = colours_of_patch(path)
-        if found is None or 'stain_reference' not in calibration:
+        colours = colours_of_patch(path)
+        if colours is None or 'stain_reference' not in calibration:
             return False
-        if not same_colours(found, calibration['stain_reference']):
+        if not same_colours(colours, calibration['stain_reference']):
             raise AnnotationError(
-                f'{path} was cut from images {describe_colours(found)}, and the model was trained on images '
+                f'{path} was cut from images {describe_colours(colours)}, and the model was trained on images '
                 f'{describe_colours(calibration["stain_reference"])}: predict patches that were cut without --stain, '
                 'or the images they were cut from'
             )

@@ -1,9 +1,9 @@
-"""A trained model on images that have no labels."""
+"""Finds figures on images that have no labels."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ class Localizer:
             mpp: Micrometres per pixel of the image. Where it differs from the model's by more than 1%, the image is
                 resampled to the model's and the points are brought back.
             min_score: Weakest point that is kept.
-            stain_fit: The stain of the image's case or slide (:meth:`measure_stain`); None measures this image.
+            stain_fit: The stain of the image's case or slide (``preparer.measure``); None measures this image.
             is_normalized: The image has the model's colours already.
 
         Raises:
@@ -138,19 +138,6 @@ class Localizer:
             points[:, :2] = (points[:, :2] + 0.5) * factors - 0.5
         thresholds = {key: self.model.calibration[key] for key in ('image_threshold', 'map_threshold')}
         return Prediction(read.image_id, read.score, points, stain_note=stain_note, **thresholds)
-
-    def measure_stain(self, images: Iterable[NDArray[np.uint8]], mpp: float | None = None) -> Fit | None:
-        """Measure the stain of a case's images together, for :meth:`predict`.
-
-        Args:
-            images: Arrays ``(H, W, 3)``, RGB uint8; taken one at a time.
-            mpp: Their resolution; see :meth:`predict`.
-
-        Returns:
-            None where it cannot be measured, or where the model takes images as they are.
-        """
-        scale = self.preparer.scale(mpp)
-        return self.preparer.measure(resample(image, scale) for image in images)
 
 
 def _min_side_px(model: Any) -> int:

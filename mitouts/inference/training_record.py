@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training: data, config, stain and resolution."""
+"""Reads from a checkpoint what it was trained on: data, config, stain and resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks: the localizer with its backbones, heads, aggregators and losses; detectors; the tissue model."""
+"""Builds the networks: the localizer and its parts, detectors, the tissue model."""
 
 from mitouts.models import aggregators, backbones, detectors, heads, losses
 from mitouts.models.cascade import CascadeLocalizer

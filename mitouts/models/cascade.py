@@ -1,4 +1,4 @@
-"""Two stages in one model: any localizer proposes, a patch classifier verifies."""
+"""Proposes points with any localizer and verifies them with a patch classifier, in one model."""
 
 from __future__ import annotations
 
@@ -125,11 +125,11 @@ class CascadeLocalizer(BaseModel):
             )
         if mode not in ('predict', 'tensor'):
             raise ValueError(f"mode must be 'predict' or 'tensor', found {mode!r}")
-        found = self._locate(inputs)
+        located = self._locate(inputs)
         if mode == 'tensor':
-            return found
+            return located
         assert data_samples is not None, 'mode predict needs data_samples'
-        for sample, points in zip(data_samples, found):
+        for sample, points in zip(data_samples, located):
             sample.pred_points = points
             sample.pred_score = float(points[0, 2]) if len(points) else 0.0
         return data_samples
@@ -162,8 +162,11 @@ class CascadeLocalizer(BaseModel):
         """The verifier's score of every proposal, image after image."""
         crops = [self._crop(image, x, y) for image, points in zip(inputs, proposals) for x, y in points[:, :2].tolist()]
         scores = [np.zeros(0)]
+        # The proposer's normalization may be another one.
+        wanted = self.verifier.data_preprocessor
         for start in range(0, len(crops), CROPS_AT_ONCE):
-            batch = self._as_verifier_saw(torch.stack(crops[start : start + CROPS_AT_ONCE]))
+            batch = torch.stack(crops[start : start + CROPS_AT_ONCE]).to(memory_format=wanted.memory_format)
+            batch = wanted.renormalize(batch, self.data_preprocessor)
             scores.append(torch.sigmoid(self.verifier(batch).image_logit).double().cpu().numpy())
         return np.concatenate(scores)
 
@@ -174,11 +177,6 @@ class CascadeLocalizer(BaseModel):
             for first, size in ((top, image.shape[1]), (left, image.shape[2]))
         )
         return image[:, rows[:, None], columns]
-
-    def _as_verifier_saw(self, crops: Tensor) -> Tensor:
-        """Crops in the verifier's normalization, where it is another one than the proposer's."""
-        wanted = self.verifier.data_preprocessor
-        return wanted.renormalize(crops.to(memory_format=wanted.memory_format), self.data_preprocessor)
 
 
 def _broken() -> Tensor:

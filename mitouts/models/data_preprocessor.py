@@ -1,4 +1,4 @@
-"""From what the data loader gives to what the network takes."""
+"""Turns what the data loader gives into what the network takes."""
 
 from __future__ import annotations
 

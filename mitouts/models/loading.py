@@ -1,4 +1,4 @@
-"""From a checkpoint to a model that is ready to predict."""
+"""Loads a model from its checkpoint, ready to predict."""
 
 from __future__ import annotations
 

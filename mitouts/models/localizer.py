@@ -1,4 +1,4 @@
-"""The localizer: a backbone and a head that is trained on image labels and asked for a map."""
+"""Joins a backbone and a head to a localizer: trained on image labels, asked for a map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tissue model: MONAI's UNet from RGB tiles to tissue classes."""
+"""Classifies tissue: MONAI's UNet on RGB tiles."""
 
 from __future__ import annotations
 

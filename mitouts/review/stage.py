@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
+from mitouts.engine.config import read_settings
 from mitouts.engine.distill import HARD_SAMPLES_NAME
 from mitouts.engine.stages import Experiment, Stage
 from mitouts.errors import ConfigError
@@ -58,7 +60,7 @@ def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Pa
         ConfigError: ``review`` has other keys.
         MitoutsError: The training file does not know which of its labels are wrong.
     """
-    settings = _settings(config)
+    settings: ReviewSettings = read_settings(config, 'review', ReviewSettings)
     summary: dict[str, Any] = {}
     with together():
         if is_main_process():
@@ -89,6 +91,7 @@ def _review(
 
 
 @STAGES.register_module(name='review')
+@dataclass(eq=False)
 class ReviewStage(Stage):
     """Has a distillation's hard samples reviewed by a simulated rater; leaves the corrected annotation file.
 
@@ -102,9 +105,7 @@ class ReviewStage(Stage):
     labels_name = REVIEWED_NAME
     section = 'reviews'
 
-    def __init__(self, name: str, config: Config, data_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.data_from = data_from
+    data_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         if self.data_from is None:
@@ -118,14 +119,3 @@ class ReviewStage(Stage):
         begin = time.monotonic()
         summary = simulated_review(config, run.made_by(self, self.data_from, HARD_SAMPLES_NAME), folder)
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **summary}
-
-
-def _settings(config: Config) -> ReviewSettings:
-    given = config.get('review') or {}
-    unknown = set(given) - set(ReviewSettings._fields) if isinstance(given, Mapping) else {repr(given)}
-    if unknown:
-        raise ConfigError(
-            f'config {config.filename}: review has {", ".join(sorted(unknown))}; it may have '
-            f'{", ".join(ReviewSettings._fields)}'
-        )
-    return ReviewSettings(**given)

@@ -29,7 +29,7 @@ from mitouts.calibration.images import (
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.evaluation.predicting import predict_dataset
 from mitouts.functional.geometry import upsample_map
-from mitouts.registry import DATASETS, MODELS
+from mitouts.registry import DATASETS, MODELS, UnknownComponentError
 from mitouts.structures import EvaluatedImage
 
 CALIBRATION = {
@@ -164,7 +164,6 @@ def test_too_few_images_are_named() -> None:
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'selector': 'best'}, "found 'best'"),
         ({'selector': 'fixed'}, 'fixed takes image_threshold, map_threshold or both'),
         ({'map_threshold': 0.4}, 'the others take none'),
         ({'selector': 'youden', 'prevalence': 0.1}, 'not that of youden'),
@@ -174,6 +173,11 @@ def test_too_few_images_are_named() -> None:
 def test_settings_that_contradict_each_other_are_refused(options, message) -> None:
     with pytest.raises(ConfigError, match=message):
         ThresholdSettings(**options)
+
+
+def test_a_selector_that_does_not_exist_is_told_before_anything_is_predicted() -> None:
+    with pytest.raises(UnknownComponentError, match=r"'MaxF2Threshold' is not in .* Did you mean 'MaxF1Threshold'"):
+        ThresholdSettings(selector='MaxF2Threshold')
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,7 @@ from image_records import evaluated
 from outside import names_in
 
 from mitouts.distillation import Control, Criterion, Verdict
-from mitouts.distillation.base import ThresholdSplit, build_criterion, needs_teacher
+from mitouts.distillation.base import ThresholdSplit
 from mitouts.errors import ConfigError
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA
@@ -52,9 +52,9 @@ def check(verdict: Verdict) -> None:
 @pytest.mark.parametrize('name', CRITERION_NAMES)
 def test_a_criterion_judges_any_image_by_its_arguments_alone(bring, name: str) -> None:
     bring(name)
-    criterion = build_criterion({'type': name, **ARGUMENTS.get(name, {})})
+    criterion = CRITERIA.build_kind({'type': name, **ARGUMENTS.get(name, {})}, Criterion, Control)
     assert isinstance(criterion, Criterion)
-    assert needs_teacher({'type': name})
+    assert not CRITERIA.is_kind({'type': name}, Control)
     assert isinstance(criterion.compares_points, bool)
     assert criterion.threshold_from in get_args(ThresholdSplit)
     for label, predicted, annotated, score in CASES:
@@ -79,7 +79,7 @@ def test_a_criterion_judges_any_image_by_its_arguments_alone(bring, name: str) -
 @pytest.mark.parametrize('name', CRITERION_NAMES)
 def test_a_verdict_becomes_an_entry_of_the_hard_samples(bring, name: str) -> None:
     bring(name)
-    criterion = build_criterion({'type': name})
+    criterion = CRITERIA.build_kind({'type': name}, Criterion, Control)
     assert isinstance(criterion, Criterion)
     record = record_of(1, POINTS[:1], POINTS[1:], 0.9)
     verdict = criterion.judge(image_of(1), record, image_threshold=0.5)
@@ -90,9 +90,9 @@ def test_a_verdict_becomes_an_entry_of_the_hard_samples(bring, name: str) -> Non
 
 @pytest.mark.parametrize('name', CONTROL_NAMES)
 def test_a_control_judges_every_image_and_the_same_again(name: str) -> None:
-    control = build_criterion({'type': name, **ARGUMENTS.get(name, {})})
+    control = CRITERIA.build_kind({'type': name, **ARGUMENTS.get(name, {})}, Criterion, Control)
     assert isinstance(control, Control)
-    assert not needs_teacher({'type': name})
+    assert CRITERIA.is_kind({'type': name}, Control)
     labels = {number: number % 2 for number in range(1, 11)}
     images = {number: {**image_of(label), 'id': number, 'is_noise': number == 3} for number, label in labels.items()}
     kept = copy.deepcopy(images)
@@ -112,7 +112,7 @@ def test_what_is_neither_is_refused() -> None:
 
     try:
         with pytest.raises(ConfigError, match=r'Neither cannot be used as a criterion here: .* derives from mitouts\.'):
-            build_criterion({'type': '_Neither'})
+            CRITERIA.build_kind({'type': '_Neither'}, Criterion, Control)
     finally:
         del CRITERIA.module_dict['_Neither']
     assert Neither

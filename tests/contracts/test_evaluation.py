@@ -20,7 +20,6 @@ from mitouts.evaluation import (
     TissueMetric,
     TissueRecord,
 )
-from mitouts.evaluation.base import build_selector
 from mitouts.registry import METRICS, THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage
 
@@ -75,7 +74,7 @@ def test_an_evaluator_refuses_metrics_of_the_other_kind() -> None:
 @pytest.mark.parametrize('name', SELECTOR_NAMES)
 def test_a_selector_chooses_by_its_arguments_alone(bring, name: str) -> None:
     bring(name)
-    selector = build_selector({'type': name, **ARGUMENTS.get(name, {})})
+    selector = THRESHOLD_SELECTORS.build_kind({'type': name, **ARGUMENTS.get(name, {})}, ThresholdSelector)
     generator = np.random.default_rng(0)
     labels = np.arange(40) % 2
     scores = np.clip(generator.normal(0.4 + 0.2 * labels, 0.15), 0.01, 0.99)
@@ -93,7 +92,7 @@ def test_a_selector_chooses_by_its_arguments_alone(bring, name: str) -> None:
 @pytest.mark.parametrize('name', SELECTOR_NAMES)
 def test_a_selector_chooses_on_one_class_or_says_that_it_cannot(bring, name: str, label: int) -> None:
     bring(name)
-    selector = build_selector({'type': name, **ARGUMENTS.get(name, {})})
+    selector = THRESHOLD_SELECTORS.build_kind({'type': name, **ARGUMENTS.get(name, {})}, ThresholdSelector)
     try:
         threshold = selector(np.array([0.2, 0.6, 0.4]), np.full(3, label))
     except ValueError:

@@ -88,7 +88,7 @@ def test_a_number_that_makes_no_sense_is_refused() -> None:
         build('RandomDrop', number=1, like='x')
     with pytest.raises(ConfigError, match='number must be at least 0, found -1'):
         build('RandomDrop', number=-1)
-    with pytest.raises(ConfigError, match='shall drop 11 positives, but there are 10'):
+    with pytest.raises(ConfigError, match='is to drop 11 positives, but there are 10'):
         build('RandomDrop', number=11).judge_all(IMAGES, LABELS)
     with pytest.raises(ConfigError, match='does not know how many positives to drop'):
         build('RandomDrop').judge_all(IMAGES, LABELS)
@@ -97,7 +97,7 @@ def test_a_number_that_makes_no_sense_is_refused() -> None:
 @pytest.mark.parametrize('document', [[], {'info': {}}, {'images': [{'id': 1}]}, {'images': 3}])
 def test_a_file_that_no_distillation_wrote_is_refused(document: Any, tmp_path: Path) -> None:
     path = tmp_path / 'other.json'
-    with pytest.raises(ConfigError, match=r'other\.json does not exist; it shall be the hard_samples\.json'):
+    with pytest.raises(ConfigError, match=r'other\.json does not exist; give the hard_samples\.json'):
         build('RandomDrop', like=str(path)).judge_all(IMAGES, LABELS)
     write_json(path, document)
     with pytest.raises(ConfigError, match=r'other\.json is no hard_samples\.json'):

@@ -156,3 +156,28 @@ def test_runs_are_called_by_config_and_data_set() -> None:
     assert run_name('configs/uts/uts_lite0.py', 'midog21_hn') == 'uts_lite0_midog21-hn'
     assert run_name('configs/uts/uts_lite0.py', 'mine/my_data.py') == 'uts_lite0_my-data'
     assert run_name('configs/uts/uts_lite0.py') == 'uts_lite0'
+
+
+@pytest.mark.parametrize(
+    ('config', 'data', 'message'),
+    [
+        (
+            'wss/lite0_max_weak',
+            'bcss',
+            "learns points of amibr_fields, and the data set 'bcss' has tissue classes.*configs/tissue",
+        ),
+        (
+            'tissue/unet_phantom',
+            'midog21',
+            "learns tissue classes of phantom_tissue, and the data set 'midog21' has points.*configs/uts",
+        ),
+    ],
+)
+def test_a_data_set_of_another_task_is_refused(config: str, data: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(config, data=data)
+
+
+def test_a_stage_whose_data_set_is_of_another_task_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="learns points of amibr_fields, and the data set 'bcss' has tissue classes"):
+        load_experiment('uts/uts_lite0', tmp_path, data='bcss')

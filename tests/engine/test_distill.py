@@ -241,7 +241,7 @@ def test_data_and_arguments_that_are_not_there_are_named(teacher, tmp_path) -> N
     config, checkpoint = teacher
     blind = config.copy()
     blind.pop('val_dataloader')
-    with pytest.raises(ConfigError, match='has no val_dataloader, whose images shall be judged'):
+    with pytest.raises(ConfigError, match='has no val_dataloader, whose images are to be judged'):
         distill(blind, checkpoint, tmp_path, split='val')
     with pytest.raises(ConfigError, match=r"distillation\.criterion cannot be built: .*unexpected .* 'radius'"):
         distill(with_criterion(config, type='CentroidDisagreement', radius=3), checkpoint, tmp_path)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 from rich.console import Console
 from tiny_experiment import SIZE_PX, tiny_config
@@ -110,3 +111,41 @@ def test_a_stage_and_its_picture(tmp_path: Path) -> None:
     records = read_records(experiment.stages[0], tmp_path / 'run' / 'model')
     assert [record.truth.image_id for record in records] == list(range(300, 308))
     assert all(Path(record.truth.path).is_file() for record in records)
+
+
+@DATASETS.register_module(force=True)
+class BareImages(torch.utils.data.Dataset):
+    """What torch asks of a data set, and nothing else."""
+
+    def __init__(self, pipeline: list[Any]) -> None:
+        self.pipeline = pipeline
+
+    def __len__(self) -> int:
+        return 8
+
+
+@DATASETS.register_module(force=True)
+class NamedImages(BareImages):
+    """It can say which images it has."""
+
+    metainfo: ClassVar[dict[str, Any]] = {}
+
+    def get_data_info(self, index: int) -> dict[str, Any]:
+        return {'img_path': f'{index}.png', 'case_id': str(index), 'mpp': None}
+
+    def labels(self) -> np.ndarray:
+        return np.arange(8) % 2
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('BareImages', r'train_dataloader\.dataset, a BareImages, has no get_data_info\(index\)'),
+        ('NamedImages', r'the training set, a NamedImages, has no set_epoch\(epoch\).*SeededDataset'),
+    ],
+)
+def test_what_a_data_set_lacks_is_told_before_the_first_batch(kind: str, message: str, tmp_path: Path) -> None:
+    config = tiny_config(tmp_path)
+    config.train_dataloader.dataset = dict(type=kind, pipeline=[])
+    with pytest.raises(ConfigError, match=message):
+        runs.train(config, tmp_path / 'run')

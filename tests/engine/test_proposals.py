@@ -11,7 +11,7 @@ import pytest
 from image_records import evaluated
 from mmengine.config import Config
 
-from mitouts.engine.proposals import ProposalSettings, propose, proposed_document, read_settings
+from mitouts.engine.proposals import ProposalSettings, proposal_settings, propose, proposed_document
 from mitouts.errors import ConfigError
 from mitouts.formats.coco import (
     HARD_NEGATIVE,
@@ -104,12 +104,12 @@ def test_a_file_without_the_category_gets_it(tmp_path) -> None:
 )
 def test_settings_that_make_no_sense(proposals: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
-        read_settings(Config({'proposals': proposals}))
+        proposal_settings(Config({'proposals': proposals}))
 
 
 def test_settings_have_defaults_of_their_own() -> None:
-    assert read_settings(Config({})) == ProposalSettings()
-    assert read_settings(Config({'proposals': {'radius_px': 12}})).radius_px == 12
+    assert proposal_settings(Config({})) == ProposalSettings()
+    assert proposal_settings(Config({'proposals': {'radius_px': 12}})).radius_px == 12
 
 
 def test_all_splits_are_needed(tmp_path) -> None:

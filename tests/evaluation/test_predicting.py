@@ -13,7 +13,6 @@ from mmengine.config import Config
 from tiny_experiment import tiny_config
 
 from mitouts.engine import runs
-from mitouts.errors import ConfigError
 from mitouts.evaluation import predicting
 from mitouts.evaluation.predicting import predict_dataset, predict_figures, training_images
 from mitouts.formats.coco import read_coco
@@ -124,12 +123,13 @@ def test_a_list_of_items_is_predicted_like_the_data_set_that_they_are_from(at_ha
         np.testing.assert_equal(vars(one.prediction), vars(other.prediction))
 
 
-def test_images_of_any_size_are_predicted_one_by_one_and_the_mode_comes_back(at_hand: tuple[Config, Any]) -> None:
+@pytest.mark.parametrize('batch_size', [1, 2, 32])
+def test_images_of_any_size_are_predicted_and_the_mode_comes_back(batch_size: int, at_hand: tuple[Config, Any]) -> None:
     config, model = at_hand
     items = [training_images(config)[index] for index in range(2)]
     items[1]['inputs'] = items[1]['inputs'][:, :32, :40]
     model.train()
-    first, second = predict_dataset(model, items)
+    first, second = predict_dataset(model, items, batch_size=batch_size)
     assert model.training
     model.eval()
     assert (first.pred_map.shape, second.pred_map.shape) == ((12, 12), (8, 10))
@@ -137,7 +137,11 @@ def test_images_of_any_size_are_predicted_one_by_one_and_the_mode_comes_back(at_
         for sample, item in zip((first, second), items):
             output = model(model.data_preprocessor({'inputs': [item['inputs']]})['inputs'])
             np.testing.assert_array_equal(sample.pred_map, output.score_map[0])
-    with pytest.raises(ConfigError, match='differ in size'):
-        list(predict_dataset(model.train(), items, batch_size=2))
+
+
+def test_the_mode_comes_back_after_an_error(at_hand: tuple[Config, Any]) -> None:
+    _, model = at_hand
+    with pytest.raises(KeyError, match='inputs'):
+        list(predict_dataset(model.train(), [{'data_samples': None}]))
     assert model.training
     model.eval()

@@ -1,4 +1,4 @@
-"""Hooks."""
+"""Acts at certain moments of a training or a test."""
 
 from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
 from mitouts.engine.hooks.calibration import CalibrationHook

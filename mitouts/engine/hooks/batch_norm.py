@@ -1,4 +1,4 @@
-"""One model on all processes: batch norms that have seen the images of all of them."""
+"""Gives all processes the same batch norms, which have seen the images of all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch.nn.modules.batchnorm import _NormBase
 
 from mitouts.registry import HOOKS
@@ -25,7 +24,6 @@ class BatchNormMeanHook(Hook):
     priority = 'VERY_LOW'
 
     def before_val_epoch(self, runner: Any) -> None:
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        norms = [module for module in model.modules() if isinstance(module, _NormBase)]
+        norms = [module for module in runner.bare_model.modules() if isinstance(module, _NormBase)]
         statistics = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
         all_reduce_params(statistics, op='mean')

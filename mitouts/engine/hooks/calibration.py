@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 import mitouts
 from mitouts.datasets.preparation import prepare_dataset, resolution_of, stain_of
@@ -48,31 +47,31 @@ class CalibrationHook(Hook):
 
     def before_train(self, runner: Any) -> None:
         if runner.iter == 0:
-            forget_calibration(_model(runner))
+            forget_calibration(runner.bare_model)
         dataset = runner.train_dataloader.dataset
         self.learnt_stain = stain_of(dataset)
         learnt = {'mpp': resolution_of(dataset), 'stain_reference': self.learnt_stain}
         if runner.val_loop is not None:
             _prepare(runner, runner.val_dataloader.dataset, learnt, 'the validation set')
         # Optional: localizers from outside derive from mmengine's BaseModel alone (docs/add_a_baseline.md).
-        check = getattr(_model(runner), 'check_training_input', None)
+        check = getattr(runner.bare_model, 'check_training_input', None)
         if check is not None:
             check(learnt)
 
     def before_val(self, runner: Any) -> None:
-        model = _model(runner)
+        model = runner.bare_model
         runner.val_evaluator.geometry = model.geometry
         runner.val_evaluator.measure_drift = partial(measure_drift, model, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Any) -> None:
-        model = _model(runner)
+        model = runner.bare_model
         _prepare(runner, runner.test_dataloader.dataset, model.calibration, 'the test set')
         runner.test_evaluator.geometry = model.geometry
         runner.test_evaluator.measure_drift = partial(measure_drift, model, runner.test_dataloader.dataset)
         runner.test_evaluator.calibration = dict(model.calibration)
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
-        model = _model(runner)
+        model = runner.bare_model
         meta = runner.val_dataloader.dataset.metainfo
         records = runner.val_evaluator.records
         slides = None if model.geometry is None else choose_slide_threshold(records, self.slide_figures_per_mm2)
@@ -89,13 +88,13 @@ class CalibrationHook(Hook):
         }
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        calibration = _model(runner).calibration
+        calibration = runner.bare_model.calibration
         # Weights of an epoch that was not validated have no thresholds of their own.
         current = calibration.get('epoch') == checkpoint['meta'].get('epoch')
         checkpoint['meta'][META_KEY] = dict(calibration) if current else {}
 
     def after_load_checkpoint(self, runner: Any, checkpoint: dict[str, Any]) -> None:
-        _model(runner).calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))
+        runner.bare_model.calibration = dict(checkpoint.get('meta', {}).get(META_KEY, {}))
 
 
 def _prepare(runner: Any, dataset: Any, calibration: dict[str, Any], name: str) -> None:
@@ -119,7 +118,3 @@ def _training_data(runner: Any) -> str | None:
     """The name of the data set that is trained on; None where it has none, or nothing is trained."""
     dataset = getattr(getattr(runner._train_loop, 'dataloader', None), 'dataset', None)
     return getattr(dataset, 'metainfo', {}).get('name')
-
-
-def _model(runner: Any) -> Any:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,4 +1,4 @@
-"""When checkpoints are saved, and which are kept."""
+"""Decides when checkpoints are saved, and which are kept."""
 
 from __future__ import annotations
 
@@ -94,7 +94,8 @@ class CheckpointHook(Hook):
         name = f'epoch_{epoch}.pth'
         runner.message_hub.update_info('last_ckpt', str(Path(runner.work_dir) / name))
         with together():
-            runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': _iterations(runner, epoch)})
+            iterations = epoch * len(runner.train_dataloader)
+            runner.save_checkpoint(runner.work_dir, name, meta={'epoch': epoch, 'iter': iterations})
             if runner.rank == 0:
                 pointer = Path(runner.work_dir) / POINTER_NAME
                 aside = pointer.with_suffix('.tmp')
@@ -106,7 +107,3 @@ class CheckpointHook(Hook):
         epochs = sorted(int(path.stem.split('_')[1]) for path in folder.glob('epoch_*.pth'))
         for epoch in [epoch for epoch in epochs if epoch <= newest][: -self.max_keep]:
             (folder / f'epoch_{epoch}.pth').unlink()
-
-
-def _iterations(runner: Any, epoch: int) -> int:
-    return epoch * len(runner.train_dataloader)

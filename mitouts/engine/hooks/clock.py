@@ -1,4 +1,4 @@
-"""How long a training took, interruptions left out."""
+"""Measures how long a training takes, interruptions left out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Teacher and Student in one training: the Teacher is the Student's moving average, and judges again every epoch."""
+"""Trains Teacher and Student at once: the Student's moving average judges its images again and again."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook
 
 from mitouts.datasets.preparation import prepare_dataset, stain_of
-from mitouts.distillation import Control
-from mitouts.distillation.base import build_criterion
+from mitouts.distillation import Control, Criterion
 from mitouts.errors import ConfigError
 from mitouts.evaluation.predicting import predict_figures, training_images
 from mitouts.formats.coco import read_coco, read_json, write_json
 from mitouts.formats.hard_samples import sample_entry
-from mitouts.registry import HOOKS
+from mitouts.registry import CRITERIA, HOOKS
 from mitouts.structures import ImageTruth
 from mitouts.utils.ranks import together
 
@@ -78,7 +77,7 @@ class EMATeacherHook(EMAHook):
             raise ConfigError(
                 "EMATeacherHook has nothing to judge by: give it a criterion, or inherit '_base_/distillation.py'"
             )
-        criterion = build_criterion(settings)
+        criterion = CRITERIA.build_kind(settings, Criterion, Control)
         if isinstance(criterion, Control):
             raise ConfigError(
                 f'EMATeacherHook: {type(criterion).__name__} looks at no prediction, so it needs no Teacher: '

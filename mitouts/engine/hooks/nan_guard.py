@@ -1,4 +1,4 @@
-"""Stop at the first loss that is not finite."""
+"""Stops at the first loss that is not finite."""
 
 from __future__ import annotations
 

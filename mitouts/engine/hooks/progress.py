@@ -1,4 +1,4 @@
-"""A progress bar with the time left."""
+"""Shows a progress bar with the time left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers that depend on (seed, epoch, rank) and not on the history of the process."""
+"""Draws random numbers that depend on seed, epoch and rank, and not on the history of the process."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from mmengine.hooks import Hook
 
+from mitouts.errors import ConfigError
 from mitouts.registry import HOOKS
 
 
@@ -17,9 +18,21 @@ class EpochSeedHook(Hook):
 
     Without it a resumed run would draw other dropout masks than one never stopped, and workers would repeat the same
     augmentation every epoch.
+
+    Raises:
+        ConfigError: The training set cannot be told.
     """
 
     priority = 'VERY_HIGH'
+
+    def before_train(self, runner: Any) -> None:
+        dataset = runner.train_dataloader.dataset
+        if not hasattr(dataset, 'set_epoch'):
+            raise ConfigError(
+                f'EpochSeedHook: the training set, a {type(dataset).__name__}, has no set_epoch(epoch), so its '
+                'augmentation would be the same in every epoch: derive it from '
+                'mitouts.datasets.seeded.SeededDataset, or remove the hook from custom_hooks'
+            )
 
     def before_train_epoch(self, runner: Any) -> None:
         key = [runner.seed or 0, runner.epoch, runner.rank]

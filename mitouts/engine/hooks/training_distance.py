@@ -1,4 +1,4 @@
-"""How near a model's points come to the annotations that it is trained on, epoch by epoch."""
+"""Measures how near a model's points come to the annotations that it is trained on, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -31,29 +31,20 @@ class TrainingDistanceHook(TrainingOnlyHook):
 
     Args:
         interval: Epochs between measurements; the last epoch always has one. Epochs without a validation have none.
-        max_images: Measure this many positive images, drawn once, instead of all training images. The F1 then knows
-            of no false positive on negative images, and is higher.
-        seed: Seed of that draw.
         radius_px: Radius of a hit; default the first one of the ``CentroidMetric`` in ``val_evaluator``.
 
     Raises:
-        ConfigError: A number is out of range, the training has no validation that chooses thresholds, or no positive
+        ConfigError: ``interval`` is below 1, the training has no validation that chooses thresholds, or no positive
             training image has an annotated point.
     """
 
     # Before the logger writes the line, and before a moving average gives the network its own weights back.
     priority = 'ABOVE_NORMAL'
 
-    def __init__(
-        self, interval: int = 1, max_images: int | None = None, seed: int = 0, radius_px: float | None = None
-    ) -> None:
-        if interval < 1 or (max_images is not None and max_images < 1):
-            raise ConfigError(
-                f'TrainingDistanceHook: interval and max_images must be at least 1, found {interval} and {max_images}'
-            )
+    def __init__(self, interval: int = 1, radius_px: float | None = None) -> None:
+        if interval < 1:
+            raise ConfigError(f'TrainingDistanceHook: interval must be at least 1, found {interval}')
         self.interval = interval
-        self.max_images = max_images
-        self.seed = seed
         self.radius_px = radius_px
         self.dataset: Any = None
 
@@ -66,16 +57,11 @@ class TrainingDistanceHook(TrainingOnlyHook):
         self.dataset = training_images(runner.cfg)
         prepare_dataset(self.dataset, {'stain_reference': stain_of(runner.train_dataloader.dataset)})
         infos = map(self.dataset.get_data_info, range(len(self.dataset)))
-        annotated = [index for index, info in enumerate(infos) if info['gt_label'] == 1 and len(info['gt_points'])]
-        if not annotated:
+        if not any(info['gt_label'] == 1 and len(info['gt_points']) for info in infos):
             raise ConfigError(
                 'TrainingDistanceHook: no positive training image has an annotated point, so there is no distance to '
                 'measure: remove the hook'
             )
-        self.indices = list(range(len(self.dataset)))
-        if self.max_images is not None:
-            draw = np.random.default_rng(self.seed).permutation(annotated)[: self.max_images]
-            self.indices = sorted(draw.tolist())
         self.num_workers = runner.cfg.train_dataloader.get('num_workers', 0)
         self.metric = _hit_metric(runner.val_evaluator, self.radius_px)
 
@@ -90,7 +76,7 @@ class TrainingDistanceHook(TrainingOnlyHook):
             return
         calibration = runner.val_evaluator.calibration
         records = predict_figures(
-            runner.bare_model, self.dataset, self.indices, calibration, num_workers=self.num_workers
+            runner.bare_model, self.dataset, range(len(self.dataset)), calibration, num_workers=self.num_workers
         )
         records.sort(key=lambda record: record.truth.image_id)
         distances = [

@@ -1,4 +1,4 @@
-"""Hooks that a test leaves out."""
+"""Marks hooks that a test leaves out."""
 
 from __future__ import annotations
 

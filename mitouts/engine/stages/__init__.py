@@ -1,4 +1,4 @@
-"""Kinds of stages, one file each, and the experiments that they make up."""
+"""Holds the kinds of stages, one file each, and the experiments that they make up."""
 
 from mitouts.engine.stages.train import TrainStage  # isort: skip
 from mitouts.engine.stages.distill import DistillStage  # isort: skip

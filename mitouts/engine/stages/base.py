@@ -1,4 +1,4 @@
-"""Stages and the experiment that they make up: train, distil, train again, test, each in a work dir of its own."""
+"""Runs the stages of an experiment: train, distil, train again, test, each in a work dir of its own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.engine import runs
 from mitouts.engine.environment import collect_environment
 from mitouts.errors import ConfigError
+from mitouts.evaluation.evaluator import LocalizationEvaluator
 from mitouts.formats.coco import read_json, write_json
-from mitouts.registry import DATASETS, STAGES
+from mitouts.registry import DATASETS, EVALUATOR, STAGES
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
 
@@ -28,6 +29,7 @@ STARTED_FILE = 'started.json'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
+@dataclass(eq=False)
 class Stage:
     """One stage of an experiment. A kind of stage is a class in :data:`mitouts.registry.STAGES`, under its ``kind``.
 
@@ -43,17 +45,16 @@ class Stage:
         gives_model: It leaves a checkpoint, ``best.pth``, that later stages may use.
         labels_name: The annotation file of images that it leaves for a training; None for none.
         split: Of which images ``labels_name`` is: ``train`` or ``val``.
-        section: The key of ``results.json`` under which its summary stands; None for a row of the table.
+        section: The key of ``results.json`` that its summary is under; None for a row of the table.
     """
 
     kind: ClassVar[str]
     gives_model: ClassVar[bool] = False
     labels_name: ClassVar[str | None] = None
-    split: str = 'train'
+    split = 'train'
 
-    def __init__(self, name: str, config: Config) -> None:
-        self.name = name
-        self.config = config
+    name: str
+    config: Config
 
     @property
     def section(self) -> str | None:
@@ -64,6 +65,11 @@ class Stage:
         """Whether its images are crops around figures, so that its model is a patch classifier and no localizer."""
         loader = self.config.get('train_dataloader') or self.config.get('test_dataloader') or {}
         return DATASETS.is_kind(loader.get('dataset', {}), FigureCropDataset)
+
+    @property
+    def finds_points(self) -> bool:
+        """Whether its test scores points; that of a tissue model does not."""
+        return EVALUATOR.is_kind(self.config.get('test_evaluator') or {}, LocalizationEvaluator)
 
     def enable_amp(self) -> None:
         """Turn mixed precision on; only a training has it."""
@@ -127,7 +133,7 @@ class Stage:
         return hashes | {role: file_sha256(file) for role, file in files.items() if file and Path(file).is_file()}
 
     def need(
-        self, key: str, source: str | None, earlier: Mapping[str, Stage], suits: Callable[[Any], bool], what: str
+        self, key: str, source: str | None, earlier: Mapping[str, Stage], suits: Callable[[Stage], bool], what: str
     ) -> Stage:
         """The earlier stage that a key names.
 
@@ -135,7 +141,7 @@ class Stage:
             key: The key.
             source: What it says.
             earlier: The stages before this one.
-            suits: Whether a stage, or a kind of stage, can be it.
+            suits: Whether a stage can be it.
             what: What it must be, in words.
 
         Raises:
@@ -151,25 +157,29 @@ class Stage:
         Raises:
             ConfigError: It does not.
         """
-        found = self.need(key, source, earlier, is_training, 'training stage')
-        if found.uses_crops:
+        training = self.need(key, source, earlier, lambda stage: stage.kind == 'train', 'training stage')
+        if training.uses_crops or not training.finds_points:
             raise ConfigError(f'stage {self.name}: {key} must name the training of a localizer, which {source} is not')
 
-    def need_labels(
-        self, key: str, source: str | None, earlier: Mapping[str, Stage], split: str, suits: Callable[[Any], bool]
-    ) -> None:
-        """Check that a key names a stage that leaves annotations of the images of a split.
+    def need_labels(self, key: str, source: str | None, earlier: Mapping[str, Stage], split: str) -> None:
+        """Check that a key, if it names a stage, names one that leaves annotations of the images of a split.
 
         Raises:
             ConfigError: It does not.
         """
         if source is None:
             return
-        found = self.need(key, source, earlier, suits, f'{kinds_that(suits)} stage')
-        if found.split != split:
+        # Only a stage that can be told a split leaves other images than those of the training.
+        suiting = [
+            name
+            for name, kind in known_kinds().items()
+            if kind.labels_name is not None and (split == 'train' or 'split' in settings_of(kind))
+        ]
+        stage = self.need(key, source, earlier, lambda stage: stage.kind in suiting, f'{" or ".join(suiting)} stage')
+        if stage.split != split:
             raise ConfigError(
                 f'stage {self.name}: {key} must name a distill stage of the {split} images, but stage {source} has '
-                f'split={found.split!r}'
+                f'split={stage.split!r}'
             )
 
 
@@ -302,21 +312,6 @@ class Experiment:
             print(text, flush=True)
 
 
-def is_training(stage: Any) -> bool:
-    """Whether a stage trains a model."""
-    return bool(stage.gives_model) and stage.kind == 'train'
-
-
-def gives_labels(stage: Any) -> bool:
-    """Whether a stage, or a kind of it, leaves annotations of images for a training."""
-    return stage.labels_name is not None
-
-
-def kinds_that(suits: Callable[[Any], bool]) -> str:
-    """The kinds of stages that suit, in words."""
-    return ' or '.join(kind for kind, found in known_kinds().items() if suits(found))
-
-
 def known_kinds() -> dict[str, type[Stage]]:
     """Every registered kind of stage."""
     STAGES.import_from_location()
@@ -356,13 +351,13 @@ def dataset_files(dataset: Mapping[str, Any], role: str) -> Iterator[tuple[str, 
 
 def weight_files(model: Mapping[str, Any], where: str = '') -> dict[str, Any]:
     """Role -> file that a model takes weights from, wherever in its config; the backbone's role is ``weights``."""
-    found: dict[str, Any] = {}
+    files: dict[str, Any] = {}
     for key, value in model.items():
         if isinstance(value, Mapping):
-            found |= weight_files(value, f'{where}{key}.')
+            files |= weight_files(value, f'{where}{key}.')
         elif key in ('weights', 'checkpoint') and isinstance(value, str):
-            found['weights' if (where, key) == ('backbone.', 'weights') else where + key] = value
-    return found
+            files['weights' if (where, key) == ('backbone.', 'weights') else where + key] = value
+    return files
 
 
 def stage_checkpoint(run: Experiment, stage: str | None) -> Path:

@@ -1,23 +1,25 @@
-"""A stage that puts a trained proposer and a trained verifier together."""
+"""Puts a trained proposer and a trained verifier together, as a stage."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine.cascade import combine, model_of
-from mitouts.engine.stages.base import Experiment, Stage, is_training, stage_checkpoint
-from mitouts.engine.stages.tested import tested_row
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='cascade')
-class CascadeStage(Stage):
+@dataclass(eq=False)
+class CascadeStage(TestedStage):
     """Combines two models, chooses the thresholds of the whole, and tests it.
 
     Args:
@@ -30,17 +32,14 @@ class CascadeStage(Stage):
     kind = 'cascade'
     gives_model = True
 
-    def __init__(
-        self, name: str, config: Config, model_from: str | None = None, verifier_from: str | None = None
-    ) -> None:
-        super().__init__(name, config)
-        self.model_from = model_from
-        self.verifier_from = verifier_from
+    model_from: str | None = None
+    verifier_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need_localizer('model_from', self.model_from, earlier)
-        found = self.need('verifier_from', self.verifier_from, earlier, is_training, 'training stage')
-        if not found.uses_crops:
+        kind = 'training stage'
+        verifier = self.need('verifier_from', self.verifier_from, earlier, lambda stage: stage.kind == 'train', kind)
+        if not verifier.uses_crops:
             raise ConfigError(
                 f'stage {self.name}: verifier_from must name the training of a patch classifier, trained on a '
                 f'FigureCropDataset, which {self.verifier_from} is not'
@@ -59,5 +58,4 @@ class CascadeStage(Stage):
         begin = time.monotonic()
         parts = stage_checkpoint(run, self.model_from), stage_checkpoint(run, self.verifier_from)
         checkpoint, config = combine(config, *parts, folder, launcher=run.launcher)
-        minutes = (time.monotonic() - begin) / 60
-        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=minutes, images=None)
+        return self.score_model(config, checkpoint, folder, run, minutes=(time.monotonic() - begin) / 60)

@@ -1,23 +1,26 @@
-"""A stage that distils a Teacher's training or validation images."""
+"""Distils a Teacher's training or validation images, as a stage."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from mmengine.config import Config
 
-from mitouts.distillation.base import needs_teacher
+from mitouts.distillation import Control
 from mitouts.engine import runs
-from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Split, distill
+from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, distill
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.errors import ConfigError
-from mitouts.registry import STAGES
+from mitouts.registry import CRITERIA, STAGES
+from mitouts.utils.defaults import SPLITS, Split
 
 
 @STAGES.register_module(name='distill')
+@dataclass(eq=False)
 class DistillStage(Stage):
     """Asks a criterion for a verdict on every image; writes the clean set and the hard samples.
 
@@ -33,20 +36,13 @@ class DistillStage(Stage):
     labels_name = DISTILLED_NAME
     section = 'distillations'
 
-    def __init__(
-        self,
-        name: str,
-        config: Config,
-        model_from: str | None = None,
-        data_from: str | None = None,
-        split: Split = 'train',
-    ) -> None:
-        super().__init__(name, config)
-        if split not in get_args(Split):
-            raise ConfigError(f'stage {name}: split must be train or val, found {split!r}')
-        self.model_from = model_from
-        self.data_from = data_from
-        self.split: Split = split
+    model_from: str | None = None
+    data_from: str | None = None
+    split: Split = 'train'
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise ConfigError(f'stage {self.name}: split must be train or val, found {self.split!r}')
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         # A criterion that does not exist is told before anything is trained, whatever else is wrong.
@@ -82,4 +78,4 @@ class DistillStage(Stage):
                 f'stage {self.name}: distillation.criterion must be a dict with a type, found {settings!r}'
             )
         with runs.located(self.config):
-            return needs_teacher(settings)
+            return not CRITERIA.is_kind(settings, Control)

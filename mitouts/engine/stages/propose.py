@@ -1,20 +1,22 @@
-"""A stage that keeps what a localizer proposes wrongly, for the training of a verifier."""
+"""Collects what a localizer proposes wrongly, for the training of a verifier, as a stage."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine.proposals import propose
-from mitouts.engine.stages.base import Experiment, Stage, gives_labels, stage_checkpoint, take_images
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint, take_images
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='propose')
+@dataclass(eq=False)
 class ProposeStage(Stage):
     """Writes the annotations of all splits with the localizer's own false proposals as hard negatives.
 
@@ -28,14 +30,12 @@ class ProposeStage(Stage):
     kind = 'propose'
     section = 'proposals'
 
-    def __init__(self, name: str, config: Config, model_from: str | None = None, data_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.model_from = model_from
-        self.data_from = data_from
+    model_from: str | None = None
+    data_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need_localizer('model_from', self.model_from, earlier)
-        self.need_labels('data_from', self.data_from, earlier, 'train', gives_labels)
+        self.need_labels('data_from', self.data_from, earlier, 'train')
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
         if self.data_from is not None:

@@ -1,20 +1,22 @@
-"""A stage that tests an earlier stage's model on other images."""
+"""Tests the model of an earlier stage on other images, as a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
-from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='test')
-class TestStage(Stage):
+@dataclass(eq=False)
+class TestStage(TestedStage):
     """Tests a model on the test images of its config.
 
     Args:
@@ -25,13 +27,7 @@ class TestStage(Stage):
 
     kind = 'test'
 
-    def __init__(self, name: str, config: Config, model_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.model_from = model_from
-
-    @property
-    def section(self) -> str | None:
-        return section_of(self)
+    model_from: str | None = None
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         self.need('model_from', self.model_from, earlier, lambda stage: stage.gives_model, 'training stage')
@@ -45,5 +41,4 @@ class TestStage(Stage):
         return {'model': str(stage_checkpoint(run, self.model_from))}
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        checkpoint = stage_checkpoint(run, self.model_from)
-        return tested_row(config, checkpoint, folder, run, kind=self.kind, minutes=None, images=None)
+        return self.score_model(config, stage_checkpoint(run, self.model_from), folder, run)

@@ -1,4 +1,4 @@
-"""What the table says of a model: its results on the test images."""
+"""Tests a stage's model and sums up the results."""
 
 from __future__ import annotations
 
@@ -9,39 +9,49 @@ from mmengine.config import Config
 
 from mitouts.engine import runs
 from mitouts.engine.stages.base import Experiment, Stage
-from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.registry import EVALUATOR
 
 
-def finds_points(config: Config) -> bool:
-    """Whether the test of a config scores points, so that its results can stand in the table."""
-    return EVALUATOR.is_kind(config.get('test_evaluator') or {}, LocalizationEvaluator)
+class TestedStage(Stage):
+    """A stage whose model is tested.
 
-
-def section_of(stage: Stage) -> str | None:
-    """Where the results of a stage that tests a model stand: what finds no points stands beside no localizer."""
-    if stage.uses_crops:
-        return 'verifiers'
-    return None if finds_points(stage.config) else 'models'
-
-
-def tested_row(config: Config, checkpoint: Path, folder: Path, run: Experiment, **about: Any) -> dict[str, Any]:
-    """Test a checkpoint, and say what the table shows of it.
-
-    Args:
-        config: With the test images.
-        checkpoint: The model.
-        folder: The stage's work dir; gets ``test/`` and, where points are found, ``predictions.json``.
-        run: The experiment.
-        **about: What the row says beside the results: ``kind``, ``minutes``, ``images``.
+    ``results.json`` lists localizers in the order of the stages, and patch classifiers and tissue models by name.
     """
-    out = folder / 'predictions.json' if finds_points(config) else None
-    test = runs.evaluate(config, checkpoint, folder / 'test', launcher=run.launcher, out=out)
-    dataset = config.test_dataloader.dataset
-    return {
-        **about,
-        'test_images': test.results.get('images', len(test.records)),
-        'test_ann_file': dataset.get('ann_file'),
-        'positive_categories': list(dataset.get('positive_categories', (1,))),
-        **{key: value for key, value in test.results.items() if key != 'images'},
-    }
+
+    @property
+    def section(self) -> str | None:
+        if self.uses_crops:
+            return 'verifiers'
+        return None if self.finds_points else 'models'
+
+    def score_model(
+        self,
+        config: Config,
+        checkpoint: Path,
+        folder: Path,
+        run: Experiment,
+        *,
+        minutes: float | None = None,
+        images: int | None = None,
+    ) -> dict[str, Any]:
+        """Test a checkpoint.
+
+        Args:
+            config: With the test images.
+            checkpoint: The model.
+            folder: The stage's work dir; gets ``test/`` and, where points are found, ``predictions.json``.
+            run: The experiment.
+            minutes: How long its training took.
+            images: How many images it was trained on.
+
+        Returns:
+            What ``results.json`` says of it.
+        """
+        out = folder / 'predictions.json' if self.finds_points else None
+        test = runs.evaluate(config, checkpoint, folder / 'test', launcher=run.launcher, out=out)
+        tested_on: dict[str, Any] = {'test_images': test.results.get('images', len(test.records))}
+        if out is not None:
+            dataset = config.test_dataloader.dataset
+            tested_on['test_ann_file'] = dataset.get('ann_file')
+            tested_on['positive_categories'] = list(dataset.get('positive_categories', (1,)))
+        results = {key: value for key, value in test.results.items() if key != 'images'}
+        return {'kind': self.kind, 'minutes': minutes, 'images': images, **tested_on, **results}

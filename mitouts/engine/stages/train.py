@@ -1,8 +1,9 @@
-"""A stage that trains a model and tests it."""
+"""Trains a model and tests it, as a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ from mmengine.config import Config
 
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
-from mitouts.engine.proposals import SPLITS, proposal_file
-from mitouts.engine.stages.base import Experiment, Stage, gives_labels, settings_of, take_images
-from mitouts.engine.stages.tested import section_of, tested_row
+from mitouts.engine.proposals import PROPOSED_NAMES
+from mitouts.engine.stages.base import Experiment, Stage, take_images
+from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
 
 
 @STAGES.register_module(name='train')
-class TrainStage(Stage):
+@dataclass(eq=False)
+class TrainStage(TestedStage):
     """Trains by its config, and tests the best checkpoint.
 
     Args:
@@ -32,22 +34,16 @@ class TrainStage(Stage):
     kind = 'train'
     gives_model = True
 
-    def __init__(self, name: str, config: Config, data_from: str | None = None, val_from: str | None = None) -> None:
-        super().__init__(name, config)
-        self.data_from = data_from
-        self.val_from = val_from
-
-    @property
-    def section(self) -> str | None:
-        return section_of(self)
+    data_from: str | None = None
+    val_from: str | None = None
 
     def enable_amp(self) -> None:
         enable_amp(self.config)
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         if not self.uses_crops:
-            self.need_labels('data_from', self.data_from, earlier, 'train', gives_labels)
-            self.need_labels('val_from', self.val_from, earlier, 'val', gives_labels_of_a_split)
+            self.need_labels('data_from', self.data_from, earlier, 'train')
+            self.need_labels('val_from', self.val_from, earlier, 'val')
             return
         if self.val_from is not None:
             raise ConfigError(f'stage {self.name}: data_from gives figure crops of all splits, so leave val_from out')
@@ -56,8 +52,8 @@ class TrainStage(Stage):
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
         if self.uses_crops:
-            for split in SPLITS if self.data_from is not None else ():
-                take_images(config, split, run.made_by(self, self.data_from, proposal_file(Path(), split).name))
+            for split, name in PROPOSED_NAMES.items() if self.data_from is not None else ():
+                take_images(config, split, run.made_by(self, self.data_from, name))
             return
         for split, source in (('train', self.data_from), ('val', self.val_from)):
             if source is not None:
@@ -65,18 +61,11 @@ class TrainStage(Stage):
 
     def name_places(self, content: dict[str, Any]) -> None:
         if self.data_from is not None:
-            for split in SPLITS if self.uses_crops else SPLITS[:1]:
+            for split in PROPOSED_NAMES if self.uses_crops else ('train',):
                 content[f'{split}_dataloader']['dataset']['ann_file'] = self.data_from
         if self.val_from is not None:
             content['val_dataloader']['dataset']['ann_file'] = self.val_from
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
-        about = {'kind': self.kind, 'minutes': trained.minutes, 'images': trained.images}
-        return tested_row(config, trained.checkpoint, folder, run, **about)
-
-
-def gives_labels_of_a_split(stage: Any) -> bool:
-    """Whether a stage, or a kind of it, leaves annotations of the images that its ``split`` says."""
-    kind = stage if isinstance(stage, type) else type(stage)
-    return gives_labels(stage) and 'split' in settings_of(kind)
+        return self.score_model(config, trained.checkpoint, folder, run, minutes=trained.minutes, images=trained.images)

@@ -1,4 +1,4 @@
-"""Aggregators: from a map of values to one value an image."""
+"""Pools a map of values to one value an image."""
 
 from mitouts.models.aggregators.attention import AttentionAggregator
 from mitouts.models.aggregators.base import Aggregator, Pooled

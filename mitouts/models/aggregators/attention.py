@@ -1,4 +1,4 @@
-"""Attention pooling (Ilse et al. 2018)."""
+"""Pools by learnt weights: attention (Ilse et al. 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an aggregator is."""
+"""Says what an aggregator is."""
 
 from __future__ import annotations
 

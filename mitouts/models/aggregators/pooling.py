@@ -1,4 +1,4 @@
-"""Aggregators that need nothing but the values."""
+"""Pools values by a formula, without weights of its own."""
 
 from __future__ import annotations
 

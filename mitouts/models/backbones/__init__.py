@@ -1,4 +1,4 @@
-"""Backbones; each declares ``out_channels`` and its ``geometry``."""
+"""Computes features; each backbone declares ``out_channels`` and its ``geometry``."""
 
 from mitouts.models.backbones.blob_filter import BlobFilter
 from mitouts.models.backbones.efficientnet_lite import EfficientNetLite

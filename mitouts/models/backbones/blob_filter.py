@@ -1,4 +1,4 @@
-"""A baseline that learns nothing about figures: how dark the image is."""
+"""Measures how dark the image is: a baseline that learns nothing about figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite (Tan and Le 2019, without squeeze-and-excitation), truncated at any stride."""
+"""Cuts EfficientNet-Lite (Tan and Le 2019, without squeeze-and-excitation) off at any stride."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mitouts.models.backbones.resnet import check_out_strides, freeze, load_back
 from mitouts.registry import MODELS
 
 STRIDES = (4, 8, 16, 32)
+BN_MOMENTUM = 0.1
 FROZEN_DTYPES = ('float32', 'bfloat16')
 
 
@@ -34,7 +35,6 @@ class EfficientNetLite(BaseModule):
         frozen_stages: Leading stages that are not trained: -1 none, 0 the stem, n the stem and n stages (a stage
             ends where the stride doubles).
         drop_path_rate: Stochastic depth at the last block of the full network; lower before it, linearly.
-        bn_momentum: Momentum of the batch-norm statistics.
         out_strides: Strides of the feature maps to give, ascending, for decoders and pyramids; each is that of the
             last block before the next step. None gives the last map alone.
         frozen_dtype: ``'float32'``, or ``'bfloat16'`` to run the frozen stages at half the memory traffic, in training
@@ -60,7 +60,6 @@ class EfficientNetLite(BaseModule):
         weights: str | None = 'imagenet',
         frozen_stages: int = -1,
         drop_path_rate: float = 0.0,
-        bn_momentum: float = 0.1,
         frozen_dtype: str = 'float32',
         out_strides: Sequence[int] | None = None,
     ) -> None:
@@ -108,11 +107,11 @@ class EfficientNetLite(BaseModule):
             if isinstance(module, nn.ReLU6):
                 module.inplace = True
             elif isinstance(module, nn.BatchNorm2d):
-                module.momentum = bn_momentum
+                module.momentum = BN_MOMENTUM
         self._activation = nn.ReLU6(inplace=True)
         self.frozen_stages = frozen_stages
         self.out_channels: int = kept[-1]._project_conv.out_channels
-        self.geometry = self._geometry()
+        self.geometry = _extend(FeatureGeometry(), self)
         self._last_blocks = self._blocks_of(out_strides)
         levels = [-1] if self._last_blocks is None else self._last_blocks
         self.level_channels = tuple(kept[index]._project_conv.out_channels for index in levels)
@@ -166,11 +165,11 @@ class EfficientNetLite(BaseModule):
         """The network as modules that follow one another, each with the geometry after it."""
         modules = [nn.Sequential(self._conv_stem, self._bn0, self._activation), *self._blocks]
         geometry = FeatureGeometry()
-        found = []
+        sections = []
         for module in modules:
             geometry = _extend(geometry, module)
-            found.append((module, geometry))
-        return found
+            sections.append((module, geometry))
+        return sections
 
     def train(self, mode: bool = True) -> EfficientNetLite:
         super().train(mode)
@@ -181,9 +180,6 @@ class EfficientNetLite(BaseModule):
         if self.frozen_stages >= 0:
             stages = zip(self._stage_of_block, self._blocks)
             freeze([self._conv_stem, self._bn0, *(block for stage, block in stages if stage <= self.frozen_stages)])
-
-    def _geometry(self) -> FeatureGeometry:
-        return _extend(FeatureGeometry(), self)
 
 
 def _extend(geometry: FeatureGeometry, network: nn.Module) -> FeatureGeometry:

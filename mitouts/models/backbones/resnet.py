@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016), truncated after any stage."""
+"""Cuts ResNet (He et al. 2016) off after any stage."""
 
 from __future__ import annotations
 
@@ -98,13 +98,13 @@ class ResNet(mmcv_resnet.ResNet):
     def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
         """The network as modules that follow one another, each with the geometry after it."""
         geometry = STEM_GEOMETRY
-        found: list[tuple[nn.Module, FeatureGeometry]] = [
+        sections: list[tuple[nn.Module, FeatureGeometry]] = [
             (nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool), geometry)
         ]
         for name in self.res_layers:
             geometry = _extend(geometry, getattr(self, name))
-            found.append((getattr(self, name), geometry))
-        return found
+            sections.append((getattr(self, name), geometry))
+        return sections
 
     def train(self, mode: bool = True) -> ResNet:
         super().train(mode)
@@ -112,8 +112,8 @@ class ResNet(mmcv_resnet.ResNet):
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; with ``out_strides`` a tuple, the finest first."""
-        found = super().forward(x)
-        return (found,) if self._is_pyramid and isinstance(found, Tensor) else found
+        features = super().forward(x)
+        return (features,) if self._is_pyramid and isinstance(features, Tensor) else features
 
 
 def check_out_strides(out_strides: Sequence[int], known: Iterable[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""An encoder whose levels are fused to the finest one, like the skip connections of FCN-8s (Long et al. 2015)."""
+"""Fuses an encoder's levels to the finest one, like the skip connections of FCN-8s (Long et al. 2015)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Box detectors of mmdetection, trained and read as localizers."""
+"""Trains box detectors of mmdetection and reads them as localizers."""
 
 from mitouts.models.detectors.detector_localizer import DetectorLocalizer
 from mitouts.models.detectors.mask_training import MaskTrainedRoIHead

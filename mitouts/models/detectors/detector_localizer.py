@@ -1,4 +1,4 @@
-"""A box detector of mmdetection that is trained on points and predicts points."""
+"""Trains a box detector of mmdetection on points and predicts points."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ class DetectorLocalizer(BaseModel):
         if mode == 'loss':
             return self.detector.loss(padded, self._training_samples(inputs, padded, data_samples))
         with self._watch.begun():
-            found = self.detector.predict(padded, _empty_samples(inputs, padded), rescale=False)
-        for sample, detected in zip(data_samples, found):
+            detections = self.detector.predict(padded, _empty_samples(inputs, padded), rescale=False)
+        for sample, detected in zip(data_samples, detections):
             points = self._points(detected.pred_instances, inputs.shape[-2], inputs.shape[-1])
             if self._watch.saw_broken:
                 # The evaluator says what a score that is not finite means.
@@ -154,8 +154,8 @@ class DetectorLocalizer(BaseModel):
         points = torch.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1), scores], dim=1)
         inside = (points[:, 0] >= -0.5) & (points[:, 0] < width - 0.5)
         inside &= (points[:, 1] >= -0.5) & (points[:, 1] < height - 0.5)
-        found = points[inside].numpy().astype(np.float64)
-        return torch.from_numpy(found[suppress_by_distance(found, self.suppression_px)].astype(np.float32))
+        kept = points[inside].numpy().astype(np.float64)
+        return torch.from_numpy(kept[suppress_by_distance(kept, self.suppression_px)].astype(np.float32))
 
 
 class _FiniteWatch:

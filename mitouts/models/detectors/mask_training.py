@@ -1,4 +1,4 @@
-"""Masks as something to learn from, where points are all that is asked for."""
+"""Trains a mask head that predictions leave out, because they ask for points only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the masks of figures come from that are annotated by points only."""
+"""Makes masks of figures that are annotated by points only."""
 
 from __future__ import annotations
 
@@ -139,7 +139,9 @@ class ScoreMapMasks(PseudoMasks):
         """
         localizer = self._on(inputs.device)
         height, width = inputs.shape[-2:]
-        maps = localizer(self._renormalized(inputs, localizer)).score_map.cpu().numpy()
+        wanted = cast(PointDataPreprocessor, localizer.data_preprocessor)
+        renormalized = wanted.renormalize(inputs, self.normalization.to(inputs.device))
+        maps = localizer(renormalized).score_map.cpu().numpy()
         threshold = localizer.calibration['map_threshold'] if self.threshold is None else self.threshold
         drift_px = localizer.calibration.get('drift_px', (0.0, 0.0))
         return [
@@ -161,19 +163,15 @@ class ScoreMapMasks(PseudoMasks):
                     'localizer first (configs/wss), give another checkpoint as model.masks.checkpoint, or take discs '
                     "(model.masks=dict(type='DiscMasks'))"
                 )
-            found = load_localizer(self.checkpoint)
-            if found.geometry is None:
+            localizer = load_localizer(self.checkpoint)
+            if localizer.geometry is None:
                 raise CheckpointError(
-                    f'{self.checkpoint} is of a {type(found).__name__}, which scores no map to cut masks from: give a '
-                    'localizer of configs/wss or configs/uts as model.masks.checkpoint'
+                    f'{self.checkpoint} is of a {type(localizer).__name__}, which scores no map to cut masks from: '
+                    'give a localizer of configs/wss or configs/uts as model.masks.checkpoint'
                 )
-            self._localizer = found.eval()
+            self._localizer = localizer.eval()
             self._localizer.requires_grad_(False)
         return self._localizer.to(device)
-
-    def _renormalized(self, inputs: Tensor, localizer: WSSLocalizer) -> Tensor:
-        wanted = cast(PointDataPreprocessor, localizer.data_preprocessor)
-        return wanted.renormalize(inputs, self.normalization.to(inputs.device))
 
 
 def _positive(key: str, radius_px: float) -> float:

@@ -1,4 +1,4 @@
-"""Heads: from features to a score map and an image score."""
+"""Turns features into a score map and an image score."""
 
 from mitouts.models.heads.embedding import EmbeddingHead
 from mitouts.models.heads.instance import InstanceHead

@@ -1,4 +1,4 @@
-"""What a head gives."""
+"""Says what a head is, and what it returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding-based head: aggregate the features, then classify once."""
+"""Aggregates the features, then classifies once."""
 
 from __future__ import annotations
 

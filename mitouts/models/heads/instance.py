@@ -1,4 +1,4 @@
-"""Instance-based head: classify every position, then aggregate."""
+"""Classifies every position, then aggregates."""
 
 from __future__ import annotations
 

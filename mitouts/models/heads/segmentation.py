@@ -1,4 +1,4 @@
-"""Segmentation head: the map is what is learned, the image score is read from it."""
+"""Learns the map itself and reads the image score from it."""
 
 from __future__ import annotations
 

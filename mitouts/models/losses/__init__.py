@@ -1,4 +1,4 @@
-"""Losses."""
+"""Compares predictions with labels and points."""
 
 from mitouts.models.losses.base import MapLoss
 from mitouts.models.losses.centroid import CentroidConstraintLoss

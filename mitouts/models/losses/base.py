@@ -1,4 +1,4 @@
-"""What a loss beside the image-level one is."""
+"""Says what a loss on the score map is."""
 
 from __future__ import annotations
 
@@ -44,8 +44,35 @@ class MapLoss(nn.Module):
         raise NotImplementedError
 
 
-def cell_places(geometry: FeatureGeometry, map_logit: Tensor, size_px: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Where the columns ``(w,)`` and the rows ``(h,)`` of a map ``(N, h, w)`` lie in the image, in pixels."""
-    rows, columns = (geometry.on_axis(size, cells) for size, cells in zip(size_px, map_logit.shape[1:]))
-    x_px, y_px = columns.cell_to_px(np.arange(map_logit.shape[2])), rows.cell_to_px(np.arange(map_logit.shape[1]))
-    return torch.from_numpy(x_px).to(map_logit), torch.from_numpy(y_px).to(map_logit)
+class PointLoss(MapLoss):
+    """A loss that compares the map's logits with the annotated points, on some of the images."""
+
+    def forward(
+        self,
+        output: HeadOutput,
+        data_samples: Sequence[PointSample],
+        *,
+        weights: Tensor,
+        geometry: FeatureGeometry,
+        size_px: tuple[int, int],
+    ) -> Tensor:
+        logits = output.map_logit
+        assert logits is not None, 'the head refuses to be built with a map that has no logits'
+        takes_part = torch.tensor([self.takes_part(sample) for sample in data_samples], device=weights.device)
+        places = _cell_places(geometry, logits, size_px)
+        return self.compare(logits, places, data_samples, weights * takes_part)
+
+    def takes_part(self, sample: PointSample) -> bool:
+        raise NotImplementedError
+
+    def compare(
+        self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
+    ) -> Tensor:
+        """The loss of a batch; ``places`` says where the map's columns and rows lie in the image, in pixels."""
+        raise NotImplementedError
+
+
+def _cell_places(geometry: FeatureGeometry, logits: Tensor, size_px: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    rows, columns = (geometry.on_axis(size, cells) for size, cells in zip(size_px, logits.shape[1:]))
+    x_px, y_px = columns.cell_to_px(np.arange(logits.shape[2])), rows.cell_to_px(np.arange(logits.shape[1]))
+    return torch.from_numpy(x_px).to(logits), torch.from_numpy(y_px).to(logits)

@@ -1,4 +1,4 @@
-"""The location constraint: the map's centroid shall lie on the annotated figure."""
+"""Pulls the map's centroid to the annotated figure: the location constraint."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from torch import Tensor
 
 from mitouts.errors import ConfigError
 from mitouts.functional.centroid_constraint import CONSTRAINT_KINDS, ConstraintKind, centroid_penalty, soft_centroid
-from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.weighting import weighted_mean
-from mitouts.models.heads.base import HeadOutput
-from mitouts.models.losses.base import MapLoss, cell_places
+from mitouts.models.losses.base import PointLoss
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 
 @MODELS.register_module()
-class CentroidConstraintLoss(MapLoss):
+class CentroidConstraintLoss(PointLoss):
     """Weighted penalty of the distance between the map's soft centroid and the annotated point, Eq. (3).
 
     Only positive images in which exactly one annotated point is left after augmentation take part; the loss is the
@@ -63,22 +61,16 @@ class CentroidConstraintLoss(MapLoss):
         self.margin_px = margin_px
         self.t = t
 
-    def forward(
-        self,
-        output: HeadOutput,
-        data_samples: Sequence[PointSample],
-        *,
-        weights: Tensor,
-        geometry: FeatureGeometry,
-        size_px: tuple[int, int],
+    def takes_part(self, sample: PointSample) -> bool:
+        return sample.gt_label == 1 and len(sample.gt_points) == 1
+
+    def compare(
+        self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
     ) -> Tensor:
-        assert output.map_logit is not None, 'the head refuses to be built with a map that has no logits'
-        logits = output.map_logit
-        centroids = soft_centroid(logits, *cell_places(geometry, logits, size_px), self.sharpness)
-        alone = [sample.gt_label == 1 and len(sample.gt_points) == 1 for sample in data_samples]
-        annotated = [sample.gt_points[0] if one else torch.zeros(2) for sample, one in zip(data_samples, alone)]
+        centroids = soft_centroid(logits, *places, self.sharpness)
+        annotated = [sample.gt_points[0] if self.takes_part(sample) else torch.zeros(2) for sample in data_samples]
         offsets = centroids - torch.stack(annotated).to(centroids)
         penalties = centroid_penalty(
             torch.linalg.vector_norm(offsets, dim=1), self.kind, margin_px=self.margin_px, t=self.t
         )
-        return self.weight * weighted_mean(penalties, weights * torch.tensor(alone, device=weights.device))
+        return self.weight * weighted_mean(penalties, weights)

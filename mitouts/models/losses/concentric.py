@@ -1,4 +1,4 @@
-"""The concentric loss: a segmentation that is learned from centroids."""
+"""Learns a segmentation from centroids: the concentric loss."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from torch import Tensor
 
 from mitouts.errors import ConfigError
 from mitouts.functional.concentric import concentric_loss, concentric_target
-from mitouts.functional.geometry import FeatureGeometry
-from mitouts.models.heads.base import HeadOutput
-from mitouts.models.losses.base import MapLoss, cell_places
+from mitouts.models.losses.base import PointLoss
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 
 @MODELS.register_module()
-class ConcentricLoss(MapLoss):
+class ConcentricLoss(PointLoss):
     """Cross entropy inside the inner and outside the outer circle around every centroid: SegMitos.
 
     Of Li et al. 2019 ("Weakly supervised mitosis detection in breast histopathology images using concentric loss",
@@ -62,25 +60,14 @@ class ConcentricLoss(MapLoss):
         self.inner_weight = inner_weight
         self.outer_weight = outer_weight
 
-    def forward(
-        self,
-        output: HeadOutput,
-        data_samples: Sequence[PointSample],
-        *,
-        weights: Tensor,
-        geometry: FeatureGeometry,
-        size_px: tuple[int, int],
+    def takes_part(self, sample: PointSample) -> bool:
+        return sample.gt_label != 1 or len(sample.gt_points) > 0
+
+    def compare(
+        self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
     ) -> Tensor:
-        assert output.map_logit is not None, 'the head refuses to be built with a map that has no logits'
-        x_px, y_px = cell_places(geometry, output.map_logit, size_px)
         figures = [sample.gt_points if sample.gt_label == 1 else sample.gt_points[:0] for sample in data_samples]
         radii = {'inner_px': self.inner_px, 'outer_px': self.outer_px}
+        x_px, y_px = places
         target = torch.stack([concentric_target(points, x_px, y_px, **radii) for points in figures])
-        placed = [sample.gt_label != 1 or len(sample.gt_points) > 0 for sample in data_samples]
-        return concentric_loss(
-            output.map_logit,
-            target,
-            weights * torch.tensor(placed, device=weights.device),
-            inner_weight=self.inner_weight,
-            outer_weight=self.outer_weight,
-        )
+        return concentric_loss(logits, target, weights, inner_weight=self.inner_weight, outer_weight=self.outer_weight)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from outside import found_in
 
 from mitouts.engine.config import load_config
 from mitouts.registry import AGGREGATORS, MODELS
@@ -14,8 +16,9 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
-def _on_path(monkeypatch) -> None:
-    monkeypatch.syspath_prepend(str(PROJECT))
+def _on_path() -> Iterator[None]:
+    with found_in(PROJECT, 'softmax_pooling'):
+        yield
 
 
 def test_the_config_brings_its_aggregator_along() -> None:

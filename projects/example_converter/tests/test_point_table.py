@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from outside import found_in
 from pycocotools.coco import COCO
 
 from mitouts.commands.convert import main
@@ -24,12 +26,12 @@ P3_a.png,P3,,,
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(PROJECT))
+def lab(tmp_path: Path) -> Iterator[Path]:
     for name in ('P1_a', 'P2_a', 'P3_a'):
         write_rgb(tmp_path / 'lab' / 'images' / f'{name}.png', np.full((50, 60, 3), 200, np.uint8))
     (tmp_path / 'lab' / 'points.csv').write_text(ROWS)
-    return tmp_path / 'lab'
+    with found_in(PROJECT, 'point_table'):
+        yield tmp_path / 'lab'
 
 
 def convert(lab: Path, *options: str) -> Path:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from outside import found_in
 from tiny_experiment import write_tiny
 
 from mitouts.engine.stages import load_experiment
@@ -26,9 +28,14 @@ del drop
 """
 
 
+@pytest.fixture(autouse=True)
+def _on_path() -> Iterator[None]:
+    with found_in(PROJECT, 'agreeing_teachers'):
+        yield
+
+
 @pytest.fixture
-def staged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.syspath_prepend(str(PROJECT))
+def staged(tmp_path: Path) -> Path:
     path = write_tiny(tmp_path).with_name('staged.py')
     path.write_text(STAGED.replace('SECOND', 'two'))
     return path
@@ -55,8 +62,7 @@ def test_it_needs_two_distillations_before_it(staged: Path) -> None:
         load_experiment(staged, staged.parent / 'run')
 
 
-def test_the_config_brings_its_stage_along(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(PROJECT))
+def test_the_config_brings_its_stage_along() -> None:
     experiment = load_experiment(PROJECT / 'configs' / 'two_teachers_phantom.py', 'work')
     assert [stage.kind for stage in experiment.stages] == ['train', 'train', 'distill', 'distill', 'agree', 'train']
     assert STAGES.get('agree').__module__ == 'agreeing_teachers.stage'
