@@ -1,4 +1,4 @@
-"""What became of the figures and of the detections: true positives, false positives and misses, method by method."""
+"""Draws how many figures each method finds and misses, and how many detections are false."""
 
 from __future__ import annotations
 
@@ -80,8 +80,7 @@ def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str 
     axes = figure.subplots()
     style_axes(axes, grid='x')
     name_axes(axes, 'figures and detections', '')
-    if title:
-        head_axes(axes, title)
+    head_axes(axes, title)
     if not methods:
         say_empty(axes, 'no run was counted')
         add_foot(figure, note)

@@ -1,4 +1,4 @@
-"""Many small pictures on one sheet."""
+"""Arranges many small pictures on one sheet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mitouts.visualization.palette import INK, PAPER
 from mitouts.visualization.text import draw_text, fit_text
@@ -60,3 +61,10 @@ def fit_image(image: np.ndarray, width_px: int, height_px: int, *, enlarge: bool
         return image
     size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+
+
+def widened(part: np.ndarray, width_px: int) -> NDArray[np.uint8]:
+    """``part`` cut to this width, or with paper at its right."""
+    wide = np.full((part.shape[0], width_px, 3), PAPER, np.uint8)
+    wide[:, : part.shape[1]] = part[:, :width_px]
+    return wide

@@ -1,4 +1,4 @@
-"""A whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
+"""Draws a whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mitouts.visualization import legend
+from mitouts.visualization.contact_sheet import widened
 from mitouts.visualization.palette import FAINT_INK, INK, PAPER, RGB
 from mitouts.visualization.slide_gallery import Gallery, draw_gallery
 from mitouts.visualization.slide_panels import (
-    COUNTED,
-    TISSUE,
     Panel,
     colour_bar,
-    doubt_entry,
+    counted_icon,
+    doubt_icon,
     draw_areas,
     draw_doubts,
     draw_figures,
     draw_roi,
     draw_tags,
     draw_unreadable,
-    figure_entry,
+    figure_icon,
     heat_panel,
-    line_entry,
-    roi_entry,
+    roi_icon,
     scale_bar,
     smoothing_um,
-    unreadable_entry,
+    tissue_icon,
+    unreadable_icon,
 )
 from mitouts.visualization.text import draw_text, fit_text, fitting_length, text_size
 
@@ -107,7 +107,7 @@ def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
     middle = _beside(maps, text)
     galleries = [draw_gallery(gallery, inner) for gallery in picture.galleries]
     parts = [_header(picture.title, inner), middle, *galleries, _footer(picture.note, inner)]
-    page = np.concatenate([_widened(part, inner) for part in parts])
+    page = np.concatenate([widened(part, inner) for part in parts])
     return np.pad(page, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0)), constant_values=PAPER[0])
 
 
@@ -138,28 +138,28 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
             draw_roi(image, panel, picture.roi, picture.roi_label or '')
     tagged = np.array([crop.point for crop in crops], dtype=np.float64).reshape(-1, 3)
     draw_tags(plain, panel, tagged, [crop.tag for crop in crops])
-    framed = [_centred(_framed(image), slot) for image in (plain, heat)]
+    bordered = [np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=190) for image in (plain, heat)]
+    framed = [_centred(image, slot) for image in bordered]
     if beside >= above:
         gap = np.full((framed[0].shape[0], width_px - 2 * slot, 3), PAPER, np.uint8)
         both = np.concatenate([framed[0], gap, framed[1]], axis=1)
     else:
         both = np.concatenate([framed[0], np.full((_GAP_PX, slot, 3), PAPER, np.uint8), framed[1]])
 
+    signs: list[tuple[legend.Icon, str]] = [
+        (tissue_icon, 'tissue'),
+        (counted_icon, 'counted area'),
+        (figure_icon, label_of_figures(picture.is_counted)),
+        *([(doubt_icon, 'just below the threshold')] if doubts else []),
+        *([(roi_icon, f'hottest region, {picture.roi_label}')] if picture.roi is not None else []),
+        *([(unreadable_icon, 'unreadable')] if picture.unreadable else []),
+    ]
     entries = [
         scale_bar(panel.um_per_px(picture.mpp), panel.image.shape[1] / 2, _LEGEND_TEXT_PX),
-        line_entry(TISSUE, 'tissue', _LEGEND_TEXT_PX),
-        line_entry(COUNTED, 'counted area', _LEGEND_TEXT_PX),
-        figure_entry(label_of_figures(picture.is_counted), _LEGEND_TEXT_PX),
+        *(legend.icon_entry(icon, text, _LEGEND_TEXT_PX) for icon, text in signs),
+        colour_bar(highest, smoothing_um(picture.counted, picture.tile_px, picture.mpp), _LEGEND_TEXT_PX),
     ]
-    if doubts:
-        entries.append(doubt_entry('just below the threshold', _LEGEND_TEXT_PX))
-    if picture.roi is not None:
-        entries.append(roi_entry(f'hottest region, {picture.roi_label}', _LEGEND_TEXT_PX))
-    if picture.unreadable:
-        entries.append(unreadable_entry('unreadable', _LEGEND_TEXT_PX))
-    sigma_um = smoothing_um(picture.counted, picture.tile_px, picture.mpp)
-    entries.append(colour_bar(highest, sigma_um, _LEGEND_TEXT_PX))
-    return np.concatenate([both, _widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
+    return np.concatenate([both, widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
 
 
 def label_of_figures(is_counted: NDArray[np.bool_]) -> str:
@@ -246,20 +246,9 @@ def _footer(note: str, width_px: int) -> NDArray[np.uint8]:
     return strip
 
 
-def _framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    framed = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=190)
-    return np.asarray(framed, dtype=np.uint8)
-
-
 def _centred(image: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
     left = max((width_px - image.shape[1]) // 2, 0)
-    return _widened(np.pad(image, ((0, 0), (left, 0), (0, 0)), constant_values=PAPER[0]), width_px)
-
-
-def _widened(part: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
-    wide = np.full((part.shape[0], width_px, 3), PAPER, np.uint8)
-    wide[:, : part.shape[1]] = part[:, :width_px]
-    return wide
+    return widened(np.pad(image, ((0, 0), (left, 0), (0, 0)), constant_values=PAPER[0]), width_px)
 
 
 def _beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""One picture that tells a run: its results, how it learnt, what the Teacher dropped, and what the model sees."""
+"""Draws one picture of a run: its results, how it learnt, what the Teacher dropped, and what the model sees."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ def write_summary(
             parts += [_heading(f'{name}: training and test'), _stage_plots(curves.get(name), histograms.get(name))]
     if distillation:
         parts += [_heading('distillation: what the model kept and dropped'), _distillation_bars(distillation)]
-        parts += _distillation_note(distillation)
+        if note := comparison_note(distillation):
+            parts.append(_blank(_LINE_PX))
+            text = fit_text(note, _TEXT_PX, WIDTH_PX - 2 * _MARGIN_PX)
+            draw_text(parts[-1], text, _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
     if len(overlays):
         parts += [_heading(overlay_title), _overlay_rows(overlays)]
     parts.append(_blank(_MARGIN_PX // 2))
@@ -161,15 +164,6 @@ def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     return figure_to_array(figure)
-
-
-def _distillation_note(distillation: Mapping[str, Any]) -> list[np.ndarray]:
-    note = comparison_note(distillation)
-    if not note:
-        return []
-    strip = _blank(_LINE_PX)
-    draw_text(strip, fit_text(note, _TEXT_PX, WIDTH_PX - 2 * _MARGIN_PX), _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
-    return [strip]
 
 
 def _bar(axes: Axes, place: int, kept: float, total: int, kept_as: str, dropped_as: str) -> None:

@@ -1,4 +1,4 @@
-"""The results of a run as a table for the terminal and as Markdown."""
+"""Makes the table of a run's results, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,19 +13,8 @@ from mitouts.visualization.scalars import is_finite_number
 
 _INTERVAL = '95% CI of F1'
 COLUMNS = (
-    'Stage',
-    'Images',
-    'Image AUC',
-    'Image F1',
-    'Protocol',
-    'P',
-    'R',
-    'F1',
-    _INTERVAL,
-    'TP',
-    'FP',
-    'FN',
-    'Minutes',
+    *('Stage', 'Images', 'Image AUC', 'Image F1', 'Protocol', 'P', 'R', 'F1', _INTERVAL),
+    *('TP', 'FP', 'FN', 'Minutes'),
 )
 LOCALIZATION_COLUMNS = COLUMNS[4:-1]
 TEXT_COLUMNS = frozenset({'Stage', 'Protocol'})
@@ -83,7 +72,7 @@ def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
-    """The same table for the terminal: the protocols stand under their stage, so that 80 characters hold it."""
+    """The same table for the terminal: the protocols are below their stage, so that 80 characters hold it."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
     columns = result_columns(stages)
     for column in columns:
@@ -189,7 +178,7 @@ def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:
 def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The protocols and radii that the stage was scored under; an untested stage shows the default without numbers.
 
-    A second radius stands in the results as ``one_to_one@15px``.
+    In the results, a second radius is called ``one_to_one@15px``.
     """
     found = [(name, block) for name, block in _blocks(stage).items() if _is_scored(block)]
     return found or [(PROTOCOLS['one_to_one'], {})]

@@ -1,4 +1,4 @@
-"""Smooth text on arrays: OpenCV's own strokes are hard to read at small sizes and know no µ.
+"""Writes smooth text on arrays: OpenCV's own strokes are hard to read at small sizes and know no µ.
 
 The outlines come from the DejaVu Sans that matplotlib ships, so the pixels do not depend on the machine's fonts.
 """

@@ -1,4 +1,4 @@
-"""The results of a tissue model as a table for the terminal."""
+"""Makes the table of a tissue model's results for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What trainings did epoch by epoch, side by side: any scalar of their logs, trainings of one name as a mean."""
+"""Draws any logged scalar of several trainings over their epochs, trainings of one name as a mean with its range."""
 
 from __future__ import annotations
 
@@ -109,8 +109,7 @@ def plot_courses(
     ends = {}
     for axes, key in zip(panels, keys):
         ends = draw_courses(axes, {name: over_runs(runs, key) for name, runs in logs.items()}, key)
-    if title:
-        head_axes(panels[0], title)
+    head_axes(panels[0], title)
     looks = {name: look(index) for index, name in enumerate(logs)}
     samples = {} if at_ends else {name: sample_line(style) for name, style in looks.items()}
     add_foot(figure, note, list(samples), list(samples.values()))
