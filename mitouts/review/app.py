@@ -1,4 +1,4 @@
-"""The web application of a review."""
+"""Makes the web application of a review."""
 
 from __future__ import annotations
 

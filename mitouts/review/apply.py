@@ -1,4 +1,4 @@
-"""From an annotation file and its review to the corrected annotation file."""
+"""Corrects an annotation file by its review."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def reviewed_document(
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
         store: The review.
         rule: How decisions become labels, see :func:`mitouts.review.consensus.find_consensus`.
-        undecided: What becomes of an image with an item that has no label: ``keep`` leaves that item as it was
+        undecided: What to do with an image with an item that has no label: ``keep`` leaves that item as it was
             annotated, ``drop`` leaves out the image. An item that nobody has decided on is undecided; it costs an image
             its place only where the distillation had dropped that, so that without any decision ``drop`` gives what
             the distillation did.
 
     Returns:
-        The document, and a summary: ``decided``, ``undecided`` and ``not_reviewed`` items, what became of them
+        The document, and a summary: ``decided``, ``undecided`` and ``not_reviewed`` items, what was done with them
         (``confirmed``, ``to_look_alike``, ``to_mitotic``, ``new_figures``, ``new_look_alikes``, ``added_figures``,
         ``same_figure`` for those that were there already, ``moved``, and ``added_outside`` of the image, which do not
         count), ``images``, ``images_left_out``, ``labels_changed``, and, where the document knows its noise, over

@@ -1,4 +1,4 @@
-"""What a rater is shown: the surroundings of an item's anchor, cut from a patch or a slide."""
+"""Cuts out what a rater is shown: the surroundings of an item's anchor, in a patch or a slide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELD_UM = 96.0
 THUMB_UM = 32.0
 THUMB_PX = 128
 ASSUMED_MPP = 0.25
-"""What an item of unknown resolution is cut as; it is not said to be so."""
+"""Resolution that an item is cut at where its own is unknown; raters are not told it."""
 MAX_FIELD_PX = 2047
 """Largest field; only an image that is judged as a whole comes near it."""
 _JPEG = (

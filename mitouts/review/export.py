@@ -1,4 +1,4 @@
-"""A review as tables, for spreadsheets and scripts."""
+"""Writes a review as tables, for spreadsheets and scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The current state of a review in memory, so that an answer need not sum up the whole log."""
+"""Holds the current state of a review in memory, so that an answer need not sum up the whole log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rater is told; blinded, it is nothing of what annotators, Teacher or other raters say."""
+"""Answers raters; blinded, with nothing of what annotators, Teacher or other raters say."""
 
 from __future__ import annotations
 

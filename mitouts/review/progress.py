@@ -1,4 +1,4 @@
-"""How far a rater is, and how well they agree with others."""
+"""Tells how far a rater is, and how well they agree with others."""
 
 from __future__ import annotations
 

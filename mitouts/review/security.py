@@ -1,4 +1,4 @@
-"""What every request must pass before it reaches a route, and what every answer carries."""
+"""Checks every request before it reaches a route, and adds the headers of every answer."""
 
 from __future__ import annotations
 
