@@ -1,4 +1,4 @@
-"""The predictions of a stage against its test annotations: images joined, and counts per case at any radius."""
+"""Joins the predictions of a stage with its test annotations, and counts them per case at any radius."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two methods on the same runs and the same cases."""
+"""Compares two methods on the same runs and the same cases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Comparison:
     Attributes:
         a: Method A.
         b: Method B, the baseline.
-        label: What stands in the table.
+        label: Its name in the table.
         oracle: With it, the share of the distance between B and the oracle that A recovers is given as well.
     """
 

@@ -1,4 +1,4 @@
-"""The scores of methods over the runs of a suite."""
+"""Scores methods over the runs of a suite."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mitouts.experiments.rows import (
     sum_over_seeds,
     sums_by_seed,
 )
-from mitouts.experiments.suite_results import RunResult, StageResult
+from mitouts.experiments.suite_results import StageResult
 from mitouts.functional.localization import bootstrap_f1_ci95, precision_recall_f1
 from mitouts.functional.paired import pooled_f1
 
@@ -120,11 +120,5 @@ def _over_runs(runs: RowRuns, value: Callable[[StageResult], float | None]) -> M
 
 def _minutes(runs: RowRuns) -> float | None:
     stages = runs.row.costs or (runs.row.stage,)
-    spent = mean_sd([_sum_minutes(run, stages) for run in runs.done])
+    spent = mean_sd([run.minutes_of(stages) for run in runs.done])
     return None if spent is None else spent.mean
-
-
-def _sum_minutes(run: RunResult, stages: tuple[str, ...]) -> float | None:
-    minutes = [run.stage(stage).minutes for stage in stages]
-    known = [each for each in minutes if each is not None]
-    return sum(known) if len(known) == len(minutes) else None

@@ -1,4 +1,4 @@
-"""What a line of a table is about: a stage of a group, over all runs that have it."""
+"""Gathers the runs behind a line of a table, and pools their numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TableRow:
     Attributes:
         group: Group of the suite.
         stage: Stage of its runs.
-        label: What stands in the table.
+        label: Its name in the table.
         costs: The stages whose minutes are summed; empty for the stage alone.
     """
 
@@ -89,8 +89,16 @@ class RowRuns:
         return [seed for seed in self.seeds if any((fold, seed) not in keys for fold in self.folds)]
 
 
+@dataclass(frozen=True)
+class StageMeans:
+    """Mean and standard deviation over the runs of a line, by quantity; None where no run knows it."""
+
+    runs: RowRuns
+    over_runs: dict[str, MeanSd | None]
+
+
 def parse_row(text: str) -> TableRow:
-    """Read ``group/stage=Label``; without a label the source stands for it.
+    """Read ``group/stage=Label``; without a label it is called by its source.
 
     Raises:
         MitoutsError: It is of another form.

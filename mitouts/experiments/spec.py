@@ -1,4 +1,4 @@
-"""The tables of a page, listed in a YAML file, so that one command makes all of them anew."""
+"""Reads the YAML file that lists the tables of a page, so that one command makes all of them anew."""
 
 from __future__ import annotations
 
