@@ -148,7 +148,7 @@ class SlideCounter:
         }
 
     def tell(self, slide: CohortSlide, what: str) -> None:
-        """Say what becomes of a slide."""
+        """Print what happens to a slide, except that its counting begins."""
         if what != 'counting':
             self.console.print(f'{slide.label}: {what}', markup=False)
 

@@ -1,4 +1,4 @@
-"""What was found on a slide as counts with their intervals, over the counted tiles and in the hottest regions."""
+"""Turns what was found on a slide into counts with intervals, over the counted tiles and in the hottest regions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mitouts.wsi.slide import SlideFindings
 
 RESEARCH_USE = 'for research use only'
 PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_threshold', 'software', 'use')
-"""What tables say of where a row comes from."""
+"""Columns of tables that say where a row comes from."""
 _COUNTED_IN = {'tissue': 'all tissue', 'region': 'the given region', 'model': 'tumour'}
 _AREAS = {
     'tissue': (

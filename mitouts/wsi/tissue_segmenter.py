@@ -1,4 +1,4 @@
-"""A trained tissue model on images and tiles that have no labels."""
+"""Predicts tissue on images and tiles that have no labels, with a trained tissue model."""
 
 from __future__ import annotations
 
