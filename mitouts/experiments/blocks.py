@@ -14,7 +14,6 @@ from mitouts.experiments.reviews import QUANTITIES, score_review
 from mitouts.experiments.rows import Estimate, StageMeans, TableRow, runs_of
 from mitouts.experiments.suite_results import Suite
 from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable, fill
-from mitouts.functional.paired import PairedDifference
 from mitouts.visualization.tables import PROTOCOLS
 
 _NOISE_COLUMNS = {
@@ -189,6 +188,7 @@ def literature_table(
 
 def _comparison_cells(compared: Compared, with_oracle: bool, num_bootstrap: int) -> tuple[Cell, ...]:
     found, over_seeds = compared.difference, compared.over_seeds
+    p = found and found.p_one_sided
     cells: list[Cell] = [
         compared.comparison.label,
         len(compared.common),
@@ -197,19 +197,13 @@ def _comparison_cells(compared: Compared, with_oracle: bool, num_bootstrap: int)
         compared.f1_b,
         found and Estimate(found.difference, found.ci95),
         over_seeds and over_seeds.sd,
-        found and _p_text(found, num_bootstrap),
+        None if p is None else f'{p:.4f}' if p > 0 else f'< {1 / num_bootstrap:.4f}',
     ]
     if with_oracle:
         recovered = compared.recovered
         share = None if recovered is None else recovered.share
         cells.append(None if recovered is None or share is None else Estimate(share, recovered.ci95))
     return tuple(cells)
-
-
-def _p_text(found: PairedDifference, num_bootstrap: int) -> str | None:
-    if found.p_one_sided is None:
-        return None
-    return f'{found.p_one_sided:.4f}' if found.p_one_sided > 0 else f'< {1 / num_bootstrap:.4f}'
 
 
 def _distance_note(compared: Compared) -> str:

@@ -179,8 +179,15 @@ def _row(entry: Any, group: str = '', group_label: str = '') -> TableRow:
 
 def _baselines(entry: Mapping[str, Any]) -> Baselines:
     rows = tuple(_crossed(_baseline_row, entry['rows'], entry.get('groups')))
-    numbers = {key: _whole_numbers(key, entry.get(key)) for key in ('folds', 'seeds')}
-    return Baselines(rows, str(entry['costs']) if entry.get('costs') else None, **numbers)
+    chosen: dict[str, tuple[int, ...]] = {}
+    for key in ('folds', 'seeds'):
+        numbers = entry.get(key)
+        if numbers is None:
+            continue
+        if not isinstance(numbers, list) or not numbers or not all(type(number) is int for number in numbers):
+            raise ConfigError(f'{key} must be a list of whole numbers, found {numbers!r}')
+        chosen[key] = tuple(numbers)
+    return Baselines(rows, str(entry['costs']) if entry.get('costs') else None, **chosen)
 
 
 def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> BaselineRow:
@@ -197,14 +204,6 @@ def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> Baselin
     else:
         row = _row(described, group, group_label)
     return BaselineRow(row, method, group_label, entry['supervision'])
-
-
-def _whole_numbers(key: str, value: Any) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value or not all(type(each) is int for each in value):
-        raise ConfigError(f'{key} must be a list of whole numbers, found {value!r}')
-    return tuple(value)
 
 
 def _comparison(entry: Any, group: str = '', group_label: str = '') -> Comparison:

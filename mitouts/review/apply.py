@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,12 @@ def reviewed_document(
         raise ReviewError(f'unknown undecided {undecided!r}; known are {", ".join(UNDECIDED)}')
     review = find_consensus(store, rule)
     _check_document(document, review)
-    left_out = _images_left_out(review) if undecided == 'drop' else set()
+    # Nobody's doubt is none where the distillation had kept the image.
+    left_out = {
+        each.item.image_id
+        for each in review.items.values()
+        if undecided == 'drop' and each.label is None and (each.why, each.item.verdict) != ('not_reviewed', 'keep')
+    }
     revision = Revision(document, review, rule, review_radius_px(store))
     images = [image for image in document['images'] if image['id'] not in left_out]
     annotations = revision.annotations(left_out)
@@ -108,6 +113,8 @@ def reviewed_document(
         'undecided': undecided,
         'source': {key: document.get('info', {}).get('mitouts', {}).get(key) for key in ('tool', 'arguments')},
     }
+    known = {category['id'] for category in document['categories']}
+    missing = [category for category in CATEGORIES if category['id'] not in known]
     info = dict(document.get('info') or {})
     kept_info = {key: value for key, value in info.get('mitouts', {}).items() if key != 'arguments'}
     info['mitouts'] = {**kept_info, **provenance}
@@ -116,7 +123,7 @@ def reviewed_document(
         'info': info,
         'images': reviewed_images,
         'annotations': annotations,
-        'categories': _with_hard_negatives(document['categories']),
+        'categories': [dict(category) for category in (*document['categories'], *missing)],
     }
     decided = sum(each.label is not None for each in review.items.values())
     untouched = sum(each.why == 'not_reviewed' for each in review.items.values())
@@ -172,15 +179,6 @@ def _check_document(document: Mapping[str, Any], review: ReviewConsensus) -> Non
             )
 
 
-def _images_left_out(review: ReviewConsensus) -> set[int]:
-    """Images with an undecided item; nobody's doubt is none where the distillation had kept the image."""
-    return {
-        each.item.image_id
-        for each in review.items.values()
-        if each.label is None and not (each.why == 'not_reviewed' and each.item.verdict == 'keep')
-    }
-
-
 def _provenance(store: ReviewStore) -> dict[str, Any]:
     decisions = store.decisions()
     roles: dict[str, list[str]] = {}
@@ -198,8 +196,3 @@ def _provenance(store: ReviewStore) -> dict[str, Any]:
         'decisions': len(decisions),
         'version': code_version(),
     }
-
-
-def _with_hard_negatives(categories: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    known = {category['id'] for category in categories}
-    return [dict(each) for each in (*categories, *(each for each in CATEGORIES if each['id'] not in known))]

@@ -105,14 +105,10 @@ def _write(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[
 
 def _safe(cell: Any) -> Any:
     """A cell that a spreadsheet takes for what it is; numbers may begin with a minus."""
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _is_number(cell):
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
         return cell
-    return f"'{cell}"
-
-
-def _is_number(text: str) -> bool:
     try:
-        float(text)
+        float(cell)
     except ValueError:
-        return False
-    return True
+        return f"'{cell}"
+    return cell

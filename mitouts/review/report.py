@@ -123,15 +123,17 @@ def _case_rows(found: Sequence[ItemConsensus]) -> dict[str, dict[str, int]]:
     for each in found:
         by_case[each.item.case_id].append(each)
     return {
-        case: {'items': len(own), **_new_labels(own), 'changed': sum(map(_is_changed, own))}
+        # A look-alike that nobody had annotated changes nothing.
+        case: {
+            'items': len(own),
+            **_new_labels(own),
+            'changed': sum(
+                each.label is not None and (each.label == 'mitotic') != (each.item.old_label == 'mitotic')
+                for each in own
+            ),
+        }
         for case, own in sorted(by_case.items())
     }
-
-
-def _is_changed(found: ItemConsensus) -> bool:
-    """Whether the label is another than before; a look-alike that nobody annotated changes nothing."""
-    before = 'mitotic' if found.item.old_label == 'mitotic' else 'look_alike'
-    return found.label is not None and found.label != before
 
 
 def _agreement(

@@ -111,13 +111,15 @@ class Gate:
             return
         send = _with_security_headers(send)
         headers = Headers(scope=scope)
-        if not self._is_own_host(headers):
+        hosts = headers.getlist('host')
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             await _refuse(send, 421, f'expected a Host header of this server, found another: open {self._where}')
             return
-        token = self._token_in_address(scope)
-        if token is not None:
-            await self._let_in(send, token, headers)
-            return
+        if (scope['path'], scope['method']) == ('/', 'GET'):
+            given = parse_qs(scope['query_string'].decode('latin-1'), keep_blank_values=True)
+            if 'token' in given:
+                await self._let_in(send, given['token'][0], headers)
+                return
         session = self._session(headers)
         if session is None:
             await _refuse(send, 401, _WITHOUT_COOKIE)
@@ -136,16 +138,6 @@ class Gate:
                 return
             receive = _replay(body)
         await self._app({**scope, SESSION_KEY: session}, receive, send)
-
-    def _is_own_host(self, headers: Headers) -> bool:
-        hosts = headers.getlist('host')
-        return len(hosts) == 1 and hosts[0].lower() in self._hosts
-
-    @staticmethod
-    def _token_in_address(scope: Scope) -> str | None:
-        if scope['path'] != '/' or scope['method'] != 'GET':
-            return None
-        return parse_qs(scope['query_string'].decode('latin-1'), keep_blank_values=True).get('token', [None])[0]
 
     async def _let_in(self, send: Send, token: str, headers: Headers) -> None:
         if self._sessions.find(token) is None:

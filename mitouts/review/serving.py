@@ -44,7 +44,7 @@ def serve(
     blinded: bool,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
-    announce: Callable[[str], None] | None = None,
+    announce: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> None:
     """Serve a review until SIGINT (Ctrl-C) or SIGTERM, and return.
 
@@ -60,7 +60,6 @@ def serve(
     Raises:
         ReviewError: It cannot listen there, or the package was installed without the page.
     """
-    announce = announce or _print
     sessions = Sessions(raters)
     with bound(host, port) as listener:
         address, port = listener.getsockname()[:2]
@@ -179,7 +178,3 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for number, previous in former.items():
             signal.signal(number, previous)
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)

@@ -77,7 +77,11 @@ def _review(
     ann_file = source['ann_file']
     with open_or_create(database, hard_samples, ann_file, include=settings.include, seed=settings.seed) as store:
         rated = simulate(store, read_coco(ann_file), accuracy=settings.accuracy, seed=settings.seed)
-        how: dict[str, Any] = {'rule': settings.rule, 'undecided': settings.undecided, 'data_root': source.get('data_root')}
+        how: dict[str, Any] = {
+            'rule': settings.rule,
+            'undecided': settings.undecided,
+            'data_root': source.get('data_root'),
+        }
         applied = apply_review(store, ann_file, out_dir / REVIEWED_NAME, **how)
     return {**rated, **applied}
 

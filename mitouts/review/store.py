@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import resources
@@ -72,7 +72,7 @@ class ReviewStore:
         # Made aside and renamed, so that a review interrupted in its beginning is not taken for one.
         aside = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
         try:
-            with _connected(aside) as connection:
+            with closing(_connect(aside)) as connection:
                 connection.executescript(resources.files(__package__).joinpath('schema.sql').read_text('utf-8'))
                 connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
                 connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
@@ -323,15 +323,6 @@ def _move(aside: Path, path: Path) -> None:
         raise
     except OSError:
         aside.rename(path)
-
-
-@contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = _connect(path)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _read_item(content: str) -> Item:

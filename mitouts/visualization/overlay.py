@@ -113,22 +113,19 @@ def draw_overlay(
         _draw_scores(canvas, outcome, style)
     if not show_legend:
         return canvas
-    entries = _outcome_entries(outcome, style.text_px, judged=truth is not None)
+    counted: tuple[tuple[marks.MarkStyle, str], ...] = (
+        (marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}'),
+        (marks.MISSED_MARK, f'missed {len(outcome.missed)}'),
+        (marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}'),
+    )
+    if truth is None:
+        counted = ((marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}'),)
+    entries = [legend.mark_entry(mark, text, style.text_px) for mark, text in counted]
     if mpp is not None:
         entries.append(legend.scale_bar_entry(mpp / style.scale, canvas.shape[1] / 6, style.text_px))
     reach = f', within {radius_px:g} px' + (f' = {radius_px * mpp:.3g} µm' if mpp is not None else '')
     entries.append(legend.text_entry(f'score > {threshold:.3g}' + (reach if truth is not None else ''), style.text_px))
     return np.vstack([canvas, legend.legend_strip(entries, canvas.shape[1], style.text_px)])
-
-
-def _outcome_entries(outcome: PointOutcome, text_px: float, *, judged: bool) -> list[legend.Entry]:
-    if not judged:
-        return [legend.mark_entry(marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}', text_px)]
-    return [
-        legend.mark_entry(marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}', text_px),
-        legend.mark_entry(marks.MISSED_MARK, f'missed {len(outcome.missed)}', text_px),
-        legend.mark_entry(marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}', text_px),
-    ]
 
 
 def _style(image: np.ndarray, marker_px: float) -> _Style:

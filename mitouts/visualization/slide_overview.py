@@ -103,10 +103,11 @@ def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
     """
     inner = WIDTH_PX - 2 * _MARGIN_PX
     maps = _maps(picture, inner - _TEXT_PX - _GAP_PX)
-    text = _text_block(picture.facts, _TEXT_PX)
-    middle = _beside(maps, text)
+    middle = _beside(maps, _text_block(picture.facts, _TEXT_PX))
     galleries = [draw_gallery(gallery, inner) for gallery in picture.galleries]
-    parts = [_header(picture.title, inner), middle, *galleries, _footer(picture.note, inner)]
+    footer = np.full((34, inner, 3), PAPER, np.uint8)
+    draw_text(footer, fit_text(picture.note, 15, inner), 0, 12, 15, FAINT_INK)
+    parts = [_header(picture.title, inner), middle, *galleries, footer]
     page = np.concatenate([widened(part, inner) for part in parts])
     return np.pad(page, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0)), constant_values=PAPER[0])
 
@@ -237,12 +238,6 @@ def _header(title: str, width_px: int) -> NDArray[np.uint8]:
     draw_text(strip, fit_text(title, 28, width_px - notice_px - _GAP_PX, bold=True), 0, 0, 28, INK, bold=True)
     draw_text(strip, RESEARCH_USE, width_px - notice_px, 9, 17, _WARNING, bold=True)
     strip[48:50] = (205, 205, 210)
-    return strip
-
-
-def _footer(note: str, width_px: int) -> NDArray[np.uint8]:
-    strip = np.full((34, width_px, 3), PAPER, np.uint8)
-    draw_text(strip, fit_text(note, 15, width_px), 0, 12, 15, FAINT_INK)
     return strip
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
 from mitouts.visualization.contact_sheet import fit_image
-from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER
+from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER, RGB
 from mitouts.visualization.plots import draw_losses, draw_score_histogram, draw_validation
 from mitouts.visualization.scalars import Entry
 from mitouts.visualization.tables import (
@@ -60,7 +60,7 @@ def write_summary(
         overlay_title: Heading above the overlays, for instance which stage drew them.
     """
     curves, histograms = curves or {}, histograms or {}
-    parts = [_headline(title), _table(stages)]
+    parts = [_line(title, 66, 18, 32, bold=True), _table(stages)]
     names = list(dict.fromkeys([*(str(stage['stage']) for stage in stages), *curves, *histograms]))
     for name in names:
         if name in curves or name in histograms:
@@ -68,9 +68,7 @@ def write_summary(
     if distillation:
         parts += [_heading('distillation: what the model kept and dropped'), _distillation_bars(distillation)]
         if note := comparison_note(distillation):
-            parts.append(_blank(_LINE_PX))
-            text = fit_text(note, _TEXT_PX, WIDTH_PX - 2 * _MARGIN_PX)
-            draw_text(parts[-1], text, _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
+            parts.append(_line(note, _LINE_PX, 4, _TEXT_PX, FAINT_INK))
     if len(overlays):
         parts += [_heading(overlay_title), _overlay_rows(overlays)]
     parts.append(_blank(_MARGIN_PX // 2))
@@ -81,15 +79,17 @@ def _blank(height_px: int) -> np.ndarray:
     return np.full((height_px, WIDTH_PX, 3), PAPER, np.uint8)
 
 
-def _headline(title: str) -> np.ndarray:
-    strip = _blank(66)
-    draw_text(strip, fit_text(title, 32, WIDTH_PX - 2 * _MARGIN_PX, bold=True), _MARGIN_PX, 18, 32, INK, bold=True)
+def _line(
+    text: str, height_px: int, top_px: int, size_px: float, colour: RGB = INK, *, bold: bool = False
+) -> np.ndarray:
+    strip = _blank(height_px)
+    fitted = fit_text(text, size_px, WIDTH_PX - 2 * _MARGIN_PX, bold)
+    draw_text(strip, fitted, _MARGIN_PX, top_px, size_px, colour, bold=bold)
     return strip
 
 
 def _heading(text: str) -> np.ndarray:
-    strip = _blank(46)
-    draw_text(strip, fit_text(text, 20, WIDTH_PX - 2 * _MARGIN_PX, bold=True), _MARGIN_PX, 16, 20, INK, bold=True)
+    strip = _line(text, 46, 16, 20, bold=True)
     strip[12:13, _MARGIN_PX : WIDTH_PX - _MARGIN_PX] = 214
     return strip
 

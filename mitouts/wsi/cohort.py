@@ -210,10 +210,10 @@ def is_done(folder: Path, stamp: Mapping[str, Any]) -> bool:
     return (folder / REPORT_NAME).is_file() and _stamp_of(folder) == stamp
 
 
-def _stamp_of(folder: Path) -> Mapping[str, Any]:
+def _stamp_of(folder: Path) -> Any:
     """The stamp of a folder; empty where it has none that can be read."""
     with contextlib.suppress(AnnotationError):
-        return dict(read_json(folder / STAMP_NAME))
+        return read_json(folder / STAMP_NAME)
     return {}
 
 

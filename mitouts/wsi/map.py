@@ -84,11 +84,9 @@ def map_slide(
                 maps = dense(np.stack([tile.image for tile in tiles]))
                 for tile, scored in zip(tiles, maps):
                     window, margin = tile.window, dense.margin
-                    place = (
-                        slice(window.row, window.row + window.rows),
-                        slice(window.column, window.column + window.columns),
-                    )
-                    scores[place] = scored[margin.inner(window.rows), margin.inner(window.columns)]
+                    rows = slice(window.row, window.row + window.rows)
+                    columns = slice(window.column, window.column + window.columns)
+                    scores[rows, columns] = scored[margin.inner(window.rows), margin.inner(window.columns)]
                     unreadable += tile.unreadable
                     finished += _megapixels(tile.window, reader.stride)
                 if progress:
