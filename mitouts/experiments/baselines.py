@@ -93,10 +93,6 @@ def score_baselines(
     """Score the lines, all on the same folds and seeds.
 
     Args:
-        suite: The runs.
-        counter: Counts the stages.
-        baselines: What is compared.
-        costs: What the models cost.
         settings: How predictions are scored; both protocols are.
         partial: See :func:`mitouts.experiments.rows.runs_of`.
 
@@ -116,9 +112,6 @@ def baselines_table(
 
     Args:
         scores: The lines.
-        costs: What the models cost.
-        settings: How predictions were scored.
-        title: Above the table.
     """
     dash: dict[str, Any] = {'missing': MISSING}
     columns: list[tuple[Column, Callable[[BaselineScores], Cell]]] = [

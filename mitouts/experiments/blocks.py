@@ -40,11 +40,6 @@ def methods_table(
     """A line for each method.
 
     Args:
-        suite: The runs.
-        counter: Counts the stages.
-        rows: Lines.
-        settings: How predictions are scored.
-        title: Above the table.
         partial: See :func:`mitouts.experiments.rows.runs_of`.
     """
     scores = [score_method(counter, runs_of(suite, row, partial=partial), settings) for row in rows]
@@ -175,7 +170,6 @@ def literature_table(
         columns: Headings.
         entries: Lines; a number shows with the digits it is written with, None as missing.
         source: Where the numbers stand.
-        title: Above the table.
     """
     numeric = [
         all(entry[index] is None or isinstance(entry[index], (int, float)) for entry in entries)

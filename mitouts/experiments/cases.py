@@ -76,7 +76,6 @@ class CaseCounter:
         """Count a stage's test images, case by case.
 
         Args:
-            stage: Stage.
             radius_px: The largest distance of a hit in pixels, inclusive.
             protocol: ``one_to_one`` or ``presence``.
             rule: ``shared``: the threshold that the run chose on its validation images. ``best``: the one with the

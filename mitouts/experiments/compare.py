@@ -70,10 +70,7 @@ def compare(
     Runs that were tested on images without annotated points are left out.
 
     Args:
-        counter: Counts the stages.
-        comparison: What is compared.
         runs: The runs of A, of B and of the oracle, in this order.
-        settings: How predictions are scored.
 
     Raises:
         MitoutsError: Two runs of one fold and seed were not tested on the same cases and annotations.

@@ -129,8 +129,6 @@ def trained_models(suite: Suite, rows: Sequence[TableRow], root: str | Path = '.
     """The checkpoint of each row: that of its first done run, by fold and seed.
 
     Args:
-        suite: The runs.
-        rows: Rows.
         root: Folder that relative annotation paths are relative to.
 
     Raises:
@@ -184,7 +182,6 @@ def measure(
 
     Args:
         models: What to measure; at least one.
-        settings: How.
         report: Called with what is being done.
 
     Raises:

@@ -83,7 +83,6 @@ class RowReader:
     """Counts rows.
 
     Args:
-        suite: The runs.
         settings: How predictions are scored; ``second_radius_px`` is not used.
         root: Folder that relative annotation paths are relative to.
     """

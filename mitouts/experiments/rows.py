@@ -116,8 +116,6 @@ def runs_of(suite: Suite, row: TableRow, *, partial: bool = False) -> RowRuns:
     """The runs behind a line.
 
     Args:
-        suite: Suite.
-        row: Line.
         partial: A group or stage that no run has is a line without runs instead of an error.
 
     Raises:

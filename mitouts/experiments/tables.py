@@ -85,7 +85,6 @@ def render(tables: Sequence[ResultTable], style: str) -> str:
     """Render tables, one below the other.
 
     Args:
-        tables: Tables.
         style: ``markdown``, ``csv`` or ``latex``.
     """
     return '\n'.join(_STYLES[style](table) for table in tables)

@@ -32,10 +32,8 @@ def apply_review(
     """Write the corrected annotation file; see :func:`reviewed_document`.
 
     Args:
-        store: The review.
         annotations: The file that was reviewed; it stays as it is.
         out: File to write; what an earlier call wrote from this review is replaced.
-        rule: How decisions become labels.
         undecided: ``keep`` or ``drop``.
         data_root: Folder of the images, where ``annotations`` does not say it.
 
@@ -74,7 +72,6 @@ def reviewed_document(
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
-        store: The review.
         rule: How decisions become labels, see :func:`mitouts.review.consensus.find_consensus`.
         undecided: What to do with an image with an item that has no label: ``keep`` leaves that item as it was
             annotated, ``drop`` leaves out the image. An item that nobody has decided on is undecided; it costs an image

@@ -88,7 +88,6 @@ def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensu
     :func:`mitouts.functional.consensus.agreed_marks`.
 
     Args:
-        store: The review.
         rule: See :func:`mitouts.functional.consensus.consensus_label`.
 
     Raises:

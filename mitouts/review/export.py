@@ -33,7 +33,6 @@ def write_decisions(store: ReviewStore, path: str | os.PathLike[str], *, rule: s
     apostrophe before it.
 
     Args:
-        store: The review.
         path: CSV file; one of the same columns is replaced.
         rule: See :func:`mitouts.review.consensus.find_consensus`.
 
@@ -57,7 +56,6 @@ def write_log(store: ReviewStore, path: str | os.PathLike[str]) -> int:
     """Write the whole log, what was taken back and what was decided anew included, in order.
 
     Args:
-        store: The review.
         path: CSV file; one of the same columns is replaced.
 
     Returns:

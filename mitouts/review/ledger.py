@@ -10,11 +10,7 @@ from mitouts.review.store import ReviewStore
 
 
 class Ledger:
-    """Follows the log, to which other processes may write as well; its methods may be called from any thread.
-
-    Args:
-        store: The review.
-    """
+    """Follows the log, to which other processes may write as well; its methods may be called from any thread."""
 
     def __init__(self, store: ReviewStore) -> None:
         self._store = store

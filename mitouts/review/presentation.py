@@ -24,8 +24,6 @@ class Presentation:
     """Answers as plain values, ready to become JSON.
 
     Args:
-        store: The review.
-        crops: Of its items.
         blinded: Whether label, prediction, reason, score and distance are hidden. Blinded, items come in the order of
             their random numbers, else by disagreement, largest first.
     """
@@ -48,7 +46,6 @@ class Presentation:
         """Ids of what a rater is to decide, in order: everything, or for a tiebreaker the ties.
 
         Args:
-            session: Who.
             own: Their decisions; what a tiebreaker has decided stays in sight.
         """
         if session.role == 'rater':

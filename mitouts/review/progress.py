@@ -63,7 +63,6 @@ class AgreementBoard:
         """Agreement of a rater with all others; tiebreakers, who see nothing but disputed items, do not count.
 
         Args:
-            rater: Whose.
             decisions: What all raters say.
 
         Returns:

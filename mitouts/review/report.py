@@ -36,7 +36,6 @@ def build_report(
     tiebreaker sees disputed items only and is left out of them.
 
     Args:
-        store: The review.
         rule: How decisions become the new labels, see :func:`mitouts.review.consensus.find_consensus`.
         num_bootstrap: Replicates of the intervals; 0 leaves them out.
         seed: Of the replicates.

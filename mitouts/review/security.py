@@ -91,7 +91,6 @@ class Gate:
         app: What is behind it; it finds the rater in ``scope[SESSION_KEY]``.
         sessions: Who may come in.
         hosts: Values of the ``Host`` header that are the server's own, such as ``localhost:8760``.
-        port: Of the server.
     """
 
     def __init__(self, app: ASGIApp, sessions: Sessions, *, hosts: Collection[str], port: int) -> None:

@@ -50,7 +50,6 @@ def serve(
 
     Args:
         store: The review; it stays open.
-        crops: Of its items.
         raters: Name -> role; each gets an address with a token of its own.
         blinded: Whether label, prediction, reason, score and distance are hidden.
         host: Address to listen at.
@@ -85,7 +84,6 @@ def own_hosts(host: str, address: str, port: int) -> list[str]:
     Args:
         host: As the user called it.
         address: What that is in numbers.
-        port: Of the server.
     """
     kind = ipaddress.ip_address(address)
     if kind.is_loopback:

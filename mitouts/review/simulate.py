@@ -30,9 +30,7 @@ def simulate(
     right depends on seed, rater and item alone. The same call again adds nothing.
 
     Args:
-        store: The review.
         document: The annotation file that it was made from, as :func:`mitouts.formats.coco.read_coco` returns it.
-        rater: Who decides.
         accuracy: Probability of a right answer, the same for all items.
         seed: Of the errors.
 

@@ -58,7 +58,6 @@ class ReviewStore:
 
         Args:
             path: File; it must not exist.
-            items: What is reviewed.
             provenance: Where they come from; ``teacher_sha256`` is copied into every decision.
 
         Raises:
@@ -164,9 +163,6 @@ class ReviewStore:
 
         Args:
             request: Chosen by the caller, new for every decision; the same again gets the first answer.
-            rater: Who decides.
-            item_id: Upon what.
-            label: What it is.
             moved_px: ``(dx, dy)`` from the item's anchor.
             added_px: Further mitotic figures, ``(dx, dy)`` from the item's anchor.
             seconds: How long it took.

@@ -72,8 +72,6 @@ def plot_bars(settings: Sequence[Setting], names: Sequence[str], *, title: str =
     Args:
         settings: From top to bottom.
         names: Scores to show, from left to right.
-        title: Above the panels.
-        note: Below them.
     """
     names_of_rows = [setting.label for setting in settings]
     figure = print_figure(2.3 + row_cm(names_of_rows, _ROW_CM) * max(2, len(settings)))
@@ -131,8 +129,6 @@ def plot_lines(
         arms: Name of an arm -> its settings, each with its place on the horizontal axis.
         names: Scores, a panel each.
         x_name: What the horizontal axis is.
-        title: Above the panels.
-        note: Below them.
     """
     at_ends = len(names) == 1 and len(arms) <= _LABELS_AT_ENDS
     figure = print_figure(7.5)
@@ -191,9 +187,6 @@ def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: 
 
     Args:
         settings: Those without minutes or without the score are left out.
-        name: The score.
-        title: Above the panel.
-        note: Below it.
     """
     figure = print_figure(8.0)
     axes = figure.subplots()
@@ -217,9 +210,7 @@ def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]
     """Points with the interval of the score and, over several seeds, the range of the minutes.
 
     Args:
-        axes: Where to draw.
         points: Name -> minutes ``(S,)``, one a seed, and the score.
-        name: The score.
 
     Returns:
         The boxes of whiskers and points in data units.

@@ -35,10 +35,8 @@ def plot_agreement(
         x: ``(N,)`` reference, one value a slide; pairs with NaN are left out.
         y: ``(N,)`` prediction.
         result: What :func:`mitouts.functional.agreement.agreement` found.
-        path_png: File to write.
         x_name: What ``x`` is.
         y_name: What ``y`` is.
-        title: Above the plots.
     """
     figure = new_figure(1120, 500)
     scatter, differences = figure.subplots(1, 2, width_ratios=(1.0, 1.1))

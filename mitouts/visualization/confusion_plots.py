@@ -67,8 +67,6 @@ def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str 
         methods: From top to bottom.
         kind: ``stacked``: false positives left of the axis, found and missed figures right of it, so that the right
             part is as long as there are figures. ``grouped``: three bars from zero.
-        title: Above the panel.
-        note: Below it.
 
     Raises:
         ValueError: ``kind`` is neither.

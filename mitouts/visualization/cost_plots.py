@@ -107,8 +107,6 @@ def plot_costs(
         levels: Level, such as ``noise 0.3``, -> its methods.
         costs: Names of costs, from top to bottom.
         score_name: What the vertical axis is.
-        title: Above the panels.
-        note: Below them.
     """
     kinds = list(dict.fromkeys(method.kind for methods in levels.values() for method in methods))
     names = list(dict.fromkeys(method.label for methods in levels.values() for method in methods))
@@ -148,9 +146,7 @@ def draw_costs(
     """A marker with its interval for each method; methods that cost the same stand a little beside each other.
 
     Args:
-        axes: Where to draw.
         methods: Those without the score or the cost are left out.
-        cost: The cost.
         score_name: What the vertical axis is.
         looks: Kind -> colour and marker.
         limits: Of the cost; default as these methods need them.

@@ -90,7 +90,6 @@ def curves_of(label: str, runs: Sequence[EvaluatedImages], *, radius_px: float, 
     """Compute the curves of a method.
 
     Args:
-        label: Its name.
         runs: One for each trained model.
         radius_px: The largest distance of a hit in pixels, inclusive.
         unit: False positives are given by square millimetre or by image.
@@ -116,8 +115,6 @@ def plot_methods(
         methods: At most a dozen or so.
         unit: Of false positives.
         panels: Of ``froc``, ``pr``, ``roc``.
-        title: Above the panels.
-        note: Below them.
     """
     figure = print_figure(6.6 if len(panels) > 1 else 8.5)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):

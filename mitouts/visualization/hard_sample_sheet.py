@@ -99,10 +99,7 @@ def sheet(
     Args:
         tiles: From left to right, row by row; pictures are made as wide as their column.
         columns: Tiles in a row.
-        title: Above the sheet.
-        subtitles: Above the columns.
         together: So many tiles belong together, and a wider gap follows them; by default a whole row.
-        entries: Of the key below.
 
     Returns:
         ``(h, 1920, 3)`` uint8, RGB.

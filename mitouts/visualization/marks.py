@@ -49,7 +49,6 @@ def draw_mark(image: np.ndarray, mark: MarkStyle, x: float, y: float, radius: fl
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        mark: Colour and shape.
         x: Centre, in pixels; a whole number is the centre of a pixel.
         y: Centre, in pixels.
         radius: Of the marker, in pixels.

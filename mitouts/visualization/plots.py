@@ -72,7 +72,6 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
     Where most scores pile up near 0 and 1 the axis is in log odds, cut off at 0.0001 and 0.9999.
 
     Args:
-        axes: Where to draw.
         scores: ``(N,)`` image scores in [0, 1].
         labels: ``(N,)`` 0 or 1.
         threshold: None where there is none.

@@ -50,8 +50,6 @@ def write_summary(
     """Write ``summary.png``, 1600 px wide and as high as it needs to be.
 
     Args:
-        path_png: File to write.
-        title: Headline.
         stages: The stages of ``results.json``, see :func:`mitouts.visualization.tables.result_rows`.
         overlays: Test images ``(h, w, 3)`` uint8, as :func:`mitouts.visualization.overlay.draw_overlay` makes them.
         curves: Scalar log of each trained stage, see :func:`mitouts.visualization.scalars.read_scalars`.

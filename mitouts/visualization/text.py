@@ -82,11 +82,9 @@ def draw_text(
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        text: What to write.
         left: Column of the text box's left edge.
         top: Row of the text box's upper edge.
         size_px: Size of the font in pixels.
-        colour: Of the letters.
         halo: Colour of a rim around the letters, for text on tissue.
         bold: Whether the bold cut is used.
     """

@@ -62,7 +62,6 @@ def by_epoch(log: Sequence[Entry], key: str) -> tuple[FloatArray, FloatArray]:
 
     Args:
         log: Lines of mmengine's scalar log, see :func:`mitouts.visualization.scalars.read_scalars`.
-        key: The scalar.
 
     Returns:
         Epochs ``(E,)``, ascending, and values ``(E,)``; of a training that counts no epochs, its iterations.
@@ -96,8 +95,6 @@ def plot_courses(
     Args:
         logs: Name -> logs of its trainings.
         keys: Scalars, such as ``image/f1``.
-        title: Above the panels.
-        note: Below them.
     """
     columns = min(_COLUMNS, len(keys))
     rows = -(-len(keys) // columns)

@@ -208,7 +208,6 @@ def read_crops(findings: SlideFindings, centers_xy: NDArray[np.float64], mpp: fl
     """Read a crop ``(64, 64, 3)`` around each point, white outside the slide, grey where it cannot be read.
 
     Args:
-        findings: Of the slide.
         centers_xy: ``(N, 2)`` in level-0 pixels.
         mpp: Micrometres per pixel of the crops.
     """

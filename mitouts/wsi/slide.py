@@ -145,7 +145,6 @@ class SlideLocalizer:
             folder: Gets what a killed run goes on with.
             mpp: Micrometres per pixel of level 0, where the slide does not say it or is wrong.
             regions: Polygons that take the place of the tissue model; figures are looked for inside.
-            options: How.
             stamp: Further things that the scores depend on, such as the checkpoint's hash.
             progress: Told before the first batch of tiles and after every one.
 
