@@ -60,12 +60,10 @@ class BaselineScores:
     """The scores of a line; None where there are none.
 
     Attributes:
-        line: The line.
         one_to_one: Its scores under the one-to-one protocol.
         f1_presence: Pooled F1 under the presence protocol.
         ap: Average precision of boxes, mean over IoU 0.5 to 0.95, over runs.
         ap50: The same at IoU 0.5.
-        cost: Cost of the model.
     """
 
     line: BaselineRow

@@ -36,7 +36,6 @@ class Trained:
 
     Attributes:
         row: What it is.
-        checkpoint: Its checkpoint.
         ann_file: Annotations of its test images.
     """
 

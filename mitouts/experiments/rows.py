@@ -58,7 +58,6 @@ class RowRuns:
     """The runs behind a line.
 
     Attributes:
-        row: The line.
         done: Those with results of the stage, in the order of fold and seed.
         all: All runs of the group, done or not.
     """

@@ -68,17 +68,15 @@ class TableBlock:
 
     def table(self, suite: Suite, counter: CaseCounter, *, partial: bool = False) -> ResultTable:
         """Make the table; ``partial`` lets groups and stages be missing."""
+        more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'literature':
             return literature_table(**self.published, title=self.title)
-        if self.kind == 'distillation':
-            return distillation_table(suite, self.rows, title=self.title, partial=partial)
-        if self.kind == 'review':
-            return review_table(suite, self.rows, title=self.title, partial=partial)
+        if self.kind in ('distillation', 'review'):
+            return (distillation_table if self.kind == 'distillation' else review_table)(suite, self.rows, **more)
         if self.kind == 'baselines':
             costs = self.measured(partial=partial)
             scores = score_baselines(suite, counter, self.baselines, costs, self.settings, partial=partial)
             return baselines_table(scores, costs, self.settings, title=self.title)
-        more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'compare':
             return comparison_table(suite, counter, self.comparisons, self.settings, **more)
         return methods_table(suite, counter, self.rows, self.settings, **more)

@@ -39,7 +39,6 @@ class SuiteRun:
         group: Name of the group; entries with the same name add stages or cells to one group.
         config: The config's path.
         fold: The fold, or None.
-        seed: The seed.
         cfg_options: Overrides, placeholders filled in, the seed's among them.
         stages: The stages that are run; empty for all.
         prepare: Commands that must have run before, each a list of words.
@@ -81,15 +80,8 @@ class SuiteRun:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
-        return {
-            'suite': self.suite,
-            'group': self.group,
-            'config': self.config,
-            'data': self.data,
-            'fold': self.fold,
-            'seed': self.seed,
-            'cfg_options': list(self.cfg_options),
-        }
+        names = ('suite', 'group', 'config', 'data', 'fold', 'seed')
+        return {**{name: getattr(self, name) for name in names}, 'cfg_options': list(self.cfg_options)}
 
 
 def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] | None = None) -> list[SuiteRun]:

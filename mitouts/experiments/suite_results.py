@@ -28,8 +28,6 @@ class StageResult:
     """What one stage of a run left.
 
     Attributes:
-        name: Its name.
-        folder: Its folder.
         row: Its row in ``results.json``; empty for a stage that is not tested, such as a distillation.
     """
 
@@ -64,8 +62,6 @@ class RunResult:
     """One run of a suite.
 
     Attributes:
-        folder: Its folder.
-        group: Its group.
         fold: The fold, or None without folds.
         seed: The seed of the training.
         status: ``done``, ``failed``, ``running``, ``missing`` (no ``run.json``) or ``incomplete`` (said to be done,

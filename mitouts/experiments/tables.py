@@ -61,7 +61,6 @@ class ResultTable:
     """A table and what is to be said about it.
 
     Attributes:
-        columns: Columns.
         rows: Cells, as many as there are columns; None is a number that does not exist.
         title: Above it; may be empty.
         notes: Sentences below it.

@@ -27,7 +27,6 @@ class Asset:
     """One file.
 
     Attributes:
-        content: Its bytes.
         media_type: For the ``Content-Type`` header.
         etag: Changes with the content.
     """

@@ -32,7 +32,6 @@ class ItemConsensus:
     """What the raters say of one item.
 
     Attributes:
-        item: It.
         label: None where it is undecided.
         why: See :class:`mitouts.functional.consensus.Consensus`.
         xy_px: Where it lies in the image: the item's own point, unless those who carry the label have moved it.

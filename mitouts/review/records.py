@@ -22,7 +22,6 @@ class Decision:
 
     Attributes:
         decision_id: Number of the log entry; later ones are larger.
-        item_id: The item.
         rater: Who.
         role: ``rater`` or ``tiebreaker``.
         at: When, ISO 8601 in UTC.

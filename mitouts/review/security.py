@@ -47,7 +47,6 @@ class Session:
     """Who a token belongs to.
 
     Attributes:
-        rater: Name.
         role: ``rater`` or ``tiebreaker``.
     """
 

@@ -56,7 +56,6 @@ class Setting:
     """One row or point of an ablation.
 
     Attributes:
-        label: Its name.
         scores: Name of a score, such as ``localization F1``, -> its score; None where there is no run.
         minutes: Minutes a run takes, one number a seed; empty where unknown.
     """

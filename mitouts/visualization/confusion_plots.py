@@ -48,7 +48,6 @@ class Counts(NamedTuple):
     """Counts of one method; means over several trainings need not be whole.
 
     Attributes:
-        label: The method.
         tp: Detections that hit a figure.
         fp: Detections that hit none.
         fn: Figures that were missed.

@@ -63,8 +63,9 @@ def fit_image(image: np.ndarray, width_px: int, height_px: int, *, enlarge: bool
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
 
 
-def widened(part: np.ndarray, width_px: int) -> NDArray[np.uint8]:
-    """``part`` cut to this width, or with paper at its right."""
-    wide = np.full((part.shape[0], width_px, 3), PAPER, np.uint8)
-    wide[:, : part.shape[1]] = part[:, :width_px]
-    return wide
+def on_paper(width_px: int, *placed: tuple[int, np.ndarray]) -> NDArray[np.uint8]:
+    """A strip of paper of this width, as high as it needs to be, with pictures at its top, each at its left edge."""
+    strip = np.full((max(picture.shape[0] for _, picture in placed), width_px, 3), PAPER, np.uint8)
+    for left, picture in placed:
+        strip[: picture.shape[0], left : left + picture.shape[1]] = picture[:, : width_px - left]
+    return strip

@@ -46,7 +46,6 @@ class PricedMethod:
     """A method with what it finds and what it costs.
 
     Attributes:
-        label: Its name.
         kind: What it has in common with others, such as its supervision: methods of one kind look alike.
         score: What it finds; None where there is no run.
         costs: Name of a cost, such as ``GMAC per megapixel``, -> its number; None or missing where it is unknown.

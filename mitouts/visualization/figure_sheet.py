@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mitouts.visualization.contact_sheet import contact_sheet, fit_image, widened
+from mitouts.visualization.contact_sheet import contact_sheet, fit_image, on_paper
 from mitouts.visualization.legend import legend_strip, scale_bar_entry, text_entry
 from mitouts.visualization.palette import INK, PAPER, RGB
 from mitouts.visualization.text import draw_text, fit_text, text_size
@@ -66,7 +66,7 @@ def figure_sheet(
         entries.insert(0, scale_bar_entry(um_per_px / scales.pop(), tile_px, 13))
     if entries:
         parts.append(legend_strip(entries, width, 13))
-    return np.concatenate([widened(part, width) for part in parts])
+    return np.concatenate([on_paper(width, (0, part)) for part in parts])
 
 
 def _framed(crop: np.ndarray, tile_px: int, colour: RGB) -> np.ndarray:

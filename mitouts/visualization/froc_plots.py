@@ -59,7 +59,6 @@ class Method:
     """The curves of one method; None where one is not defined, such as the ROC of a single class.
 
     Attributes:
-        label: Its name.
         froc: False positives a unit of area -> share of the figures found.
         pr: Recall -> precision.
         roc: False positive rate of images -> true positive rate.

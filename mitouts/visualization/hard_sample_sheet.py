@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.functional.matching import match_one_to_one
 from mitouts.visualization import legend, marks
-from mitouts.visualization.contact_sheet import fit_image, widened
+from mitouts.visualization.contact_sheet import fit_image, on_paper
 from mitouts.visualization.overlay import draw_overlay, sort_points
 from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER
 from mitouts.visualization.print_figure import wrapped
@@ -23,7 +23,7 @@ TEXT_PX = SHEET_PX * 8.2 / 72 * 2.54 / 16.0
 FOUND_MARK = marks.MarkStyle(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
 
 _GAP_PX = 14
-_PART_MARGINS = ((_GAP_PX // 2, _GAP_PX // 2), (_GAP_PX, 0), (0, 0))
+_PART_MARGINS = ((_GAP_PX // 2, _GAP_PX // 2), (0, 0), (0, 0))
 _BREAK_PX = 42
 _LINE_EM = 1.3
 _PICTURE_PX = 480
@@ -109,18 +109,22 @@ def sheet(
     """
     if not tiles or columns < 1:
         raise ValueError(f'a sheet needs at least one tile and one column, found {len(tiles)} and {columns}')
-    parts = [_text_strip([title], SHEET_PX - 2 * _GAP_PX, bold=True)] if title else []
+    inner = SHEET_PX - 2 * _GAP_PX
+    parts = [_text_strip([title], inner, bold=True)] if title else []
     beside = together or columns
     breaks = (columns - 1) // beside
     width = (SHEET_PX - (columns + 1) * _GAP_PX - breaks * _BREAK_PX) // columns
     lefts = [column * (width + _GAP_PX) + column // beside * _BREAK_PX for column in range(columns)]
     if subtitles:
-        parts.append(_row([_text_strip(_broken(text, width), width, bold=True) for text in subtitles], lefts))
+        headings = [_text_strip(_broken(text, width), width, bold=True) for text in subtitles]
+        parts.append(on_paper(inner, *zip(lefts, headings)))
     for first in range(0, len(tiles), columns):
-        parts.append(_row([_cell(tile, width) for tile in tiles[first : first + columns]], lefts))
+        cells = [_cell(tile, width) for tile in tiles[first : first + columns]]
+        parts.append(on_paper(inner, *zip(lefts, cells)))
     if entries:
-        parts.append(legend.legend_strip(list(entries), SHEET_PX - 2 * _GAP_PX, TEXT_PX))
-    return np.concatenate([widened(np.pad(part, _PART_MARGINS, constant_values=255), SHEET_PX) for part in parts])
+        parts.append(legend.legend_strip(list(entries), inner, TEXT_PX))
+    spaced = [np.pad(part, _PART_MARGINS, constant_values=255) for part in parts]
+    return np.concatenate([on_paper(SHEET_PX, (_GAP_PX, part)) for part in spaced])
 
 
 def hard_sample_key() -> list[legend.Entry]:
@@ -184,9 +188,7 @@ def compare_tiles(
 
 def _cell(tile: CaptionedPicture, width: int) -> Image:
     picture = fit_image(tile.picture, width, round(1.5 * width))
-    left = (width - picture.shape[1]) // 2
-    centred = np.full((picture.shape[0], width, 3), PAPER, np.uint8)
-    centred[:, left : left + picture.shape[1]] = picture
+    centred = on_paper(width, ((width - picture.shape[1]) // 2, picture))
     return np.concatenate([centred, _text_strip(tile.lines, width)])
 
 
@@ -201,10 +203,3 @@ def _text_strip(lines: Sequence[str], width: int, bold: bool = False) -> Image:
     for number, line in enumerate(lines):
         draw_text(strip, fit_text(line, TEXT_PX, width, bold), 0, 4 + number * pitch, TEXT_PX, INK, bold=bold)
     return strip
-
-
-def _row(cells: Sequence[np.ndarray], lefts: Sequence[int]) -> Image:
-    row = np.full((max(cell.shape[0] for cell in cells), SHEET_PX - 2 * _GAP_PX, 3), PAPER, np.uint8)
-    for cell, left in zip(cells, lefts):
-        row[: cell.shape[0], left : left + cell.shape[1]] = cell
-    return row

@@ -19,7 +19,6 @@ class MarkStyle:
     """What a kind of point looks like.
 
     Attributes:
-        colour: RGB.
         shape: ``(x, y, radius) -> corners (N, 2)`` of a polygon, or None for a circle.
     """
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
-from mitouts.visualization.contact_sheet import fit_image
+from mitouts.visualization.contact_sheet import fit_image, on_paper
 from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER, RGB
 from mitouts.visualization.plots import draw_losses, draw_score_histogram, draw_validation
 from mitouts.visualization.scalars import Entry
@@ -187,9 +187,6 @@ def _overlay_rows(overlays: Sequence[np.ndarray]) -> np.ndarray:
     rows = []
     for start in range(0, len(overlays), columns):
         fitted = [fit_image(image, width, 2 * width, enlarge=False) for image in overlays[start : start + columns]]
-        row = _blank(max(image.shape[0] for image in fitted) + gap_px)
-        for index, image in enumerate(fitted):
-            left = _MARGIN_PX + index * (width + gap_px)
-            row[: image.shape[0], left : left + image.shape[1]] = image
-        rows.append(row)
+        lefts = [_MARGIN_PX + index * (width + gap_px) for index in range(len(fitted))]
+        rows += [on_paper(WIDTH_PX, *zip(lefts, fitted)), _blank(gap_px)]
     return np.vstack(rows)

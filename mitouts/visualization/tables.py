@@ -1,4 +1,4 @@
-"""Makes the table of a run's results, for the terminal and as Markdown."""
+"""Makes the tables of a run's results and of a tissue model's, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ PROTOCOLS = {'one_to_one': 'one-to-one', 'presence': 'presence'}
 _NARROW_HEADINGS = {'Image AUC': 'Image\nAUC', 'Image F1': 'Image\nF1', _INTERVAL: '95% CI\nof F1', 'Minutes': 'Min'}
 MISSING = 'n/a'
 MISSING_INTERVAL = 'not available'
+_NOT_A_CLASS = ('mean', 'mean_ci95')
 
 
 def result_columns(stages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -85,6 +86,27 @@ def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None)
         for name, result in _protocols(stage) if columns == COLUMNS else ():
             table.add_row(f' {name}', '', '', '', *_protocol_cells(result), '')
         table.add_section()
+    return table
+
+
+def tissue_table(name: str, results: Mapping[str, Any]) -> Table:
+    """Dice of each class, its mean with the interval over cases, and the pixel accuracy.
+
+    Args:
+        name: Whose results these are.
+        results: As :class:`mitouts.evaluation.dice.TissueEvaluator` gives them.
+    """
+    dice, interval = results['dice'], results['dice']['mean_ci95']
+    table = Table(title=f'{name}: {plural(results["images"], "image")}', box=SIMPLE_HEAD, show_edge=False)
+    table.add_column('Class')
+    table.add_column('Dice', justify='right')
+    for key, value in dice.items():
+        if key not in _NOT_A_CLASS:
+            table.add_row(key, _share(value))
+    table.add_section()
+    between = MISSING_INTERVAL if interval is None else f'{interval[0]:.3f}–{interval[1]:.3f}'
+    table.add_row('mean', f'{_share(dice["mean"])} (95% CI {between})')
+    table.add_row('pixel accuracy', _share(results['pixel']['accuracy']))
     return table
 
 

@@ -45,8 +45,6 @@ class Course(NamedTuple):
     Attributes:
         epochs: ``(E,)`` epochs that any of them has logged.
         mean: ``(E,)`` over the trainings that have logged the epoch.
-        lowest: ``(E,)``.
-        highest: ``(E,)``.
         num_runs: Trainings that have logged the scalar.
     """
 

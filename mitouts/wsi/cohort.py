@@ -33,7 +33,6 @@ class CohortSlide:
     """A slide that is to be counted.
 
     Attributes:
-        path: The file.
         name: Folder of its results, unique in the cohort.
         label: What tables call it: its path below the folder that all slides of the cohort lie in.
         mpp: Micrometres per pixel, where the list says it.
@@ -56,7 +55,6 @@ class Outcome:
     """The result of a slide.
 
     Attributes:
-        slide: The slide.
         report: Its ``report.json``; None where it failed or nobody has counted it yet.
         reason: Why it failed.
     """

@@ -73,7 +73,9 @@ class SlideCounter:
             reader.known_mpp()
             regions = None if roi is None else read_regions(roi, reader.bounds_xy_px, classes=self.args.roi_class)
         is_shown = self.console.is_terminal
-        with Progress(*_columns(), console=self.console, transient=True, disable=not is_shown) as bar:
+        columns = TextColumn('{task.description}'), BarColumn(), TextColumn('{task.fields[rate]}')
+        times = TimeElapsedColumn(), TextColumn('left'), TimeRemainingColumn()
+        with Progress(*columns, *times, console=self.console, transient=True, disable=not is_shown) as bar:
             task = bar.add_task(slide.label, total=None, rate='')
             findings = self.models.finder.find(
                 slide.path,
@@ -144,15 +146,3 @@ class Rate:
         seconds = time.monotonic() - self.begun
         rate = (done - self.first) / seconds if seconds > 0 else 0.0
         self.bar.update(self.task, completed=done, total=total, rate=f'{done:.0f}/{total:.0f} MPix {rate:.2f}/s')
-
-
-def _columns() -> tuple[Any, ...]:
-    """Columns of the progress bar."""
-    return (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        TextColumn('{task.fields[rate]}'),
-        TimeElapsedColumn(),
-        TextColumn('left'),
-        TimeRemainingColumn(),
-    )

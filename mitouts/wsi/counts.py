@@ -51,7 +51,6 @@ class RoiCount:
     """The hottest region of one area; None is "not available".
 
     Attributes:
-        area_mm2: Its area.
         hotspot: Where it is and how many figures of counted tiles lie inside.
         missing_because: Why there is none.
         counted_share: Share of the region that is counted tiles; the rest is glass or other tissue.

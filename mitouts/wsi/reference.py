@@ -23,26 +23,10 @@ from mitouts.wsi.counts import RESEARCH_USE
 
 COMPARED = 'compared'
 COLUMNS = (
-    'slide',
-    'case_id',
-    'status',
-    'reference_count',
-    'predicted_count',
-    'predicted_in_counted_tiles',
-    'annotated_figures',
-    'predicted_figures',
-    'converged',
-    'clusters',
-    'cluster_size',
-    'eps_um',
-    'min_samples',
-    'area_mm2',
-    'roi_left_px',
-    'roi_top_px',
-    'roi_side_px',
-    'roi_unreadable_mm2',
-    'mpp',
-    'remark',
+    *('slide', 'case_id', 'status', 'reference_count', 'predicted_count'),
+    *('predicted_in_counted_tiles', 'annotated_figures', 'predicted_figures', 'converged', 'clusters'),
+    *('cluster_size', 'eps_um', 'min_samples', 'area_mm2', 'roi_left_px'),
+    *('roi_top_px', 'roi_side_px', 'roi_unreadable_mm2', 'mpp', 'remark'),
 )
 _IN_REPORT = ('provenance.map_threshold', 'counts.figures', 'counted_area.from', 'unreadable.rectangles_px')
 _MODEL_KEYS = ('checkpoint_sha256', 'map_threshold', 'tissue_checkpoint_sha256')

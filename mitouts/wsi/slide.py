@@ -57,7 +57,6 @@ class SlideFindings:
     """What was found on a slide. Lengths are in level-0 pixels, 0 at the centre of the first one.
 
     Attributes:
-        path: The slide.
         dimensions: Its width and height.
         mpp: Its resolution, um per pixel.
         bounds_xy_px: Left top corner of the scanned part.
