@@ -135,6 +135,13 @@ def _walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 class Registry(roots.Registry):
     """mmengine's registry, with errors that tell where to look."""
 
+    def import_from_location(self) -> None:
+        """Import the modules of this registry's components, once; mmengine's own logs it, which loads torch."""
+        if not self._imported:
+            for location in self._locations:
+                importlib.import_module(location)
+            self._imported = True
+
     def get(self, key: str) -> Any:
         """Find a registered component; None where there is none of that name, as in mmengine's registries.
 

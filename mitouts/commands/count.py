@@ -63,8 +63,7 @@ def count_slides(args: CountArguments) -> int:
 
     from mitouts.formats.regions import read_regions
     from mitouts.wsi.cohort import count_cohort, find_slides, share_out
-    from mitouts.wsi.counting import CountOptions, Models, SlideCounter, write_all
-    from mitouts.wsi.slide import SlideOptions
+    from mitouts.wsi.counting import Models, SlideCounter, write_all
 
     rank, ranks = process_of(os.environ)
     # Of several processes one may have ended before another begins, so they always go on with what is there.
@@ -79,17 +78,8 @@ def count_slides(args: CountArguments) -> int:
         read_regions(args.roi, classes=args.roi_class)
     device = device_of(args.device)
     make_folder(args.out)
-    options = CountOptions(
-        roi=args.roi,
-        roi_class=args.roi_class,
-        mpp=args.mpp,
-        roi_mm2=args.roi_mm2,
-        field_diameter_mm=args.field_diameter_mm,
-        min_area_mm2=args.min_area_mm2,
-        reading=SlideOptions(tile_px=args.tile_px, workers=args.workers, batch=args.batch),
-    )
-    models = Models(args.checkpoint, args.tissue, device, threshold=args.threshold, half=args.half)
-    counter = SlideCounter(models, options, console)
+    models = Models(args, device)
+    counter = SlideCounter(models, args, console)
     console.print(f'{args.checkpoint.name} was trained on {models.provenance["trained_on"]["in_words"]}', markup=False)
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell

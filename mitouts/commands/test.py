@@ -17,8 +17,7 @@ from mitouts.utils.arguments import (
     add_imports,
     add_launcher,
 )
-from mitouts.visualization.tables import localization_note, results_table
-from mitouts.visualization.tissue_table import tissue_table
+from mitouts.visualization.tables import localization_note, results_table, tissue_table
 
 
 def build_parser() -> argparse.ArgumentParser:

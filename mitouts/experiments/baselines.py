@@ -1,8 +1,8 @@
-"""Methods of different kinds beside each other: what they are told, what they find, and what that costs."""
+"""Compares methods of different kinds: what they are told, what they find, and what that costs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from mitouts.experiments.methods import MethodScores, ScoreSettings, score_metho
 from mitouts.experiments.notes import cases_note, environments_note, runs_notes, sentences
 from mitouts.experiments.rows import Estimate, MeanSd, RowRuns, TableRow, mean_sd, runs_of
 from mitouts.experiments.suite_results import Suite
-from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable
+from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable, fill
 
 MISSING = '-'
 NOT_COUNTED = (
@@ -26,7 +26,7 @@ class BaselineRow:
     """A line of the comparison.
 
     Attributes:
-        row: The stage, and what stands in the table.
+        row: The stage, and its name in the table.
         method: Name of the method alone.
         level: Label of the group of lines that it belongs to, such as a share of noise; empty without groups.
         supervision: What a training is told, such as ``image label`` or ``box``.
@@ -60,12 +60,10 @@ class BaselineScores:
     """The scores of a line; None where there are none.
 
     Attributes:
-        line: The line.
         one_to_one: Its scores under the one-to-one protocol.
         f1_presence: Pooled F1 under the presence protocol.
         ap: Average precision of boxes, mean over IoU 0.5 to 0.95, over runs.
         ap50: The same at IoU 0.5.
-        cost: Cost of the model.
     """
 
     line: BaselineRow
@@ -93,10 +91,6 @@ def score_baselines(
     """Score the lines, all on the same folds and seeds.
 
     Args:
-        suite: The runs.
-        counter: Counts the stages.
-        baselines: What is compared.
-        costs: What the models cost.
         settings: How predictions are scored; both protocols are.
         partial: See :func:`mitouts.experiments.rows.runs_of`.
 
@@ -116,27 +110,24 @@ def baselines_table(
 
     Args:
         scores: The lines.
-        costs: What the models cost.
-        settings: How predictions were scored.
-        title: Above the table.
     """
     dash: dict[str, Any] = {'missing': MISSING}
-    columns = (
-        Column('Method'),
-        Column('Supervision'),
-        Column('Runs', 'number'),
-        Column('F1' + INTERVAL, 'estimate', **dash),
-        Column('F1 presence' + INTERVAL, 'estimate', **dash),
-        Column('P', 'mean_sd', **dash),
-        Column('R', 'mean_sd', **dash),
-        Column('FROC', 'mean_sd', **dash),
-        Column('AP50', 'mean_sd', **dash),
-        Column('AP', 'mean_sd', **dash),
-        Column('Parameters, M', 'number', digits=2, **dash),
-        Column('GMAC / MPix', 'number', digits=1, **dash),
-        Column('Minutes', 'number', digits=1, **dash),
-        Column('MPix / s', 'number', digits=2, **dash),
-    )
+    columns: list[tuple[Column, Callable[[BaselineScores], Cell]]] = [
+        (Column('Method'), lambda score: score.line.row.label),
+        (Column('Supervision'), lambda score: score.line.supervision),
+        (Column('Runs', 'number'), lambda score: score.runs.count),
+        (Column('F1' + INTERVAL, 'estimate', **dash), lambda score: score.one_to_one.f1_pooled),
+        (Column('F1 presence' + INTERVAL, 'estimate', **dash), lambda score: score.f1_presence),
+        (Column('P', 'mean_sd', **dash), lambda score: score.one_to_one.precision),
+        (Column('R', 'mean_sd', **dash), lambda score: score.one_to_one.recall),
+        (Column('FROC', 'mean_sd', **dash), lambda score: score.one_to_one.froc),
+        (Column('AP50', 'mean_sd', **dash), lambda score: score.ap50),
+        (Column('AP', 'mean_sd', **dash), lambda score: score.ap),
+        (Column('Parameters, M', 'number', digits=2, **dash), _cost('parameters', 1e6)),
+        (Column('GMAC / MPix', 'number', digits=1, **dash), _cost('gmac_per_megapixel')),
+        (Column('Minutes', 'number', digits=1, **dash), lambda score: score.one_to_one.minutes),
+        (Column('MPix / s', 'number', digits=2, **dash), _cost('megapixels_per_second')),
+    ]
     runs = [each.runs for each in scores]
     notes = [
         f'Points within {settings.radius_px:g} px, at the threshold that each run chose on its validation images. F1: '
@@ -149,7 +140,11 @@ def baselines_table(
         environments_note(runs),
         f'Parameters, GMAC and MPix / s: {costs.describe()} {NOT_COUNTED}' if costs.info else '',
     ]
-    return ResultTable(columns, tuple(_cells(each) for each in scores), title, sentences(notes))
+    return ResultTable(*fill(columns, scores), title, sentences(notes))
+
+
+def _cost(name: str, unit: float = 1.0) -> Callable[[BaselineScores], Cell]:
+    return lambda score: None if score.cost is None else getattr(score.cost, name) / unit
 
 
 def _score(
@@ -166,24 +161,4 @@ def _score(
         ap=mean_sd([each['ap'] for each in precisions]),
         ap50=mean_sd([each['ap50'] for each in precisions]),
         cost=costs.models.get(line.row.source),
-    )
-
-
-def _cells(scores: BaselineScores) -> tuple[Cell, ...]:
-    found, cost = scores.one_to_one, scores.cost
-    return (
-        scores.line.row.label,
-        scores.line.supervision,
-        scores.runs.count,
-        found.f1_pooled,
-        scores.f1_presence,
-        found.precision,
-        found.recall,
-        found.froc,
-        scores.ap50,
-        scores.ap,
-        None if cost is None else cost.parameters / 1e6,
-        None if cost is None else cost.gmac_per_megapixel,
-        found.minutes,
-        None if cost is None else cost.megapixels_per_second,
     )

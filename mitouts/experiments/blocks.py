@@ -1,8 +1,8 @@
-"""The tables of a results page: methods, paired comparisons, distillations, reviews, and what others have published."""
+"""Makes the tables of a results page: methods, paired comparisons, distillations, reviews, published numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mitouts.experiments.cases import CaseCounter
@@ -11,10 +11,9 @@ from mitouts.experiments.methods import MethodScores, ScoreSettings, score_metho
 from mitouts.experiments.noise import score_distillation
 from mitouts.experiments.notes import cases_note, distinct, environments_note, names_of, runs_notes, sentences
 from mitouts.experiments.reviews import QUANTITIES, score_review
-from mitouts.experiments.rows import Estimate, TableRow, runs_of
+from mitouts.experiments.rows import Estimate, StageMeans, TableRow, runs_of
 from mitouts.experiments.suite_results import Suite
-from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable
-from mitouts.functional.paired import PairedDifference
+from mitouts.experiments.tables import INTERVAL, Cell, Column, ResultTable, fill
 from mitouts.visualization.tables import PROTOCOLS
 
 _NOISE_COLUMNS = {
@@ -41,28 +40,23 @@ def methods_table(
     """A line for each method.
 
     Args:
-        suite: The runs.
-        counter: Counts the stages.
-        rows: Lines.
-        settings: How predictions are scored.
-        title: Above the table.
         partial: See :func:`mitouts.experiments.rows.runs_of`.
     """
     scores = [score_method(counter, runs_of(suite, row, partial=partial), settings) for row in rows]
-    columns = (
-        Column('Method'),
-        Column('Runs', 'number'),
-        Column('Image AUC', 'mean_sd'),
-        Column('Image F1', 'mean_sd'),
-        Column('P', 'mean_sd'),
-        Column('R', 'mean_sd'),
-        Column('F1', 'mean_sd'),
-        Column('F1 pooled' + INTERVAL, 'estimate'),
-        Column('F1 at best threshold', 'mean_sd'),
-        Column('FROC', 'mean_sd'),
-        Column(f'F1 at {settings.second_radius_px:g} px', 'mean_sd'),
-        Column('Minutes', 'number', digits=1),
-    )
+    columns: list[tuple[Column, Callable[[MethodScores], Cell]]] = [
+        (Column('Method'), lambda score: score.runs.row.label),
+        (Column('Runs', 'number'), lambda score: score.runs.count),
+        (Column('Image AUC', 'mean_sd'), lambda score: score.image_auc),
+        (Column('Image F1', 'mean_sd'), lambda score: score.image_f1),
+        (Column('P', 'mean_sd'), lambda score: score.precision),
+        (Column('R', 'mean_sd'), lambda score: score.recall),
+        (Column('F1', 'mean_sd'), lambda score: score.f1),
+        (Column('F1 pooled' + INTERVAL, 'estimate'), lambda score: score.f1_pooled),
+        (Column('F1 at best threshold', 'mean_sd'), lambda score: score.f1_best),
+        (Column('FROC', 'mean_sd'), lambda score: score.froc),
+        (Column(f'F1 at {settings.second_radius_px:g} px', 'mean_sd'), lambda score: score.f1_second),
+        (Column('Minutes', 'number', digits=1), lambda score: score.minutes),
+    ]
     notes = [
         f'Points within {settings.radius_px:g} px, {PROTOCOLS[settings.protocol]}. Image AUC, image F1 and FROC (mean '
         'sensitivity at 0.25 to 8 false positives an image): mean ± sd over runs; P, R and F1: mean ± sd over seeds, '
@@ -73,7 +67,7 @@ def methods_table(
         cases_note(each.num_cases for each in scores),
         environments_note([each.runs for each in scores]),
     ]
-    return ResultTable(columns, tuple(_method_cells(each) for each in scores), title, sentences(notes))
+    return ResultTable(*fill(columns, scores), title, sentences(notes))
 
 
 def comparison_table(
@@ -133,11 +127,6 @@ def distillation_table(
     )
     if not weighted:
         shown = [name for name in shown if not name.endswith('_weight')]
-    columns = (
-        Column('Distillation'),
-        Column('Runs', 'number'),
-        *(Column(_NOISE_COLUMNS[name], 'mean_sd') for name in shown),
-    )
     notes = [
         'Positive training images, mean ± sd over runs. AUC: how well the distance between predicted and annotated '
         "points, or another score, tells mislabelled images from clean ones (image score: the Teacher's, low is "
@@ -147,26 +136,29 @@ def distillation_table(
             for each in scores
             if each.runs.done and each.over_runs['noise_dropped'] is None
         ),
-        *runs_notes([each.runs for each in scores]),
-        environments_note([each.runs for each in scores]),
     ]
-    cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return ResultTable(columns, cells, title, sentences(notes))
+    return _means_table('Distillation', {name: _NOISE_COLUMNS[name] for name in shown}, scores, notes, title)
 
 
 def review_table(suite: Suite, rows: Sequence[TableRow], *, title: str = '', partial: bool = False) -> ResultTable:
     """A line for each review stage; the arguments are those of :func:`methods_table`."""
     scores = [score_review(runs_of(suite, row, partial=partial)) for row in rows]
     shown = [name for name in QUANTITIES if any(each.over_runs[name] for each in scores)]
-    columns = (Column('Review'), Column('Runs', 'number'), *(Column(name, 'mean_sd') for name in shown))
     notes = [
         'Training images, mean ± sd over runs. Noise corrected: share of the mislabelled images that have the right '
         'label afterwards. Clean lost: share of the other positive images that have a wrong one.',
-        *runs_notes([each.runs for each in scores]),
-        environments_note([each.runs for each in scores]),
     ]
-    cells = tuple((each.runs.row.label, each.runs.count, *(each.over_runs[name] for name in shown)) for each in scores)
-    return ResultTable(columns, cells, title, sentences(notes))
+    return _means_table('Review', {name: name for name in shown}, scores, notes, title)
+
+
+def _means_table(
+    kind: str, headings: Mapping[str, str], scores: Sequence[StageMeans], notes: Sequence[str], title: str
+) -> ResultTable:
+    """A line for each stage, with the means over its runs; ``headings`` of the quantities that are shown."""
+    columns = (Column(kind), Column('Runs', 'number'), *(Column(heading, 'mean_sd') for heading in headings.values()))
+    rows = tuple((each.runs.row.label, each.runs.count, *map(each.over_runs.get, headings)) for each in scores)
+    lines = [each.runs for each in scores]
+    return ResultTable(columns, rows, title, sentences([*notes, *runs_notes(lines), environments_note(lines)]))
 
 
 def literature_table(
@@ -178,7 +170,6 @@ def literature_table(
         columns: Headings.
         entries: Lines; a number shows with the digits it is written with, None as missing.
         source: Where the numbers stand.
-        title: Above the table.
     """
     numeric = [
         all(entry[index] is None or isinstance(entry[index], (int, float)) for entry in entries)
@@ -189,25 +180,9 @@ def literature_table(
     return ResultTable(kinds, cells, title, (f'Published, not measured here: {source}.',))
 
 
-def _method_cells(scores: MethodScores) -> tuple[Cell, ...]:
-    return (
-        scores.runs.row.label,
-        scores.runs.count,
-        scores.image_auc,
-        scores.image_f1,
-        scores.precision,
-        scores.recall,
-        scores.f1,
-        scores.f1_pooled,
-        scores.f1_best,
-        scores.froc,
-        scores.f1_second,
-        scores.minutes,
-    )
-
-
 def _comparison_cells(compared: Compared, with_oracle: bool, num_bootstrap: int) -> tuple[Cell, ...]:
     found, over_seeds = compared.difference, compared.over_seeds
+    p = found and found.p_one_sided
     cells: list[Cell] = [
         compared.comparison.label,
         len(compared.common),
@@ -216,19 +191,13 @@ def _comparison_cells(compared: Compared, with_oracle: bool, num_bootstrap: int)
         compared.f1_b,
         found and Estimate(found.difference, found.ci95),
         over_seeds and over_seeds.sd,
-        found and _p_text(found, num_bootstrap),
+        None if p is None else f'{p:.4f}' if p > 0 else f'< {1 / num_bootstrap:.4f}',
     ]
     if with_oracle:
         recovered = compared.recovered
         share = None if recovered is None else recovered.share
         cells.append(None if recovered is None or share is None else Estimate(share, recovered.ci95))
     return tuple(cells)
-
-
-def _p_text(found: PairedDifference, num_bootstrap: int) -> str | None:
-    if found.p_one_sided is None:
-        return None
-    return f'{found.p_one_sided:.4f}' if found.p_one_sided > 0 else f'< {1 / num_bootstrap:.4f}'
 
 
 def _distance_note(compared: Compared) -> str:

@@ -1,8 +1,7 @@
-"""The predictions of a stage against its test annotations: images joined, and counts per case at any radius."""
+"""Joins the predictions of a stage with its test annotations, and counts them per case at any radius."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +76,6 @@ class CaseCounter:
         """Count a stage's test images, case by case.
 
         Args:
-            stage: Stage.
             radius_px: The largest distance of a hit in pixels, inclusive.
             protocol: ``one_to_one`` or ``presence``.
             rule: ``shared``: the threshold that the run chose on its validation images. ``best``: the one with the
@@ -226,12 +224,10 @@ def _check_against_run(stage: StageResult, per_image: NDArray[np.int64], radius_
 def _check_precision_against_run(stage: StageResult, found: Mapping[str, float | None]) -> None:
     """Compare with what the run itself found, if it did."""
     own = stage.row.get('coco') or {}
-    if own.get('box_px') == BOX_PX and not all(_same(own.get(key), value) for key, value in found.items()):
+    expected = np.array([own.get(key) for key in found], dtype=float)
+    close = np.isclose(expected, np.array(list(found.values()), dtype=float), rtol=1e-9, atol=1e-9, equal_nan=True)
+    if own.get('box_px') == BOX_PX and not close.all():
         raise MitoutsError(
             f'{stage.folder}: found ap, ap50 = {found["ap"]}, {found["ap50"]}, but results.json says {own["ap"]}, '
             f'{own["ap50"]}: predictions or annotations have changed since; run the stage again'
         )
-
-
-def _same(first: float | None, second: float | None) -> bool:
-    return first == second or (first is not None and second is not None and math.isclose(first, second, abs_tol=1e-9))

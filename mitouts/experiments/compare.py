@@ -1,11 +1,10 @@
-"""Two methods on the same runs and the same cases."""
+"""Compares two methods on the same runs and the same cases."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter, CaseCounts
@@ -25,9 +24,8 @@ class Comparison:
     """What is compared.
 
     Attributes:
-        a: Method A.
         b: Method B, the baseline.
-        label: What stands in the table.
+        label: Its name in the table.
         oracle: With it, the share of the distance between B and the oracle that A recovers is given as well.
     """
 
@@ -42,11 +40,9 @@ class Compared:
     """A finished comparison.
 
     Attributes:
-        comparison: What was compared.
         runs: The lines of A, B and, if there is one, the oracle.
         common: Fold and seed of the runs that all of them have.
         f1_a: F1 of A, pooled over these runs.
-        f1_b: F1 of B.
         difference: A minus B; None without a common run.
         over_seeds: The difference of each seed: mean and standard deviation.
         recovered: None without an oracle.
@@ -70,10 +66,7 @@ def compare(
     Runs that were tested on images without annotated points are left out.
 
     Args:
-        counter: Counts the stages.
-        comparison: What is compared.
         runs: The runs of A, of B and of the oracle, in this order.
-        settings: How predictions are scored.
 
     Raises:
         MitoutsError: Two runs of one fold and seed were not tested on the same cases and annotations.
@@ -126,14 +119,11 @@ def _check_same_cases(
         same = first.cases.tolist() == second.cases.tolist()
         # Under presence a figure that is hit twice counts twice, so the sum tells nothing.
         if same and protocol == 'one_to_one':
-            same = bool(np.array_equal(_figures(first), _figures(second)))
+            one, other = (counted.counts[:, 0] + counted.counts[:, 2] for counted in (first, second))
+            same = bool(np.array_equal(one, other))
         if not same:
             fold, seed = key
             raise MitoutsError(
                 f'{row_a.source} and {row_b.source} were tested on different cases or annotations '
                 f'(fold {fold}, seed {seed}), so they cannot be paired'
             )
-
-
-def _figures(counts: CaseCounts) -> NDArray[np.int64]:
-    return counts.counts[:, 0] + counts.counts[:, 2]

@@ -25,7 +25,6 @@ from mitouts.experiments.suite_results import Suite
 from mitouts.models.loading import load_model, move_to
 from mitouts.models.reading import read_prediction
 from mitouts.registry import DATASETS, components_of
-from mitouts.structures import PointSample
 
 MIN_SCORE = 0.01
 """Weakest point that is read, as in a test."""
@@ -37,7 +36,6 @@ class Trained:
 
     Attributes:
         row: What it is.
-        checkpoint: Its checkpoint.
         ann_file: Annotations of its test images.
     """
 
@@ -89,7 +87,11 @@ class Predictor:
         Returns:
             Seconds that it took.
         """
-        batches = [([each['inputs'] for each in batch], [_bare(each) for each in batch]) for batch in self.batches]
+        # Clones, because a prediction is written into its sample.
+        batches = [
+            ([each['inputs'] for each in batch], [each['data_samples'].clone() for each in batch])
+            for batch in self.batches
+        ]
         begin = time.perf_counter()
         for inputs, samples in batches:
             for sample in predict_batch(self.model, inputs, samples):
@@ -118,7 +120,7 @@ def count_macs(action: Callable[[], object]) -> int:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of weights, frozen ones included; a weight that stands in two places counts once."""
+    """Number of weights, frozen ones included; a weight that is used in two places counts once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -126,8 +128,6 @@ def trained_models(suite: Suite, rows: Sequence[TableRow], root: str | Path = '.
     """The checkpoint of each row: that of its first done run, by fold and seed.
 
     Args:
-        suite: The runs.
-        rows: Rows.
         root: Folder that relative annotation paths are relative to.
 
     Raises:
@@ -181,7 +181,6 @@ def measure(
 
     Args:
         models: What to measure; at least one.
-        settings: How.
         report: Called with what is being done.
 
     Raises:
@@ -231,11 +230,6 @@ def _check_same_images(models: Sequence[Trained], predictors: Sequence[Predictor
                 f'{trained.row.source} {predictor.num_images} of {predictor.megapixels:.2f}: measure models with '
                 'images of different number or size apart'
             )
-
-
-def _bare(item: dict[str, Any]) -> PointSample:
-    """A sample that no earlier prediction has written into."""
-    return item['data_samples'].clone()
 
 
 def _finish(device: torch.device) -> None:

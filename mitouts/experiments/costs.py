@@ -1,4 +1,4 @@
-"""What trained models cost to keep and to use, as ``mitouts costs`` has measured it.
+"""Reads and writes what trained models cost to keep and to use, as ``mitouts costs`` has measured it.
 
 The file is a JSON object::
 

@@ -1,4 +1,4 @@
-"""What the figures show of a suite: rows named on a command line, each over all its seeds and folds."""
+"""Reads the rows of figures: stages of a suite named on a command line, each over all its seeds and folds."""
 
 from __future__ import annotations
 
@@ -83,7 +83,6 @@ class RowReader:
     """Counts rows.
 
     Args:
-        suite: The runs.
         settings: How predictions are scored; ``second_radius_px`` is not used.
         root: Folder that relative annotation paths are relative to.
     """
@@ -144,11 +143,10 @@ def _minutes(runs: RowRuns) -> list[float]:
     """One number a seed: the mean over its folds of what all stages of the row took; empty where one is unknown."""
     minutes: dict[int, list[float]] = {}
     for run in runs.done:
-        spent = [run.stage(name).minutes for name in runs.row.costs or (runs.row.stage,)]
-        known = [value for value in spent if value is not None]
-        if len(known) < len(spent):
+        spent = run.minutes_of(runs.row.costs or (runs.row.stage,))
+        if spent is None:
             return []
-        minutes.setdefault(run.seed, []).append(sum(known))
+        minutes.setdefault(run.seed, []).append(spent)
     return [float(np.mean(values)) for values in minutes.values()]
 
 

@@ -1,6 +1,6 @@
-"""Generated parts of Markdown pages, each between two markers, so that no number is ever copied by hand.
+"""Replaces generated parts of Markdown pages, each between two markers, so that no number is ever copied by hand.
 
-A part stands between ``<!-- KIND: NAME -->`` and ``<!-- end -->``; the kind says which tool writes it: ``results``
+A part is between ``<!-- KIND: NAME -->`` and ``<!-- end -->``; the kind says which tool writes it: ``results``
 (``update_results.py``) or ``table`` (``make_tables.py``).
 """
 
@@ -29,7 +29,7 @@ def marked_names(text: str, kind: str) -> list[str]:
 
 
 def replace_block(text: str, name: str, content: str, *, kind: str) -> str:
-    """Replace what stands between the markers of ``name``.
+    """Replace what is between the markers of ``name``.
 
     Raises:
         MitoutsError: A marker is missing, or another part begins before this one ends.
@@ -38,9 +38,7 @@ def replace_block(text: str, name: str, content: str, *, kind: str) -> str:
     start = prose.find(begin)
     stop = prose.find(END, start)
     if start < 0 or stop < 0:
-        raise MitoutsError(
-            f'expected the markers {begin!r} and, after it, {END!r}: add both where the table shall stand'
-        )
+        raise MitoutsError(f'expected the markers {begin!r} and, after it, {END!r}: add both where the table belongs')
     following = re.search(r'<!-- \w+: .+? -->', prose[start + len(begin) : stop])
     if following:
         raise MitoutsError(f'{begin!r} is not ended before {following.group()!r} begins: add {END!r} between them')

@@ -1,4 +1,4 @@
-"""The scores of methods over the runs of a suite."""
+"""Scores methods over the runs of a suite."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mitouts.experiments.rows import (
     sum_over_seeds,
     sums_by_seed,
 )
-from mitouts.experiments.suite_results import RunResult, StageResult
+from mitouts.experiments.suite_results import StageResult
 from mitouts.functional.localization import bootstrap_f1_ci95, precision_recall_f1
 from mitouts.functional.paired import pooled_f1
 
@@ -98,6 +98,7 @@ def score_method(counter: CaseCounter, runs: RowRuns, settings: ScoreSettings) -
     if names:
         interval = bootstrap_f1_ci95(per_case, names, num_bootstrap=settings.num_bootstrap, seed=settings.seed)
         pooled = Estimate(pooled_f1(per_case), interval)
+    minutes = mean_sd([run.minutes_of(runs.row.costs or (runs.row.stage,)) for run in runs.done])
     return MethodScores(
         runs=runs,
         num_cases=len(names),
@@ -110,21 +111,9 @@ def score_method(counter: CaseCounter, runs: RowRuns, settings: ScoreSettings) -
         f1_best=mean_sd(list(f1_by_seed(best).values())),
         froc=mean_sd(froc),
         f1_second=mean_sd(list(f1_by_seed(second).values())),
-        minutes=_minutes(runs),
+        minutes=minutes and minutes.mean,
     )
 
 
 def _over_runs(runs: RowRuns, value: Callable[[StageResult], float | None]) -> MeanSd | None:
     return mean_sd([value(run.stage(runs.row.stage)) for run in runs.done])
-
-
-def _minutes(runs: RowRuns) -> float | None:
-    stages = runs.row.costs or (runs.row.stage,)
-    spent = mean_sd([_sum_minutes(run, stages) for run in runs.done])
-    return None if spent is None else spent.mean
-
-
-def _sum_minutes(run: RunResult, stages: tuple[str, ...]) -> float | None:
-    minutes = [run.stage(stage).minutes for stage in stages]
-    known = [each for each in minutes if each is not None]
-    return sum(known) if len(known) == len(minutes) else None

@@ -1,4 +1,4 @@
-"""How well a distillation tells mislabelled samples from clean ones."""
+"""Measures how well a distillation tells mislabelled samples from clean ones."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from mitouts.errors import AnnotationError
-from mitouts.experiments.rows import MeanSd, RowRuns, mean_sd
+from mitouts.experiments.rows import RowRuns, StageMeans, mean_sd
 from mitouts.formats.coco import read_flag, read_json
 from mitouts.formats.hard_samples import read_hard_samples
 from mitouts.utils.files import file_sha256
-
-HARD_SAMPLES_NAME = 'hard_samples.json'
 
 
 @dataclass(frozen=True)
@@ -47,22 +45,14 @@ class NoiseDetection:
 QUANTITIES = tuple(NoiseDetection.__dataclass_fields__)
 
 
-@dataclass(frozen=True)
-class DistillationScores:
-    """Mean and standard deviation over runs of each quantity of :class:`NoiseDetection`."""
-
-    runs: RowRuns
-    over_runs: dict[str, MeanSd | None]
-
-
-def score_distillation(runs: RowRuns) -> DistillationScores:
-    """Read the hard samples of every run.
+def score_distillation(runs: RowRuns) -> StageMeans:
+    """Read the hard samples of every run, and average each quantity of :class:`NoiseDetection`.
 
     Raises:
         MitoutsError: A run's ``hard_samples.json`` is missing or broken.
     """
     found = [detect_noise(*read_samples(run.stage(runs.row.stage).folder)) for run in runs.done]
-    return DistillationScores(runs, {name: mean_sd([getattr(each, name) for each in found]) for name in QUANTITIES})
+    return StageMeans(runs, {name: mean_sd([getattr(each, name) for each in found]) for name in QUANTITIES})
 
 
 def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]:
@@ -75,7 +65,7 @@ def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]
         Samples and whether each is mislabelled; None where neither the samples nor the annotation file that they were
         distilled from (if it is still there, unchanged) know.
     """
-    path = folder / HARD_SAMPLES_NAME
+    path = folder / 'hard_samples.json'
     document = read_hard_samples(path, ('image_id', 'label', 'verdict'))
     samples = [sample for sample in document['images'] if sample.get('label') == 1]
     if any('is_noise' in sample for sample in document['images']):

@@ -1,4 +1,4 @@
-"""Sentences below a table: how many runs stand behind it, what is missing, and where they were made."""
+"""Writes the sentences below a table: how many runs it is made of, what is missing, and where they were made."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from collections.abc import Iterable, Sequence
 from mitouts.experiments.provenance import describe_environments
 from mitouts.experiments.rows import RowRuns
 from mitouts.experiments.suite_results import DONE, RunResult, describe_unfinished
+from mitouts.utils.words import plural
 
 _MOST_NAMES = 3
 
 
 def runs_notes(lines: Sequence[RowRuns]) -> list[str]:
-    """How many runs, seeds and folds stand behind the lines, and what is missing."""
+    """How many runs, seeds and folds the lines are made of, and what is missing."""
     runs = distinct(run for line in lines for run in line.done)
     seeds, folds = {run.seed for run in runs}, {run.fold for run in runs if run.fold is not None}
-    counted = f'{_plural(len(runs), "run")} ({_plural(len(seeds), "seed")}'
-    notes = [f'{counted}, {_plural(len(folds), "fold")}).' if folds else f'{counted}, no folds).']
+    counted = f'{plural(len(runs), "run")} ({plural(len(seeds), "seed")}'
+    notes = [f'{counted}, {plural(len(folds), "fold")}).' if folds else f'{counted}, no folds).']
     missing = distinct(run for line in lines for run in line.all if not run.is_done)
     if missing:
         notes.append(f'Not finished and not in the table: {describe_unfinished(missing, reasons=False)}.')
@@ -30,7 +31,8 @@ def runs_notes(lines: Sequence[RowRuns]) -> list[str]:
     for group in dict.fromkeys(line.row.group for line in lines):
         uneven = sorted({seed for line in lines if line.row.group == group for seed in line.uneven_seeds})
         if uneven:
-            notes.append(f'{group}: {_plural_list("seed", uneven)} {"lacks" if len(uneven) == 1 else "lack"} a fold.')
+            seeds_lack = f'{", ".join(map(str, uneven))} {"lacks" if len(uneven) == 1 else "lack"}'
+            notes.append(f'{group}: seed{"" if len(uneven) == 1 else "s"} {seeds_lack} a fold.')
         configs = sorted({run.config for line in lines if line.row.group == group for run in line.done if run.config})
         if len(configs) > 1:
             notes.append(f'{group} mixes configs: {", ".join(configs)}.')
@@ -43,7 +45,7 @@ def cases_note(counts: Iterable[int]) -> str:
     if not known:
         return ''
     if len(known) == 1:
-        return f'{_plural(known[0], "test case")}.'
+        return f'{plural(known[0], "test case")}.'
     return f'{known[0]} to {known[-1]} test cases.'
 
 
@@ -72,11 +74,3 @@ def names_of(runs: Sequence[RunResult]) -> str:
 def sentences(notes: Iterable[str]) -> tuple[str, ...]:
     """The notes that say something, each once."""
     return tuple(dict.fromkeys(note for note in notes if note))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f'{count} {noun}{"" if count == 1 else "s"}'
-
-
-def _plural_list(noun: str, values: Sequence[int]) -> str:
-    return f'{noun}{"" if len(values) == 1 else "s"} {", ".join(map(str, values))}'

@@ -1,9 +1,8 @@
-"""The threshold that suits a set of images best, found on those very images: an upper bound for any rule."""
+"""Finds the threshold that suits a set of images best, on those very images: an upper bound for any rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +11,6 @@ from mitouts.functional.localization import froc_curve, precision_recall_f1
 from mitouts.functional.matching import has_neighbour, pairs_within
 
 FloatArray = NDArray[np.float64]
-
-
-class _Sweep(NamedTuple):
-    """Thresholds ``(T,)``, descending, and the F1 of the points above each."""
-
-    thresholds: FloatArray
-    f1: FloatArray
 
 
 def best_threshold(
@@ -46,18 +38,19 @@ def best_threshold(
         A threshold; a point counts when its score is above it.
     """
     if protocol == 'presence':
-        sweep = _presence(points, truths, radius_px, ignored)
+        thresholds, precision, recall = _presence(points, truths, radius_px, ignored)
     else:
         curve = froc_curve(points, truths, radius_px=radius_px, ignored=ignored)
-        total = curve.precision + curve.sensitivity
-        f1 = np.divide(2 * curve.precision * curve.sensitivity, total, out=np.zeros_like(total), where=total > 0)
-        sweep = _Sweep(curve.thresholds, f1)
-    return float(sweep.thresholds[np.argmax(sweep.f1)])
+        thresholds, precision, recall = curve.thresholds, curve.precision, curve.sensitivity
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    return float(thresholds[np.argmax(f1)])
 
 
 def _presence(
     points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float, ignored: Sequence[FloatArray]
-) -> _Sweep:
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Thresholds ``(T,)``, descending, with precision and recall of the points above each."""
     predicted = [array[:, :2] for array in points]
     scores = np.concatenate([np.zeros(0), *(array[:, 2] for array in points)])
     hits = has_neighbour(predicted, truths, radius_px)
@@ -69,8 +62,7 @@ def _presence(
     tp, fp = _above(scores[hits], thresholds), _above(scores[false], thresholds)
     fn = len(reached) - _above(reached, thresholds)
     precision, recall, _ = precision_recall_f1(tp, fp, fn)
-    total = precision + recall
-    return _Sweep(thresholds, np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0))
+    return thresholds, precision, recall
 
 
 def _highest_near(points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float) -> FloatArray:

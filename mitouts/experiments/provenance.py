@@ -1,10 +1,12 @@
-"""On which machine and with which versions results were made, in words."""
+"""Says on which machine and with which versions results were made."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from mitouts.utils.words import plural
 
 UNKNOWN = 'not recorded'
 
@@ -43,7 +45,5 @@ def _told(what: str, values: Sequence[str]) -> str:
     counted = Counter(values)
     if len(counted) == 1:
         return f'{what}: {values[0]}.'
-    listed = '; '.join(
-        f'{value} ({count} {"stage" if count == 1 else "stages"})' for value, count in counted.most_common()
-    )
+    listed = '; '.join(f'{value} ({plural(count, "stage")})' for value, count in counted.most_common())
     return f'{what}, mixed: {listed}.'

@@ -1,12 +1,11 @@
-"""What a review has changed in the labels that it was about."""
+"""Averages what reviews have changed in the labels that they were about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from mitouts.experiments.rows import MeanSd, RowRuns, mean_sd
+from mitouts.experiments.rows import RowRuns, StageMeans, mean_sd
 
 Summary = Mapping[str, Any]
 
@@ -28,17 +27,9 @@ QUANTITIES: Mapping[str, Callable[[Summary], float | None]] = {
 """Heading -> quantity of a review stage's summary; shares are of the images that are noisy, or positive and clean."""
 
 
-@dataclass(frozen=True)
-class ReviewScores:
-    """Mean and standard deviation over runs of each of :data:`QUANTITIES`; None where no run knows it."""
-
-    runs: RowRuns
-    over_runs: dict[str, MeanSd | None]
-
-
-def score_review(runs: RowRuns) -> ReviewScores:
-    """Gather the summaries of a review stage."""
+def score_review(runs: RowRuns) -> StageMeans:
+    """Average :data:`QUANTITIES` over the summaries of a review stage."""
     summaries: Sequence[Summary] = [run.reviews.get(runs.row.stage, {}) for run in runs.done]
-    return ReviewScores(
+    return StageMeans(
         runs, {name: mean_sd([quantity(each) for each in summaries]) for name, quantity in QUANTITIES.items()}
     )

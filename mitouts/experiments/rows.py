@@ -1,4 +1,4 @@
-"""What a line of a table is about: a stage of a group, over all runs that have it."""
+"""Gathers the runs behind a line of a table, and pools their numbers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TableRow:
     Attributes:
         group: Group of the suite.
         stage: Stage of its runs.
-        label: What stands in the table.
+        label: Its name in the table.
         costs: The stages whose minutes are summed; empty for the stage alone.
     """
 
@@ -58,7 +58,6 @@ class RowRuns:
     """The runs behind a line.
 
     Attributes:
-        row: The line.
         done: Those with results of the stage, in the order of fold and seed.
         all: All runs of the group, done or not.
     """
@@ -89,8 +88,16 @@ class RowRuns:
         return [seed for seed in self.seeds if any((fold, seed) not in keys for fold in self.folds)]
 
 
+@dataclass(frozen=True)
+class StageMeans:
+    """Mean and standard deviation over the runs of a line, by quantity; None where no run knows it."""
+
+    runs: RowRuns
+    over_runs: dict[str, MeanSd | None]
+
+
 def parse_row(text: str) -> TableRow:
-    """Read ``group/stage=Label``; without a label the source stands for it.
+    """Read ``group/stage=Label``; without a label it is called by its source.
 
     Raises:
         MitoutsError: It is of another form.
@@ -108,8 +115,6 @@ def runs_of(suite: Suite, row: TableRow, *, partial: bool = False) -> RowRuns:
     """The runs behind a line.
 
     Args:
-        suite: Suite.
-        row: Line.
         partial: A group or stage that no run has is a line without runs instead of an error.
 
     Raises:

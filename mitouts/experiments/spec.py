@@ -1,4 +1,4 @@
-"""The tables of a page, listed in a YAML file, so that one command makes all of them anew."""
+"""Reads the YAML file that lists the tables of a page, so that one command makes all of them anew."""
 
 from __future__ import annotations
 
@@ -68,17 +68,15 @@ class TableBlock:
 
     def table(self, suite: Suite, counter: CaseCounter, *, partial: bool = False) -> ResultTable:
         """Make the table; ``partial`` lets groups and stages be missing."""
+        more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'literature':
             return literature_table(**self.published, title=self.title)
-        if self.kind == 'distillation':
-            return distillation_table(suite, self.rows, title=self.title, partial=partial)
-        if self.kind == 'review':
-            return review_table(suite, self.rows, title=self.title, partial=partial)
+        if self.kind in ('distillation', 'review'):
+            return (distillation_table if self.kind == 'distillation' else review_table)(suite, self.rows, **more)
         if self.kind == 'baselines':
             costs = self.measured(partial=partial)
             scores = score_baselines(suite, counter, self.baselines, costs, self.settings, partial=partial)
             return baselines_table(scores, costs, self.settings, title=self.title)
-        more: dict[str, Any] = {'title': self.title, 'partial': partial}
         if self.kind == 'compare':
             return comparison_table(suite, counter, self.comparisons, self.settings, **more)
         return methods_table(suite, counter, self.rows, self.settings, **more)
@@ -179,8 +177,15 @@ def _row(entry: Any, group: str = '', group_label: str = '') -> TableRow:
 
 def _baselines(entry: Mapping[str, Any]) -> Baselines:
     rows = tuple(_crossed(_baseline_row, entry['rows'], entry.get('groups')))
-    numbers = {key: _whole_numbers(key, entry.get(key)) for key in ('folds', 'seeds')}
-    return Baselines(rows, str(entry['costs']) if entry.get('costs') else None, **numbers)
+    chosen: dict[str, tuple[int, ...]] = {}
+    for key in ('folds', 'seeds'):
+        numbers = entry.get(key)
+        if numbers is None:
+            continue
+        if not isinstance(numbers, list) or not numbers or not all(type(number) is int for number in numbers):
+            raise ConfigError(f'{key} must be a list of whole numbers, found {numbers!r}')
+        chosen[key] = tuple(numbers)
+    return Baselines(rows, str(entry['costs']) if entry.get('costs') else None, **chosen)
 
 
 def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> BaselineRow:
@@ -197,14 +202,6 @@ def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> Baselin
     else:
         row = _row(described, group, group_label)
     return BaselineRow(row, method, group_label, entry['supervision'])
-
-
-def _whole_numbers(key: str, value: Any) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not value or not all(type(each) is int for each in value):
-        raise ConfigError(f'{key} must be a list of whole numbers, found {value!r}')
-    return tuple(value)
 
 
 def _comparison(entry: Any, group: str = '', group_label: str = '') -> Comparison:

@@ -1,4 +1,4 @@
-"""What a staged run shows at its end: one table and one picture."""
+"""Shows the results of a staged run at its end: one table and one picture."""
 
 from __future__ import annotations
 

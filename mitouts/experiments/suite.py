@@ -1,4 +1,4 @@
-"""What a suite shall run: configs x seeds x folds, read from YAML, each in a folder of its own."""
+"""Reads from YAML what a suite runs: configs x seeds x folds, each in a folder of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from mitouts.utils.config_files import find_config
 
 SUITE_KEYS = {'name', 'data', 'seeds', 'folds', 'variables', 'prepare', 'cfg_options', 'groups'}
 GROUP_KEYS = {'name', 'config', 'data', 'seeds', 'folds', 'cells', 'values', 'cfg_options', 'stages', 'prepare'}
-RUN_FILE = 'run.json'
 WRAPPER = 'experiment.py'
 OWN_VALUES = ('fold', 'seed')
 _PLACEHOLDER = re.compile(r'\{(\w+)\}')
@@ -40,7 +39,6 @@ class SuiteRun:
         group: Name of the group; entries with the same name add stages or cells to one group.
         config: The config's path.
         fold: The fold, or None.
-        seed: The seed.
         cfg_options: Overrides, placeholders filled in, the seed's among them.
         stages: The stages that are run; empty for all.
         prepare: Commands that must have run before, each a list of words.
@@ -82,15 +80,8 @@ class SuiteRun:
 
     def to_dict(self) -> dict[str, Any]:
         """For ``run.json``."""
-        return {
-            'suite': self.suite,
-            'group': self.group,
-            'config': self.config,
-            'data': self.data,
-            'fold': self.fold,
-            'seed': self.seed,
-            'cfg_options': list(self.cfg_options),
-        }
+        names = ('suite', 'group', 'config', 'data', 'fold', 'seed')
+        return {**{name: getattr(self, name) for name in names}, 'cfg_options': list(self.cfg_options)}
 
 
 def read_suite_file(path: str | os.PathLike[str], variables: Mapping[str, str] | None = None) -> list[SuiteRun]:
@@ -262,7 +253,7 @@ def _one_config_each(runs: Sequence[SuiteRun], where: str) -> None:
         own = (run.config, run.data, run.cfg_options)
         if configs.setdefault(run.name, own) != own:
             raise ConfigError(
-                f'{where}: {run.name} stands twice with different settings; give one of the groups another name '
+                f'{where}: {run.name} is there twice with different settings; give one of the groups another name '
                 '(entries of one group may differ in their stages and cells alone)'
             )
 

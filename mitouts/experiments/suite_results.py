@@ -1,4 +1,4 @@
-"""The runs of a suite, as ``mitouts suite`` leaves them: which are done, and what their stages gave.
+"""Reads the runs of a suite, as ``mitouts suite`` leaves them: which are done, and what their stages gave.
 
 A suite is ``SUITE_DIR/GROUP/fold{K}_seed{S}/`` (``seed{S}`` without folds), each with ``run.json`` and, when done,
 ``results.json`` and a folder for each stage. A run that is not done stays in the list with its status.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,6 @@ class StageResult:
     """What one stage of a run left.
 
     Attributes:
-        name: Its name.
-        folder: Its folder.
         row: Its row in ``results.json``; empty for a stage that is not tested, such as a distillation.
     """
 
@@ -64,8 +62,6 @@ class RunResult:
     """One run of a suite.
 
     Attributes:
-        folder: Its folder.
-        group: Its group.
         fold: The fold, or None without folds.
         seed: The seed of the training.
         status: ``done``, ``failed``, ``running``, ``missing`` (no ``run.json``) or ``incomplete`` (said to be done,
@@ -108,6 +104,12 @@ class RunResult:
         """Names of its stages, tested or not."""
         return [*self.stages, *self.distillations, *self.reviews]
 
+    def minutes_of(self, names: Iterable[str]) -> float | None:
+        """Minutes of these stages together; None where one of them is unknown."""
+        minutes = [self.stage(name).minutes for name in names]
+        known = [value for value in minutes if value is not None]
+        return sum(known) if len(known) == len(minutes) else None
+
     def stage(self, name: str) -> StageResult:
         """A stage, tested or not."""
         return self.stages.get(name) or StageResult(name, self.folder / name)
@@ -135,7 +137,7 @@ class Suite:
         return Suite(tuple(run for run in runs if seeds is None or run.seed in seeds))
 
     def of_group(self, group: str) -> list[RunResult]:
-        """All runs of a group, whatever became of them.
+        """All runs of a group, finished or not.
 
         Raises:
             MitoutsError: There is no such group.

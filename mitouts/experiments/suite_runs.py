@@ -1,4 +1,4 @@
-"""Runs the parts of a suite as processes, several at once; what is done is skipped, what fails is put down."""
+"""Runs the parts of a suite as processes, several at once; skips what is done, and notes down what fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from typing import Any
 
 from mitouts.engine.config import load_config
 from mitouts.errors import AnnotationError, MitoutsError
-from mitouts.experiments.suite import RUN_FILE, WRAPPER, SuiteRun
+from mitouts.experiments.suite import WRAPPER, SuiteRun
+from mitouts.experiments.suite_results import RUN_FILE
 from mitouts.formats.coco import read_json, write_json
 
 LOCK_FILE = 'run.lock'
@@ -40,7 +41,7 @@ class SuiteRunner:
         launcher: Words before ``-m mitouts train``: the interpreter, or ``torchrun`` and its arguments.
         arguments: Words after it, such as ``--launcher pytorch`` or ``--amp``.
         threads: ``OMP_NUM_THREADS`` of each process; None leaves the environment as it is.
-        report: Called with a run, what became of it (``done``, ``skipped``, ``failed``, ``busy``) and a remark.
+        report: Called with a run, its outcome (``done``, ``skipped``, ``failed``, ``busy``) and a remark.
     """
 
     folder: Path
@@ -75,7 +76,7 @@ class SuiteRunner:
         return counts
 
     def run_one(self, run: SuiteRun) -> str:
-        """Run one part; returns what became of it."""
+        """Run one part, and return its outcome."""
         # Entries that share a folder wait for each other; only another process is "busy".
         with self._folders.setdefault(run.name, threading.Lock()):
             try:

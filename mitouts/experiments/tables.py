@@ -1,4 +1,4 @@
-"""Tables of numbers as Markdown, CSV and LaTeX."""
+"""Renders tables of numbers as Markdown, CSV and LaTeX."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from mitouts.experiments.markdown import folded
 from mitouts.experiments.rows import Estimate, MeanSd
@@ -44,8 +44,8 @@ class Column:
         kind: ``text``, ``number``, ``mean_sd`` or ``estimate`` (a value with its interval).
         digits: Decimals.
         signed: Whether a positive number has a plus.
-        without_interval: What stands in the place of an interval that an estimate has not.
-        missing: What stands in the place of a number that does not exist.
+        without_interval: Shown for an interval that an estimate does not have.
+        missing: Shown for a number that does not exist.
     """
 
     name: str
@@ -61,7 +61,6 @@ class ResultTable:
     """A table and what is to be said about it.
 
     Attributes:
-        columns: Columns.
         rows: Cells, as many as there are columns; None is a number that does not exist.
         title: Above it; may be empty.
         notes: Sentences below it.
@@ -73,11 +72,18 @@ class ResultTable:
     notes: tuple[str, ...] = field(default=())
 
 
+def fill(
+    columns: Sequence[tuple[Column, Callable[[Any], Cell]]], lines: Sequence[Any]
+) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
+    """The columns and the rows of a table, of which each column says how its cell is read from a line."""
+    rows = tuple(tuple(read(line) for _, read in columns) for line in lines)
+    return tuple(column for column, _ in columns), rows
+
+
 def render(tables: Sequence[ResultTable], style: str) -> str:
     """Render tables, one below the other.
 
     Args:
-        tables: Tables.
         style: ``markdown``, ``csv`` or ``latex``.
     """
     return '\n'.join(_STYLES[style](table) for table in tables)
@@ -87,7 +93,9 @@ def markdown(table: ResultTable) -> str:
     """A GitHub Markdown table, its title bold above it, its notes as a paragraph below."""
     heading = [_escape_markdown(column.name) for column in table.columns]
     rule = [':--' if column.kind == 'text' else '--:' for column in table.columns]
-    rows = [[_escape_markdown(cell) for cell in _row_text(table, row)] for row in table.rows]
+    rows = [
+        [_escape_markdown(cell_text(column, cell)) for column, cell in zip(table.columns, row)] for row in table.rows
+    ]
     lines = ['| ' + ' | '.join(cells) + ' |' for cells in (heading, rule, *rows)]
     if table.title:
         lines = [f'**{table.title}**', '', *lines]
@@ -141,10 +149,6 @@ def cell_text(column: Column, cell: Cell) -> str:
     if isinstance(cell, Estimate):
         return f'{_number(column, cell.value)} [{_interval(column, cell)}]'
     return _number(column, cell)
-
-
-def _row_text(table: ResultTable, row: Sequence[Cell]) -> list[str]:
-    return [cell_text(column, cell) for column, cell in zip(table.columns, row)]
 
 
 def _number(column: Column, value: float) -> str:

@@ -1,4 +1,4 @@
-"""The web application of a review."""
+"""Makes the web application of a review."""
 
 from __future__ import annotations
 
@@ -57,8 +57,6 @@ def create_app(
     """Make the application.
 
     Args:
-        store: The review.
-        crops: Of its items.
         sessions: Who may take part.
         blinded: Whether label, prediction, reason, score and distance are hidden.
         hosts: Values of the ``Host`` header that are the server's own, such as ``127.0.0.1:8760``.

@@ -1,9 +1,9 @@
-"""From an annotation file and its review to the corrected annotation file."""
+"""Corrects an annotation file by its review."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,8 @@ def apply_review(
     """Write the corrected annotation file; see :func:`reviewed_document`.
 
     Args:
-        store: The review.
         annotations: The file that was reviewed; it stays as it is.
         out: File to write; what an earlier call wrote from this review is replaced.
-        rule: How decisions become labels.
         undecided: ``keep`` or ``drop``.
         data_root: Folder of the images, where ``annotations`` does not say it.
 
@@ -74,15 +72,14 @@ def reviewed_document(
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
-        store: The review.
         rule: How decisions become labels, see :func:`mitouts.review.consensus.find_consensus`.
-        undecided: What becomes of an image with an item that has no label: ``keep`` leaves that item as it was
+        undecided: What to do with an image with an item that has no label: ``keep`` leaves that item as it was
             annotated, ``drop`` leaves out the image. An item that nobody has decided on is undecided; it costs an image
             its place only where the distillation had dropped that, so that without any decision ``drop`` gives what
             the distillation did.
 
     Returns:
-        The document, and a summary: ``decided``, ``undecided`` and ``not_reviewed`` items, what became of them
+        The document, and a summary: ``decided``, ``undecided`` and ``not_reviewed`` items, what was done with them
         (``confirmed``, ``to_look_alike``, ``to_mitotic``, ``new_figures``, ``new_look_alikes``, ``added_figures``,
         ``same_figure`` for those that were there already, ``moved``, and ``added_outside`` of the image, which do not
         count), ``images``, ``images_left_out``, ``labels_changed``, and, where the document knows its noise, over
@@ -97,7 +94,12 @@ def reviewed_document(
         raise ReviewError(f'unknown undecided {undecided!r}; known are {", ".join(UNDECIDED)}')
     review = find_consensus(store, rule)
     _check_document(document, review)
-    left_out = _images_left_out(review) if undecided == 'drop' else set()
+    # Nobody's doubt is none where the distillation had kept the image.
+    left_out = {
+        each.item.image_id
+        for each in review.items.values()
+        if undecided == 'drop' and each.label is None and (each.why, each.item.verdict) != ('not_reviewed', 'keep')
+    }
     revision = Revision(document, review, rule, review_radius_px(store))
     images = [image for image in document['images'] if image['id'] not in left_out]
     annotations = revision.annotations(left_out)
@@ -108,6 +110,8 @@ def reviewed_document(
         'undecided': undecided,
         'source': {key: document.get('info', {}).get('mitouts', {}).get(key) for key in ('tool', 'arguments')},
     }
+    known = {category['id'] for category in document['categories']}
+    missing = [category for category in CATEGORIES if category['id'] not in known]
     info = dict(document.get('info') or {})
     kept_info = {key: value for key, value in info.get('mitouts', {}).items() if key != 'arguments'}
     info['mitouts'] = {**kept_info, **provenance}
@@ -116,7 +120,7 @@ def reviewed_document(
         'info': info,
         'images': reviewed_images,
         'annotations': annotations,
-        'categories': _with_hard_negatives(document['categories']),
+        'categories': [dict(category) for category in (*document['categories'], *missing)],
     }
     decided = sum(each.label is not None for each in review.items.values())
     untouched = sum(each.why == 'not_reviewed' for each in review.items.values())
@@ -172,15 +176,6 @@ def _check_document(document: Mapping[str, Any], review: ReviewConsensus) -> Non
             )
 
 
-def _images_left_out(review: ReviewConsensus) -> set[int]:
-    """Images with an undecided item; nobody's doubt is none where the distillation had kept the image."""
-    return {
-        each.item.image_id
-        for each in review.items.values()
-        if each.label is None and not (each.why == 'not_reviewed' and each.item.verdict == 'keep')
-    }
-
-
 def _provenance(store: ReviewStore) -> dict[str, Any]:
     decisions = store.decisions()
     roles: dict[str, list[str]] = {}
@@ -198,8 +193,3 @@ def _provenance(store: ReviewStore) -> dict[str, Any]:
         'decisions': len(decisions),
         'version': code_version(),
     }
-
-
-def _with_hard_negatives(categories: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    known = {category['id'] for category in categories}
-    return [dict(each) for each in (*categories, *(each for each in CATEGORIES if each['id'] not in known))]

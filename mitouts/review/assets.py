@@ -1,4 +1,4 @@
-"""The files of the page, read once, so that a request can ask for nothing else."""
+"""Reads the files of the page once, so that a request can ask for nothing else."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ class Asset:
     """One file.
 
     Attributes:
-        content: Its bytes.
         media_type: For the ``Content-Type`` header.
         etag: Changes with the content.
     """
@@ -37,19 +36,16 @@ class Asset:
     etag: str
 
 
-def load_assets(folder: Traversable | None = None) -> dict[str, Asset]:
+def load_assets() -> dict[str, Asset]:
     """Read the page's files.
 
-    Args:
-        folder: Where they are; the package's own by default.
-
     Returns:
-        Path below the folder -> file.
+        Path below ``web`` -> file.
 
     Raises:
         ReviewError: The page is not there, because the package was installed without it.
     """
-    folder = resources.files(__package__).joinpath('web') if folder is None else folder
+    folder = resources.files(__package__).joinpath('web')
     assets = dict(_walk(folder)) if folder.is_dir() else {}
     if INDEX not in assets:
         raise ReviewError(

@@ -1,4 +1,4 @@
-"""Decoded images and encoded crops that are kept for the next request, up to a number of bytes."""
+"""Keeps decoded images and encoded crops for the next request, up to a number of bytes."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""What a review says of every item: one label, one position, and the figures that were added."""
+"""Finds what a review says of every item: one label, one position, and the figures that were added."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast
 
 from mitouts.errors import ReviewError
 from mitouts.functional.consensus import (
@@ -32,7 +32,6 @@ class ItemConsensus:
     """What the raters say of one item.
 
     Attributes:
-        item: It.
         label: None where it is undecided.
         why: See :class:`mitouts.functional.consensus.Consensus`.
         xy_px: Where it lies in the image: the item's own point, unless those who carry the label have moved it.
@@ -74,10 +73,9 @@ def check_rule(rule: str) -> Rule:
     Raises:
         ReviewError: There is none.
     """
-    for known in get_args(Rule):
-        if rule == known:
-            return known
-    raise ReviewError(f'unknown rule {rule!r}; known are {", ".join(RULES)}')
+    if rule not in RULES:
+        raise ReviewError(f'unknown rule {rule!r}; known are {", ".join(RULES)}')
+    return cast(Rule, rule)
 
 
 def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensus:
@@ -89,7 +87,6 @@ def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensu
     :func:`mitouts.functional.consensus.agreed_marks`.
 
     Args:
-        store: The review.
         rule: See :func:`mitouts.functional.consensus.consensus_label`.
 
     Raises:
@@ -123,26 +120,16 @@ def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensu
 
 
 def _judge(item: Item, decisions: Sequence[Decision], rule: Rule) -> ItemConsensus:
-    found = consensus_label(
-        [
-            Vote(
-                decision.rater,
-                None if decision.label == 'unsure' else decision.label,
-                decision.decision_id,
-                decision.role == 'tiebreaker',
-            )
-            for decision in decisions
-        ],
-        rule,
-    )
-    label: FinalLabel | None = None
-    if found.label is not None:
-        label = 'mitotic' if found.label == 'mitotic' else 'look_alike'
+    cast_votes = [
+        Vote(said.rater, None if said.label == 'unsure' else said.label, said.decision_id, said.role == 'tiebreaker')
+        for said in decisions
+    ]
+    found = consensus_label(cast_votes, rule)
     own = (item.x_px, item.y_px)
     places = [_place(item, decision) for decision in decisions if decision.rater in found.voters]
     xy = own if not places or all(place == own for place in places) else consensus_point(places)
     votes = {decision.rater: decision.label for decision in decisions}
-    return ItemConsensus(item, label, found.why, xy, xy != own, votes)
+    return ItemConsensus(item, cast(FinalLabel | None, found.label), found.why, xy, xy != own, votes)
 
 
 def _place(item: Item, decision: Decision) -> Point:

@@ -1,4 +1,4 @@
-"""What a rater is shown: the surroundings of an item's anchor, cut from a patch or a slide."""
+"""Cuts out what a rater is shown: the surroundings of an item's anchor, in a patch or a slide."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELD_UM = 96.0
 THUMB_UM = 32.0
 THUMB_PX = 128
 ASSUMED_MPP = 0.25
-"""What an item of unknown resolution is cut as; it is not said to be so."""
+"""Resolution that an item is cut at where its own is unknown; raters are not told it."""
 MAX_FIELD_PX = 2047
 """Largest field; only an image that is judged as a whole comes near it."""
 _JPEG = (
@@ -129,12 +129,13 @@ class CropSource:
         if crop is None:
             with self._file_locks[hash(item.file_name) % _LOCKS]:
                 ground = None
-                if self._surroundings is not None and not _fills(item, side_px):
+                (x, y), half = item.anchor_px, side_px // 2
+                fills = half <= x < item.width_px - half and half <= y < item.height_px - half
+                if self._surroundings is not None and not fills:
                     ground = self._surroundings.read(item, side_px)
                 pixels = cut(self._reading(item), item.width_px, item.height_px, item.anchor_px, side_px, ground)
             if shown_px is not None:
-                shrinks = shown_px <= side_px
-                method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+                method = cv2.INTER_AREA if shown_px <= side_px else cv2.INTER_CUBIC
                 pixels = np.asarray(cv2.resize(pixels, (shown_px, shown_px), interpolation=method), np.uint8)
             crop = encode_jpeg(pixels)
             self._crops.put(key, crop, len(crop))
@@ -195,12 +196,6 @@ def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
     if not done:
         raise ImageError(f'a crop of {image.shape[1]} x {image.shape[0]} px cannot be encoded')
     return data.tobytes()
-
-
-def _fills(item: Item, side_px: int) -> bool:
-    """Whether the image fills the square around the item's anchor."""
-    (x, y), half = item.anchor_px, side_px // 2
-    return x >= half and y >= half and x + half < item.width_px and y + half < item.height_px
 
 
 def _odd_side_px(side_um: float, mpp: float | None) -> int:

@@ -1,4 +1,4 @@
-"""A review as tables, for spreadsheets and scripts."""
+"""Writes a review as tables, for spreadsheets and scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def write_decisions(store: ReviewStore, path: str | os.PathLike[str], *, rule: s
     apostrophe before it.
 
     Args:
-        store: The review.
         path: CSV file; one of the same columns is replaced.
         rule: See :func:`mitouts.review.consensus.find_consensus`.
 
@@ -57,7 +56,6 @@ def write_log(store: ReviewStore, path: str | os.PathLike[str]) -> int:
     """Write the whole log, what was taken back and what was decided anew included, in order.
 
     Args:
-        store: The review.
         path: CSV file; one of the same columns is replaced.
 
     Returns:
@@ -105,14 +103,10 @@ def _write(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[
 
 def _safe(cell: Any) -> Any:
     """A cell that a spreadsheet takes for what it is; numbers may begin with a minus."""
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA) or _is_number(cell):
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
         return cell
-    return f"'{cell}"
-
-
-def _is_number(text: str) -> bool:
     try:
-        float(text)
+        float(cell)
     except ValueError:
-        return False
-    return True
+        return f"'{cell}"
+    return cell

@@ -1,10 +1,10 @@
-"""What is put before a rater: the places where annotators or Teacher see a figure in a hard sample."""
+"""Turns hard samples into items for raters: the places where annotators or Teacher see a figure."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -97,6 +97,14 @@ class Item:
         return -0.5 <= xy_px[0] <= self.width_px - 0.5 and -0.5 <= xy_px[1] <= self.height_px - 0.5
 
 
+def by_image(annotations: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
+    """Image id -> its annotations, in their order; an empty list for any other image."""
+    grouped: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for annotation in annotations:
+        grouped[annotation['image_id']].append(annotation)
+    return grouped
+
+
 def radius_px(hard_samples: Mapping[str, Any]) -> float:
     """The radius within which two points are one figure, as the distillation had it."""
     criterion = (hard_samples.get('info') or {}).get('criterion') or {}
@@ -135,14 +143,12 @@ def build_items(
     """
     samples = _checked_samples(hard_samples)
     images = {image['id']: image for image in document['images']}
-    annotations: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in document['annotations']:
-        annotations[annotation['image_id']].append(annotation)
+    annotations = by_image(document['annotations'])
     hard = [sample for sample in samples if include == 'all' or _is_hard(sample)]
     rng = np.random.default_rng(seed)
     hard += _controls(samples, hard, num_controls, rng)
     radius = radius_px(hard_samples)
-    found: list[Item] = []
+    items: list[Item] = []
     for sample in hard:
         image = images.get(sample['image_id'])
         if image is None or image['file_name'] != sample['file_name']:
@@ -151,13 +157,13 @@ def build_items(
                 f'{"has no such image" if image is None else "calls it " + image["file_name"]}: give the annotation '
                 'file that was distilled'
             )
-        found += _items_of(sample, image, annotations[sample['image_id']], radius)
-    if not found:
+        items += _items_of(sample, image, annotations[sample['image_id']], radius)
+    if not items:
         raise ReviewError(
             f'nothing to review: none of the {len(samples)} samples is '
             f'{"annotated or predicted anywhere" if include == "all" else "dropped; --all takes the others as well"}'
         )
-    ranked = sorted(found, key=_agreement)
+    ranked = sorted(items, key=_agreement)
     numbers = rng.permutation(len(ranked)) + 1
     numbered = (replace(item, item_id=int(numbers[rank]), rank=rank) for rank, item in enumerate(ranked))
     return sorted(numbered, key=lambda item: item.item_id)

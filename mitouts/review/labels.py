@@ -1,4 +1,4 @@
-"""What a rater can say of an item, and what can go wrong in saying it."""
+"""Names what a rater can say of an item, and the errors of saying it."""
 
 from __future__ import annotations
 

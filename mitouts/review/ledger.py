@@ -1,4 +1,4 @@
-"""The current state of a review in memory, so that an answer need not sum up the whole log."""
+"""Holds the current state of a review in memory, so that an answer need not sum up the whole log."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from mitouts.review.store import ReviewStore
 
 
 class Ledger:
-    """Follows the log, to which other processes may write as well; its methods may be called from any thread.
-
-    Args:
-        store: The review.
-    """
+    """Follows the log, to which other processes may write as well; its methods may be called from any thread."""
 
     def __init__(self, store: ReviewStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""What a browser may send, and in which words it is refused."""
+"""Reads what a browser sends, and says why it is refused."""
 
 from __future__ import annotations
 

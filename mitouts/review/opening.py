@@ -1,18 +1,19 @@
-"""The review that belongs to a distillation: made when it is first asked for, checked when it is there."""
+"""Opens the review that belongs to a distillation: makes it where there is none, checks it where there is one."""
 
 from __future__ import annotations
 
 import os
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from mitouts.errors import ReviewError
 from mitouts.formats.coco import read_coco
 from mitouts.formats.hard_samples import read_hard_samples
-from mitouts.review.items import Include, build_items
-from mitouts.review.provenance import review_provenance
+from mitouts.review.items import Include, build_items, radius_px
 from mitouts.review.store import ReviewStore
 from mitouts.utils.files import file_sha256
+from mitouts.utils.version import code_version
 
 FileName = str | os.PathLike[str]
 
@@ -38,7 +39,8 @@ def open_or_create(
         seed: The same, 0 in a new one.
 
     Raises:
-        ReviewError: The database is of other files or was made with other arguments.
+        ReviewError: The database is of other files or was made with other arguments, or the hard samples were made from
+            another annotation file.
     """
     if Path(database).exists():
         store = ReviewStore.open(database)
@@ -49,7 +51,7 @@ def open_or_create(
             raise
         return store
     include, num_controls, seed = include or 'dropped', num_controls or 0, seed or 0
-    provenance = review_provenance(hard_samples, annotations, include=include, num_controls=num_controls, seed=seed)
+    provenance = _provenance(hard_samples, annotations, include=include, num_controls=num_controls, seed=seed)
     items = build_items(
         read_hard_samples(hard_samples), read_coco(annotations), include=include, num_controls=num_controls, seed=seed
     )
@@ -71,3 +73,30 @@ def _check(store: ReviewStore, hard_samples: FileName, annotations: FileName, wa
                 f'{store.path} was made with {key} {made_with}, and {value} was asked for now: leave that out, or give '
                 'another --db for a new review'
             )
+
+
+def _provenance(
+    hard_samples: FileName, annotations: FileName, *, include: Include, num_controls: int, seed: int
+) -> dict[str, Any]:
+    """What is written into the database of a review when it is made."""
+    content = read_hard_samples(hard_samples)
+    info = content['info']
+    annotations_sha256 = file_sha256(annotations)
+    if info.get('source_sha256') not in (None, annotations_sha256):
+        raise ReviewError(
+            f'{hard_samples} was made from another file than {annotations}: expected the annotation file with SHA-256 '
+            f'{info["source_sha256"]} (it was called {info.get("distilled_from")}), found {annotations_sha256}'
+        )
+    return {
+        'hard_samples_sha256': file_sha256(hard_samples),
+        'annotations_sha256': annotations_sha256,
+        'teacher_sha256': info.get('teacher_sha256'),
+        'criterion': info.get('criterion'),
+        'map_threshold': info.get('map_threshold'),
+        'radius_px': radius_px(content),
+        'include': include,
+        'num_controls': num_controls,
+        'seed': seed,
+        'created_at': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'version': code_version(),
+    }

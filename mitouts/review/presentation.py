@@ -1,4 +1,4 @@
-"""What a rater is told; blinded, it is nothing of what annotators, Teacher or other raters say."""
+"""Answers raters; blinded, with nothing of what annotators, Teacher or other raters say."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ class Presentation:
     """Answers as plain values, ready to become JSON.
 
     Args:
-        store: The review.
-        crops: Of its items.
         blinded: Whether label, prediction, reason, score and distance are hidden. Blinded, items come in the order of
             their random numbers, else by disagreement, largest first.
     """
@@ -48,7 +46,6 @@ class Presentation:
         """Ids of what a rater is to decide, in order: everything, or for a tiebreaker the ties.
 
         Args:
-            session: Who.
             own: Their decisions; what a tiebreaker has decided stays in sight.
         """
         if session.role == 'rater':
@@ -140,14 +137,10 @@ class Presentation:
         annotated: list[list[float]] = []
         predicted: list[list[float | None]] = []
         for other in self._of_image[item.image_id]:
-            if other.annotated_xy_px is not None:
-                dx, dy = _offset(item, other.annotated_xy_px)
-                if max(abs(dx), abs(dy)) <= field_px / 2:
-                    annotated.append([dx, dy])
-            if other.predicted_xy_px is not None:
-                dx, dy = _offset(item, other.predicted_xy_px)
-                if max(abs(dx), abs(dy)) <= field_px / 2:
-                    predicted.append([dx, dy, _finite(other.predicted_score)])
+            if other.annotated_xy_px is not None and (offset := _offset_in(item, other.annotated_xy_px, field_px)):
+                annotated.append([*offset])
+            if other.predicted_xy_px is not None and (offset := _offset_in(item, other.predicted_xy_px, field_px)):
+                predicted.append([*offset, _finite(other.predicted_score)])
         return {'annotated_px': annotated, 'predicted_px': predicted}
 
 
@@ -175,8 +168,10 @@ def _indexed(values: Sequence[str]) -> tuple[list[str], list[int]]:
     return different, [index[value] for value in values]
 
 
-def _offset(item: Item, xy: Point) -> Point:
-    return xy[0] - item.anchor_px[0], xy[1] - item.anchor_px[1]
+def _offset_in(item: Item, xy: Point, field_px: int) -> Point | None:
+    """Where a point lies from the anchor; None outside the field."""
+    dx, dy = xy[0] - item.anchor_px[0], xy[1] - item.anchor_px[1]
+    return (dx, dy) if max(abs(dx), abs(dy)) <= field_px / 2 else None
 
 
 def _image_in_field(item: Item, field_px: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""How far a rater is, and how well they agree with others."""
+"""Tells how far a rater is, and how well they agree with others."""
 
 from __future__ import annotations
 
@@ -63,7 +63,6 @@ class AgreementBoard:
         """Agreement of a rater with all others; tiebreakers, who see nothing but disputed items, do not count.
 
         Args:
-            rater: Whose.
             decisions: What all raters say.
 
         Returns:
@@ -78,7 +77,10 @@ class AgreementBoard:
         with self._lock:
             key = rater, number
             if key not in self._told:
-                self._told[key] = _compare(_shared(own, others)[:number])
+                shared = _shared(own, others)[:number]
+                mine, theirs = zip(*(pair for item in shared for pair in item))
+                kappa = cohen_kappa(mine, theirs, num_bootstrap=0)
+                self._told[key] = {'items': len(shared), 'share': kappa.observed, 'kappa': kappa.kappa}
             return self._told[key]
 
 
@@ -91,9 +93,3 @@ def _shared(own: Mapping[int, Decision], decisions: Sequence[Decision]) -> list[
         others, key=lambda item_id: max(own[item_id].decision_id, min(each.decision_id for each in others[item_id]))
     )
     return [[(own[item_id].label, each.label) for each in others[item_id]] for item_id in order]
-
-
-def _compare(shared: Sequence[Sequence[Pair]]) -> dict[str, Any]:
-    pairs = [pair for item in shared for pair in item]
-    kappa = cohen_kappa([first for first, _ in pairs], [second for _, second in pairs], num_bootstrap=0)
-    return {'items': len(shared), 'share': kappa.observed, 'kappa': kappa.kappa}

@@ -1,4 +1,4 @@
-"""The records of a review's log, and what may be written into it."""
+"""Holds the records of a review's log, and checks what is written into it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class Decision:
 
     Attributes:
         decision_id: Number of the log entry; later ones are larger.
-        item_id: The item.
         rater: Who.
         role: ``rater`` or ``tiebreaker``.
         at: When, ISO 8601 in UTC.
@@ -71,7 +70,7 @@ class Undone:
     item_id: int
     undoes: int
     now: Decision | None
-    repeated: bool = False
+    repeated: bool
 
 
 @dataclass(frozen=True)
@@ -133,31 +132,9 @@ def check_entry(
         raise ReviewError(f'seconds must be a finite number from 0, found {seconds}')
 
 
-def read_decision(row: sqlite3.Row) -> Decision:
-    """A row of ``log`` that is a decision."""
-    moved, added = read_points(row['moved'], row['added'])
-    return Decision(
-        decision_id=row['entry_id'],
-        item_id=row['item_id'],
-        rater=row['rater'],
-        role=row['role'],
-        at=row['at'],
-        label=row['label'],
-        moved_px=moved,
-        added_px=added,
-        seconds=row['seconds'],
-        blinded=bool(row['blinded']),
-        old_label=row['old_label'],
-        previous=row['previous'],
-        version=row['version'],
-        teacher_sha256=row['teacher_sha256'],
-    )
-
-
-def read_points(moved: str | None, added: str | None) -> tuple[Point | None, tuple[Point, ...]]:
-    """The points of a row: moved, added."""
-    points = tuple((x, y) for x, y in json.loads(added or '[]'))
-    if moved is None:
-        return None, points
-    x, y = json.loads(moved)
-    return (x, y), points
+def read_entry(row: sqlite3.Row) -> LogEntry:
+    """A row of ``log``."""
+    values = dict(row)
+    moved, added = (json.loads(values.pop(name) or default) for name, default in (('moved', 'null'), ('added', '[]')))
+    values |= {'moved_px': None if moved is None else (moved[0], moved[1]), 'added_px': tuple((x, y) for x, y in added)}
+    return LogEntry(**{**values, 'blinded': bool(values['blinded'])})

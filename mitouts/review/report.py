@@ -1,4 +1,4 @@
-"""What a review has come to: who decided what, how well raters agree, and what that says of the old labels."""
+"""Sums up a review: who decided what, how well raters agree, and what that says of the old labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ def build_report(
     tiebreaker sees disputed items only and is left out of them.
 
     Args:
-        store: The review.
         rule: How decisions become the new labels, see :func:`mitouts.review.consensus.find_consensus`.
         num_bootstrap: Replicates of the intervals; 0 leaves them out.
         seed: Of the replicates.
@@ -50,6 +49,7 @@ def build_report(
     """
     consensus = find_consensus(store, rule)
     found = list(consensus.items.values())
+    confusion = Counter((each.item.old_label or NOT_ANNOTATED, new_label(each)) for each in found)
     log, decisions = list(store.log()), store.decisions()
     info = {'tool': TOOL, 'version': code_version(), 'database': store.database_id, 'rule': rule}
     cases = {item.item_id: item.case_id for item in store.items}
@@ -64,7 +64,7 @@ def build_report(
         },
         'decisions': _decision_counts(log, decisions),
         'raters': {rater: _rater_row(rater, log, decisions) for rater in store.raters()},
-        'confusion': _confusion(found),
+        'confusion': {old: {new: confusion[old, new] for new in NEW_LABELS} for old in OLD_LABELS},
         'agreement': _agreement(decisions, cases, num_bootstrap, seed),
         'cases': _case_rows(found),
     }
@@ -88,9 +88,7 @@ def _decision_counts(log: Sequence[LogEntry], decisions: Sequence[Decision]) -> 
         'made': len(made),
         'undone': len(log) - len(made),
         'in_force': len(decisions),
-        'blinded': sum(entry.blinded for entry in made),
-        'open_mode': sum(not entry.blinded for entry in made),
-        'median_seconds': _median_seconds(made),
+        **_ways(made),
     }
 
 
@@ -105,20 +103,18 @@ def _rater_row(rater: str, log: Sequence[LogEntry], decisions: Sequence[Decision
         'added': sum(len(decision.added_px) for decision in now),
         'decisions': len(made),
         'undone': sum(entry.rater == rater and entry.action == 'undo' for entry in log),
-        'blinded': sum(entry.blinded for entry in made),
-        'open_mode': sum(not entry.blinded for entry in made),
-        'median_seconds': _median_seconds(made),
+        **_ways(made),
     }
 
 
-def _median_seconds(made: Sequence[LogEntry]) -> float | None:
+def _ways(made: Sequence[LogEntry]) -> dict[str, Any]:
+    """How decisions were made."""
     seconds = [entry.seconds for entry in made if entry.seconds is not None]
-    return statistics.median(seconds) if seconds else None
-
-
-def _confusion(found: Sequence[ItemConsensus]) -> dict[str, dict[str, int]]:
-    counts = Counter((each.item.old_label or NOT_ANNOTATED, new_label(each)) for each in found)
-    return {old: {new: counts[old, new] for new in NEW_LABELS} for old in OLD_LABELS}
+    return {
+        'blinded': sum(entry.blinded for entry in made),
+        'open_mode': sum(not entry.blinded for entry in made),
+        'median_seconds': statistics.median(seconds) if seconds else None,
+    }
 
 
 def _case_rows(found: Sequence[ItemConsensus]) -> dict[str, dict[str, int]]:
@@ -126,15 +122,17 @@ def _case_rows(found: Sequence[ItemConsensus]) -> dict[str, dict[str, int]]:
     for each in found:
         by_case[each.item.case_id].append(each)
     return {
-        case: {'items': len(own), **_new_labels(own), 'changed': sum(map(_is_changed, own))}
+        # A look-alike that nobody had annotated changes nothing.
+        case: {
+            'items': len(own),
+            **_new_labels(own),
+            'changed': sum(
+                each.label is not None and (each.label == 'mitotic') != (each.item.old_label == 'mitotic')
+                for each in own
+            ),
+        }
         for case, own in sorted(by_case.items())
     }
-
-
-def _is_changed(found: ItemConsensus) -> bool:
-    """Whether the label is another than before; a look-alike that nobody annotated changes nothing."""
-    before = 'mitotic' if found.item.old_label == 'mitotic' else 'look_alike'
-    return found.label is not None and found.label != before
 
 
 def _agreement(
@@ -144,17 +142,14 @@ def _agreement(
     for decision in decisions:
         if decision.role == 'rater':
             of_rater[decision.rater][decision.item_id] = decision.label
+    drawn: dict[str, Any] = {'num_bootstrap': num_bootstrap, 'seed': seed}
     pairs = []
     for first, second in combinations(of_rater, 2):
         shared = sorted(of_rater[first].keys() & of_rater[second].keys())
         definite = [item for item in shared if {of_rater[first][item], of_rater[second][item]} <= set(_DEFINITE)]
         two, three = (
             cohen_kappa(
-                [of_rater[first][item] for item in items],
-                [of_rater[second][item] for item in items],
-                [cases[item] for item in items],
-                num_bootstrap=num_bootstrap,
-                seed=seed,
+                *([labels[item] for item in items] for labels in (of_rater[first], of_rater[second], cases)), **drawn
             )
             for items in (definite, shared)
         )
@@ -166,7 +161,7 @@ def _agreement(
         counts = [[sum(each == label for each in own) for label in labels] for own in given]
         table = np.array(counts).reshape(-1, len(labels))
         owners = [cases[item] for item in items]
-        fleiss[name] = _kappa_row(fleiss_kappa(table, owners, num_bootstrap=num_bootstrap, seed=seed))
+        fleiss[name] = _kappa_row(fleiss_kappa(table, owners, **drawn))
     return {'pairs': pairs, 'fleiss': fleiss}
 
 

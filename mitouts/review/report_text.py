@@ -1,4 +1,4 @@
-"""A review's report for people: tables in the terminal, and Markdown."""
+"""Shows a review's report to people: as tables in the terminal, and as Markdown."""
 
 from __future__ import annotations
 

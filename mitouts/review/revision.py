@@ -1,4 +1,4 @@
-"""What a review changes in the entries of an annotation file."""
+"""Changes the entries of an annotation file as its review says."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ from typing import Any
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, make_annotation
 from mitouts.functional.consensus import AgreedMark
 from mitouts.review.consensus import FinalLabel, ItemConsensus, ReviewConsensus
-from mitouts.review.items import Point
+from mitouts.review.items import Point, by_image
 from mitouts.review.truth import KnownTruth, image_label, known_truth, num_figures
 
 _CATEGORY: Mapping[FinalLabel, int] = {'mitotic': MITOTIC_FIGURE, 'look_alike': HARD_NEGATIVE}
 COUNTED = (
-    'confirmed',
-    'to_look_alike',
-    'to_mitotic',
-    'new_figures',
-    'new_look_alikes',
-    'added_figures',
-    'same_figure',
-    'moved',
+    *('confirmed', 'to_look_alike', 'to_mitotic', 'new_figures', 'new_look_alikes'),
+    *('added_figures', 'same_figure', 'moved'),
 )
 
 
@@ -37,7 +31,7 @@ class Revision:
 
     Attributes:
         truth: Where the document knows its noise.
-        counts: Of items and added figures, by what became of them.
+        counts: Of items and added figures, by what was done with them.
         labels_changed: Images with another label than before.
     """
 
@@ -45,17 +39,13 @@ class Revision:
         self.truth = known_truth(document)
         self.counts: Counter[str] = Counter()
         self.labels_changed = 0
-        self._document = document
-        self._review = review
-        self._rule = rule
-        self._radius_px = radius_px
+        self._document, self._review = document, review
+        self._rule, self._radius_px = rule, radius_px
         self._points_know_noise = any('is_noise' in each for each in document['annotations'])
         self._items: dict[int, list[ItemConsensus]] = defaultdict(list)
         for each in review.items.values():
             self._items[each.item.image_id].append(each)
-        self._before: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        for annotation in document['annotations']:
-            self._before[annotation['image_id']].append(annotation)
+        self._before = by_image(document['annotations'])
         self._next_id = 1 + max((each['id'] for each in document['annotations']), default=0)
 
     def annotations(self, left_out: set[int]) -> list[dict[str, Any]]:
@@ -83,9 +73,7 @@ class Revision:
         self, images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
         """The images with their labels after the review."""
-        after: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-        for annotation in annotations:
-            after[annotation['image_id']].append(annotation)
+        after = by_image(annotations)
         return [
             self._relabelled(image, self._before[image['id']], after[image['id']])
             if image['id'] in self._items
@@ -114,8 +102,9 @@ class Revision:
     def _new_in_image(self, image_id: int, figures: list[Point]) -> list[dict[str, Any]]:
         """What the raters found in an image beside its annotations; ``figures`` are those that it has."""
         new = []
-        unannotated = [each for each in self._items[image_id] if _is_unannotated_point(each)]
-        for each in unannotated:
+        for each in self._items[image_id]:
+            if each.item.kind == 'image' or each.item.annotation_id is not None:
+                continue
             if each.label == 'look_alike':
                 self.counts['new_look_alikes'] += 1
                 new.append(self._made(image_id, HARD_NEGATIVE, each.xy_px, self._record(each)))
@@ -163,10 +152,7 @@ class Revision:
         )
 
     def _relabelled(
-        self,
-        image: Mapping[str, Any],
-        before: list[Mapping[str, Any]],
-        after: list[Mapping[str, Any]],
+        self, image: Mapping[str, Any], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
     ) -> dict[str, Any]:
         changed: dict[str, Any] = {}
         as_whole = next((each for each in self._items[image['id']] if each.item.kind == 'image' and each.label), None)
@@ -204,11 +190,7 @@ class Revision:
 
 def noise_counts(document: Mapping[str, Any], reviewed: Mapping[str, Any], truth: KnownTruth) -> dict[str, int]:
     """Counts over images, noise and clean ones over the positive ones as a distillation does."""
-    annotations: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    after: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for source, by_image in ((document, annotations), (reviewed, after)):
-        for annotation in source['annotations']:
-            by_image[annotation['image_id']].append(annotation)
+    annotations, after = by_image(document['annotations']), by_image(reviewed['annotations'])
     labels = {image['id']: image_label(image, after[image['id']]) for image in reviewed['images']}
     counts: Counter[str] = Counter()
     for image in document['images']:
@@ -224,10 +206,6 @@ def noise_counts(document: Mapping[str, Any], reviewed: Mapping[str, Any], truth
         counts['noise_corrected' if kind == 'noise' else 'clean_lost'] += now == 0
     names = ('noise_total', 'noise_corrected', 'noise_left_out', 'clean_total', 'clean_lost', 'clean_left_out')
     return {name: counts[name] for name in (*names, 'noise_new')}
-
-
-def _is_unannotated_point(found: ItemConsensus) -> bool:
-    return found.item.kind == 'point' and found.item.annotation_id is None
 
 
 def _figures_of(annotations: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -1,4 +1,4 @@
-"""What every request must pass before it reaches a route, and what every answer carries."""
+"""Checks every request before it reaches a route, and adds the headers of every answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Session:
     """Who a token belongs to.
 
     Attributes:
-        rater: Name.
         role: ``rater`` or ``tiebreaker``.
     """
 
@@ -91,7 +90,6 @@ class Gate:
         app: What is behind it; it finds the rater in ``scope[SESSION_KEY]``.
         sessions: Who may come in.
         hosts: Values of the ``Host`` header that are the server's own, such as ``localhost:8760``.
-        port: Of the server.
     """
 
     def __init__(self, app: ASGIApp, sessions: Sessions, *, hosts: Collection[str], port: int) -> None:
@@ -111,13 +109,15 @@ class Gate:
             return
         send = _with_security_headers(send)
         headers = Headers(scope=scope)
-        if not self._is_own_host(headers):
+        hosts = headers.getlist('host')
+        if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             await _refuse(send, 421, f'expected a Host header of this server, found another: open {self._where}')
             return
-        token = self._token_in_address(scope)
-        if token is not None:
-            await self._let_in(send, token, headers)
-            return
+        if (scope['path'], scope['method']) == ('/', 'GET'):
+            given = parse_qs(scope['query_string'].decode('latin-1'), keep_blank_values=True)
+            if 'token' in given:
+                await self._let_in(send, given['token'][0], headers)
+                return
         session = self._session(headers)
         if session is None:
             await _refuse(send, 401, _WITHOUT_COOKIE)
@@ -136,16 +136,6 @@ class Gate:
                 return
             receive = _replay(body)
         await self._app({**scope, SESSION_KEY: session}, receive, send)
-
-    def _is_own_host(self, headers: Headers) -> bool:
-        hosts = headers.getlist('host')
-        return len(hosts) == 1 and hosts[0].lower() in self._hosts
-
-    @staticmethod
-    def _token_in_address(scope: Scope) -> str | None:
-        if scope['path'] != '/' or scope['method'] != 'GET':
-            return None
-        return parse_qs(scope['query_string'].decode('latin-1'), keep_blank_values=True).get('token', [None])[0]
 
     async def _let_in(self, send: Send, token: str, headers: Headers) -> None:
         if self._sessions.find(token) is None:

@@ -44,13 +44,12 @@ def serve(
     blinded: bool,
     host: str = DEFAULT_HOST,
     port: int = DEFAULT_PORT,
-    announce: Callable[[str], None] | None = None,
+    announce: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> None:
     """Serve a review until SIGINT (Ctrl-C) or SIGTERM, and return.
 
     Args:
         store: The review; it stays open.
-        crops: Of its items.
         raters: Name -> role; each gets an address with a token of its own.
         blinded: Whether label, prediction, reason, score and distance are hidden.
         host: Address to listen at.
@@ -60,7 +59,6 @@ def serve(
     Raises:
         ReviewError: It cannot listen there, or the package was installed without the page.
     """
-    announce = announce or _print
     sessions = Sessions(raters)
     with bound(host, port) as listener:
         address, port = listener.getsockname()[:2]
@@ -86,7 +84,6 @@ def own_hosts(host: str, address: str, port: int) -> list[str]:
     Args:
         host: As the user called it.
         address: What that is in numbers.
-        port: Of the server.
     """
     kind = ipaddress.ip_address(address)
     if kind.is_loopback:
@@ -179,7 +176,3 @@ def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
     finally:
         for number, previous in former.items():
             signal.signal(number, previous)
-
-
-def _print(line: str) -> None:
-    print(line, flush=True)

@@ -1,4 +1,4 @@
-"""A rater who is right with a given probability, where the truth is known: what a review can bring."""
+"""Simulates a rater who is right with a given probability, where the truth is known, to see what a review can bring."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ def simulate(
     right depends on seed, rater and item alone. The same call again adds nothing.
 
     Args:
-        store: The review.
         document: The annotation file that it was made from, as :func:`mitouts.formats.coco.read_coco` returns it.
-        rater: Who decides.
         accuracy: Probability of a right answer, the same for all items.
         seed: Of the errors.
 
@@ -54,18 +52,15 @@ def simulate(
     right = written = 0
     for item in store.items:
         label = truth.of_item(item, radius_px)
-        is_right = _uniform(seed, rater, item.item_id) < accuracy
+        # A number from 0 (included) to 1 (excluded) that depends on seed, rater and item alone.
+        draw = int.from_bytes(_digest(seed, rater, item.item_id)[:6], 'big') / 2**48
+        is_right = draw < accuracy
         answer = label if is_right else _OTHER[label]
         request = _digest('request', seed, rater, item.item_id, accuracy, answer).hex()[:48]
         decision = store.decide(request=request, rater=rater, item_id=item.item_id, label=answer, blinded=True)
         right += is_right
         written += not decision.repeated
     return {'items': len(store.items), 'right': right, 'wrong': len(store.items) - right, 'written': written}
-
-
-def _uniform(*key: object) -> float:
-    """A number from 0 (included) to 1 (excluded) that depends on the key alone."""
-    return int.from_bytes(_digest(*key)[:6], 'big') / 2**48
 
 
 def _digest(*key: object) -> bytes:

@@ -35,7 +35,7 @@ class ReviewSettings(NamedTuple):
         seed: Of the rater and of the order.
         include: ``dropped`` or ``all``: see :func:`mitouts.review.items.build_items`.
         rule: How decisions become labels.
-        undecided: What becomes of images with an undecided item: ``keep`` or ``drop``.
+        undecided: What to do with images with an undecided item: ``keep`` or ``drop``.
     """
 
     accuracy: float = 0.9
@@ -54,7 +54,7 @@ def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Pa
         out_dir: Gets ``review.sqlite`` and ``reviewed.json``, which a training takes as it is.
 
     Returns:
-        What was reviewed, what the rater got right, and what became of the labels.
+        What was reviewed, what the rater got right, and what was done with the labels.
 
     Raises:
         ConfigError: ``review`` has other keys.
@@ -79,14 +79,12 @@ def _review(
     ann_file = source['ann_file']
     with open_or_create(database, hard_samples, ann_file, include=settings.include, seed=settings.seed) as store:
         rated = simulate(store, read_coco(ann_file), accuracy=settings.accuracy, seed=settings.seed)
-        applied = apply_review(
-            store,
-            ann_file,
-            out_dir / REVIEWED_NAME,
-            rule=settings.rule,
-            undecided=settings.undecided,
-            data_root=source.get('data_root'),
-        )
+        how: dict[str, Any] = {
+            'rule': settings.rule,
+            'undecided': settings.undecided,
+            'data_root': source.get('data_root'),
+        }
+        applied = apply_review(store, ann_file, out_dir / REVIEWED_NAME, **how)
     return {**rated, **applied}
 
 

@@ -1,4 +1,4 @@
-"""The database of a review: items that never change, and an append-only log of what raters decided."""
+"""Keeps the database of a review: items that never change, and an append-only log of what raters decided."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from importlib import resources
@@ -26,7 +26,7 @@ from mitouts.review.labels import (
     StoreUnavailableError,
     UnknownItemError,
 )
-from mitouts.review.records import Decision, LogEntry, Undone, check_entry, read_decision, read_points
+from mitouts.review.records import Decision, LogEntry, Undone, check_entry, read_entry
 from mitouts.utils.version import code_version
 
 APPLICATION_ID = 0x4D495453
@@ -58,7 +58,6 @@ class ReviewStore:
 
         Args:
             path: File; it must not exist.
-            items: What is reviewed.
             provenance: Where they come from; ``teacher_sha256`` is copied into every decision.
 
         Raises:
@@ -72,7 +71,7 @@ class ReviewStore:
         # Made aside and renamed, so that a review interrupted in its beginning is not taken for one.
         aside = path.with_name(f'.{path.name}.{secrets.token_hex(4)}')
         try:
-            with _connected(aside) as connection:
+            with closing(_connect(aside)) as connection:
                 connection.executescript(resources.files(__package__).joinpath('schema.sql').read_text('utf-8'))
                 connection.execute(f'PRAGMA application_id = {APPLICATION_ID}')
                 connection.execute(f'PRAGMA user_version = {SCHEMA_VERSION}')
@@ -164,9 +163,6 @@ class ReviewStore:
 
         Args:
             request: Chosen by the caller, new for every decision; the same again gets the first answer.
-            rater: Who decides.
-            item_id: Upon what.
-            label: What it is.
             moved_px: ``(dx, dy)`` from the item's anchor.
             added_px: Further mitotic figures, ``(dx, dy)`` from the item's anchor.
             seconds: How long it took.
@@ -195,18 +191,10 @@ class ReviewStore:
             known = self._answered(connection, request, content)
             if known is None:
                 former = self._holds(connection, rater, item_id)
-                self._append(
-                    connection,
-                    {
-                        **content,
-                        'request': request,
-                        'seconds': seconds,
-                        'old_label': item.old_label,
-                        'previous': None if former is None else former['label'],
-                    },
-                )
+                content |= {'request': request, 'seconds': seconds, 'old_label': item.old_label}
+                self._append(connection, {**content, 'previous': None if former is None else former['label']})
             row = connection.execute('SELECT * FROM log WHERE request = ?', (request,)).fetchone()
-        return replace(read_decision(row), repeated=known is not None)
+        return replace(read_entry(row).decision(), repeated=known is not None)
 
     def undo(self, *, request: str, rater: str, blinded: bool = True) -> Undone:
         """Take back the rater's last decision that still stands; it is on disk when this returns.
@@ -225,38 +213,22 @@ class ReviewStore:
                 ).fetchone()
                 if last is None:
                     raise NothingToUndoError(f'{rater} has no decision that is not taken back already')
-                self._append(
-                    connection,
-                    {
-                        'request': request,
-                        'action': 'undo',
-                        'rater': rater,
-                        'role': last['role'],
-                        'item_id': last['item_id'],
-                        'old_label': last['old_label'],
-                        'previous': last['label'],
-                        'blinded': int(blinded),
-                        'undoes': last['entry_id'],
-                    },
-                )
+                copied = {key: last[key] for key in ('role', 'item_id', 'old_label')}
+                own = {'request': request, 'action': 'undo', 'rater': rater, 'blinded': int(blinded)}
+                self._append(connection, {**own, **copied, 'previous': last['label'], 'undoes': last['entry_id']})
             row = connection.execute('SELECT * FROM log WHERE request = ?', (request,)).fetchone()
             now = self._holds(connection, rater, row['item_id'])
-        return Undone(
-            row['entry_id'],
-            row['item_id'],
-            row['undoes'],
-            None if now is None else read_decision(now),
-            known is not None,
-        )
+        decision = None if now is None else read_entry(now).decision()
+        return Undone(row['entry_id'], row['item_id'], row['undoes'], decision, repeated=known is not None)
 
     def states(self, rater: str) -> dict[int, Decision]:
         """Item id -> what this rater says of it."""
         rows = self._rows('SELECT * FROM decisions WHERE rater = ? ORDER BY entry_id', (rater,))
-        return {row['item_id']: read_decision(row) for row in rows}
+        return {row['item_id']: read_entry(row).decision() for row in rows}
 
     def decisions(self) -> list[Decision]:
         """What all raters say, in the order in which they said it."""
-        return [read_decision(row) for row in self._rows('SELECT * FROM decisions ORDER BY entry_id')]
+        return [read_entry(row).decision() for row in self._rows('SELECT * FROM decisions ORDER BY entry_id')]
 
     def log(self, after: int = 0) -> Iterator[LogEntry]:
         """Everything that was ever decided or taken back, in order.
@@ -265,9 +237,7 @@ class ReviewStore:
             after: Only what came after the entry of this number.
         """
         for row in self._rows('SELECT * FROM log WHERE entry_id > ? ORDER BY entry_id', (after,)):
-            values = dict(row)
-            values['moved_px'], values['added_px'] = read_points(values.pop('moved'), values.pop('added'))
-            yield LogEntry(**{**values, 'blinded': bool(values['blinded'])})
+            yield read_entry(row)
 
     def raters(self) -> list[str]:
         """All who have decided something, in the order of their first decision."""
@@ -311,12 +281,8 @@ class ReviewStore:
 
     def _append(self, connection: sqlite3.Connection, values: Mapping[str, Any]) -> None:
         at = datetime.now(timezone.utc).isoformat(timespec='milliseconds')
-        row = {
-            **values,
-            'at': at,
-            'version': code_version(),
-            'teacher_sha256': self.provenance.get('teacher_sha256'),
-        }
+        teacher = self.provenance.get('teacher_sha256')
+        row = {**values, 'at': at, 'version': code_version(), 'teacher_sha256': teacher}
         names = ', '.join(row)
         connection.execute(f'INSERT INTO log ({names}) VALUES ({", ".join("?" * len(row))})', tuple(row.values()))
 
@@ -353,15 +319,6 @@ def _move(aside: Path, path: Path) -> None:
         raise
     except OSError:
         aside.rename(path)
-
-
-@contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = _connect(path)
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _read_item(content: str) -> Item:

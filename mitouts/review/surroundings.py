@@ -1,4 +1,4 @@
-"""What lies around a patch: read from the image that it was cut from, where that is at hand."""
+"""Reads what lies around a patch out of the image that it was cut from, where that is at hand."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ class Surroundings:
                 # What can be had of the patch itself is shown; the source is a help.
                 self._paths.pop(item.source_image)
                 return None
-        return square if self._normalizer is None else self._normalized(square)
+        if self._normalizer is None:
+            return square
+        outside = (square == OUTSIDE).all(axis=2, keepdims=True)
+        return np.where(outside, square, self._normalizer.normalize(square)[0])
 
     def _view(self, item: Item) -> ScaledView:
         from mitouts.imaging import ScaledView, open_slide
@@ -98,12 +101,6 @@ class Surroundings:
         while len(self._views) > _OPEN_SOURCES:
             self._views.popitem(last=False)
         return view
-
-    def _normalized(self, square: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        assert self._normalizer is not None
-        outside = (square == OUTSIDE).all(axis=2, keepdims=True)
-        normalized, _ = self._normalizer.normalize(square)
-        return np.where(outside, square, normalized)
 
 
 def _find(roots: Sequence[Path], name: str) -> Path | None:

@@ -1,15 +1,14 @@
-"""What an annotation file with known noise says of the places in it."""
+"""Tells what is really there, where an annotation file knows which of its labels are noise."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mitouts.formats.coco import MITOTIC_FIGURE
 from mitouts.review.consensus import FinalLabel
-from mitouts.review.items import Item, Point
+from mitouts.review.items import Item, Point, by_image
 
 Entry = Mapping[str, Any]
 
@@ -25,9 +24,7 @@ class KnownTruth:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._images: dict[int, Entry] = {image['id']: image for image in document['images']}
-        self._annotations: dict[int, list[Entry]] = defaultdict(list)
-        for annotation in document['annotations']:
-            self._annotations[annotation['image_id']].append(annotation)
+        self._annotations = by_image(document['annotations'])
         self._by_id = {annotation['id']: annotation for annotation in document['annotations']}
         self._images_know = any('is_noise' in image for image in document['images'])
 
@@ -69,12 +66,12 @@ def known_truth(document: Mapping[str, Any]) -> KnownTruth | None:
     return KnownTruth(document) if any('is_noise' in entry for entry in entries) else None
 
 
-def image_label(image: Entry, annotations: list[Entry]) -> int:
+def image_label(image: Entry, annotations: Sequence[Entry]) -> int:
     """The label of an image: as given, else 1 where it holds a mitotic figure that its border does not cut off."""
     given = image.get('label')
     return int(num_figures(annotations) > 0) if given is None else int(given)
 
 
-def num_figures(annotations: list[Entry]) -> int:
+def num_figures(annotations: Iterable[Entry]) -> int:
     """How many annotations make their image positive."""
-    return sum(each['category_id'] == MITOTIC_FIGURE and not each.get('cut') for each in annotations)
+    return sum(entry['category_id'] == MITOTIC_FIGURE and not entry.get('cut') for entry in annotations)

@@ -1,10 +1,9 @@
-"""Settings beside each other: scores with their intervals and seeds, as bars, over a number, or over their cost."""
+"""Draws settings beside each other: scores with their intervals and seeds, as bars, over a number, or over minutes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,6 +18,7 @@ from mitouts.visualization.print_figure import (
     SMALL_PT,
     Look,
     add_foot,
+    draw_interval,
     head_axes,
     look,
     name_axes,
@@ -56,7 +56,6 @@ class Setting:
     """One row or point of an ablation.
 
     Attributes:
-        label: Its name.
         scores: Name of a score, such as ``localization F1``, -> its score; None where there is no run.
         minutes: Minutes a run takes, one number a seed; empty where unknown.
     """
@@ -72,8 +71,6 @@ def plot_bars(settings: Sequence[Setting], names: Sequence[str], *, title: str =
     Args:
         settings: From top to bottom.
         names: Scores to show, from left to right.
-        title: Above the panels.
-        note: Below them.
     """
     names_of_rows = [setting.label for setting in settings]
     figure = print_figure(2.3 + row_cm(names_of_rows, _ROW_CM) * max(2, len(settings)))
@@ -104,7 +101,11 @@ def draw_bars(axes: Axes, scores: Sequence[Score | None], name: str) -> None:
                     np.mean(score.ci95), row, xerr=np.ptp(score.ci95) / 2, fmt='none', ecolor=css(INK), capsize=2.5,
                     elinewidth=1.2,
                 )  # fmt: skip
-            axes.plot(score.seeds, _seed_rows(row, len(score.seeds)), **_seed_dots())
+            # Dots stand in the lower part of the bar, so that they leave its interval free.
+            axes.plot(
+                score.seeds, np.full(len(score.seeds), row + 0.2), linestyle='', marker='o', markersize=3.6,
+                color=LINE_COLOURS[1], markeredgecolor='white', markeredgewidth=0.4, zorder=4,
+            )  # fmt: skip
             text = score_in_words(score)
             highest = max(highest, score.value, *(score.ci95 or ()), *score.seeds)
         axes.text(
@@ -127,8 +128,6 @@ def plot_lines(
         arms: Name of an arm -> its settings, each with its place on the horizontal axis.
         names: Scores, a panel each.
         x_name: What the horizontal axis is.
-        title: Above the panels.
-        note: Below them.
     """
     at_ends = len(names) == 1 and len(arms) <= _LABELS_AT_ENDS
     figure = print_figure(7.5)
@@ -173,10 +172,7 @@ def draw_lines(
         )  # fmt: skip
         for x, score in sorted(known.items(), key=lambda item: item[0]):
             if score.ci95 is not None:
-                axes.errorbar(
-                    x + shift, np.mean(score.ci95), yerr=np.ptp(score.ci95) / 2, fmt='none', ecolor=style.colour,
-                    capsize=2, elinewidth=0.9,
-                )  # fmt: skip
+                draw_interval(axes, x + shift, *score.ci95, style.colour)
             seeds = [x + shift] * len(score.seeds), list(score.seeds)
             axes.plot(*seeds, linestyle='', marker='.', markersize=3.5, color=style.colour, alpha=0.55, zorder=2)
             ends[arm] = x + shift, score.value
@@ -190,9 +186,6 @@ def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: 
 
     Args:
         settings: Those without minutes or without the score are left out.
-        name: The score.
-        title: Above the panel.
-        note: Below it.
     """
     figure = print_figure(8.0)
     axes = figure.subplots()
@@ -203,7 +196,11 @@ def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: 
     middles = [float(minutes.mean()) for minutes, _ in points.values()]
     values = [score.value for _, score in points.values()]
     crowded = bool(points) and label_points(axes, list(points), middles, values, boxes) is None
-    keys = {label: _sample_point(look(index)) for index, label in enumerate(points)} if crowded else {}
+    keys = {}
+    if crowded:
+        for index, label in enumerate(points):
+            keys[label] = sample_line(look(index))
+            keys[label].set(linestyle='', markersize=7)
     _finish(figure, title, note, keys)
     return figure
 
@@ -212,9 +209,7 @@ def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]
     """Points with the interval of the score and, over several seeds, the range of the minutes.
 
     Args:
-        axes: Where to draw.
         points: Name -> minutes ``(S,)``, one a seed, and the score.
-        name: The score.
 
     Returns:
         The boxes of whiskers and points in data units.
@@ -228,9 +223,11 @@ def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]
     for index, (minutes, score) in enumerate(points.values()):
         style, middle = look(index), minutes.mean()
         low, high = score.ci95 or (score.value, score.value)
-        whisker: dict[str, Any] = {'fmt': 'none', 'ecolor': style.colour, 'capsize': 2, 'elinewidth': 0.9}
-        axes.errorbar(middle, (low + high) / 2, yerr=(high - low) / 2, **whisker)
-        axes.errorbar((minutes.min() + minutes.max()) / 2, score.value, xerr=np.ptp(minutes) / 2, **whisker)
+        draw_interval(axes, middle, low, high, style.colour)
+        axes.errorbar(
+            (minutes.min() + minutes.max()) / 2, score.value, xerr=np.ptp(minutes) / 2, fmt='none',
+            ecolor=style.colour, capsize=2, elinewidth=0.9,
+        )  # fmt: skip
         axes.plot(
             middle, score.value, color=style.colour, marker=style.marker, markersize=7, linestyle='',
             markeredgecolor=css(INK), markeredgewidth=0.6, zorder=3,
@@ -259,23 +256,6 @@ def sample_line(style: Look) -> Line2D:
     return line
 
 
-def _sample_point(style: Look) -> Line2D:
-    return Line2D([], [], color=style.colour, marker=style.marker, markersize=7, linestyle='')
-
-
-def _seed_rows(row: int, count: int) -> NDArray[np.float64]:
-    """Heights of the dots of a row: in the lower part of its bar, so that they leave its interval free."""
-    return np.full(count, row + 0.2)
-
-
-def _seed_dots() -> dict[str, Any]:
-    return {
-        'linestyle': '', 'marker': 'o', 'markersize': 3.6, 'color': LINE_COLOURS[1], 'markeredgecolor': 'white',
-        'markeredgewidth': 0.4, 'zorder': 4,
-    }  # fmt: skip
-
-
 def _finish(figure: Figure, title: str, note: str, keys: Mapping[str, Line2D] | None = None) -> None:
-    if title:
-        head_axes(figure.axes[0], title)
+    head_axes(figure.axes[0], title)
     add_foot(figure, note, list(keys or ()), list((keys or {}).values()))

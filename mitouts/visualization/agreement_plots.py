@@ -1,4 +1,4 @@
-"""Predicted counts beside reference counts: a scatter plot with the fitted line, and a Bland-Altman plot."""
+"""Draws predicted counts against reference counts: a scatter plot with the fitted line, and a Bland-Altman plot."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import ArrayLike
 
 from mitouts.functional.agreement import Agreement, BlandAltman, Correlation, as_pairs
-from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
-from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, css
+from mitouts.visualization.canvas import figure_to_array, label_axes, new_figure, write_in_middle, write_png
+from mitouts.visualization.palette import LINE_COLOURS
 from mitouts.visualization.text import printable
 
 _DOT = LINE_COLOURS[0]
@@ -24,32 +23,28 @@ def plot_agreement(
     x: ArrayLike,
     y: ArrayLike,
     result: Agreement,
-    target: str | Path | Figure | SubFigure,
+    path_png: str | Path,
     *,
     x_name: str = 'reference',
     y_name: str = 'prediction',
-    title: str | None = None,
+    title: str = '',
 ) -> None:
-    """Draw the scatter plot with its fitted line beside the Bland-Altman plot.
+    """Write a PNG of the scatter plot with its fitted line beside the Bland-Altman plot.
 
     Args:
         x: ``(N,)`` reference, one value a slide; pairs with NaN are left out.
         y: ``(N,)`` prediction.
         result: What :func:`mitouts.functional.agreement.agreement` found.
-        target: PNG to write, or a figure to draw on.
         x_name: What ``x`` is.
         y_name: What ``y`` is.
-        title: Above the plots.
     """
-    figure = new_figure(1120, 500) if isinstance(target, (str, Path)) else target
+    figure = new_figure(1120, 500)
     scatter, differences = figure.subplots(1, 2, width_ratios=(1.0, 1.1))
     draw_scatter(scatter, x, y, result, x_name=x_name, y_name=y_name)
     draw_bland_altman(differences, x, y, result.bland_altman, x_name=x_name, y_name=y_name)
     if title:
         figure.suptitle(printable(title), fontsize=11, parse_math=False)
-    if isinstance(target, (str, Path)):
-        assert isinstance(figure, Figure)
-        write_png(target, figure_to_array(figure))
+    write_png(path_png, figure_to_array(figure))
 
 
 def draw_scatter(
@@ -65,7 +60,7 @@ def draw_scatter(
     first, second = as_pairs(x, y)
     _label(axes, _short(y_name), f'{_short(x_name)} (n = {len(first)})')
     if not len(first):
-        _say_empty(axes)
+        write_in_middle(axes, 'no slide has both values')
         return
     _draw_dots(axes, first, second)
     if result.line is not None:
@@ -92,7 +87,7 @@ def draw_bland_altman(
     first, second = as_pairs(x, y)
     _label(axes, _short(f'{y_name} - {x_name}'), 'mean of both')
     if not len(first):
-        _say_empty(axes)
+        write_in_middle(axes, 'no slide has both values')
         return
     axes.axhline(0, color='0.75', linewidth=0.8, zorder=1)
     _draw_dots(axes, (first + second) / 2, second - first)
@@ -134,15 +129,5 @@ def _short(name: str) -> str:
 
 
 def _label(axes: Axes, vertical: str, horizontal: str) -> None:
-    axes.set_ylabel(vertical, fontsize=10.5, parse_math=False)
-    axes.set_xlabel(horizontal, fontsize=10.5, parse_math=False)
-    axes.tick_params(labelsize=9.5)
-    axes.spines[['top', 'right']].set_visible(False)
+    label_axes(axes, vertical, horizontal)
     axes.grid(color='0.93', linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _say_empty(axes: Axes) -> None:
-    axes.set(xticks=[], yticks=[])
-    text = 'no slide has both values'
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha='center', va='center', fontsize=10, color=css(FAINT_INK))

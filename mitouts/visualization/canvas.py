@@ -1,4 +1,4 @@
-"""Figures without pyplot, and pictures into files that are never half written."""
+"""Makes figures without pyplot, sets up the panels of those for the screen, and writes pictures whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from mitouts.visualization.palette import FAINT_INK, css
 
 DPI = 100
 
 
 def new_figure(width_px: int, height_px: int, rect: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)) -> Figure:
-    """An empty figure of exactly this size, drawn by Agg: no display, no global state.
+    """Make an empty figure of exactly this size, drawn by Agg: no display, no global state.
 
-    Args:
-        width_px: Width.
-        height_px: Height.
-        rect: Where the plots go, ``(left, bottom, width, height)`` as shares of the figure.
+    The plots go into ``rect``, ``(left, bottom, width, height)`` as shares of the figure.
     """
     layout = ConstrainedLayoutEngine(rect=rect, wspace=0.04)
     figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, layout=layout, facecolor='white')
@@ -37,6 +37,21 @@ def figure_to_array(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def label_axes(axes: Axes, vertical: str, horizontal: str) -> None:
+    """Name both axes of a panel for the screen, and leave its upper and right side open; ``$`` has no meaning."""
+    axes.set_ylabel(vertical, fontsize=10.5, parse_math=False)
+    axes.set_xlabel(horizontal, fontsize=10.5, parse_math=False)
+    axes.tick_params(labelsize=9.5)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.set_axisbelow(True)
+
+
+def write_in_middle(axes: Axes, text: str) -> None:
+    """Say in an empty panel for the screen why it is empty."""
+    axes.set(xticks=[], yticks=[])
+    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha='center', va='center', fontsize=10, color=css(FAINT_INK))
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""What became of the figures and of the detections: true positives, false positives and misses, method by method."""
+"""Draws how many figures each method finds and misses, and how many detections are false."""
 
 from __future__ import annotations
 
@@ -48,7 +48,6 @@ class Counts(NamedTuple):
     """Counts of one method; means over several trainings need not be whole.
 
     Attributes:
-        label: The method.
         tp: Detections that hit a figure.
         fp: Detections that hit none.
         fn: Figures that were missed.
@@ -67,8 +66,6 @@ def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str 
         methods: From top to bottom.
         kind: ``stacked``: false positives left of the axis, found and missed figures right of it, so that the right
             part is as long as there are figures. ``grouped``: three bars from zero.
-        title: Above the panel.
-        note: Below it.
 
     Raises:
         ValueError: ``kind`` is neither.
@@ -80,8 +77,7 @@ def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str 
     axes = figure.subplots()
     style_axes(axes, grid='x')
     name_axes(axes, 'figures and detections', '')
-    if title:
-        head_axes(axes, title)
+    head_axes(axes, title)
     if not methods:
         say_empty(axes, 'no run was counted')
         add_foot(figure, note)

@@ -1,4 +1,4 @@
-"""Many small pictures on one sheet."""
+"""Arranges many small pictures on one sheet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from mitouts.visualization.palette import INK, PAPER
 from mitouts.visualization.text import draw_text, fit_text
@@ -60,3 +61,11 @@ def fit_image(image: np.ndarray, width_px: int, height_px: int, *, enlarge: bool
         return image
     size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+
+
+def on_paper(width_px: int, *placed: tuple[int, np.ndarray]) -> NDArray[np.uint8]:
+    """A strip of paper of this width, as high as it needs to be, with pictures at its top, each at its left edge."""
+    strip = np.full((max(picture.shape[0] for _, picture in placed), width_px, 3), PAPER, np.uint8)
+    for left, picture in placed:
+        strip[: picture.shape[0], left : left + picture.shape[1]] = picture[:, : width_px - left]
+    return strip

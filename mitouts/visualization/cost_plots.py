@@ -1,4 +1,4 @@
-"""What methods find over what they cost: a panel for each cost and level of noise, a marker for each method."""
+"""Draws what methods find over what they cost: a panel for each cost and level of noise, a marker for each method."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mitouts.visualization.print_figure import (
     TEXT_PT,
     Look,
     add_foot,
+    draw_interval,
     head_axes,
     look,
     name_axes,
@@ -35,6 +36,7 @@ _STRIP = 0.08
 _LIFT = 0.03
 _GAP = 0.012
 _MARKER_PT = 6.5
+_LEADER: dict[str, Any] = {'color': '0.6', 'linewidth': 0.6, 'zorder': 1}
 # From this ratio of the largest cost to the smallest on, equal steps are equal factors.
 _LOG_FROM = 5.0
 
@@ -44,7 +46,6 @@ class PricedMethod:
     """A method with what it finds and what it costs.
 
     Attributes:
-        label: Its name.
         kind: What it has in common with others, such as its supervision: methods of one kind look alike.
         score: What it finds; None where there is no run.
         costs: Name of a cost, such as ``GMAC per megapixel``, -> its number; None or missing where it is unknown.
@@ -105,8 +106,6 @@ def plot_costs(
         levels: Level, such as ``noise 0.3``, -> its methods.
         costs: Names of costs, from top to bottom.
         score_name: What the vertical axis is.
-        title: Above the panels.
-        note: Below them.
     """
     kinds = list(dict.fromkeys(method.kind for methods in levels.values() for method in methods))
     names = list(dict.fromkeys(method.label for methods in levels.values() for method in methods))
@@ -121,7 +120,7 @@ def plot_costs(
         panels.append((grid[number], draw_costs(grid[number], methods, cost, score_name, looks, limits)))
     if title:
         figure.suptitle(title, fontsize=TEXT_PT, x=0.01, ha='left', parse_math=False)
-    keys = {kind: _sample(style) for kind, style in looks.items()}
+    keys = {kind: Line2D([], [], **_marker(style)) for kind, style in looks.items()}
     figure.draw_without_rendering()
     fitting = [_fitting(axes, [each.method.label for each in drawn]) for axes, drawn in panels]
     if any(texts is None for texts in fitting):
@@ -146,9 +145,7 @@ def draw_costs(
     """A marker with its interval for each method; methods that cost the same stand a little beside each other.
 
     Args:
-        axes: Where to draw.
         methods: Those without the score or the cost are left out.
-        cost: The cost.
         score_name: What the vertical axis is.
         looks: Kind -> colour and marker.
         limits: Of the cost; default as these methods need them.
@@ -169,8 +166,7 @@ def draw_costs(
         assert method.score is not None
         style, y = looks[method.kind], method.score.value
         low, high = method.score.ci95 or (y, y)
-        whisker = {'fmt': 'none', 'ecolor': style.colour, 'capsize': 2, 'elinewidth': 0.9}
-        axes.errorbar(x, (low + high) / 2, yerr=(high - low) / 2, **whisker)  # type: ignore[arg-type]
+        draw_interval(axes, x, low, high, style.colour)
         axes.plot(x, y, zorder=3, **_marker(style))
         drawn.append(Drawn(method, x, y, low, high))
     return drawn
@@ -221,13 +217,9 @@ def _name_above(axes: Axes, drawn: Sequence[Drawn], texts: Sequence[str]) -> Non
             place, 1 + _STRIP + _LIFT, text, transform=axes.transAxes, fontsize=SMALL_PT, color=css(INK), ha='center',
             va='baseline', linespacing=1.05, parse_math=False,
         )  # fmt: skip
-        axes.plot([place, x, x], [1 + _STRIP, 1, top], transform=axes.transAxes, clip_on=False, **_leader())
+        axes.plot([place, x, x], [1 + _STRIP, 1, top], transform=axes.transAxes, clip_on=False, **_LEADER)
     lines = max((text.count('\n') + 1 for text in texts), default=0)
     axes.set_title(axes.get_title(loc='left'), loc='left', fontsize=TEXT_PT, pad=14 + lines * SMALL_PT * 1.3)
-
-
-def _leader() -> dict[str, Any]:
-    return {'color': '0.6', 'linewidth': 0.6, 'zorder': 1}
 
 
 def _marker(style: Look) -> dict[str, Any]:
@@ -235,7 +227,3 @@ def _marker(style: Look) -> dict[str, Any]:
         'color': style.colour, 'marker': style.marker, 'markersize': _MARKER_PT, 'linestyle': '',
         'markeredgecolor': css(INK), 'markeredgewidth': 0.6,
     }  # fmt: skip
-
-
-def _sample(style: Look) -> Line2D:
-    return Line2D([], [], **_marker(style))

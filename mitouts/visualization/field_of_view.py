@@ -1,4 +1,4 @@
-"""Overlays of evaluated images, and which of them are worth showing."""
+"""Draws overlays of evaluated images, and chooses those that are worth showing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sheet of annotated figures, a block a category, so that a data set can be looked at before it is trained on."""
+"""Draws a sheet of annotated figures, a block a category, to look at a data set before anything is trained on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mitouts.visualization.contact_sheet import contact_sheet, fit_image
+from mitouts.visualization.contact_sheet import contact_sheet, fit_image, on_paper
 from mitouts.visualization.legend import legend_strip, scale_bar_entry, text_entry
 from mitouts.visualization.palette import INK, PAPER, RGB
 from mitouts.visualization.text import draw_text, fit_text, text_size
@@ -66,7 +66,7 @@ def figure_sheet(
         entries.insert(0, scale_bar_entry(um_per_px / scales.pop(), tile_px, 13))
     if entries:
         parts.append(legend_strip(entries, width, 13))
-    return np.concatenate([_widened(part, width) for part in parts])
+    return np.concatenate([on_paper(width, (0, part)) for part in parts])
 
 
 def _framed(crop: np.ndarray, tile_px: int, colour: RGB) -> np.ndarray:
@@ -80,15 +80,9 @@ def _framed(crop: np.ndarray, tile_px: int, colour: RGB) -> np.ndarray:
 def _title(block: CropBlock) -> np.ndarray:
     swatch = round(_TITLE_PX * 0.8)
     left = _MARGIN_PX + swatch + 8
-    strip = np.full((round(_TITLE_PX * 1.7), left + text_size(block.title, _TITLE_PX, bold=True)[0] + _MARGIN_PX, 3), 0)
-    strip = (strip + PAPER).astype(np.uint8)
+    width = left + text_size(block.title, _TITLE_PX, bold=True)[0] + _MARGIN_PX
+    strip = np.full((round(_TITLE_PX * 1.7), width, 3), PAPER, np.uint8)
     top = round(_TITLE_PX * 0.5)
     strip[top : top + swatch, _MARGIN_PX : _MARGIN_PX + swatch] = block.colour
     draw_text(strip, block.title, left, round(_TITLE_PX * 0.4), _TITLE_PX, INK, bold=True)
     return strip
-
-
-def _widened(part: np.ndarray, width: int) -> np.ndarray:
-    wide = np.full((part.shape[0], width, 3), PAPER, np.uint8)
-    wide[:, : part.shape[1]] = part
-    return wide

@@ -1,4 +1,4 @@
-"""How detectors trade misses against false alarms: free-response, precision-recall and ROC curves over all thresholds.
+"""Draws how detectors trade misses for false alarms: free-response, precision-recall and ROC curves.
 
 The runs of one method (seeds, folds) have a model each. Their free-response curves are averaged vertically: at an equal
 rate of false positives, found figures are summed and divided by the figures of all runs. The precision-recall curve
@@ -59,7 +59,6 @@ class Method:
     """The curves of one method; None where one is not defined, such as the ROC of a single class.
 
     Attributes:
-        label: Its name.
         froc: False positives a unit of area -> share of the figures found.
         pr: Recall -> precision.
         roc: False positive rate of images -> true positive rate.
@@ -90,7 +89,6 @@ def curves_of(label: str, runs: Sequence[EvaluatedImages], *, radius_px: float, 
     """Compute the curves of a method.
 
     Args:
-        label: Its name.
         runs: One for each trained model.
         radius_px: The largest distance of a hit in pixels, inclusive.
         unit: False positives are given by square millimetre or by image.
@@ -107,7 +105,6 @@ def plot_methods(
     unit: Unit,
     panels: Sequence[str] = PANELS,
     *,
-    radius: str = '',
     title: str = '',
     note: str = '',
 ) -> Figure:
@@ -117,17 +114,14 @@ def plot_methods(
         methods: At most a dozen or so.
         unit: Of false positives.
         panels: Of ``froc``, ``pr``, ``roc``.
-        radius: Radius of a hit in words, for the heading of the localization panels.
-        title: Above the panels.
-        note: Below them.
     """
     figure = print_figure(6.6 if len(panels) > 1 else 8.5)
-    drawers = {'froc': lambda axes: draw_froc(axes, methods, unit), 'pr': lambda axes: draw_pr(axes, methods)}
-    drawers['roc'] = lambda axes: draw_roc(axes, methods)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        drawers[panel](axes)
-    if title or radius:
-        head_axes(figure.axes[0], ', '.join(text for text in (title, radius) if text))
+        if panel == 'froc':
+            draw_froc(axes, methods, unit)
+        else:
+            (draw_pr if panel == 'pr' else draw_roc)(axes, methods)
+    head_axes(figure.axes[0], title)
     add_foot(figure, note, [method.label for method in methods], [sample_line(look(i)) for i in range(len(methods))])
     return figure
 
@@ -190,7 +184,7 @@ def _draw(axes: Axes, curves: Sequence[Curve | None], left: float = -np.inf, bet
         style = look(index)
         axes.plot(
             np.maximum(curve.x, left), curve.y, color=style.colour, linestyle=style.dash, linewidth=1.4,
-            drawstyle=between,            zorder=2 + index / 100,
+            drawstyle=between, zorder=2 + index / 100,
         )  # fmt: skip
         axes.plot(
             max(curve.point[0], left), curve.point[1], marker=style.marker, markersize=7, color=style.colour,

@@ -1,4 +1,4 @@
-"""Sheets of images for print: what a Teacher rejected, and two models side by side on the same images."""
+"""Draws sheets of images for print: what a Teacher rejected, and two models side by side on the same images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mitouts.functional.matching import match_one_to_one
 from mitouts.visualization import legend, marks
-from mitouts.visualization.contact_sheet import fit_image
+from mitouts.visualization.contact_sheet import fit_image, on_paper
 from mitouts.visualization.overlay import draw_overlay, sort_points
 from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER
 from mitouts.visualization.print_figure import wrapped
@@ -23,9 +23,11 @@ TEXT_PX = SHEET_PX * 8.2 / 72 * 2.54 / 16.0
 FOUND_MARK = marks.MarkStyle(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
 
 _GAP_PX = 14
+_PART_MARGINS = ((_GAP_PX // 2, _GAP_PX // 2), (0, 0), (0, 0))
 _BREAK_PX = 42
 _LINE_EM = 1.3
 _PICTURE_PX = 480
+_MARKER_PX = 28.0
 Image = NDArray[np.uint8]
 
 
@@ -55,16 +57,13 @@ class ModelPoints:
         return self.points[self.points[:, 2] > self.threshold, :2]
 
 
-def draw_hard_sample(
-    image: np.ndarray, annotated: ArrayLike, predicted: ArrayLike, *, marker_px: float = 14.0
-) -> Image:
+def draw_hard_sample(image: np.ndarray, annotated: ArrayLike, predicted: ArrayLike) -> Image:
     """Draw annotated points as cyan circles, predicted ones as yellow triangles, and a line between the nearest two.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         annotated: ``(G, 2)`` points in pixels.
         predicted: ``(P, 2)`` points in pixels.
-        marker_px: Radius of the marks in pixels of an image 240 px wide; they grow with the image.
 
     Returns:
         ``(h, w, 3)`` uint8, RGB, the image in the size of a square of 480 px with its proportions kept.
@@ -74,7 +73,6 @@ def draw_hard_sample(
     truth, found = (
         (np.asarray(points, dtype=np.float64).reshape(-1, 2) + 0.5) * factor - 0.5 for points in (annotated, predicted)
     )
-    radius = marker_px * _PICTURE_PX / 240
     if len(truth) and len(found):
         distances = np.linalg.norm(truth[:, None] - found[None], axis=2)
         nearest = np.unravel_index(np.argmin(distances), distances.shape)
@@ -83,7 +81,7 @@ def draw_hard_sample(
         marks.draw_lines(picture, line, PAPER, 2)
     for mark, points in ((ANNOTATED_MARK, truth), (FOUND_MARK, found)):
         for x, y in points:
-            marks.draw_mark(picture, mark, x, y, radius, pen=4)
+            marks.draw_mark(picture, mark, x, y, _MARKER_PX, pen=4)
     return picture
 
 
@@ -101,10 +99,7 @@ def sheet(
     Args:
         tiles: From left to right, row by row; pictures are made as wide as their column.
         columns: Tiles in a row.
-        title: Above the sheet.
-        subtitles: Above the columns.
         together: So many tiles belong together, and a wider gap follows them; by default a whole row.
-        entries: Of the key below.
 
     Returns:
         ``(h, 1920, 3)`` uint8, RGB.
@@ -114,18 +109,22 @@ def sheet(
     """
     if not tiles or columns < 1:
         raise ValueError(f'a sheet needs at least one tile and one column, found {len(tiles)} and {columns}')
-    parts = [_text_strip([title], SHEET_PX - 2 * _GAP_PX, bold=True)] if title else []
+    inner = SHEET_PX - 2 * _GAP_PX
+    parts = [_text_strip([title], inner, bold=True)] if title else []
     beside = together or columns
     breaks = (columns - 1) // beside
     width = (SHEET_PX - (columns + 1) * _GAP_PX - breaks * _BREAK_PX) // columns
     lefts = [column * (width + _GAP_PX) + column // beside * _BREAK_PX for column in range(columns)]
     if subtitles:
-        parts.append(_row([_text_strip(_broken(text, width), width, bold=True) for text in subtitles], lefts))
+        headings = [_text_strip(_broken(text, width), width, bold=True) for text in subtitles]
+        parts.append(on_paper(inner, *zip(lefts, headings)))
     for first in range(0, len(tiles), columns):
-        parts.append(_row([_cell(tile, width) for tile in tiles[first : first + columns]], lefts))
+        cells = [_cell(tile, width) for tile in tiles[first : first + columns]]
+        parts.append(on_paper(inner, *zip(lefts, cells)))
     if entries:
-        parts.append(legend.legend_strip(list(entries), SHEET_PX - 2 * _GAP_PX, TEXT_PX))
-    return np.concatenate([_on_page(part) for part in parts])
+        parts.append(legend.legend_strip(list(entries), inner, TEXT_PX))
+    spaced = [np.pad(part, _PART_MARGINS, constant_values=255) for part in parts]
+    return np.concatenate([on_paper(SHEET_PX, (_GAP_PX, part)) for part in spaced])
 
 
 def hard_sample_key() -> list[legend.Entry]:
@@ -189,9 +188,7 @@ def compare_tiles(
 
 def _cell(tile: CaptionedPicture, width: int) -> Image:
     picture = fit_image(tile.picture, width, round(1.5 * width))
-    left = (width - picture.shape[1]) // 2
-    centred = np.full((picture.shape[0], width, 3), PAPER, np.uint8)
-    centred[:, left : left + picture.shape[1]] = picture
+    centred = on_paper(width, ((width - picture.shape[1]) // 2, picture))
     return np.concatenate([centred, _text_strip(tile.lines, width)])
 
 
@@ -206,15 +203,3 @@ def _text_strip(lines: Sequence[str], width: int, bold: bool = False) -> Image:
     for number, line in enumerate(lines):
         draw_text(strip, fit_text(line, TEXT_PX, width, bold), 0, 4 + number * pitch, TEXT_PX, INK, bold=bold)
     return strip
-
-
-def _row(cells: Sequence[np.ndarray], lefts: Sequence[int]) -> Image:
-    row = np.full((max(cell.shape[0] for cell in cells), SHEET_PX - 2 * _GAP_PX, 3), PAPER, np.uint8)
-    for cell, left in zip(cells, lefts):
-        row[: cell.shape[0], left : left + cell.shape[1]] = cell
-    return row
-
-
-def _on_page(part: np.ndarray) -> Image:
-    margins = ((_GAP_PX // 2, _GAP_PX // 2), (_GAP_PX, SHEET_PX - part.shape[1] - _GAP_PX), (0, 0))
-    return np.pad(part, margins, constant_values=255)

@@ -1,4 +1,4 @@
-"""Names beside what they name: at the ends of lines and around points, none on top of another."""
+"""Writes names at the ends of lines and around points, none on top of another."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from mitouts.visualization.palette import INK, css
 from mitouts.visualization.print_figure import SMALL_PT, wrapped
 
 _GAP = 1.25
+_LINE_CHARACTERS = 24
 _DIRECTIONS = ((1, 0), (1, 1), (1, -1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
 _REACHES_PT = (9.0, 22.0, 38.0)
 _LEADER = {'arrowstyle': '-', 'linewidth': 0.6, 'color': '0.4'}
 
 
 def label_ends(
-    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], colours: Sequence[str], width: int = 24
+    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], colours: Sequence[str]
 ) -> list[Annotation]:
     """Write names at the right of a panel, each beside its point as far as the others leave room, with a thin leader.
 
@@ -32,12 +33,11 @@ def label_ends(
         x: ``N`` places of the points, in data units.
         y: The same, vertically.
         colours: Of the leaders.
-        width: Characters in a line of a name.
     """
     labels = [
         axes.annotate(
-            wrapped(name, width), (point_x, point_y), (1.04, 0.5), textcoords='axes fraction', fontsize=SMALL_PT,
-            color=css(INK), va='center', ha='left', annotation_clip=False, parse_math=False,
+            wrapped(name, _LINE_CHARACTERS), (point_x, point_y), (1.04, 0.5), textcoords='axes fraction',
+            fontsize=SMALL_PT, color=css(INK), va='center', ha='left', annotation_clip=False, parse_math=False,
             arrowprops={'arrowstyle': '-', 'color': colour, 'linewidth': 0.8, 'shrinkA': 1, 'shrinkB': 3},
         )
         for name, point_x, point_y, colour in zip(names, x, y, colours)
@@ -53,7 +53,7 @@ def label_ends(
 
 
 def label_points(
-    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], taken: Sequence[Bbox], width: int = 24
+    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], taken: Sequence[Bbox]
 ) -> list[Annotation] | None:
     """Write each name close to its point, where it covers no other name and nothing that is taken.
 
@@ -63,7 +63,6 @@ def label_points(
         x: ``N`` places of the points, in data units.
         y: The same, vertically.
         taken: Boxes in data units that stay free, such as markers and whiskers.
-        width: Characters in a line of a name.
 
     Returns:
         The names, or None, with nothing written, where there is no room for all of them.
@@ -72,7 +71,7 @@ def label_points(
     occupied = [axes.transData.transform_bbox(box).padded(4.0) for box in taken]
     labels: list[Annotation] = []
     for name, *point in zip(names, x, y):
-        label = _beside(axes, wrapped(name, width), (point[0], point[1]), occupied)
+        label = _beside(axes, wrapped(name, _LINE_CHARACTERS), (point[0], point[1]), occupied)
         if label is None:
             for written in labels:
                 written.remove()

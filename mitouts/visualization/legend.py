@@ -1,11 +1,10 @@
-"""The strip under an overlay that says what its markers mean, with a scale bar where the resolution is known."""
+"""Draws the strip under a picture that says what its markers mean, with a scale bar where the resolution is known."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from mitouts.visualization.marks import MarkStyle, draw_mark
@@ -13,7 +12,8 @@ from mitouts.visualization.palette import FAINT_INK, INK, PAPER
 from mitouts.visualization.text import draw_text, text_size
 
 _NICE_STEPS = (1.0, 2.0, 5.0)
-_COLOUR_BAR_EM = 5.0
+# Draws into a strip, in the square with this left edge, top and side.
+Icon = Callable[[np.ndarray, int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,17 @@ def legend_strip(entries: list[Entry], width_px: int, text_px: float) -> np.ndar
     return strip
 
 
+def icon_entry(icon: Icon, text: str, text_px: float) -> Entry:
+    """A small square picture and what it means."""
+    side_px = round(text_px * 0.9)
+
+    def draw(strip: np.ndarray, left: int, top: int) -> None:
+        icon(strip, left, top + round(text_px * 0.4), side_px)
+        draw_text(strip, text, left + round(side_px * 1.6), text_top(top, text_px), text_px, INK)
+
+    return Entry(round(side_px * 1.6) + text_size(text, text_px)[0], draw)
+
+
 def mark_entry(mark: MarkStyle, text: str, text_px: float) -> Entry:
     """A marker and what it means."""
     icon_px = round(text_px * 1.4)
@@ -50,7 +61,7 @@ def mark_entry(mark: MarkStyle, text: str, text_px: float) -> Entry:
     def draw(strip: np.ndarray, left: int, top: int) -> None:
         middle = top + text_px * 0.85
         draw_mark(strip, mark, left + icon_px / 2, middle, text_px * 0.48, max(2, round(text_px / 9)))
-        draw_text(strip, text, left + icon_px + 2, _text_top(top, text_px), text_px, INK)
+        draw_text(strip, text, left + icon_px + 2, text_top(top, text_px), text_px, INK)
 
     return Entry(icon_px + 2 + text_size(text, text_px)[0], draw)
 
@@ -59,24 +70,9 @@ def text_entry(text: str, text_px: float) -> Entry:
     """A remark."""
 
     def draw(strip: np.ndarray, left: int, top: int) -> None:
-        draw_text(strip, text, left, _text_top(top, text_px), text_px, FAINT_INK)
+        draw_text(strip, text, left, text_top(top, text_px), text_px, FAINT_INK)
 
     return Entry(text_size(text, text_px)[0], draw)
-
-
-def colour_bar_entry(colours: np.ndarray, text_px: float) -> Entry:
-    """A bar of colours ``(256, 3)`` uint8 from 0 to 1."""
-    bar_px, height_px, zero, one = round(_COLOUR_BAR_EM * text_px), round(text_px * 0.8), 'map 0', '1'
-    zero_px = text_size(zero, text_px)[0] + round(text_px * 0.4)
-
-    def draw(strip: np.ndarray, left: int, top: int) -> None:
-        draw_text(strip, zero, left, _text_top(top, text_px), text_px, INK)
-        y = top + round(text_px * 0.45)
-        bar = cv2.resize(colours[None], (bar_px, height_px), interpolation=cv2.INTER_LINEAR)
-        strip[y : y + height_px, left + zero_px : left + zero_px + bar_px] = bar[:, : strip.shape[1] - left - zero_px]
-        draw_text(strip, one, left + zero_px + bar_px + round(text_px * 0.4), _text_top(top, text_px), text_px, INK)
-
-    return Entry(zero_px + bar_px + round(text_px * 0.4) + text_size(one, text_px)[0], draw)
 
 
 def scale_bar_entry(um_per_px: float, longest_px: float, text_px: float) -> Entry:
@@ -90,7 +86,7 @@ def scale_bar_entry(um_per_px: float, longest_px: float, text_px: float) -> Entr
         strip[y - 1 : y - 1 + pen, left : left + length_px] = INK
         for x in (left, left + length_px - pen):
             strip[y - tick : y + tick, x : x + pen] = INK
-        draw_text(strip, label, left + length_px + round(text_px * 0.5), _text_top(top, text_px), text_px, INK)
+        draw_text(strip, label, left + length_px + round(text_px * 0.5), text_top(top, text_px), text_px, INK)
 
     return Entry(length_px + round(text_px * 0.5) + text_size(label, text_px)[0], draw)
 
@@ -105,5 +101,6 @@ def round_length(longest: float) -> float:
     return float(max(step * decade for step in _NICE_STEPS if step * decade <= longest * (1 + 1e-9)))
 
 
-def _text_top(top: int, text_px: float) -> int:
+def text_top(top: int, text_px: float) -> int:
+    """Row at which the text of an entry begins whose line begins at ``top``."""
     return top + round(text_px * 0.3)

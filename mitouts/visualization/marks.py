@@ -1,4 +1,4 @@
-"""Markers drawn on images with sub-pixel positions: one shape for each meaning, each with a dark rim."""
+"""Draws markers on images at sub-pixel positions: one shape for each meaning, each with a dark rim."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mitouts.visualization.palette import FALSE_POSITIVE, HARD_NEGATIVE, MISSED, OUTLINE, PREDICTED, RGB, TRUE_POSITIVE
+from mitouts.visualization.palette import FALSE_POSITIVE, MISSED, OUTLINE, PREDICTED, RGB, TRUE_POSITIVE
 
 _SHIFT = 4
-Shape = Callable[[float, float, float], list[np.ndarray]]
+Shape = Callable[[float, float, float], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -19,60 +19,45 @@ class MarkStyle:
     """What a kind of point looks like.
 
     Attributes:
-        colour: RGB.
-        shape: ``(x, y, radius) -> polygons or lines``, or None for a circle.
-        closed: Whether the lines return to their beginning.
-        size: Share of the marker radius that the shape takes.
+        shape: ``(x, y, radius) -> corners (N, 2)`` of a polygon, or None for a circle.
     """
 
     colour: RGB
     shape: Shape | None
-    closed: bool = True
-    size: float = 1.0
 
 
-def _square(x: float, y: float, radius: float) -> list[np.ndarray]:
+def _square(x: float, y: float, radius: float) -> np.ndarray:
     half = radius * 0.9
-    return [np.array([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)])]
+    return np.array([(x - half, y - half), (x + half, y - half), (x + half, y + half), (x - half, y + half)])
 
 
-def _triangle(x: float, y: float, radius: float) -> list[np.ndarray]:
+def _triangle(x: float, y: float, radius: float) -> np.ndarray:
     # 1.3 times the radius from centre to corner: about the area of the circle, so that no kind of point shouts.
     angles = np.deg2rad([-90, 30, 150])
-    return [np.stack([x + 1.3 * radius * np.cos(angles), y + 1.3 * radius * np.sin(angles)], axis=1)]
-
-
-def _diagonal_cross(x: float, y: float, radius: float) -> list[np.ndarray]:
-    arm = radius * 0.7
-    return [np.array([(x - arm, y - arm), (x + arm, y + arm)]), np.array([(x - arm, y + arm), (x + arm, y - arm)])]
+    return np.stack([x + 1.3 * radius * np.cos(angles), y + 1.3 * radius * np.sin(angles)], axis=1)
 
 
 TRUE_POSITIVE_MARK = MarkStyle(TRUE_POSITIVE, None)
 MISSED_MARK = MarkStyle(MISSED, _square)
 FALSE_POSITIVE_MARK = MarkStyle(FALSE_POSITIVE, _triangle)
 PREDICTED_MARK = MarkStyle(PREDICTED, None)
-HARD_NEGATIVE_MARK = MarkStyle(HARD_NEGATIVE, _diagonal_cross, closed=False, size=0.6)
 
 
-def draw_mark(image: np.ndarray, mark: MarkStyle, x: float, y: float, radius: float, pen: int, rim: int = 1) -> None:
-    """Draw one marker in place.
+def draw_mark(image: np.ndarray, mark: MarkStyle, x: float, y: float, radius: float, pen: int) -> None:
+    """Draw one marker in place, with a dark line of one pixel on either side of the coloured one.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        mark: Colour and shape.
         x: Centre, in pixels; a whole number is the centre of a pixel.
         y: Centre, in pixels.
         radius: Of the marker, in pixels.
         pen: Width of the coloured line, in pixels.
-        rim: Width of the dark line on either side of it, in pixels.
     """
-    size = radius * mark.size
-    for width, colour in ((pen + 2 * rim, OUTLINE), (pen, mark.colour)):
+    for width, colour in ((pen + 2, OUTLINE), (pen, mark.colour)):
         if mark.shape is None:
-            centre = (_fixed(x), _fixed(y))
-            cv2.circle(image, centre, _fixed(size), colour, width, cv2.LINE_AA, _SHIFT)
+            cv2.circle(image, (_fixed(x), _fixed(y)), _fixed(radius), colour, width, cv2.LINE_AA, _SHIFT)
         else:
-            draw_lines(image, mark.shape(x, y, size), colour, width, closed=mark.closed)
+            draw_lines(image, [mark.shape(x, y, radius)], colour, width, closed=True)
 
 
 def draw_lines(image: np.ndarray, lines: list[np.ndarray], colour: RGB, pen: int, *, closed: bool = False) -> None:

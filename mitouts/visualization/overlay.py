@@ -1,4 +1,4 @@
-"""What a model found on an image against what is annotated there, in the colours of Fernandez-Martin et al. 2024."""
+"""Draws predicted points over an image, judged by its annotations, in the colours of Fernandez-Martin et al. 2024."""
 
 from __future__ import annotations
 
@@ -6,18 +6,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 
 from mitouts.errors import ImageError
 from mitouts.functional.matching import match_one_to_one
 from mitouts.visualization import legend, marks
-from mitouts.visualization.palette import OUTLINE, PAPER, lighter
+from mitouts.visualization.palette import OUTLINE, lighter
 from mitouts.visualization.text import draw_text, text_size
 
 _SMALLEST_SIDE_PX = 480
-_HEAT = LinearSegmentedColormap.from_list('heat', ['#ffd9b0', '#ff8c1a', '#d62f00', '#7a0000'])
-_HEAT_COLOURS = np.rint(_HEAT(np.linspace(0, 1, 256))[:, :3] * 255).astype(np.uint8)
-_HEAT_OPACITY = 0.75
 
 
 class PointOutcome(NamedTuple):
@@ -76,18 +72,15 @@ def draw_overlay(
     *,
     threshold: float,
     radius_px: float,
-    hard_negatives: np.ndarray | None = None,
-    score_map: np.ndarray | None = None,
     mpp: float | None = None,
-    scale: int | None = None,
     marker_px: float = 20.0,
     show_scores: bool = True,
     show_legend: bool = True,
 ) -> np.ndarray:
     """Draw true positives (green circle), missed figures (blue square) and false positives (yellow triangle).
 
-    A line leads from a true positive to the annotation it is matched with. A score map is laid over the tissue, the
-    more opaque the higher; a white line runs where it crosses the threshold.
+    A line leads from a true positive to the annotation it is matched with. Small images are enlarged by a whole number
+    until both sides have 480 px.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
@@ -96,10 +89,7 @@ def draw_overlay(
         points: ``(P, 3)`` predictions ``(x, y, score)``.
         threshold: A prediction counts, and is drawn, when its score is above it.
         radius_px: The largest distance of a match, inclusive.
-        hard_negatives: ``(N, 2)`` look-alikes, drawn as small light crosses.
-        score_map: ``(H, W)`` probabilities in [0, 1].
         mpp: Micrometres per pixel of ``image``; adds a scale bar.
-        scale: Whole-number enlargement; by default small images are enlarged until both sides have 480 px.
         marker_px: Radius of the markers in pixels of ``image``.
         show_scores: Whether each prediction's score is written beside it.
         show_legend: Whether a strip that explains the markers is put below.
@@ -109,25 +99,28 @@ def draw_overlay(
 
     Raises:
         ImageError: ``image`` is no RGB uint8 array.
-        ValueError: ``score_map`` has another size or leaves [0, 1], or ``mpp`` or ``scale`` is not positive.
+        ValueError: ``mpp`` is not positive.
     """
-    _check(image, score_map, mpp, scale)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ImageError(f'an overlay needs an RGB image (H, W, 3) of uint8, found {image.shape} of {image.dtype}')
+    if mpp is not None and not mpp > 0:
+        raise ValueError(f'mpp is {mpp}, expected micrometres per pixel above 0, or None')
     outcome = sort_points(truth, points, threshold=threshold, radius_px=radius_px)
-    looks = np.asarray(hard_negatives if hard_negatives is not None else [], dtype=np.float64).reshape(-1, 2)
-    style = _style(image, scale, marker_px)
+    style = _style(image, marker_px)
     canvas = cv2.resize(image, None, fx=style.scale, fy=style.scale, interpolation=cv2.INTER_CUBIC)
-    if score_map is not None:
-        _blend_map(canvas, score_map, threshold, style)
-    _draw_points(canvas, outcome, looks, style)
+    _draw_points(canvas, outcome, style)
     if show_scores:
-        _draw_scores(canvas, outcome, looks, style)
+        _draw_scores(canvas, outcome, style)
     if not show_legend:
         return canvas
-    entries = _outcome_entries(outcome, style.text_px, judged=truth is not None)
-    if hard_negatives is not None:
-        entries.append(legend.mark_entry(marks.HARD_NEGATIVE_MARK, f'look-alike {len(looks)}', style.text_px))
-    if score_map is not None:
-        entries.append(legend.colour_bar_entry(_HEAT_COLOURS, style.text_px))
+    counted: tuple[tuple[marks.MarkStyle, str], ...] = (
+        (marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}'),
+        (marks.MISSED_MARK, f'missed {len(outcome.missed)}'),
+        (marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}'),
+    )
+    if truth is None:
+        counted = ((marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}'),)
+    entries = [legend.mark_entry(mark, text, style.text_px) for mark, text in counted]
     if mpp is not None:
         entries.append(legend.scale_bar_entry(mpp / style.scale, canvas.shape[1] / 6, style.text_px))
     reach = f', within {radius_px:g} px' + (f' = {radius_px * mpp:.3g} µm' if mpp is not None else '')
@@ -135,33 +128,8 @@ def draw_overlay(
     return np.vstack([canvas, legend.legend_strip(entries, canvas.shape[1], style.text_px)])
 
 
-def _outcome_entries(outcome: PointOutcome, text_px: float, *, judged: bool) -> list[legend.Entry]:
-    if not judged:
-        return [legend.mark_entry(marks.PREDICTED_MARK, f'predicted {len(outcome.unjudged)}', text_px)]
-    return [
-        legend.mark_entry(marks.TRUE_POSITIVE_MARK, f'true positive {len(outcome.hits)}', text_px),
-        legend.mark_entry(marks.MISSED_MARK, f'missed {len(outcome.missed)}', text_px),
-        legend.mark_entry(marks.FALSE_POSITIVE_MARK, f'false positive {len(outcome.false)}', text_px),
-    ]
-
-
-def _check(image: np.ndarray, score_map: np.ndarray | None, mpp: float | None, scale: int | None) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ImageError(f'an overlay needs an RGB image (H, W, 3) of uint8, found {image.shape} of {image.dtype}')
-    if score_map is not None:
-        if score_map.shape != image.shape[:2]:
-            raise ValueError(f'score_map is {score_map.shape}, expected the size of the image, {image.shape[:2]}')
-        if not (score_map.min() >= 0 and score_map.max() <= 1):
-            raise ValueError(f'score_map runs from {score_map.min()} to {score_map.max()}, expected probabilities')
-    if mpp is not None and not mpp > 0:
-        raise ValueError(f'mpp is {mpp}, expected micrometres per pixel above 0, or None')
-    if scale is not None and (scale < 1 or scale != int(scale)):
-        raise ValueError(f'scale is {scale}, expected a whole number from 1')
-
-
-def _style(image: np.ndarray, scale: int | None, marker_px: float) -> _Style:
-    factor = int(scale) if scale is not None else int(np.ceil(_SMALLEST_SIDE_PX / min(image.shape[:2])))
-    factor = max(factor, 1)
+def _style(image: np.ndarray, marker_px: float) -> _Style:
+    factor = max(int(np.ceil(_SMALLEST_SIDE_PX / min(image.shape[:2]))), 1)
     radius = marker_px * factor
     long_side = factor * max(image.shape[:2])
     pen = int(np.clip(round(long_side / 500), 2, max(2, round(radius / 5))))
@@ -173,21 +141,9 @@ def _place(xy: np.ndarray, style: _Style) -> np.ndarray:
     return (np.asarray(xy, dtype=np.float64)[:, :2] + 0.5) * style.scale - 0.5
 
 
-def _blend_map(canvas: np.ndarray, score_map: np.ndarray, threshold: float, style: _Style) -> None:
-    size = (canvas.shape[1], canvas.shape[0])
-    score = np.clip(cv2.resize(score_map.astype(np.float32), size, interpolation=cv2.INTER_LINEAR), 0, 1)
-    heat = _HEAT_COLOURS[np.rint(score * 255).astype(np.uint8)]
-    opacity = _HEAT_OPACITY * score[..., None]
-    canvas[:] = np.rint(canvas * (1 - opacity) + heat * opacity).astype(np.uint8)
-    outlines, _ = cv2.findContours((score > threshold).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    for colour, pen in ((OUTLINE, style.pen + 1), (PAPER, max(1, style.pen - 1))):
-        cv2.drawContours(canvas, outlines, -1, colour, pen, cv2.LINE_AA)
-
-
-def _draw_points(canvas: np.ndarray, outcome: PointOutcome, looks: np.ndarray, style: _Style) -> None:
+def _draw_points(canvas: np.ndarray, outcome: PointOutcome, style: _Style) -> None:
     green = marks.TRUE_POSITIVE_MARK.colour
     for mark, points in (
-        (marks.HARD_NEGATIVE_MARK, looks),
         (marks.PREDICTED_MARK, outcome.unjudged),
         (marks.FALSE_POSITIVE_MARK, outcome.false),
         (marks.MISSED_MARK, outcome.missed),
@@ -203,13 +159,13 @@ def _draw_points(canvas: np.ndarray, outcome: PointOutcome, looks: np.ndarray, s
         marks.draw_dot(canvas, end[0], end[1], style.pen * 1.2, green)
 
 
-def _draw_scores(canvas: np.ndarray, outcome: PointOutcome, looks: np.ndarray, style: _Style) -> None:
+def _draw_scores(canvas: np.ndarray, outcome: PointOutcome, style: _Style) -> None:
     """Write each score where it covers no marker and no other score, if there is such a place next to its marker."""
     scored = np.concatenate([outcome.hits, outcome.false, outcome.unjudged])
     colours = [lighter(marks.TRUE_POSITIVE_MARK.colour)] * len(outcome.hits)
     colours += [lighter(marks.FALSE_POSITIVE_MARK.colour)] * len(outcome.false)
     colours += [lighter(marks.PREDICTED_MARK.colour)] * len(outcome.unjudged)
-    centres = _place(np.concatenate([scored[:, :2], outcome.missed, looks]), style)
+    centres = _place(np.concatenate([scored[:, :2], outcome.missed]), style)
     taken = np.concatenate([centres - style.radius, centres + style.radius], axis=1)
     text_px = max(11.0, style.text_px * 0.95)
     for index, (score, colour) in enumerate(zip(scored[:, 2], colours)):

@@ -1,13 +1,15 @@
-"""Colours, chosen so that they differ for colour-blind readers and, by lightness, in grey print too."""
+"""Names the colours of all pictures; they differ for colour-blind readers and, by lightness, in grey print too."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 RGB = tuple[int, int, int]
+Dash = Literal['-', '--', '-.', ':']
 
 TRUE_POSITIVE: RGB = (0, 224, 96)
 MISSED: RGB = (48, 124, 255)
 FALSE_POSITIVE: RGB = (255, 222, 0)
-HARD_NEGATIVE: RGB = (235, 235, 235)
 ANNOTATED: RGB = (0, 229, 255)
 PREDICTED: RGB = (0, 229, 255)
 POSITIVE_FRAME: RGB = (213, 94, 0)
@@ -18,7 +20,7 @@ FAINT_INK: RGB = (112, 112, 122)
 
 # Okabe and Ito's order without yellow, which is too light for a thin line on white.
 LINE_COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
-LINE_STYLES = ('-', '--', '-.', ':')
+LINE_STYLES: tuple[Dash, ...] = ('-', '--', '-.', ':')
 LINE_MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X')
 
 POSITIVE_CLASS = '#D55E00'

@@ -1,79 +1,21 @@
-"""Learning curves and score histograms, on any figure or straight into a PNG."""
+"""Draws the panels of a run's summary: losses, validation metrics and histograms of scores."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
 from numpy.typing import ArrayLike
 
-from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
-from mitouts.visualization.palette import (
-    FAINT_INK,
-    LINE_COLOURS,
-    LINE_MARKERS,
-    LINE_STYLES,
-    NEGATIVE_CLASS,
-    POSITIVE_CLASS,
-    css,
-)
-from mitouts.visualization.scalars import Entry, is_finite_number, is_training_line, read_scalars, series
+from mitouts.visualization.canvas import label_axes, write_in_middle
+from mitouts.visualization.palette import LINE_COLOURS, LINE_MARKERS, LINE_STYLES, NEGATIVE_CLASS, POSITIVE_CLASS
+from mitouts.visualization.scalars import Entry, is_finite_number, is_training_line, series
 from mitouts.visualization.text import printable
-
-__all__ = [
-    'draw_losses',
-    'draw_score_histogram',
-    'draw_validation',
-    'plot_learning_curves',
-    'plot_score_histogram',
-    'read_scalars',
-]
-
-Target = str | Path | Figure | SubFigure
 
 _NOT_METRICS = frozenset({'step', 'epoch', 'iter', 'time', 'data_time', 'memory', 'lr'})
 _PREFERRED = ('auc', 'f1')
 _MOST_CURVES = 6
 _LOGIT_TICKS = (0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _LOGIT_LIMIT = 1e-4
-
-
-def plot_learning_curves(log: list[Entry], target: Target, *, title: str | None = None) -> None:
-    """Draw losses, validation metrics and the learning rate of one training.
-
-    Args:
-        log: Lines of mmengine's scalar log, see :func:`read_scalars`.
-        target: PNG to write, or a figure to draw on.
-        title: Above the plots.
-    """
-    figure = new_figure(1500, 420) if isinstance(target, (str, Path)) else target
-    losses, validation, rate = figure.subplots(1, 3, width_ratios=(1.1, 1.3, 0.8))
-    draw_losses(losses, log)
-    draw_validation(validation, log)
-    _draw_learning_rate(rate, log)
-    _finish(figure, target, title)
-
-
-def plot_score_histogram(
-    scores: ArrayLike, labels: ArrayLike, threshold: float | None, target: Target, *, title: str | None = None
-) -> None:
-    """Draw the image scores of both classes with the threshold.
-
-    Args:
-        scores: ``(N,)`` image scores in [0, 1].
-        labels: ``(N,)`` 0 or 1.
-        threshold: Drawn as a line; None where there is none.
-        target: PNG to write, or a figure to draw on.
-        title: Above the plot.
-
-    Raises:
-        ValueError: ``scores`` and ``labels`` differ in length, or a score is no probability.
-    """
-    figure = new_figure(760, 460) if isinstance(target, (str, Path)) else target
-    draw_score_histogram(figure.subplots(), scores, labels, threshold)
-    _finish(figure, target, title)
 
 
 def draw_losses(axes: Axes, log: list[Entry]) -> None:
@@ -87,19 +29,15 @@ def draw_losses(axes: Axes, log: list[Entry]) -> None:
         parts = parts[:1]
     _label(axes, 'training loss', _unit(training))
     if not parts:
-        _say_empty(axes, 'no loss logged')
+        write_in_middle(axes, 'no loss logged')
         return
     for index, key in enumerate(parts[:_MOST_CURVES]):
         steps, values = series(training, key)
+        # A line of one point is invisible without a marker.
         axes.plot(
-            _to_epochs(steps, training),
-            values,
-            color=LINE_COLOURS[index],
-            linestyle=LINE_STYLES[index % 4],
-            linewidth=1.8 if index == 0 else 1.2,
-            marker=_lone_marker(steps),
-            label=printable(key),
-        )
+            _to_epochs(steps, training), values, color=LINE_COLOURS[index], linestyle=LINE_STYLES[index % 4],
+            linewidth=1.8 if index == 0 else 1.2, marker='o' if len(steps) == 1 else '', label=printable(key),
+        )  # fmt: skip
     if axes.dataLim.ymin >= 0:
         axes.set_ylim(bottom=0)
     if len(parts) > 1:
@@ -114,30 +52,32 @@ def draw_validation(axes: Axes, log: list[Entry]) -> None:
     _label(axes, 'validation', unit)
     keys = _metric_keys(validation)
     if not keys:
-        _say_empty(axes, 'no validation logged')
+        write_in_middle(axes, 'no validation logged')
         return
     for index, key in enumerate(keys):
         steps, values = series(validation, key)
         best = int(np.argmax(values))
         axes.plot(
-            steps,
-            values,
-            color=LINE_COLOURS[index],
-            linestyle=LINE_STYLES[index % 4],
-            marker=LINE_MARKERS[index],
-            markersize=4.5,
-            markevery=max(1, len(steps) // 25),
-            linewidth=1.4,
+            steps, values, color=LINE_COLOURS[index], linestyle=LINE_STYLES[index % 4], linewidth=1.4,
+            marker=LINE_MARKERS[index], markersize=4.5, markevery=max(1, len(steps) // 25),
             label=printable(f'{key}: best {values[best]:.3f}, {unit} {steps[best]:g}'),
-        )
+        )  # fmt: skip
     axes.set_ylim(0, 1.02)
     axes.legend(fontsize=9.5, frameon=False, loc='lower right')
 
 
 def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, threshold: float | None) -> None:
-    """Scores of both classes as shares of their class; see :func:`plot_score_histogram`.
+    """Draw the image scores of both classes as shares of their class, with the threshold as a line.
 
     Where most scores pile up near 0 and 1 the axis is in log odds, cut off at 0.0001 and 0.9999.
+
+    Args:
+        scores: ``(N,)`` image scores in [0, 1].
+        labels: ``(N,)`` 0 or 1.
+        threshold: None where there is none.
+
+    Raises:
+        ValueError: ``scores`` and ``labels`` differ in length, or a score is no probability.
     """
     score, label = np.asarray(scores, dtype=np.float64).ravel(), np.asarray(labels).ravel().astype(int)
     if len(score) != len(label):
@@ -146,7 +86,7 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
         raise ValueError(f'scores run from {score.min()} to {score.max()}, expected probabilities')
     _label(axes, 'share of the class (%)', 'image score')
     if not len(score):
-        _say_empty(axes, 'no images')
+        write_in_middle(axes, 'no images')
         return
     piled_up = bool(np.mean((score < 0.05) | (score > 0.95)) > 0.5)
     transform = _logit if piled_up else np.asarray
@@ -169,29 +109,11 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
         place = float(np.clip(transform(np.clip(threshold, 0, 1)), edges[0], edges[-1]))
         axes.axvline(place, color='black', linestyle='--', linewidth=1.6, label=f'threshold {threshold:.3g}')
     axes.legend(
-        fontsize=9.5,
-        frameon=False,
-        loc='lower center',
-        bbox_to_anchor=(0.5, 1.0),
-        ncols=3,
-        columnspacing=1.2,
+        fontsize=9.5, frameon=False, loc='lower center', bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.2,
         handlelength=1.6,
-    )
+    )  # fmt: skip
     if len(set(label.tolist())) == 1:
         axes.set_xlabel(f'{axes.get_xlabel()}; one class only: AUC is not defined', fontsize=10.5)
-
-
-def _draw_learning_rate(axes: Axes, log: list[Entry]) -> None:
-    training = [entry for entry in log if is_training_line(entry)]
-    _label(axes, 'learning rate', _unit(training))
-    steps, rates = series(training, 'lr')
-    if not len(steps):
-        _say_empty(axes, 'no learning rate logged')
-        return
-    epochs = _to_epochs(steps, training)
-    axes.plot(epochs, rates, color=css(FAINT_INK), linewidth=1.6, marker=_lone_marker(steps))
-    axes.set_ylim(bottom=0)
-    axes.ticklabel_format(axis='y', style='sci', scilimits=(-2, 3), useMathText=True)
 
 
 def _metric_keys(validation: list[Entry]) -> list[str]:
@@ -220,33 +142,11 @@ def _to_epochs(steps: np.ndarray, training: list[Entry]) -> np.ndarray:
     return np.interp(steps, [0, *(last[epoch] for epoch in epochs)], [epochs[0] - 1, *epochs])
 
 
-def _lone_marker(steps: np.ndarray) -> str:
-    """A line of one point is invisible without a marker."""
-    return 'o' if len(steps) == 1 else ''
-
-
 def _logit(probability: ArrayLike) -> np.ndarray:
     clipped = np.clip(np.asarray(probability, dtype=np.float64), _LOGIT_LIMIT, 1 - _LOGIT_LIMIT)
     return np.log(clipped / (1 - clipped))
 
 
 def _label(axes: Axes, vertical: str, horizontal: str) -> None:
-    axes.set_ylabel(vertical, fontsize=10.5)
-    axes.set_xlabel(horizontal, fontsize=10.5)
-    axes.tick_params(labelsize=9.5)
-    axes.spines[['top', 'right']].set_visible(False)
+    label_axes(axes, vertical, horizontal)
     axes.grid(axis='y', color='0.9', linewidth=0.8)
-    axes.set_axisbelow(True)
-
-
-def _say_empty(axes: Axes, text: str) -> None:
-    axes.set(xticks=[], yticks=[])
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha='center', va='center', fontsize=10, color=css(FAINT_INK))
-
-
-def _finish(figure: Figure | SubFigure, target: Target, title: str | None) -> None:
-    if title:
-        figure.suptitle(printable(title), fontsize=11, parse_math=False)
-    if isinstance(target, (str, Path)):
-        assert isinstance(figure, Figure)
-        write_png(target, figure_to_array(figure))

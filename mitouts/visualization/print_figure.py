@@ -1,4 +1,4 @@
-"""Figures for print: 16 cm wide, nothing smaller than 8 pt, told apart without colour, as PNG, SVG or PDF."""
+"""Makes figures for print: 16 cm wide, no text below 8 pt, told apart without colour, as PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -18,7 +18,7 @@ from matplotlib.legend import Legend
 from mitouts.errors import MitoutsError
 from mitouts.utils.defaults import FIGURE_SUFFIXES as SUFFIXES
 from mitouts.visualization.canvas import DPI, figure_to_array, new_figure, write_png
-from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, LINE_MARKERS, css
+from mitouts.visualization.palette import FAINT_INK, LINE_COLOURS, LINE_MARKERS, LINE_STYLES, Dash, css
 from mitouts.visualization.text import printable
 
 WIDTH_CM = 16.0
@@ -26,10 +26,8 @@ TEXT_PT = 9.0
 SMALL_PT = 8.0
 ROW_CHARACTERS = 26
 
-Dash = Literal['-', '--', '-.', ':']
 _CM_PER_INCH = 2.54
 _PRINT_DPI = 300
-_DASHES: tuple[Dash, ...] = ('-', '--', '-.', ':')
 _MOST_KEY_COLUMNS = 4
 # Mean width of a letter of DejaVu Sans.
 _EM_WIDTH = 0.56
@@ -58,7 +56,7 @@ def look(index: int) -> Look:
     # Seven colours and four dashes make 28 pairs; markers, seven as well, move on with each return of the colours.
     return Look(
         LINE_COLOURS[index % len(LINE_COLOURS)],
-        _DASHES[index % len(_DASHES)],
+        LINE_STYLES[index % len(LINE_STYLES)],
         LINE_MARKERS[(index + index // len(LINE_COLOURS)) % len(LINE_MARKERS)],
     )
 
@@ -76,9 +74,9 @@ def check_suffix(path: str | Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
     return path
 
 
-def print_figure(height_cm: float, width_cm: float = WIDTH_CM) -> Figure:
-    """An empty figure of this size on paper."""
-    return new_figure(round(width_cm / _CM_PER_INCH * DPI), round(height_cm / _CM_PER_INCH * DPI))
+def print_figure(height_cm: float) -> Figure:
+    """Make an empty figure of this height and of 16 cm width on paper."""
+    return new_figure(round(WIDTH_CM / _CM_PER_INCH * DPI), round(height_cm / _CM_PER_INCH * DPI))
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
@@ -151,12 +149,18 @@ def name_axes(axes: Axes, horizontal: str, vertical: str) -> None:
 
 
 def head_axes(axes: Axes, text: str) -> None:
-    """Write what a panel shows, at its upper left."""
-    axes.set_title(printable(text), fontsize=TEXT_PT, loc='left', parse_math=False)
+    """Write what a panel shows, if there is anything to say, at its upper left."""
+    if text:
+        axes.set_title(printable(text), fontsize=TEXT_PT, loc='left', parse_math=False)
+
+
+def draw_interval(axes: Axes, x: float, low: float, high: float, colour: str) -> None:
+    """Draw a thin vertical whisker."""
+    axes.errorbar(x, (low + high) / 2, yerr=(high - low) / 2, fmt='none', ecolor=colour, capsize=2, elinewidth=0.9)
 
 
 def say_empty(axes: Axes, text: str) -> None:
-    """A panel that has nothing to show and says why."""
+    """Say in an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
     axes.annotate(
         wrapped(text, 24, 5), (0.5, 0.5), xycoords='axes fraction', ha='center', va='center', fontsize=SMALL_PT,

@@ -1,4 +1,4 @@
-"""Training samples as the model sees them, with their annotated points."""
+"""Draws training samples as the model sees them, with their annotated points."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from mitouts.visualization.palette import ANNOTATED, POSITIVE_FRAME
 ANNOTATED_MARK = MarkStyle(ANNOTATED, None)
 _SMALLEST_SIDE_PX = 240
 _FRAME_PX = 4
+_MARKER_PX = 20.0
 
 
-def draw_sample(image: np.ndarray, points: np.ndarray, label: int, *, marker_px: float = 20.0) -> np.ndarray:
+def draw_sample(image: np.ndarray, points: np.ndarray, label: int) -> np.ndarray:
     """Draw the annotated points of a sample as circles, and a frame around an image that is labelled positive.
 
     A frame without a circle is a positive image whose figures are not annotated, or have left the image.
@@ -26,7 +27,6 @@ def draw_sample(image: np.ndarray, points: np.ndarray, label: int, *, marker_px:
         image: ``(H, W, 3)`` uint8, RGB.
         points: ``(G, 2)`` annotated points ``(x, y)`` in pixels.
         label: The image label, 0 or 1.
-        marker_px: Radius of the circles in pixels of ``image``.
 
     Returns:
         ``(s * H, s * W, 3)`` uint8, RGB, enlarged by a whole number ``s`` until both sides have 240 px.
@@ -34,7 +34,7 @@ def draw_sample(image: np.ndarray, points: np.ndarray, label: int, *, marker_px:
     scale = max(1, -(-_SMALLEST_SIDE_PX // min(image.shape[:2])))
     canvas = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     for x, y in (np.asarray(points, dtype=np.float64).reshape(-1, 2) + 0.5) * scale - 0.5:
-        draw_mark(canvas, ANNOTATED_MARK, x, y, marker_px * scale, pen=2)
+        draw_mark(canvas, ANNOTATED_MARK, x, y, _MARKER_PX * scale, pen=2)
     if label:
         canvas[:_FRAME_PX], canvas[-_FRAME_PX:] = POSITIVE_FRAME, POSITIVE_FRAME
         canvas[:, :_FRAME_PX], canvas[:, -_FRAME_PX:] = POSITIVE_FRAME, POSITIVE_FRAME

@@ -1,4 +1,4 @@
-"""The scalars that mmengine logs, read back as one history of a run."""
+"""Reads the scalars that mmengine has logged, as one history of a run."""
 
 from __future__ import annotations
 

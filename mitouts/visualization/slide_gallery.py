@@ -1,4 +1,4 @@
-"""Crops of a slide's figures, numbered as on its map: the most certain ones, and those next to the threshold."""
+"""Draws crops of a slide's figures, numbered as on its map: the most certain ones, and those next to the threshold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.visualization.contact_sheet import contact_sheet
+from mitouts.visualization.contact_sheet import contact_sheet, on_paper
 from mitouts.visualization.overlay import format_score
 from mitouts.visualization.palette import FAINT_INK, FALSE_POSITIVE, INK, OUTLINE, PAPER, RGB
 from mitouts.visualization.slide_panels import COUNTED
@@ -86,7 +86,7 @@ def draw_gallery(gallery: Gallery, width_px: int) -> NDArray[np.uint8]:
         return strip
     tiles = [_tile(crop, tile_px) for crop in gallery.crops]
     sheet = contact_sheet(tiles, [_caption(crop) for crop in gallery.crops], CROPS_PER_ROW, tile_px)
-    return np.concatenate([strip, np.pad(sheet, ((0, 0), (0, width_px - sheet.shape[1]), (0, 0)), constant_values=255)])
+    return np.concatenate([strip, on_paper(width_px, (0, sheet))])
 
 
 def _tile(crop: Crop, tile_px: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""A whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
+"""Draws a whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
 
 from __future__ import annotations
 
@@ -9,29 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.visualization import legend
+from mitouts.visualization import legend, slide_panels
+from mitouts.visualization.contact_sheet import on_paper
 from mitouts.visualization.palette import FAINT_INK, INK, PAPER, RGB
 from mitouts.visualization.slide_gallery import Gallery, draw_gallery
-from mitouts.visualization.slide_panels import (
-    COUNTED,
-    TISSUE,
-    Panel,
-    colour_bar,
-    doubt_entry,
-    draw_areas,
-    draw_doubts,
-    draw_figures,
-    draw_roi,
-    draw_tags,
-    draw_unreadable,
-    figure_entry,
-    heat_panel,
-    line_entry,
-    roi_entry,
-    scale_bar,
-    smoothing_um,
-    unreadable_entry,
-)
 from mitouts.visualization.text import draw_text, fit_text, fitting_length, text_size
 
 RESEARCH_USE = 'For research use only. Not for diagnosis.'
@@ -58,7 +39,6 @@ class SlidePicture:
     """What an overview shows. Lengths are in level-0 pixels, 0 at the centre of the first one.
 
     Attributes:
-        title: Name of the slide.
         thumbnail: ``(h, w, 3)`` uint8, RGB.
         cell_px: Width and height of a pixel of the thumbnail.
         mpp: Micrometres per pixel of level 0.
@@ -102,12 +82,13 @@ def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
         ``(H, WIDTH_PX, 3)`` uint8, RGB.
     """
     inner = WIDTH_PX - 2 * _MARGIN_PX
-    maps = _maps(picture, inner - _TEXT_PX - _GAP_PX)
-    text = _text_block(picture.facts, _TEXT_PX)
-    middle = _beside(maps, text)
+    maps, text = _maps(picture, inner - _TEXT_PX - _GAP_PX), _text_block(picture.facts, _TEXT_PX)
+    middle = on_paper(inner, (0, maps), (inner - _TEXT_PX, text))
     galleries = [draw_gallery(gallery, inner) for gallery in picture.galleries]
-    parts = [_header(picture.title, inner), middle, *galleries, _footer(picture.note, inner)]
-    page = np.concatenate([_widened(part, inner) for part in parts])
+    footer = np.full((34, inner, 3), PAPER, np.uint8)
+    draw_text(footer, fit_text(picture.note, 15, inner), 0, 12, 15, FAINT_INK)
+    parts = [_header(picture.title, inner), middle, *galleries, footer]
+    page = np.concatenate(parts)
     return np.pad(page, ((_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0)), constant_values=PAPER[0])
 
 
@@ -120,46 +101,46 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
     above = min((width_px - 2) / shown_width, (_MAX_HEIGHT_PX - _GAP_PX) / 2 / shown_height)
     scale = min(max(beside, above), _MAX_ENLARGEMENT)
     slot = half if beside >= above else width_px
-    panel = Panel.of(picture.thumbnail, box, scale, picture.cell_px)
+    panel = slide_panels.Panel.of(picture.thumbnail, box, scale, picture.cell_px)
 
     plain = panel.image.copy()
-    draw_areas(plain, panel, picture.tissue, picture.counted, picture.tile_px)
-    draw_unreadable(plain, panel, picture.unreadable)
-    draw_figures(plain, panel, picture.figures)
+    slide_panels.draw_areas(plain, panel, picture.tissue, picture.counted, picture.tile_px)
+    slide_panels.draw_unreadable(plain, panel, picture.unreadable)
+    slide_panels.draw_figures(plain, panel, picture.figures)
     crops = [crop for gallery in picture.galleries for crop in gallery.crops]
     doubts = [crop.point for crop in crops if not crop.is_figure]
-    draw_doubts(plain, panel, np.array(doubts, dtype=np.float64).reshape(-1, 3))
-    heat, highest = heat_panel(
+    slide_panels.draw_doubts(plain, panel, np.array(doubts, dtype=np.float64).reshape(-1, 3))
+    heat, highest = slide_panels.heat_panel(
         panel, picture.figures[picture.is_counted], picture.counted, picture.tile_px, picture.mpp
     )
-    draw_unreadable(heat, panel, picture.unreadable)
+    slide_panels.draw_unreadable(heat, panel, picture.unreadable)
     for image in (plain, heat):
         if picture.roi is not None:
-            draw_roi(image, panel, picture.roi, picture.roi_label or '')
+            slide_panels.draw_roi(image, panel, picture.roi, picture.roi_label or '')
     tagged = np.array([crop.point for crop in crops], dtype=np.float64).reshape(-1, 3)
-    draw_tags(plain, panel, tagged, [crop.tag for crop in crops])
-    framed = [_centred(_framed(image), slot) for image in (plain, heat)]
+    slide_panels.draw_tags(plain, panel, tagged, [crop.tag for crop in crops])
+    bordered = [np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=190) for image in (plain, heat)]
+    framed = [on_paper(slot, (max((slot - image.shape[1]) // 2, 0), image)) for image in bordered]
     if beside >= above:
-        gap = np.full((framed[0].shape[0], width_px - 2 * slot, 3), PAPER, np.uint8)
-        both = np.concatenate([framed[0], gap, framed[1]], axis=1)
+        both = on_paper(width_px, (0, framed[0]), (width_px - slot, framed[1]))
     else:
         both = np.concatenate([framed[0], np.full((_GAP_PX, slot, 3), PAPER, np.uint8), framed[1]])
 
-    entries = [
-        scale_bar(panel.um_per_px(picture.mpp), panel.image.shape[1] / 2, _LEGEND_TEXT_PX),
-        line_entry(TISSUE, 'tissue', _LEGEND_TEXT_PX),
-        line_entry(COUNTED, 'counted area', _LEGEND_TEXT_PX),
-        figure_entry(label_of_figures(picture.is_counted), _LEGEND_TEXT_PX),
+    signs: list[tuple[legend.Icon, str]] = [
+        (slide_panels.tissue_icon, 'tissue'),
+        (slide_panels.counted_icon, 'counted area'),
+        (slide_panels.figure_icon, label_of_figures(picture.is_counted)),
+        *([(slide_panels.doubt_icon, 'just below the threshold')] if doubts else []),
+        *([(slide_panels.roi_icon, f'hottest region, {picture.roi_label}')] if picture.roi is not None else []),
+        *([(slide_panels.unreadable_icon, 'unreadable')] if picture.unreadable else []),
     ]
-    if doubts:
-        entries.append(doubt_entry('just below the threshold', _LEGEND_TEXT_PX))
-    if picture.roi is not None:
-        entries.append(roi_entry(f'hottest region, {picture.roi_label}', _LEGEND_TEXT_PX))
-    if picture.unreadable:
-        entries.append(unreadable_entry('unreadable', _LEGEND_TEXT_PX))
-    sigma_um = smoothing_um(picture.counted, picture.tile_px, picture.mpp)
-    entries.append(colour_bar(highest, sigma_um, _LEGEND_TEXT_PX))
-    return np.concatenate([both, _widened(legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX), width_px)])
+    sigma_um = slide_panels.smoothing_um(picture.counted, picture.tile_px, picture.mpp)
+    entries = [
+        slide_panels.scale_bar(panel.um_per_px(picture.mpp), panel.image.shape[1] / 2, _LEGEND_TEXT_PX),
+        *(legend.icon_entry(icon, text, _LEGEND_TEXT_PX) for icon, text in signs),
+        slide_panels.colour_bar(highest, sigma_um, _LEGEND_TEXT_PX),
+    ]
+    return np.concatenate([both, legend.legend_strip(entries, width_px, _LEGEND_TEXT_PX)])
 
 
 def label_of_figures(is_counted: NDArray[np.bool_]) -> str:
@@ -238,32 +219,3 @@ def _header(title: str, width_px: int) -> NDArray[np.uint8]:
     draw_text(strip, RESEARCH_USE, width_px - notice_px, 9, 17, _WARNING, bold=True)
     strip[48:50] = (205, 205, 210)
     return strip
-
-
-def _footer(note: str, width_px: int) -> NDArray[np.uint8]:
-    strip = np.full((34, width_px, 3), PAPER, np.uint8)
-    draw_text(strip, fit_text(note, 15, width_px), 0, 12, 15, FAINT_INK)
-    return strip
-
-
-def _framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    framed = np.pad(image, ((1, 1), (1, 1), (0, 0)), constant_values=190)
-    return np.asarray(framed, dtype=np.uint8)
-
-
-def _centred(image: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
-    left = max((width_px - image.shape[1]) // 2, 0)
-    return _widened(np.pad(image, ((0, 0), (left, 0), (0, 0)), constant_values=PAPER[0]), width_px)
-
-
-def _widened(part: NDArray[np.uint8], width_px: int) -> NDArray[np.uint8]:
-    wide = np.full((part.shape[0], width_px, 3), PAPER, np.uint8)
-    wide[:, : part.shape[1]] = part[:, :width_px]
-    return wide
-
-
-def _beside(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    page = np.full((max(len(left), len(right)), left.shape[1] + _GAP_PX + right.shape[1], 3), PAPER, np.uint8)
-    page[: len(left), : left.shape[1]] = left
-    page[: len(right), -right.shape[1] :] = right
-    return page

@@ -1,8 +1,8 @@
-"""The maps of a slide's overview, and what their legend is made of."""
+"""Draws the maps of a slide's overview and the signs of their legend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mitouts.formats.regions import mask_to_polygons
 from mitouts.functional.hotspot import density_map
-from mitouts.visualization.legend import Entry, round_length
+from mitouts.visualization.legend import Entry, round_length, text_top
 from mitouts.visualization.marks import MarkStyle, draw_dot, draw_lines, draw_mark
 from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER, PREDICTED, RGB
 from mitouts.visualization.text import draw_text, text_size
@@ -23,7 +23,6 @@ ROI: RGB = (255, 222, 0)
 SIGMA_UM = (50.0, 300.0)
 """Least and largest standard deviation of the heat map's smoothing."""
 _SIGMAS_PER_SIDE = 8
-Icon = Callable[[NDArray[np.uint8], int, int, int], None]
 
 # The lightest colours would be lost on paper, and the darkest are all black.
 _HEAT_COLOURS = np.rint(colormaps['magma_r'](np.linspace(0.03, 0.9, 256))[:, :3] * 255).astype(np.uint8)
@@ -236,57 +235,40 @@ def scale_bar(um_per_px: float, longest_px: float, text_px: float) -> Entry:
         strip[y - 1 : y + 2, left : left + length_px] = INK
         for x in (left, left + length_px - 3):
             strip[y - tick : y + tick + 1, max(x, left) : max(x, left) + 3] = INK
-        draw_text(strip, label, left + length_px + round(text_px * 0.5), _text_top(top, text_px), text_px, INK)
+        draw_text(strip, label, left + length_px + round(text_px * 0.5), text_top(top, text_px), text_px, INK)
 
     return Entry(length_px + round(text_px * 0.5) + text_size(label, text_px)[0], draw)
 
 
-def line_entry(colour: RGB, text: str, text_px: float) -> Entry:
-    """An outline and what it is."""
+def tissue_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw the outline of tissue into a legend."""
+    cv2.rectangle(strip, (left, top), (left + side, top + side), TISSUE, 1, cv2.LINE_AA)
 
-    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-        pen = 1 if colour == TISSUE else 2
+
+def counted_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw the outline of the counted area into a legend."""
+    cv2.rectangle(strip, (left, top), (left + side, top + side), COUNTED, 2, cv2.LINE_AA)
+
+
+def figure_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw the dot of a figure into a legend."""
+    draw_dot(strip, left + side / 2, top + side / 2, side / 3.5, PREDICTED)
+
+
+def doubt_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw the ring of a point that is just not a figure into a legend."""
+    draw_mark(strip, DOUBT_MARK, left + side / 2, top + side / 2, side / 3.5, 2)
+
+
+def roi_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw the frame of the hottest region into a legend."""
+    for colour, pen in ((OUTLINE, 5), (ROI, 2)):
         cv2.rectangle(strip, (left, top), (left + side, top + side), colour, pen, cv2.LINE_AA)
 
-    return _icon_entry(icon, text, text_px)
 
-
-def figure_entry(text: str, text_px: float) -> Entry:
-    """The dot of a figure and what it is."""
-
-    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-        draw_dot(strip, left + side / 2, top + side / 2, side / 3.5, PREDICTED)
-
-    return _icon_entry(icon, text, text_px)
-
-
-def doubt_entry(text: str, text_px: float) -> Entry:
-    """The ring of a point that is just not a figure."""
-
-    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-        draw_mark(strip, DOUBT_MARK, left + side / 2, top + side / 2, side / 3.5, 2)
-
-    return _icon_entry(icon, text, text_px)
-
-
-def roi_entry(text: str, text_px: float) -> Entry:
-    """The frame of the hottest region and what it is."""
-
-    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-        for colour, pen in ((OUTLINE, 5), (ROI, 2)):
-            cv2.rectangle(strip, (left, top), (left + side, top + side), colour, pen, cv2.LINE_AA)
-
-    return _icon_entry(icon, text, text_px)
-
-
-def unreadable_entry(text: str, text_px: float) -> Entry:
-    """A crossed-out rectangle and what it is."""
-
-    def icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-        corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64) * side + (left, top)
-        _cross_out(strip, corners)
-
-    return _icon_entry(icon, text, text_px)
+def unreadable_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
+    """Draw a crossed-out rectangle into a legend."""
+    _cross_out(strip, np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64) * side + (left, top))
 
 
 def colour_bar(highest: float, sigma_um: float, text_px: float) -> Entry:
@@ -299,27 +281,17 @@ def colour_bar(highest: float, sigma_um: float, text_px: float) -> Entry:
     shown = _HEAT_COLOURS * _HEAT_OPACITY + 215 * (1 - _HEAT_OPACITY)
 
     def draw(strip: NDArray[np.uint8], left: int, top: int) -> None:
-        draw_text(strip, marks[0], left, _text_top(top, text_px), text_px, INK)
+        draw_text(strip, marks[0], left, text_top(top, text_px), text_px, INK)
         x, y = left + zero_px, top + round(text_px * 0.4)
         bar = cv2.resize(np.rint(shown).astype(np.uint8)[None], (bar_px, height_px), interpolation=cv2.INTER_LINEAR)
         strip[y : y + height_px, x : x + bar_px] = bar[:, : strip.shape[1] - x]
         cv2.rectangle(strip, (x, y), (x + bar_px, y + height_px), INK, 1)
         middle, size = x + bar_px // 2, text_px * 0.8
         cv2.line(strip, (middle, y), (middle, y + height_px), PAPER, 1)
-        draw_text(strip, marks[1], middle + 4, _text_top(top, text_px) + 2, size, PAPER, halo=OUTLINE)
-        draw_text(strip, last, x + bar_px + round(text_px * 0.4), _text_top(top, text_px), text_px, INK)
+        draw_text(strip, marks[1], middle + 4, text_top(top, text_px) + 2, size, PAPER, halo=OUTLINE)
+        draw_text(strip, last, x + bar_px + round(text_px * 0.4), text_top(top, text_px), text_px, INK)
 
     return Entry(zero_px + bar_px + round(text_px * 0.4) + text_size(last, text_px)[0], draw)
-
-
-def _icon_entry(icon: Icon, text: str, text_px: float) -> Entry:
-    side = round(text_px * 0.9)
-
-    def draw(strip: NDArray[np.uint8], left: int, top: int) -> None:
-        icon(strip, left, top + round(text_px * 0.4), side)
-        draw_text(strip, text, left + round(side * 1.6), _text_top(top, text_px), text_px, INK)
-
-    return Entry(round(side * 1.6) + text_size(text, text_px)[0], draw)
 
 
 def _is_counted(panel: Panel, counted: NDArray[np.bool_], tile_px: float, step: int) -> NDArray[np.bool_]:
@@ -343,7 +315,3 @@ def _cross_out(image: NDArray[np.uint8], corners: NDArray[np.float64]) -> None:
     lines = [corners[[0, 1, 2, 3, 0]], corners[[0, 2]], corners[[1, 3]]]
     draw_lines(image, lines, PAPER, 3)
     draw_lines(image, lines, INK, 1)
-
-
-def _text_top(top: int, text_px: float) -> int:
-    return top + round(text_px * 0.3)

@@ -1,4 +1,4 @@
-"""One picture that tells a run: its results, how it learnt, what the Teacher dropped, and what the model sees."""
+"""Draws one picture of a run: its results, how it learnt, what the Teacher dropped, and what the model sees."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from mitouts.visualization.canvas import figure_to_array, new_figure, write_png
-from mitouts.visualization.contact_sheet import fit_image
-from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER
+from mitouts.visualization.contact_sheet import fit_image, on_paper
+from mitouts.visualization.palette import DROPPED, FAINT_INK, INK, KEPT, PAPER, RGB
 from mitouts.visualization.plots import draw_losses, draw_score_histogram, draw_validation
 from mitouts.visualization.scalars import Entry
 from mitouts.visualization.tables import (
@@ -50,8 +50,6 @@ def write_summary(
     """Write ``summary.png``, 1600 px wide and as high as it needs to be.
 
     Args:
-        path_png: File to write.
-        title: Headline.
         stages: The stages of ``results.json``, see :func:`mitouts.visualization.tables.result_rows`.
         overlays: Test images ``(h, w, 3)`` uint8, as :func:`mitouts.visualization.overlay.draw_overlay` makes them.
         curves: Scalar log of each trained stage, see :func:`mitouts.visualization.scalars.read_scalars`.
@@ -60,14 +58,15 @@ def write_summary(
         overlay_title: Heading above the overlays, for instance which stage drew them.
     """
     curves, histograms = curves or {}, histograms or {}
-    parts = [_headline(title), _table(stages)]
+    parts = [_line(title, 66, 18, 32, bold=True), _table(stages)]
     names = list(dict.fromkeys([*(str(stage['stage']) for stage in stages), *curves, *histograms]))
     for name in names:
         if name in curves or name in histograms:
             parts += [_heading(f'{name}: training and test'), _stage_plots(curves.get(name), histograms.get(name))]
     if distillation:
         parts += [_heading('distillation: what the model kept and dropped'), _distillation_bars(distillation)]
-        parts += _distillation_note(distillation)
+        if note := comparison_note(distillation):
+            parts.append(_line(note, _LINE_PX, 4, _TEXT_PX, FAINT_INK))
     if len(overlays):
         parts += [_heading(overlay_title), _overlay_rows(overlays)]
     parts.append(_blank(_MARGIN_PX // 2))
@@ -78,15 +77,17 @@ def _blank(height_px: int) -> np.ndarray:
     return np.full((height_px, WIDTH_PX, 3), PAPER, np.uint8)
 
 
-def _headline(title: str) -> np.ndarray:
-    strip = _blank(66)
-    draw_text(strip, fit_text(title, 32, WIDTH_PX - 2 * _MARGIN_PX, bold=True), _MARGIN_PX, 18, 32, INK, bold=True)
+def _line(
+    text: str, height_px: int, top_px: int, size_px: float, colour: RGB = INK, *, bold: bool = False
+) -> np.ndarray:
+    strip = _blank(height_px)
+    fitted = fit_text(text, size_px, WIDTH_PX - 2 * _MARGIN_PX, bold)
+    draw_text(strip, fitted, _MARGIN_PX, top_px, size_px, colour, bold=bold)
     return strip
 
 
 def _heading(text: str) -> np.ndarray:
-    strip = _blank(46)
-    draw_text(strip, fit_text(text, 20, WIDTH_PX - 2 * _MARGIN_PX, bold=True), _MARGIN_PX, 16, 20, INK, bold=True)
+    strip = _line(text, 46, 16, 20, bold=True)
     strip[12:13, _MARGIN_PX : WIDTH_PX - _MARGIN_PX] = 214
     return strip
 
@@ -163,15 +164,6 @@ def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
     return figure_to_array(figure)
 
 
-def _distillation_note(distillation: Mapping[str, Any]) -> list[np.ndarray]:
-    note = comparison_note(distillation)
-    if not note:
-        return []
-    strip = _blank(_LINE_PX)
-    draw_text(strip, fit_text(note, _TEXT_PX, WIDTH_PX - 2 * _MARGIN_PX), _MARGIN_PX, 4, _TEXT_PX, FAINT_INK)
-    return [strip]
-
-
 def _bar(axes: Axes, place: int, kept: float, total: int, kept_as: str, dropped_as: str) -> None:
     """One bar of 100%: what was kept on the left, what was dropped (hatched) on the right."""
     if not total:
@@ -195,9 +187,6 @@ def _overlay_rows(overlays: Sequence[np.ndarray]) -> np.ndarray:
     rows = []
     for start in range(0, len(overlays), columns):
         fitted = [fit_image(image, width, 2 * width, enlarge=False) for image in overlays[start : start + columns]]
-        row = _blank(max(image.shape[0] for image in fitted) + gap_px)
-        for index, image in enumerate(fitted):
-            left = _MARGIN_PX + index * (width + gap_px)
-            row[: image.shape[0], left : left + image.shape[1]] = image
-        rows.append(row)
+        lefts = [_MARGIN_PX + index * (width + gap_px) for index in range(len(fitted))]
+        rows += [on_paper(WIDTH_PX, *zip(lefts, fitted)), _blank(gap_px)]
     return np.vstack(rows)

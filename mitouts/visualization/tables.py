@@ -1,4 +1,4 @@
-"""The results of a run as a table for the terminal and as Markdown."""
+"""Makes the tables of a run's results and of a tissue model's, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,19 +13,8 @@ from mitouts.visualization.scalars import is_finite_number
 
 _INTERVAL = '95% CI of F1'
 COLUMNS = (
-    'Stage',
-    'Images',
-    'Image AUC',
-    'Image F1',
-    'Protocol',
-    'P',
-    'R',
-    'F1',
-    _INTERVAL,
-    'TP',
-    'FP',
-    'FN',
-    'Minutes',
+    *('Stage', 'Images', 'Image AUC', 'Image F1', 'Protocol', 'P', 'R', 'F1', _INTERVAL),
+    *('TP', 'FP', 'FN', 'Minutes'),
 )
 LOCALIZATION_COLUMNS = COLUMNS[4:-1]
 TEXT_COLUMNS = frozenset({'Stage', 'Protocol'})
@@ -33,6 +22,7 @@ PROTOCOLS = {'one_to_one': 'one-to-one', 'presence': 'presence'}
 _NARROW_HEADINGS = {'Image AUC': 'Image\nAUC', 'Image F1': 'Image\nF1', _INTERVAL: '95% CI\nof F1', 'Minutes': 'Min'}
 MISSING = 'n/a'
 MISSING_INTERVAL = 'not available'
+_NOT_A_CLASS = ('mean', 'mean_ci95')
 
 
 def result_columns(stages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -83,7 +73,7 @@ def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
-    """The same table for the terminal: the protocols stand under their stage, so that 80 characters hold it."""
+    """The same table for the terminal: the protocols are below their stage, so that 80 characters hold it."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
     columns = result_columns(stages)
     for column in columns:
@@ -96,6 +86,27 @@ def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None)
         for name, result in _protocols(stage) if columns == COLUMNS else ():
             table.add_row(f' {name}', '', '', '', *_protocol_cells(result), '')
         table.add_section()
+    return table
+
+
+def tissue_table(name: str, results: Mapping[str, Any]) -> Table:
+    """Dice of each class, its mean with the interval over cases, and the pixel accuracy.
+
+    Args:
+        name: Whose results these are.
+        results: As :class:`mitouts.evaluation.dice.TissueEvaluator` gives them.
+    """
+    dice, interval = results['dice'], results['dice']['mean_ci95']
+    table = Table(title=f'{name}: {plural(results["images"], "image")}', box=SIMPLE_HEAD, show_edge=False)
+    table.add_column('Class')
+    table.add_column('Dice', justify='right')
+    for key, value in dice.items():
+        if key not in _NOT_A_CLASS:
+            table.add_row(key, _share(value))
+    table.add_section()
+    between = MISSING_INTERVAL if interval is None else f'{interval[0]:.3f}–{interval[1]:.3f}'
+    table.add_row('mean', f'{_share(dice["mean"])} (95% CI {between})')
+    table.add_row('pixel accuracy', _share(results['pixel']['accuracy']))
     return table
 
 
@@ -189,7 +200,7 @@ def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:
 def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """The protocols and radii that the stage was scored under; an untested stage shows the default without numbers.
 
-    A second radius stands in the results as ``one_to_one@15px``.
+    In the results, a second radius is called ``one_to_one@15px``.
     """
     found = [(name, block) for name, block in _blocks(stage).items() if _is_scored(block)]
     return found or [(PROTOCOLS['one_to_one'], {})]

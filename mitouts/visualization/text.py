@@ -1,4 +1,4 @@
-"""Smooth text on arrays: OpenCV's own strokes are hard to read at small sizes and know no µ.
+"""Writes smooth text on arrays: OpenCV's own strokes are hard to read at small sizes and know no µ.
 
 The outlines come from the DejaVu Sans that matplotlib ships, so the pixels do not depend on the machine's fonts.
 """
@@ -82,11 +82,9 @@ def draw_text(
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
-        text: What to write.
         left: Column of the text box's left edge.
         top: Row of the text box's upper edge.
         size_px: Size of the font in pixels.
-        colour: Of the letters.
         halo: Colour of a rim around the letters, for text on tissue.
         bold: Whether the bold cut is used.
     """

@@ -1,4 +1,4 @@
-"""What trainings did epoch by epoch, side by side: any scalar of their logs, trainings of one name as a mean."""
+"""Draws any logged scalar of several trainings over their epochs, trainings of one name as a mean with its range."""
 
 from __future__ import annotations
 
@@ -45,8 +45,6 @@ class Course(NamedTuple):
     Attributes:
         epochs: ``(E,)`` epochs that any of them has logged.
         mean: ``(E,)`` over the trainings that have logged the epoch.
-        lowest: ``(E,)``.
-        highest: ``(E,)``.
         num_runs: Trainings that have logged the scalar.
     """
 
@@ -62,7 +60,6 @@ def by_epoch(log: Sequence[Entry], key: str) -> tuple[FloatArray, FloatArray]:
 
     Args:
         log: Lines of mmengine's scalar log, see :func:`mitouts.visualization.scalars.read_scalars`.
-        key: The scalar.
 
     Returns:
         Epochs ``(E,)``, ascending, and values ``(E,)``; of a training that counts no epochs, its iterations.
@@ -96,8 +93,6 @@ def plot_courses(
     Args:
         logs: Name -> logs of its trainings.
         keys: Scalars, such as ``image/f1``.
-        title: Above the panels.
-        note: Below them.
     """
     columns = min(_COLUMNS, len(keys))
     rows = -(-len(keys) // columns)
@@ -109,8 +104,7 @@ def plot_courses(
     ends = {}
     for axes, key in zip(panels, keys):
         ends = draw_courses(axes, {name: over_runs(runs, key) for name, runs in logs.items()}, key)
-    if title:
-        head_axes(panels[0], title)
+    head_axes(panels[0], title)
     looks = {name: look(index) for index, name in enumerate(logs)}
     samples = {} if at_ends else {name: sample_line(style) for name, style in looks.items()}
     add_foot(figure, note, list(samples), list(samples.values()))

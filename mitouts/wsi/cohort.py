@@ -1,4 +1,4 @@
-"""Many slides, one after the other or shared by processes: what one of them does not survive, the others do."""
+"""Finds the slides of a cohort and counts them, alone or shared by processes; one that fails stops no other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class CohortSlide:
     """A slide that is to be counted.
 
     Attributes:
-        path: The file.
         name: Folder of its results, unique in the cohort.
         label: What tables call it: its path below the folder that all slides of the cohort lie in.
         mpp: Micrometres per pixel, where the list says it.
@@ -53,10 +52,9 @@ class CohortSlide:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a slide.
+    """The result of a slide.
 
     Attributes:
-        slide: The slide.
         report: Its ``report.json``; None where it failed or nobody has counted it yet.
         reason: Why it failed.
     """
@@ -128,7 +126,7 @@ def count_cohort(
     stamp: Callable[[CohortSlide], Mapping[str, Any]],
     *,
     resume: bool = False,
-    told: Told | None = None,
+    told: Told = lambda slide, what: None,
 ) -> None:
     """Count slides one after the other; a slide that fails is noted down and the next one begins.
 
@@ -148,24 +146,24 @@ def count_cohort(
             wanted = json.loads(json.dumps({**stamp(slide), 'file': _resolved(slide)}))
             if resume and is_done(folder, wanted):
                 (folder / FAILURE_NAME).unlink(missing_ok=True)
-                _tell(told, slide, 'finished before')
+                told(slide, 'finished before')
                 continue
             _begin(folder, wanted, keep=resume)
-            _tell(told, slide, 'counting')
+            told(slide, 'counting')
             count(slide, folder)
         except SURVIVED as error:
             reason = _reason(error)
             with contextlib.suppress(OSError):
                 write_json(folder / FAILURE_NAME, {'slide': str(slide.path), 'reason': reason})
-            _tell(told, slide, f'failed: {reason}')
+            told(slide, f'failed: {reason}')
         else:
             (folder / FAILURE_NAME).unlink(missing_ok=True)
             shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
-            _tell(told, slide, 'done')
+            told(slide, 'done')
 
 
 def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
-    """What has become of the slides so far.
+    """The results of the slides so far.
 
     A slide that was counted and could not be looked at in a later run has failed; its report stays for the next one. A
     report of another slide, which lay in the folder under an earlier list, is none of this one.
@@ -185,8 +183,8 @@ def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
 def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
     """Write ``counts.csv`` and ``counts.json``: a row a slide with its counts, or with the reason why it has none.
 
-    The list's own columns stand before the counts; one with the name of one of ours becomes ``given_NAME``. Which model
-    a row comes from stands in it: a folder that several runs wrote to may hold counts of several.
+    The list's own columns come before the counts; one with the name of one of ours becomes ``given_NAME``. A row says
+    which model it comes from: a folder that several runs wrote to may hold counts of several.
     """
     rows = [_row(outcome) for outcome in found]
     # A pathologist's column may have the name of one of ours.
@@ -205,29 +203,21 @@ def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
     return table, document
 
 
-def _tell(told: Told | None, slide: CohortSlide, what: str) -> None:
-    if told:
-        told(slide, what)
-
-
 def is_done(folder: Path, stamp: Mapping[str, Any]) -> bool:
     """Whether a slide's folder holds a report that was made with this stamp."""
-    return (folder / REPORT_NAME).is_file() and _has_stamp(folder, stamp)
+    return (folder / REPORT_NAME).is_file() and _stamp_of(folder) == stamp
 
 
-def _has_stamp(folder: Path, stamp: Mapping[str, Any]) -> bool:
+def _stamp_of(folder: Path) -> Any:
+    """The stamp of a folder; empty where it has none that can be read."""
     with contextlib.suppress(AnnotationError):
-        return bool(read_json(folder / STAMP_NAME) == stamp)
-    return False
+        return read_json(folder / STAMP_NAME)
+    return {}
 
 
 def _is_of(folder: Path, slide: CohortSlide) -> bool:
     """Whether a folder's report is of this slide, as far as its stamp says."""
-    if not (folder / STAMP_NAME).is_file():
-        return True
-    with contextlib.suppress(AnnotationError):
-        return bool(read_json(folder / STAMP_NAME).get('file') == _resolved(slide))
-    return False
+    return not (folder / STAMP_NAME).is_file() or _stamp_of(folder).get('file') == _resolved(slide)
 
 
 def _resolved(slide: CohortSlide) -> str:
@@ -241,7 +231,7 @@ def _begin(folder: Path, stamp: Mapping[str, Any], *, keep: bool) -> None:
     # A process that was killed while it wrote has left these.
     for aside in folder.glob('.*.tmp'):
         aside.unlink(missing_ok=True)
-    if not (keep and _has_stamp(folder, stamp)):
+    if not (keep and _stamp_of(folder) == stamp):
         shutil.rmtree(folder / WORK_NAME, ignore_errors=True)
         write_json(folder / STAMP_NAME, stamp)
 

@@ -1,4 +1,4 @@
-"""What was found on a slide as counts with their intervals, over the counted tiles and in the hottest regions."""
+"""Turns what was found on a slide into counts with intervals, over the counted tiles and in the hottest regions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from mitouts.wsi.slide import SlideFindings
 
 RESEARCH_USE = 'for research use only'
 PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_threshold', 'software', 'use')
-"""What tables say of where a row comes from."""
+"""Columns of tables that say where a row comes from."""
 _COUNTED_IN = {'tissue': 'all tissue', 'region': 'the given region', 'model': 'tumour'}
 _AREAS = {
     'tissue': (
@@ -51,7 +51,6 @@ class RoiCount:
     """The hottest region of one area; None is "not available".
 
     Attributes:
-        area_mm2: Its area.
         hotspot: Where it is and how many figures of counted tiles lie inside.
         missing_because: Why there is none.
         counted_share: Share of the region that is counted tiles; the rest is glass or other tissue.

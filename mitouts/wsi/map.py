@@ -1,4 +1,4 @@
-"""The score map of a whole slide, tile by tile, in a file that a killed run goes on with."""
+"""Computes the score map of a whole slide tile by tile, in a file that a killed run goes on with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mitouts.functional.lattice import Margin, Window, plan_bands
+from mitouts.functional.lattice import Window, plan_bands
 from mitouts.inference.dense import DenseModel
 from mitouts.utils.journal import Journal
 from mitouts.wsi.tiles import Rectangle, Tile, TileReader
@@ -83,7 +83,10 @@ def map_slide(
             for tiles in _batches(reader.tiles(band), batch):
                 maps = dense(np.stack([tile.image for tile in tiles]))
                 for tile, scored in zip(tiles, maps):
-                    _put(scores, scored, tile.window, dense.margin)
+                    window, margin = tile.window, dense.margin
+                    rows = slice(window.row, window.row + window.rows)
+                    columns = slice(window.column, window.column + window.columns)
+                    scores[rows, columns] = scored[margin.inner(window.rows), margin.inner(window.columns)]
                     unreadable += tile.unreadable
                     finished += _megapixels(tile.window, reader.stride)
                 if progress:
@@ -115,11 +118,6 @@ def _batches(tiles: Iterator[Tile], batch: int) -> Iterator[Sequence[Tile]]:
     for _, run in itertools.groupby(tiles, key=lambda tile: tile.image.shape):
         while group := list(itertools.islice(run, batch)):
             yield group
-
-
-def _put(scores: NDArray[np.float32], scored: NDArray[np.float32], window: Window, margin: Margin) -> None:
-    at = scores[window.row : window.row + window.rows, window.column : window.column + window.columns]
-    at[...] = scored[margin.inner(window.rows), margin.inner(window.columns)]
 
 
 def _megapixels(window: Window, stride: int) -> float:

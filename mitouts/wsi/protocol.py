@@ -1,4 +1,4 @@
-"""A protocol of whole-slide counting as a config: its steps, checked before hours are spent on the first one.
+"""Checks a protocol of whole-slide counting before hours are spent on its first step.
 
 ``count`` (of all slides), ``reference`` (annotated and predicted figures in one region, optional) and ``correlate`` are
 the arguments of these steps (:mod:`mitouts.wsi.steps`); ``paper`` is what a publication reports.

@@ -1,4 +1,4 @@
-"""Predicted figures against annotated ones in the paper's reference region, slide by slide."""
+"""Compares predicted figures with annotated ones in the paper's reference region, slide by slide."""
 
 from __future__ import annotations
 
@@ -23,26 +23,10 @@ from mitouts.wsi.counts import RESEARCH_USE
 
 COMPARED = 'compared'
 COLUMNS = (
-    'slide',
-    'case_id',
-    'status',
-    'reference_count',
-    'predicted_count',
-    'predicted_in_counted_tiles',
-    'annotated_figures',
-    'predicted_figures',
-    'converged',
-    'clusters',
-    'cluster_size',
-    'eps_um',
-    'min_samples',
-    'area_mm2',
-    'roi_left_px',
-    'roi_top_px',
-    'roi_side_px',
-    'roi_unreadable_mm2',
-    'mpp',
-    'remark',
+    *('slide', 'case_id', 'status', 'reference_count', 'predicted_count'),
+    *('predicted_in_counted_tiles', 'annotated_figures', 'predicted_figures', 'converged', 'clusters'),
+    *('cluster_size', 'eps_um', 'min_samples', 'area_mm2', 'roi_left_px'),
+    *('roi_top_px', 'roi_side_px', 'roi_unreadable_mm2', 'mpp', 'remark'),
 )
 _IN_REPORT = ('provenance.map_threshold', 'counts.figures', 'counted_area.from', 'unreadable.rectangles_px')
 _MODEL_KEYS = ('checkpoint_sha256', 'map_threshold', 'tissue_checkpoint_sha256')
@@ -178,10 +162,9 @@ def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -
 
 def _model_of(used: Sequence[_Counted]) -> dict[str, Any]:
     """What all slides were counted with."""
-    counted = [each for each in used if each.report is not None]
-    if not counted:
+    if all(each.report is None for each in used):
         return {}
-    first, *others = ((each.path, _provenance(each)) for each in counted)
+    first, *others = ((each.path, each.report['provenance']) for each in used if each.report is not None)
     for name, provenance in others:
         differing = [key for key in _MODEL_KEYS if provenance.get(key) != first[1].get(key)]
         if differing:
@@ -191,11 +174,6 @@ def _model_of(used: Sequence[_Counted]) -> dict[str, Any]:
                 f'{provenance.get(key)}): count all slides with one'
             )
     return {key: value for key, value in first[1].items() if key not in ('slide_mpp', 'software', 'use')}
-
-
-def _provenance(counted: _Counted) -> Mapping[str, Any]:
-    assert counted.report is not None
-    return counted.report['provenance']
 
 
 def _compare_slide(

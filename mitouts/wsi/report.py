@@ -1,4 +1,4 @@
-"""The files that a slide's counts are handed on in: report, tables, points for other programs, and a picture."""
+"""Writes the files of a slide's counts: report, tables, points for other programs, and a picture."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mitouts.formats.geojson import (
 )
 from mitouts.formats.grand_challenge import points_document
 from mitouts.formats.predictions import write_predictions
-from mitouts.formats.regions import Region, mask_to_polygons
+from mitouts.formats.regions import mask_to_polygons
 from mitouts.formats.slide_csv import write_figures
 from mitouts.functional.counting import Interval, in_counted_tiles
 from mitouts.functional.hotspot import Roi
@@ -32,17 +32,8 @@ from mitouts.utils.words import plural
 from mitouts.visualization.canvas import write_png
 from mitouts.visualization.slide_gallery import Crop, Gallery, choose_points
 from mitouts.visualization.slide_overview import Fact, SlidePicture, draw_overview
-from mitouts.wsi.counts import (
-    RESEARCH_USE,
-    RoiCount,
-    SlideReport,
-    flat_provenance,
-    make_provenance,
-    make_report,
-)
+from mitouts.wsi.counts import RoiCount, SlideReport, flat_provenance
 from mitouts.wsi.slide import SlideFindings
-
-__all__ = ['FILES', 'RESEARCH_USE', 'RoiCount', 'SlideReport', 'make_provenance', 'make_report', 'write_report']
 
 FILES = ('report.json', 'figures.csv', 'predictions.json', 'qupath.geojson', 'grand_challenge.json', 'overview.png')
 DRAWN_ROI_MM2 = 2.0
@@ -90,17 +81,15 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
     """Figures as detections with their probability; tissue, counted area and hottest regions as annotations."""
     findings = report.findings
     slide, bounds = findings.path.name, findings.bounds_xy_px
+    # The last row and column of a mask may reach beyond the slide.
+    corner = np.array(findings.dimensions) - 0.5
     areas = [
-        ('tissue', _TISSUE_COLOR, _on_slide(mask_to_polygons(findings.tissue, findings.cell_px), findings)),
-        (
-            'counted area',
-            _COUNTED_COLOR,
-            _on_slide(mask_to_polygons(findings.tiles.counted, findings.tiles.tile_px), findings),
-        ),
+        ('tissue', _TISSUE_COLOR, mask_to_polygons(findings.tissue, findings.cell_px)),
+        ('counted area', _COUNTED_COLOR, mask_to_polygons(findings.tiles.counted, findings.tiles.tile_px)),
     ]
     features = [
         polygon_feature(
-            [ring.tolist() for ring in region],
+            [np.minimum(ring, corner).tolist() for ring in region],
             name,
             identity=feature_id(slide, name, number),
             color=color,
@@ -149,9 +138,8 @@ def to_grand_challenge(report: SlideReport) -> dict[str, Any]:
     findings = report.findings
     # There a point at the threshold is a figure, here only one above it is.
     threshold = float(np.nextafter(findings.map_threshold, np.inf))
-    title = '; '.join(
-        f'{key} {value}' for key, value in {'slide': findings.path.name, **flat_provenance(report.provenance)}.items()
-    )
+    described = {'slide': findings.path.name, **flat_provenance(report.provenance)}
+    title = '; '.join(f'{key} {value}' for key, value in described.items())
     return points_document(findings.points, findings.mpp, threshold=threshold, name=title)
 
 
@@ -215,30 +203,23 @@ def _galleries(report: SlideReport) -> list[Gallery]:
     return galleries
 
 
-def read_crops(
-    findings: SlideFindings, centers_xy: NDArray[np.float64], mpp: float, crop_px: int = CROP_PX
-) -> list[NDArray[np.uint8]]:
-    """Crops around points, at a resolution.
+def read_crops(findings: SlideFindings, centers_xy: NDArray[np.float64], mpp: float) -> list[NDArray[np.uint8]]:
+    """Read a crop ``(64, 64, 3)`` around each point, white outside the slide, grey where it cannot be read.
 
     Args:
-        findings: Of the slide.
         centers_xy: ``(N, 2)`` in level-0 pixels.
         mpp: Micrometres per pixel of the crops.
-        crop_px: Their side.
-
-    Returns:
-        One ``(crop_px, crop_px, 3)`` a point, white outside the slide, grey where it cannot be read.
     """
     crops = []
     with open_slide(findings.path, mpp=findings.mpp) as reader:
         view = ScaledView(reader, mpp=mpp)
         for x, y in view.to_view(centers_xy.reshape(-1, 2)).tolist():
-            left, top = (round(value - (crop_px - 1) / 2) for value in (x, y))
+            left, top = (round(value - (CROP_PX - 1) / 2) for value in (x, y))
             try:
-                crops.append(view.read(left, top, crop_px, crop_px))
+                crops.append(view.read(left, top, CROP_PX, CROP_PX))
             except (ImageError, OSError):
                 reader.close()
-                crops.append(np.full((crop_px, crop_px, 3), _UNREADABLE_GREY, dtype=np.uint8))
+                crops.append(np.full((CROP_PX, CROP_PX, 3), _UNREADABLE_GREY, dtype=np.uint8))
     return crops
 
 
@@ -310,9 +291,3 @@ def _short(number: float) -> str:
 def _corners(roi: Roi) -> list[list[float]]:
     right, bottom = roi.left_px + roi.width_px, roi.top_px + roi.height_px
     return [[roi.left_px, roi.top_px], [right, roi.top_px], [right, bottom], [roi.left_px, bottom]]
-
-
-def _on_slide(regions: list[Region], findings: SlideFindings) -> list[Region]:
-    """The last row and column of a mask may reach beyond the slide."""
-    corner = np.array(findings.dimensions) - 0.5
-    return [[np.minimum(ring, corner) for ring in region] for region in regions]

@@ -1,4 +1,4 @@
-"""A model on a whole slide: where it looks, what it finds there, and what it could not see."""
+"""Runs a model on a whole slide: chooses where it looks, and gathers what it finds and what it could not see."""
 
 from __future__ import annotations
 
@@ -57,7 +57,6 @@ class SlideFindings:
     """What was found on a slide. Lengths are in level-0 pixels, 0 at the centre of the first one.
 
     Attributes:
-        path: The slide.
         dimensions: Its width and height.
         mpp: Its resolution, um per pixel.
         bounds_xy_px: Left top corner of the scanned part.
@@ -145,7 +144,6 @@ class SlideLocalizer:
             folder: Gets what a killed run goes on with.
             mpp: Micrometres per pixel of level 0, where the slide does not say it or is wrong.
             regions: Polygons that take the place of the tissue model; figures are looked for inside.
-            options: How.
             stamp: Further things that the scores depend on, such as the checkpoint's hash.
             progress: Told before the first batch of tiles and after every one.
 
@@ -230,8 +228,7 @@ class SlideLocalizer:
         regions: Sequence[Region] | None,
     ) -> tuple[NDArray[np.float64], str]:
         if regions is not None:
-            inside = _inside(regions, tissue.shape, cell_px)
-            return inside.astype(np.float64), 'region'
+            return _inside(regions, tissue.shape, cell_px).astype(np.float64), 'region'
         if self.segmenter is None:
             return tissue.astype(np.float64), 'tissue'
         return self._segment(reader, tissue, cell_px), 'model'
@@ -246,14 +243,12 @@ class SlideLocalizer:
         side_px = round(TILE_PX * TILE_MPP / self.segmenter.mpp)
         tile_px = tile_side_px(reader.mpp)
         tumour = np.zeros(tissue.shape, dtype=np.float64)
-        rows = math.ceil(reader.dimensions[1] / tile_px)
-        columns = math.ceil(reader.dimensions[0] / tile_px)
+        columns, rows = (math.ceil(length / tile_px) for length in reader.dimensions)
         cells: dict[tuple[int, int], tuple[slice, slice]] = {}
-        for row in range(rows):
-            for column in range(columns):
-                part = (_span(row, tile_px / cell_px[1]), _span(column, tile_px / cell_px[0]))
-                if tissue[part].any():
-                    cells[row, column] = part
+        for row, column in np.ndindex(rows, columns):
+            part = (_span(row, tile_px / cell_px[1]), _span(column, tile_px / cell_px[0]))
+            if tissue[part].any():
+                cells[row, column] = part
         places = list(cells)
         for begin in range(0, len(places), _TISSUE_BATCH):
             batch = places[begin : begin + _TISSUE_BATCH]

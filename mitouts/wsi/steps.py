@@ -1,4 +1,4 @@
-"""Arguments of the steps that count, compare and correlate: with types, and the same for a command and a protocol."""
+"""Types and checks the arguments of the steps that count, compare and correlate, for commands and protocols alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tiles of a slide, read in threads; what cannot be read is left white and named."""
+"""Reads tiles of a slide in threads; what cannot be read is left white and named."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ class TileReader:
         return view
 
 
-def read_in_bands(view: ScaledView, block_px: int = THUMBNAIL_BLOCK_PX) -> NDArray[np.uint8]:
-    """A whole view, band by band, so that a slide without a pyramid needs little memory; white where it is broken.
+def read_in_bands(view: ScaledView) -> NDArray[np.uint8]:
+    """Read a whole view band by band, so that a slide without a pyramid needs little memory; white where it is broken.
 
     Returns:
         Array ``(height, width, 3)``, RGB.
@@ -131,9 +131,9 @@ def read_in_bands(view: ScaledView, block_px: int = THUMBNAIL_BLOCK_PX) -> NDArr
     bands, is_readable = [], False
     for top in range(0, height, rows):
         area = Rectangle(0, top, width, min(rows, height - top))
-        band, unreadable = read_or_white(view, area, block_px)
+        band, unreadable = read_or_white(view, area, THUMBNAIL_BLOCK_PX)
         bands.append(band)
-        is_readable |= len(unreadable) < sum(1 for _ in _blocks(area, block_px))
+        is_readable |= len(unreadable) < sum(1 for _ in _blocks(area, THUMBNAIL_BLOCK_PX))
     if not is_readable:
         raise ImageError(f'slide {view.reader.path}: no part of it can be read; get the file again')
     return np.concatenate(bands)

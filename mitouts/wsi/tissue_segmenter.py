@@ -1,4 +1,4 @@
-"""A trained tissue model on images and tiles that have no labels."""
+"""Predicts tissue on images and tiles that have no labels, with a trained tissue model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ class TissueSegmenter:
 
     Args:
         model: A calibrated tissue model.
-        device: Where it runs.
 
     Example:
         >>> segmenter = TissueSegmenter.from_checkpoint('best.pth')  # doctest: +SKIP
@@ -45,7 +44,6 @@ class TissueSegmenter:
 
         Args:
             path: Checkpoint.
-            device: Where it runs.
             imports: Packages that register components of your own, where the model has such; they are imported first.
 
         Raises:

@@ -96,7 +96,7 @@ def test_entries_of_one_group_add_stages_and_cells() -> None:
 def test_one_folder_has_one_config_and_one_set_of_overrides() -> None:
     first = 'groups:\n- {name: g, config: staged.py}\n'
     for other in ('{name: g, config: plain.py}', '{name: g, config: staged.py, cfg_options: [a=1]}'):
-        with pytest.raises(ConfigError, match='g/seed0 stands twice with different settings'):
+        with pytest.raises(ConfigError, match='g/seed0 is there twice with different settings'):
             read(f'{first}- {other}')
     assert len(read(f'{first}- {{name: g, config: plain.py, seeds: [1]}}')) == 2
 
@@ -110,7 +110,7 @@ def test_the_data_set_is_that_of_the_suite_or_of_a_group() -> None:
     assert there.settings != here.settings
     with pytest.raises(ConfigError, match=r'unknown data set .their.: did you mean there or here'):
         read(f'data: their\n{groups}')
-    with pytest.raises(ConfigError, match='g/seed0 stands twice with different settings'):
+    with pytest.raises(ConfigError, match='g/seed0 is there twice with different settings'):
         read('groups: [{name: g, config: on_data.py}, {name: g, config: on_data.py, data: there}]')
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -67,7 +69,9 @@ def test_what_is_not_available_is_said(axes):
 @pytest.mark.parametrize('values', [[], [np.nan, np.nan]])
 def test_no_pairs_are_said(values):
     figure = new_figure(900, 400)
-    plot_agreement(values, values, agreement(values, values), figure)
+    scatter, differences = figure.subplots(1, 2)
+    draw_scatter(scatter, values, values, agreement(values, values))
+    draw_bland_altman(differences, values, values, None)
     assert [axes.texts[0].get_text() for axes in figure.axes] == ['no slide has both values'] * 2
     figure_to_array(figure)
 
@@ -85,3 +89,5 @@ def test_the_file_is_reproducible(tmp_path):
         plot_agreement(X, Y, agreement(X, Y), tmp_path / name, title='cohort $5')
     assert (tmp_path / 'a.png').read_bytes() == (tmp_path / 'b.png').read_bytes()
     assert cv2.imread(str(tmp_path / 'a.png')).shape == (500, 1120, 3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a.png', 'b.png']
+    assert 'matplotlib.pyplot' not in sys.modules or not sys.modules['matplotlib.pyplot'].get_fignums()

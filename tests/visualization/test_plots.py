@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from mitouts.visualization.canvas import figure_to_array, new_figure
-from mitouts.visualization.plots import (
-    draw_losses,
-    draw_score_histogram,
-    draw_validation,
-    plot_learning_curves,
-    plot_score_histogram,
-)
+from mitouts.visualization.canvas import new_figure
+from mitouts.visualization.plots import draw_losses, draw_score_histogram, draw_validation
 
 LOG: list[dict[str, Any]] = [
     {'lr': 0.1, 'loss': 0.9, 'epoch': 1, 'iter': 5, 'step': 5},
@@ -172,22 +164,3 @@ def test_one_class_and_no_images_are_said(axes):
 def test_scores_that_fit_nothing_are_refused(axes, scores, labels, words):
     with pytest.raises(ValueError, match=words):
         draw_score_histogram(axes, scores, labels, None)
-
-
-def test_files_are_written_whole_reproducible_and_without_pyplot(tmp_path):
-    for name in ('a.png', 'b.png'):
-        plot_learning_curves(LOG, tmp_path / 'deep' / name, title='cost: $5 and $6')
-        plot_score_histogram([0.2, 0.8], [0, 1], 0.5, tmp_path / f'hist_{name}')
-    assert (tmp_path / 'deep' / 'a.png').read_bytes() == (tmp_path / 'deep' / 'b.png').read_bytes()
-    assert (tmp_path / 'hist_a.png').read_bytes() == (tmp_path / 'hist_b.png').read_bytes()
-    assert cv2.imread(str(tmp_path / 'deep' / 'a.png')).shape == (420, 1500, 3)
-    assert sorted(path.name for path in (tmp_path / 'deep').iterdir()) == ['a.png', 'b.png']
-    assert 'matplotlib.pyplot' not in sys.modules or not sys.modules['matplotlib.pyplot'].get_fignums()
-
-
-def test_a_given_figure_is_drawn_on():
-    figure = new_figure(900, 300)
-    blank = figure_to_array(figure)
-    plot_learning_curves(LOG, figure)
-    assert len(figure.axes) == 3
-    assert not np.array_equal(figure_to_array(figure), blank)

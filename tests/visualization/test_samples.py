@@ -18,11 +18,11 @@ def where(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def test_points_are_circles_at_their_place():
-    picture = draw_sample(IMAGE, np.array([[40.0, 70.0]]), 0, marker_px=10)
+    picture = draw_sample(IMAGE, np.array([[40.0, 70.0]]), 0)
     assert picture.shape == (240, 240, 3)
     ring = (where(picture, ANNOTATED) + 0.5) / 2 - 0.5
     assert len(ring) > 50
-    assert np.all(np.abs(np.hypot(*(ring - (40, 70)).T) - 10) <= 1)
+    assert np.all(np.abs(np.hypot(*(ring - (40, 70)).T) - 20) <= 1)
 
 
 @pytest.mark.parametrize('label', [0, 1])

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from mitouts.visualization.tissue_table import tissue_table
+from mitouts.visualization.tables import tissue_table
 
 
 def render(results: dict) -> str:

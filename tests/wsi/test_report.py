@@ -20,7 +20,8 @@ from mitouts.formats.predictions import read_predictions
 from mitouts.formats.regions import read_regions
 from mitouts.functional.counting import counted_tiles
 from mitouts.imaging.image import write_rgb
-from mitouts.wsi.report import FILES, SlideReport, make_provenance, make_report, read_crops, write_report
+from mitouts.wsi.counts import SlideReport, make_provenance, make_report
+from mitouts.wsi.report import FILES, read_crops, write_report
 from mitouts.wsi.slide import SlideFindings
 from mitouts.wsi.tiles import Rectangle
 
