@@ -135,6 +135,8 @@ def _walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 class Registry(roots.Registry):
     """mmengine's registry, with errors that tell where to look."""
 
+    _imported: bool
+
     def import_from_location(self) -> None:
         """Import the modules of this registry's components, once; mmengine's own logs it, which loads torch."""
         if not self._imported:
