@@ -168,6 +168,10 @@ class Registry(roots.Registry):
             return _registered(_imported(key))
         return _registered(super().get(key))
 
+    def require(self, key: str) -> Any:
+        """Find a registered component; raises an :class:`UnknownComponentError` where there is none of that name."""
+        return self.class_of({'type': key})
+
     def own_components(self) -> dict[str, Any]:
         """Name -> component, of all that are registered here and not in a parent."""
         self.import_from_location()

@@ -244,6 +244,6 @@ def test_a_stage_leaves_images_for_a_training(folder: Path) -> None:
     header = blocks['python'].splitlines()[1]
     (folder / 'my_config.py').write_text('\n'.join([header, blocks['stage: config']]))
     results = load_experiment(folder / 'my_config.py', folder / 'run').run()
-    assert STAGES.get('thin').__module__ == PACKAGE
+    assert STAGES.require('thin').__module__ == PACKAGE
     assert results['thinnings']['half']['kept'] == 6
     assert results['stages'][0]['images'] == 6

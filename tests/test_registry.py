@@ -60,7 +60,7 @@ def test_name_like_no_other_lists_what_the_registry_knows() -> None:
         UnknownComponentError,
         match=r'It knows: AnnealedMaxAggregator, .*, TopKMeanAgg',
     ):
-        AGGREGATORS.class_of({'type': 'xyzzy_42'})
+        AGGREGATORS.require('xyzzy_42')
 
 
 def test_unknown_name_in_a_nested_config_is_located_from_the_outermost_build() -> None:
@@ -86,7 +86,7 @@ def test_unknown_name_in_a_list_is_located_by_its_index() -> None:
     assert caught.value.registry_name == 'mitouts::metric'
 
 
-def test_name_that_occurs_twice_is_located_twice() -> None:
+def test_name_that_stands_twice_is_located_twice() -> None:
     error = UnknownComponentError('Nope', 'mitouts::model', ['Yes'])
     error.locate({'model': {'type': 'Nope', 'neck': [{'type': 'Nope'}], 'name': 'Nope'}})
     assert error.config_keys == ['model.type', 'model.neck.0.type']
@@ -97,7 +97,7 @@ def test_name_that_occurs_twice_is_located_twice() -> None:
 def test_unknown_name_with_a_prefix_is_an_unknown_name(name: str) -> None:
     assert MODELS.get(name) is None
     with pytest.raises(UnknownComponentError, match=name):
-        MODELS.class_of({'type': name})
+        MODELS.require(name)
 
 
 @pytest.mark.parametrize('name', ['Nope', 'mmnosuch.RetinaNet', 'mitouts.Nope', 'nosuch.module.Thing', 'mmengine.Nope'])
@@ -145,7 +145,7 @@ def test_component_of_a_parent_is_found_and_ours_goes_first() -> None:
 
 def test_names_of_parents_are_suggested() -> None:
     with pytest.raises(UnknownComponentError) as caught:
-        MODELS.class_of({'type': 'BaseDataPreproccesor'})
+        MODELS.require('BaseDataPreproccesor')
     assert caught.value.nearest[0] == 'BaseDataPreprocessor'
 
 
@@ -251,7 +251,7 @@ def test_a_registry_without_a_root_is_known_as_well(own: Registry) -> None:
     name, component = next(iter(own.own_components().items()))
     assert own in {*registry.all_registries()}
     assert registry.find_component(name) is component
-    assert own.class_of({'type': registry.import_path(component)}) is component
+    assert own.require(registry.import_path(component)) is component
 
 
 def test_importing_the_package_imports_nothing_but_itself_and_the_standard_library() -> None:

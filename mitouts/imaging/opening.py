@@ -27,7 +27,7 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
     """
     path = Path(path)
     # A reader that is named may know formats that no other does.
-    reader_type = reader_for(path) if reader is None else SLIDE_READERS.class_of({'type': reader})
+    reader_type = reader_for(path) if reader is None else SLIDE_READERS.require(reader)
     return reader_type(path, mpp=mpp)
 
 

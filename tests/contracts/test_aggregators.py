@@ -30,7 +30,7 @@ def values_of(domain: str) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize('name', NAMES)
 def test_it_pools_each_image_by_itself_to_one_value_a_channel(bring, name: str, domain: str) -> None:
     bring(name)
-    kind = AGGREGATORS.get(name)
+    kind = AGGREGATORS.require(name)
     if domain not in kind.domains:
         with pytest.raises(ConfigError, match='pools'):
             AGGREGATORS.build(dict(type=name, domain=domain))

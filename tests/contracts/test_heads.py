@@ -25,7 +25,7 @@ NAMES = names_in(MODELS, LocalizationHead, 'DeepHead')
 def build(name: str) -> Any:
     """A head with the first aggregator that suits it."""
     torch.manual_seed(0)
-    domain = 'feature' if issubclass(MODELS.get(name), EmbeddingHead) else 'logit'
+    domain = 'feature' if issubclass(MODELS.require(name), EmbeddingHead) else 'logit'
     aggregator = dict(type='MaxAggregator', domain=domain)
     head = MODELS.build({'type': name, 'in_channels': CHANNELS, 'aggregator': aggregator, **ARGUMENTS.get(name, {})})
     head.init_weights()

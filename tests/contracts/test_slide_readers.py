@@ -108,7 +108,7 @@ def test_a_file_that_is_not_there_is_a_clear_error(reader: SlideReader, tmp_path
 
 
 def test_no_two_readers_want_the_same_kind_of_file() -> None:
-    readers = [SLIDE_READERS.get(name) for name in names_in(SLIDE_READERS, SlideReader)]
+    readers = [SLIDE_READERS.require(name) for name in names_in(SLIDE_READERS, SlideReader)]
     kinds = [reader.kind for reader in readers if reader.kind is not None]
     assert len(set(kinds)) == len(kinds)
     assert all(reader.kind is not None or reader.suffixes for reader in readers)
