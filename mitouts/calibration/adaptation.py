@@ -230,7 +230,7 @@ class _Pass:
 class ImageBatches:
     """Images in batches of one size, each process its share; iterated again, the same once more.
 
-    The order is drawn, because the files of a data set stand case by case and the first batches should hold all.
+    The order is drawn, because a data set lists its files case by case, and the first batches should hold all cases.
 
     Args:
         load: Gives an image by its number, a tensor ``(3, H, W)``.
@@ -255,9 +255,9 @@ class ImageBatches:
         yield from waiting.values()
 
 
-def dataset_batches(dataset: Any, *, batch_px: int = BATCH_PX) -> ImageBatches:
+def dataset_batches(dataset: Any) -> ImageBatches:
     """Batches of a data set whose items hold a tensor ``inputs``."""
-    return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset), batch_px=batch_px)
+    return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset))
 
 
 def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR) -> Adaptation:

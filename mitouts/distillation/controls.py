@@ -45,7 +45,7 @@ class OracleNoise(Control):
 
 @CRITERIA.register_module()
 class RandomDrop(Control):
-    """Drops positives at random: what is left of a gain over it is not the smaller training set's.
+    """Drops positives at random: a gain over it does not come from the smaller training set.
 
     Args:
         number: How many positives are dropped.

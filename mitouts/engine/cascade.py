@@ -26,7 +26,7 @@ MPP_TOLERANCE = 0.01
 
 
 class Cascade(NamedTuple):
-    """What is left of the step.
+    """A combined model.
 
     Attributes:
         checkpoint: Weights and calibrations of both parts, thresholds of the whole.

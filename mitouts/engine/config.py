@@ -81,7 +81,7 @@ def explained(config: Config, part: str = '') -> Iterator[None]:
 
 
 def resolve(config: Config) -> Config:
-    """A copy in which ``'max_epochs'`` in a parameter scheduler stands for the number of epochs."""
+    """A copy in which ``'max_epochs'`` in a parameter scheduler is replaced by the number of epochs."""
     resolved = Config(config._cfg_dict.to_dict(), filename=config.filename)
     schedulers = resolved.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:

@@ -53,7 +53,7 @@ LOOPS = {
 }
 CLIP_GRAD_KEYS = ('type', 'max_norm', 'norm_type', 'error_if_nonfinite', 'foreach', 'clip_value')
 PLACEHOLDER = 'max_epochs'
-"""Stands for the number of epochs in a parameter scheduler."""
+"""Replaced by the number of epochs in a parameter scheduler."""
 WORDS = {
     int: 'a whole number',
     float: 'a number',

@@ -274,7 +274,7 @@ def set_aside(work_dir: Path) -> None:
 
 def _move_checkpoints(work_dir: Path) -> None:
     pointer = work_dir / POINTER_NAME
-    # The pointer goes first: what is left when this is interrupted is never resumed from.
+    # The pointer goes first: if this is interrupted, nothing that remains is resumed from.
     old = [path for path in [pointer, *work_dir.glob('*.pth')] if path.exists()]
     suffixes = [path.name.removeprefix('previous_') for path in work_dir.glob('previous_*')]
     numbers = [int(suffix) for suffix in suffixes if suffix.isdigit()]

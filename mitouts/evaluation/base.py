@@ -25,7 +25,7 @@ class Metric(ABC):
         """Score the images.
 
         Args:
-            records: One an image, by ascending image id.
+            records: One per image, by ascending image id.
             image_threshold: An image counts as positive when its score is > this.
             map_threshold: A point counts when its score is > this.
 

@@ -16,8 +16,8 @@ from mitouts.structures import EvaluatedImage
 class CocoBoxMetric(Metric):
     """Average precision of equal square boxes around the predicted points, under the key ``coco``.
 
-    Whatever made the points, boxes or the peaks of score maps, each stands for a box of the annotations' size, so that
-    the number can be had for every model.
+    Every point becomes a box of the annotations' size, whether a detector's box or the peak of a score map has made it,
+    so that every model has this number.
 
     Args:
         box_px: Side of the boxes in pixels, of predictions and annotations.

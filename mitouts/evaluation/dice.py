@@ -52,7 +52,7 @@ class TissueMetric(ABC):
         """Score the label maps.
 
         Args:
-            records: One an image, by ascending image id.
+            records: One per image, by ascending image id.
             classes: Names of the classes, in the order of the confusion matrices.
 
         Returns:
@@ -149,7 +149,7 @@ class TissueEvaluator:
         }
 
     def _judge(self, parts: Sequence[Sequence[TissueRecord]]) -> tuple[list[TissueRecord], dict[str, Any]]:
-        """All ranks' records, one an image, and the results."""
+        """All ranks' records, one per image, and the results."""
         merged = {record.image_id: record for part in parts for record in part}
         records = [merged[image_id] for image_id in sorted(merged)]
         results: dict[str, Any] = {'images': len(records)}

@@ -40,7 +40,7 @@ class ImageMetric(Metric):
 class CentroidMetric(Metric):
     """Localization of figures: precision, recall and F1 with an interval over cases, and a free-response curve.
 
-    The first radius' results stand under ``one_to_one``, ``presence`` and ``froc``, those of further ones under
+    The first radius' results are under ``one_to_one``, ``presence`` and ``froc``, those of further ones under
     ``one_to_one@15px`` and so on. Each block names its radius.
 
     Args:

@@ -33,7 +33,7 @@ def predict_batch(model: Any, inputs: Sequence[Tensor], samples: Sequence[PointS
     Args:
         model: Localizer in evaluation mode.
         inputs: Tensors ``(3, H, W)``, uint8, RGB.
-        samples: One an image; predictions are written into them.
+        samples: One per image; predictions are written into them.
     """
     batch = model.data_preprocessor({'inputs': list(inputs)})['inputs']
     return model(batch, list(samples), mode='predict')

@@ -104,7 +104,7 @@ class DenseModel:
     def _bytes_per_px(self) -> float:
         """The most that a layer's input and output take behind the strips, for each pixel of the image.
 
-        The image itself, as it is read and as it is normalized, is there as well.
+        The image itself is added, as it is read and as it is normalized.
         """
         most = 0
 

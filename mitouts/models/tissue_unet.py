@@ -21,7 +21,7 @@ from mitouts.structures import TissueSample
 
 @MODELS.register_module()
 class TissueLoss(nn.Module):
-    """Dice (Milletari et al. 2016, MONAI's) and cross entropy over the pixels that are labelled.
+    """Dice (Milletari et al. 2016, MONAI's) and cross entropy over the pixels that are labelled, not ``IGNORE_INDEX``.
 
     The Dice of a class is taken over the whole batch: most tiles lack most classes.
 
@@ -29,7 +29,6 @@ class TissueLoss(nn.Module):
         dice_weight: Weight of the Dice loss, 0 to leave it out.
         ce_weight: Weight of the cross entropy.
         class_weights: Weight of each class in the cross entropy.
-        ignore_index: Label of the pixels that are left out.
     """
 
     class_weights: Tensor | None
@@ -39,12 +38,10 @@ class TissueLoss(nn.Module):
         dice_weight: float = 1.0,
         ce_weight: float = 1.0,
         class_weights: Sequence[float] | None = None,
-        ignore_index: int = IGNORE_INDEX,
     ) -> None:
         super().__init__()
         self.dice_weight = dice_weight
         self.ce_weight = ce_weight
-        self.ignore_index = ignore_index
         self.dice = MaskedDiceLoss(batch=True)
         weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32)
         self.register_buffer('class_weights', weights, persistent=False)
@@ -60,7 +57,7 @@ class TissueLoss(nn.Module):
             ``loss_dice`` and ``loss_ce``; both 0 where nothing is labelled.
         """
         logits = logits.float()
-        labelled = labels != self.ignore_index
+        labelled = labels != IGNORE_INDEX
         classes = torch.where(labelled, labels, 0).long()
         one_hot = F.one_hot(classes, logits.shape[1]).movedim(-1, 1).to(logits.dtype)
         mask = labelled[:, None].to(logits.dtype)

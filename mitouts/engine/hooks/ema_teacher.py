@@ -149,7 +149,7 @@ class EMATeacherHook(EMAHook):
 
 
 def _entry(truth: ImageTruth) -> dict[str, Any]:
-    """What stands for an image's entry in an annotation file, where a data set has no such file."""
+    """An image's entry as an annotation file would have it, for a data set that has no such file."""
     return {
         'id': truth.image_id,
         'file_name': truth.path,

@@ -75,7 +75,7 @@ class Stage:
         """Turn mixed precision on; only a training has it."""
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
-        """Check that the stages that it names stand before it and give what it needs.
+        """Check that the stages that it names come before it and give what it needs.
 
         Raises:
             ConfigError: One does not.

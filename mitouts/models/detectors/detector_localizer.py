@@ -238,7 +238,7 @@ def _pad(inputs: Tensor) -> Tensor:
 
 
 def _empty_samples(inputs: Tensor, padded: Tensor) -> list[Any]:
-    """mmdetection's samples without annotations, one an image."""
+    """mmdetection's samples without annotations, one per image."""
     from mmdet.structures import DetDataSample
 
     size, padded_size = tuple(inputs.shape[-2:]), tuple(padded.shape[-2:])

@@ -36,7 +36,7 @@ class PseudoMasks(ABC):
 
         Args:
             inputs: Tensor ``(N, 3, H, W)``, normalized for the detector.
-            samples: One an image, with ``gt_points``.
+            samples: One per image, with ``gt_points``.
 
         Returns:
             One array ``(G, H, W)`` an image, a mask for each annotated point.

@@ -107,7 +107,7 @@ class LocalizationHead(BaseModule):
 
         Args:
             features: Tensor ``(N, D, h, w)``.
-            data_samples: One an image, with ``gt_label`` and ``gt_points``; ``gt_weight``, 1 where it is missing, says
+            data_samples: One per image, with ``gt_label`` and ``gt_points``; ``gt_weight``, 1 where it is missing, says
                 how much the image counts.
             geometry: Where the cells of the map lie in the image.
             size_px: Height and width of the images.

@@ -36,7 +36,7 @@ class MapLoss(nn.Module):
 
         Args:
             output: Of the head; ``map_logit`` is not None.
-            data_samples: One an image.
+            data_samples: One per image.
             weights: Tensor ``(N,)``, how much each image counts.
             geometry: Where the cells of the map lie in the image.
             size_px: Height and width of the images.
