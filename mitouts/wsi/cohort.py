@@ -263,7 +263,8 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]], source: Path) -> tupl
         different.append((path, cells, fault))
     paths = [path for path, *_ in different]
     names = folder_names(paths, taken=(f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'))
-    slides = [_slide(*entry, *called, source) for entry, *called in zip(different, names, relative_names(paths))]
+    called = zip(different, names, relative_names(paths))
+    slides = [_slide(path, cells, fault, name, label, source) for (path, cells, fault), name, label in called]
     return slides, notes
 
 
