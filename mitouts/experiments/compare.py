@@ -10,13 +10,7 @@ from mitouts.errors import MitoutsError
 from mitouts.experiments.cases import CaseCounter, CaseCounts
 from mitouts.experiments.methods import ScoreSettings
 from mitouts.experiments.rows import MeanSd, RowRuns, RunKey, TableRow, f1_by_seed, mean_sd, sum_over_seeds
-from mitouts.functional.paired import (
-    PairedDifference,
-    RecoveredShare,
-    paired_difference,
-    pooled_f1,
-    recovered_share,
-)
+from mitouts.functional.paired import PairedDifference, RecoveredShare, paired_difference, pooled_f1, recovered_share
 
 
 @dataclass(frozen=True)

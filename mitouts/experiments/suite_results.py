@@ -209,9 +209,8 @@ def _read_run(folder: Path) -> RunResult | None:
         raise MitoutsError(f'{folder / RUN_FILE} lacks {", ".join(lacking)}; it has {", ".join(info) or "no key"}')
     on_data = f' --data {info["data"]}' if info.get('data') else ''
     config = f'{info["config"]}{on_data}' if info.get('config') else None
-    known: dict[str, Any] = {'folder': folder, 'config': config}
-    known |= {key: info[key] for key in ('group', 'fold', 'seed')}
-    known |= {'status': info['status'], 'error': info.get('error')}
+    copied = {key: info.get(key) for key in ('group', 'fold', 'seed', 'status', 'error')}
+    known: dict[str, Any] = {'folder': folder, 'config': config, **copied}
     has_results = (folder / RESULTS_FILE).is_file()
     if info['status'] == DONE and not has_results:
         return RunResult(**known | {'status': 'incomplete', 'error': f'no {RESULTS_FILE}'})

@@ -16,12 +16,7 @@ from mitouts.errors import ImageError, ReviewError
 from mitouts.review.assets import INDEX, Asset, etag_of, load_assets
 from mitouts.review.crops import CropSource
 from mitouts.review.items import Item
-from mitouts.review.labels import (
-    NothingToUndoError,
-    RequestConflictError,
-    StoreUnavailableError,
-    UnknownItemError,
-)
+from mitouts.review.labels import NothingToUndoError, RequestConflictError, StoreUnavailableError, UnknownItemError
 from mitouts.review.messages import DecisionMessage, MalformedError, UndoMessage, check_inside, parse
 from mitouts.review.presentation import Presentation, decision_of, state_of, to_json
 from mitouts.review.security import SESSION_KEY, Gate, Session, Sessions

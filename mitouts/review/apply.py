@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -178,11 +179,9 @@ def _check_document(document: Mapping[str, Any], review: ReviewConsensus) -> Non
 
 def _provenance(store: ReviewStore) -> dict[str, Any]:
     decisions = store.decisions()
-    roles: dict[str, list[str]] = {}
+    roles: dict[str, dict[str, None]] = defaultdict(dict)
     for decision in decisions:
-        known = roles.setdefault(decision.rater, [])
-        if decision.role not in known:
-            known.append(decision.role)
+        roles[decision.rater][decision.role] = None
     keys = ('hard_samples_sha256', 'teacher_sha256')
     return {
         'tool': TOOL,

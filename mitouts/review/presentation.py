@@ -162,7 +162,7 @@ def to_json(value: object) -> bytes:
 
 
 def _indexed(values: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The different values in order, and which of them stands where."""
+    """The different values in order, and the index of each value among them."""
     different = sorted(set(values))
     index = {value: position for position, value in enumerate(different)}
     return different, [index[value] for value in values]

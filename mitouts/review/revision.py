@@ -81,17 +81,17 @@ class Revision:
             for image in images
         ]
 
-    def _corrected(self, annotation: Mapping[str, Any], found: ItemConsensus) -> dict[str, Any]:
-        assert found.label is not None
-        category_id = _CATEGORY[found.label]
-        changed: dict[str, Any] = {'category_id': category_id, 'review': self._record(found)}
+    def _corrected(self, annotation: Mapping[str, Any], consensus: ItemConsensus) -> dict[str, Any]:
+        assert consensus.label is not None
+        category_id = _CATEGORY[consensus.label]
+        changed: dict[str, Any] = {'category_id': category_id, 'review': self._record(consensus)}
         if category_id == annotation['category_id']:
             self.counts['confirmed'] += 1
         else:
-            self.counts[f'to_{found.label}'] += 1
-        if found.is_moved:
+            self.counts[f'to_{consensus.label}'] += 1
+        if consensus.is_moved:
             self.counts['moved'] += 1
-            (x, y), (_, _, width, height) = found.xy_px, annotation['bbox']
+            (x, y), (_, _, width, height) = consensus.xy_px, annotation['bbox']
             old_x, old_y = annotation['point']
             changed |= {'point': [x, y], 'bbox': [x - width / 2, y - height / 2, width, height]}
             changed['review']['moved_px'] = [x - old_x, y - old_y]
@@ -178,13 +178,13 @@ class Revision:
                 result['is_noise'] = is_noise
         return result
 
-    def _record(self, found: ItemConsensus) -> dict[str, Any]:
+    def _record(self, consensus: ItemConsensus) -> dict[str, Any]:
         return {
-            'from': found.item.old_label,
-            'to': found.label,
-            'votes': dict(found.votes),
+            'from': consensus.item.old_label,
+            'to': consensus.label,
+            'votes': dict(consensus.votes),
             'rule': self._rule,
-            'item': found.item.item_id,
+            'item': consensus.item.item_id,
         }
 
 

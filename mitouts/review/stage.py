@@ -1,4 +1,4 @@
-"""A stage that has a distillation's hard samples reviewed by a simulated rater, and writes the corrected labels."""
+"""Has a distillation's hard samples reviewed by a simulated rater, as a stage that leaves the corrected labels."""
 
 from __future__ import annotations
 

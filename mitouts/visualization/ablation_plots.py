@@ -139,7 +139,7 @@ def plot_lines(
     _finish(figure, title, note, keys)
     if at_ends:
         colours = [look(list(arms).index(arm)).colour for arm in ends]
-        label_ends(panels[0], list(ends), [x for x, _ in ends.values()], [y for _, y in ends.values()], colours)
+        label_ends(panels[0], ends, colours)
     return figure
 
 
@@ -193,9 +193,8 @@ def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: 
         s.label: (np.array(s.minutes), score) for s in settings if len(s.minutes) and (score := s.scores.get(name))
     }
     boxes = draw_cost(axes, points, name)
-    middles = [float(minutes.mean()) for minutes, _ in points.values()]
-    values = [score.value for _, score in points.values()]
-    crowded = bool(points) and label_points(axes, list(points), middles, values, boxes) is None
+    places = {label: (float(minutes.mean()), score.value) for label, (minutes, score) in points.items()}
+    crowded = bool(points) and label_points(axes, places, boxes) is None
     keys = {}
     if crowded:
         for index, label in enumerate(points):

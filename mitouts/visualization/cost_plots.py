@@ -98,9 +98,9 @@ def plot_costs(
     title: str = '',
     note: str = '',
 ) -> Figure:
-    """A panel for each cost and level, one below the other; a method's name stands beside its marker.
+    """A panel for each cost and level, one below the other; a method's name is beside its marker.
 
-    Where there is no room for the names, numbers stand there, and the key says what they mean.
+    Where there is no room for the names, there are numbers, and the key says what they mean.
 
     Args:
         levels: Level, such as ``noise 0.3``, -> its methods.
@@ -188,7 +188,7 @@ def _beside_each_other(axes: Axes, values: Sequence[float]) -> list[float]:
 
 
 def _fitting(axes: Axes, names: Sequence[str]) -> list[str] | None:
-    """The names in as few lines as let them stand beside each other above the panel; None where they cannot."""
+    """The names in as few lines as let them fit side by side above the panel; None where they cannot."""
     for width in _NAME_WIDTHS:
         texts = [wrapped(name, width) for name in names]
         if sum(_shares(axes, texts)) <= 1:

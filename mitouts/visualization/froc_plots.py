@@ -17,22 +17,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
-from sklearn.metrics import auc, roc_curve
+from sklearn.metrics import roc_curve
 
 from mitouts.functional.localization import froc_curve
 from mitouts.structures import EvaluatedImages
 from mitouts.utils.defaults import CURVES as PANELS
 from mitouts.visualization.ablation_plots import sample_line
 from mitouts.visualization.palette import INK, css
-from mitouts.visualization.print_figure import (
-    add_foot,
-    head_axes,
-    look,
-    name_axes,
-    print_figure,
-    say_empty,
-    style_axes,
-)
+from mitouts.visualization.print_figure import add_foot, head_axes, look, name_axes, print_figure, say_empty, style_axes
 
 FloatArray = NDArray[np.float64]
 Unit = Literal['mm2', 'image']
@@ -101,12 +93,7 @@ def curves_of(label: str, runs: Sequence[EvaluatedImages], *, radius_px: float, 
 
 
 def plot_methods(
-    methods: Sequence[Method],
-    unit: Unit,
-    panels: Sequence[str] = PANELS,
-    *,
-    title: str = '',
-    note: str = '',
+    methods: Sequence[Method], unit: Unit, panels: Sequence[str] = PANELS, *, title: str = '', note: str = ''
 ) -> Figure:
     """A panel a kind of curve, a line a method, the operating point of each marked.
 
@@ -160,11 +147,6 @@ def draw_roc(axes: Axes, methods: Sequence[Method]) -> None:
         axes.plot([0, 1], [0, 1], color='0.75', linewidth=0.8, linestyle=':', zorder=1)
         axes.set_xlim(-0.01, 1)
         _draw(axes, curves)
-
-
-def area_under(curve: Curve) -> float:
-    """Area under an ROC curve, its points joined by straight lines."""
-    return float(auc(curve.x, curve.y))
 
 
 def _open(axes: Axes, horizontal: str, vertical: str, curves: Sequence[Curve | None], empty: str) -> bool:

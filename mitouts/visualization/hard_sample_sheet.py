@@ -12,7 +12,7 @@ from mitouts.functional.matching import match_one_to_one
 from mitouts.visualization import legend, marks
 from mitouts.visualization.contact_sheet import fit_image, on_paper
 from mitouts.visualization.overlay import draw_overlay, sort_points
-from mitouts.visualization.palette import FALSE_POSITIVE, INK, OUTLINE, PAPER
+from mitouts.visualization.palette import INK, OUTLINE, PAPER
 from mitouts.visualization.print_figure import wrapped
 from mitouts.visualization.samples import ANNOTATED_MARK
 from mitouts.visualization.text import draw_text, fit_text
@@ -20,7 +20,6 @@ from mitouts.visualization.text import draw_text, fit_text
 SHEET_PX = 1920
 # 8.2 pt when the sheet is printed 16 cm wide.
 TEXT_PX = SHEET_PX * 8.2 / 72 * 2.54 / 16.0
-FOUND_MARK = marks.MarkStyle(FALSE_POSITIVE, marks.FALSE_POSITIVE_MARK.shape)
 
 _GAP_PX = 14
 _PART_MARGINS = ((_GAP_PX // 2, _GAP_PX // 2), (0, 0), (0, 0))
@@ -70,16 +69,16 @@ def draw_hard_sample(image: np.ndarray, annotated: ArrayLike, predicted: ArrayLi
     """
     picture = np.ascontiguousarray(fit_image(image, _PICTURE_PX, _PICTURE_PX))
     factor = picture.shape[1] / image.shape[1]
-    truth, found = (
+    truth, prediction = (
         (np.asarray(points, dtype=np.float64).reshape(-1, 2) + 0.5) * factor - 0.5 for points in (annotated, predicted)
     )
-    if len(truth) and len(found):
-        distances = np.linalg.norm(truth[:, None] - found[None], axis=2)
+    if len(truth) and len(prediction):
+        distances = np.linalg.norm(truth[:, None] - prediction[None], axis=2)
         nearest = np.unravel_index(np.argmin(distances), distances.shape)
-        line = [np.stack([truth[nearest[0]], found[nearest[1]]])]
+        line = [np.stack([truth[nearest[0]], prediction[nearest[1]]])]
         marks.draw_lines(picture, line, OUTLINE, 5)
         marks.draw_lines(picture, line, PAPER, 2)
-    for mark, points in ((ANNOTATED_MARK, truth), (FOUND_MARK, found)):
+    for mark, points in ((ANNOTATED_MARK, truth), (marks.FALSE_POSITIVE_MARK, prediction)):
         for x, y in points:
             marks.draw_mark(picture, mark, x, y, _MARKER_PX, pen=4)
     return picture
@@ -131,7 +130,7 @@ def hard_sample_key() -> list[legend.Entry]:
     """What the marks of :func:`draw_hard_sample` mean."""
     return [
         legend.mark_entry(ANNOTATED_MARK, ' annotated', TEXT_PX),
-        legend.mark_entry(FOUND_MARK, ' predicted by the Teacher', TEXT_PX),
+        legend.mark_entry(marks.FALSE_POSITIVE_MARK, ' predicted by the Teacher', TEXT_PX),
         legend.text_entry('line: the nearest two', TEXT_PX),
     ]
 
@@ -163,7 +162,7 @@ def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
 def compare_tiles(
     image: np.ndarray, truth: NDArray[np.float64] | None, models: Sequence[ModelPoints], radius_px: float, caption: str
 ) -> list[CaptionedPicture]:
-    """One overlay a model on the same image, each with its counts below; the caption stands under the first.
+    """One overlay a model on the same image, each with its counts below; the caption is below the first.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,46 +22,40 @@ _REACHES_PT = (9.0, 22.0, 38.0)
 _LEADER = {'arrowstyle': '-', 'linewidth': 0.6, 'color': '0.4'}
 
 
-def label_ends(
-    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], colours: Sequence[str]
-) -> list[Annotation]:
+def label_ends(axes: Axes, points: Mapping[str, tuple[float, float]], colours: Sequence[str]) -> list[Annotation]:
     """Write names at the right of a panel, each beside its point as far as the others leave room, with a thin leader.
 
     Args:
         axes: Whose limits are final.
-        names: ``N`` names.
-        x: ``N`` places of the points, in data units.
-        y: The same, vertically.
+        points: Name -> ``(x, y)`` in data units.
         colours: Of the leaders.
     """
     labels = [
         axes.annotate(
-            wrapped(name, _LINE_CHARACTERS), (point_x, point_y), (1.04, 0.5), textcoords='axes fraction',
+            wrapped(name, _LINE_CHARACTERS), point, (1.04, 0.5), textcoords='axes fraction',
             fontsize=SMALL_PT, color=css(INK), va='center', ha='left', annotation_clip=False, parse_math=False,
             arrowprops={'arrowstyle': '-', 'color': colour, 'linewidth': 0.8, 'shrinkA': 1, 'shrinkB': 3},
         )
-        for name, point_x, point_y, colour in zip(names, x, y, colours)
+        for (name, point), colour in zip(points.items(), colours)
     ]  # fmt: skip
     if labels:
         _figure(axes).draw_without_rendering()
         frame = axes.get_window_extent()
         heights = np.array([text_box(label).height for label in labels]) / frame.height
-        ends = axes.transData.transform(np.column_stack([x, y]))[:, 1]
+        ends = axes.transData.transform(list(points.values()))[:, 1]
         for label, place in zip(labels, spread((ends - frame.y0) / frame.height, heights * _GAP)):
             label.set_position((1.04, place))
     return labels
 
 
 def label_points(
-    axes: Axes, names: Sequence[str], x: Sequence[float], y: Sequence[float], taken: Sequence[Bbox]
+    axes: Axes, points: Mapping[str, tuple[float, float]], taken: Sequence[Bbox]
 ) -> list[Annotation] | None:
     """Write each name close to its point, where it covers no other name and nothing that is taken.
 
     Args:
         axes: Whose limits are final.
-        names: ``N`` names.
-        x: ``N`` places of the points, in data units.
-        y: The same, vertically.
+        points: Name -> ``(x, y)`` in data units.
         taken: Boxes in data units that stay free, such as markers and whiskers.
 
     Returns:
@@ -70,8 +64,8 @@ def label_points(
     _figure(axes).draw_without_rendering()
     occupied = [axes.transData.transform_bbox(box).padded(4.0) for box in taken]
     labels: list[Annotation] = []
-    for name, *point in zip(names, x, y):
-        label = _beside(axes, wrapped(name, _LINE_CHARACTERS), (point[0], point[1]), occupied)
+    for name, point in points.items():
+        label = _beside(axes, wrapped(name, _LINE_CHARACTERS), point, occupied)
         if label is None:
             for written in labels:
                 written.remove()

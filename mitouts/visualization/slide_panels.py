@@ -54,11 +54,7 @@ class Panel:
 
     @classmethod
     def of(
-        cls,
-        thumbnail: NDArray[np.uint8],
-        box: tuple[int, int, int, int],
-        scale: float,
-        cell_px: tuple[float, float],
+        cls, thumbnail: NDArray[np.uint8], box: tuple[int, int, int, int], scale: float, cell_px: tuple[float, float]
     ) -> Panel:
         """Cut ``(left, top, right, bottom)`` out of the thumbnail and scale it."""
         left, top, right, bottom = box
@@ -78,11 +74,7 @@ class Panel:
 
 
 def draw_areas(
-    image: NDArray[np.uint8],
-    panel: Panel,
-    tissue: NDArray[np.bool_],
-    counted: NDArray[np.bool_],
-    tile_px: float,
+    image: NDArray[np.uint8], panel: Panel, tissue: NDArray[np.bool_], counted: NDArray[np.bool_], tile_px: float
 ) -> None:
     """Outline tissue, thinly, and the counted tiles in place."""
     height, width = image.shape[:2]
@@ -176,11 +168,7 @@ def smoothing_um(counted: NDArray[np.bool_], tile_px: float, mpp: float) -> floa
 
 
 def heat_panel(
-    panel: Panel,
-    figures: NDArray[np.float64],
-    counted: NDArray[np.bool_],
-    tile_px: float,
-    mpp: float,
+    panel: Panel, figures: NDArray[np.float64], counted: NDArray[np.bool_], tile_px: float, mpp: float
 ) -> tuple[NDArray[np.uint8], float]:
     """Lay the density of mitoses, smoothed by :func:`smoothing_um`, over the washed-out slide where it was counted.
 

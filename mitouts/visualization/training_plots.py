@@ -13,15 +13,7 @@ from numpy.typing import NDArray
 
 from mitouts.visualization.ablation_plots import sample_line
 from mitouts.visualization.label_placement import label_ends
-from mitouts.visualization.print_figure import (
-    add_foot,
-    head_axes,
-    look,
-    name_axes,
-    print_figure,
-    say_empty,
-    style_axes,
-)
+from mitouts.visualization.print_figure import add_foot, head_axes, look, name_axes, print_figure, say_empty, style_axes
 from mitouts.visualization.scalars import Entry, is_finite_number, is_training_line
 
 FloatArray = NDArray[np.float64]
@@ -109,9 +101,7 @@ def plot_courses(
     samples = {} if at_ends else {name: sample_line(style) for name, style in looks.items()}
     add_foot(figure, note, list(samples), list(samples.values()))
     if at_ends:
-        places = list(ends.values())
-        colours = [looks[name].colour for name in ends]
-        label_ends(panels[0], list(ends), [x for x, _ in places], [y for _, y in places], colours)
+        label_ends(panels[0], ends, [looks[name].colour for name in ends])
     return figure
 
 

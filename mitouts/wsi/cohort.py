@@ -103,7 +103,7 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
             raise AnnotationError(f'{source} names no slide')
     else:
         entries = [(source, {})]
-    slides, further = _named(entries)
+    slides, further = _named(entries, source)
     return slides, notes + further
 
 
@@ -246,10 +246,10 @@ def _listed(table: Table) -> list[tuple[Path, dict[str, str]]]:
         entries.append((root / cells[position], dict(zip(table.names, cells))))
     if not entries:
         raise AnnotationError(f'{table.path} names no slide')
-    return [(path, {**cells, ' list': str(table.path)}) for path, cells in entries]
+    return entries
 
 
-def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortSlide], list[str]]:
+def _named(entries: Sequence[tuple[Path, dict[str, str]]], source: Path) -> tuple[list[CohortSlide], list[str]]:
     notes: list[str] = []
     seen: dict[Path, Path] = {}
     different = []
@@ -263,12 +263,12 @@ def _named(entries: Sequence[tuple[Path, dict[str, str]]]) -> tuple[list[CohortS
         different.append((path, cells, fault))
     paths = [path for path, *_ in different]
     names = folder_names(paths, taken=(f'{TABLE_STEM}.csv', f'{TABLE_STEM}.json'))
-    slides = [_slide(*entry, *called) for entry, *called in zip(different, names, relative_names(paths))]
+    called = zip(different, names, relative_names(paths))
+    slides = [_slide(path, cells, fault, name, label, source) for (path, cells, fault), name, label in called]
     return slides, notes
 
 
-def _slide(path: Path, cells: dict[str, str], fault: str | None, name: str, label: str) -> CohortSlide:
-    source = cells.pop(' list', '')
+def _slide(path: Path, cells: dict[str, str], fault: str | None, name: str, label: str, source: Path) -> CohortSlide:
     cells.pop('slide', None)
     text, roi = cells.pop('mpp', ''), cells.pop('roi', '')
     mpp = _positive(text)
@@ -279,7 +279,7 @@ def _slide(path: Path, cells: dict[str, str], fault: str | None, name: str, labe
         name,
         label,
         mpp=mpp,
-        roi=Path(source).parent / roi if roi else None,
+        roi=source.parent / roi if roi else None,
         columns=cells,
         fault=fault,
     )

@@ -67,11 +67,7 @@ class _Counted:
 
 
 def compare_regions(
-    document: Mapping[str, Any],
-    counts: Path,
-    *,
-    category: int = MITOTIC_FIGURE,
-    area_mm2: float = ROI_AREA_MM2,
+    document: Mapping[str, Any], counts: Path, *, category: int = MITOTIC_FIGURE, area_mm2: float = ROI_AREA_MM2
 ) -> RegionComparison:
     """Count annotated and predicted figures in the reference region of every slide.
 

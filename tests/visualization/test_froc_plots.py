@@ -10,13 +10,12 @@ import pytest
 from drawn_texts import check_legible
 from image_records import changed, evaluated
 from numpy.testing import assert_allclose
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import auc, roc_auc_score
 
 from mitouts.functional.localization import count_points
 from mitouts.structures import EvaluatedImages
 from mitouts.visualization.froc_plots import (
     PANELS,
-    area_under,
     curves_of,
     draw_froc,
     draw_pr,
@@ -81,7 +80,7 @@ def test_roc_is_that_of_scikit_learn_with_the_operating_point_counted():
     roc = curves_of('a', [run], radius_px=30, unit='mm2').roc
     assert roc is not None
     labels, scores = run.labels, run.scores
-    assert area_under(roc) == pytest.approx(roc_auc_score(labels, scores))
+    assert auc(roc.x, roc.y) == pytest.approx(roc_auc_score(labels, scores))
     called = scores > 0.4
     assert roc.point == pytest.approx((called[labels == 0].mean(), called[labels == 1].mean()))
 

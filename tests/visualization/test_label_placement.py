@@ -50,7 +50,7 @@ def test_names_at_the_ends_cover_nothing(count: int):
     values = np.full(count, 0.5) + np.arange(count) * 1e-3
     axes.plot([0, 1], [values, values])
     names = [f'method {index} with quite a long name' for index in range(count)]
-    labels = label_ends(axes, names, [1] * count, values, ['0.5'] * count)
+    labels = label_ends(axes, {name: (1, value) for name, value in zip(names, values)}, ['0.5'] * count)
     check_legible(figure)
     middles = [text_box(label).y0 for label in labels]
     assert middles == sorted(middles)
@@ -63,7 +63,7 @@ def test_names_beside_points_avoid_points_and_each_other():
     x, y = [1.0, 1.1, 1.2, 3.0], [0.5, 0.51, 0.5, 0.9]
     axes.plot(x, y, 'o')
     boxes = [Bbox.from_extents(a, b - 0.05, a, b + 0.05) for a, b in zip(x, y)]
-    labels = label_points(axes, [f'method {index}' for index in range(4)], x, y, boxes)
+    labels = label_points(axes, {f'method {index}': place for index, place in enumerate(zip(x, y))}, boxes)
     assert labels is not None
     check_legible(figure)
     for label, box in itertools.product(labels, boxes):
@@ -77,6 +77,6 @@ def test_names_beside_points_avoid_points_and_each_other():
 def test_without_room_no_name_is_written():
     figure = print_figure(3)
     axes = figure.subplots()
-    labels = label_points(axes, ['a name'] * 60, [0.5] * 60, [0.5] * 60, [])
+    labels = label_points(axes, {f'name {index}': (0.5, 0.5) for index in range(60)}, [])
     assert labels is None
     assert not axes.texts

@@ -65,12 +65,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def describe(method: Method, unit: str) -> str:
     """The operating point and the area under the ROC in words."""
-    from mitouts.visualization.froc_plots import area_under
+    from sklearn.metrics import auc
 
     parts = []
     if method.froc is not None and method.pr is not None:
         rate, found = method.froc.point
         parts.append(f'finds {found:.3f} at {rate:.3g} false positives per {unit}, precision {method.pr.point[1]:.3f}')
     if method.roc is not None:
-        parts.append(f'image AUC {area_under(method.roc):.3f}')
+        parts.append(f'image AUC {auc(method.roc.x, method.roc.y):.3f}')
     return f'{method.label}: {", ".join(parts) or "no curve is defined"}'
