@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitouts.utils.arguments import add_imports, add_parameters, positive
+from mitouts.utils.arguments import add_imports, add_parameters, offer, positive
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Make the parser of everything but the converter's own options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_imports(parser)
-    parser.add_argument('name', metavar='NAME', help='the converter')
+    offer(parser.add_argument('name', metavar='NAME', help='the converter'), _names)
     parser.add_argument(
         'arguments', nargs=argparse.REMAINDER, metavar='SRC --out ANN.json ...', help='NAME --help describes them'
     )
@@ -80,6 +80,12 @@ def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None
         _export(converter, args)
     else:
         _convert(name, converter, args)
+
+
+def _names() -> list[str]:
+    from mitouts.converters.base import known_converters
+
+    return sorted(known_converters())
 
 
 def _list_converters() -> str:

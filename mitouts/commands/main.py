@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 GROUPS: Mapping[str, Sequence[str]] = {
     'models': ('train', 'test', 'distill', 'predict', 'calibrate', 'cascade', 'publish', 'models'),
     'slides': ('count', 'correlate', 'reference-hotspots', 'protocol'),
-    'data': ('convert', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
+    'data': ('convert', 'join-frames', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
     'review': ('review', 'hard-samples'),
     'results': ('suite', 'evaluate', 'tables', 'costs', 'plot', 'update-results'),
     'this machine': ('env',),
@@ -90,36 +90,26 @@ def complete() -> None:
     """Answer the shell that completes a line; only the command on the line is imported."""
     import argcomplete
 
-    from mitouts.utils.config_files import config_names
-
     line = os.environ.get('COMP_LINE', '').split()[1:]
     parser = argparse.ArgumentParser('mitouts')
     parser.add_argument('--version', action='store_true')
-    command = _add_commands(parser, line)
-    for action in command._actions if command else ():
-        if action.dest == 'config':
-            action.completer = lambda **_: config_names()  # type: ignore[attr-defined]
+    _add_commands(parser, line)
     argcomplete.autocomplete(parser)
 
 
-def _add_commands(
-    parser: argparse.ArgumentParser, line: Sequence[str], group: str = ''
-) -> argparse.ArgumentParser | None:
-    """Add every command to a parser, that on the line with its arguments; returns it."""
-    found = None
+def _add_commands(parser: argparse.ArgumentParser, line: Sequence[str], group: str = '') -> None:
+    """Add every command to a parser, that on the line with its arguments."""
     names = commands()
     added = parser.add_subparsers()
     for name in _first_words(group):
         full = f'{group} {name}'.strip()
         is_meant = bool(line) and line[0] == name
         if is_meant and full in names:
-            found = importlib.import_module(names[full]).build_parser()
-            added.choices[name] = found
+            added.choices[name] = importlib.import_module(names[full]).build_parser()
         else:
             child = added.add_parser(name, help=help_line(full).replace('%', '%%'))
             if is_meant:
-                found = _add_commands(child, line[1:], name)
-    return found
+                _add_commands(child, line[1:], name)
 
 
 def _first_words(group: str = '') -> list[str]:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mitouts.functional.tiling import EDGES
-from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.arguments import add_image_root, add_imports, at_least, positive, share
 from mitouts.utils.defaults import MEASURED_OVER
 from mitouts.utils.words import plural
 
@@ -99,9 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_file', type=Path, metavar='ANN.json', help='annotation file of whole images or slides')
-    parser.add_argument(
-        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: the one ANN.json names)'
-    )
+    add_image_root(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the patches go')
     parser.add_argument('--patch-px', type=at_least(16), default=500, help='side of a patch (default: 500)')
     parser.add_argument('--stride-px', type=at_least(1), help='from one patch to the next (default: --patch-px)')
@@ -148,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='processes; no effect on the result (default: all cores)',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace what was made with other arguments')
+    add_imports(parser)
     return parser
 
 

@@ -24,7 +24,8 @@ from rich.console import Console
 
 import mitouts
 from mitouts.formats.coco import read_json, write_json
-from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
+from mitouts.utils.arguments import add_cfg_options, add_imports, at_least, offer
+from mitouts.utils.config_files import config_names
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ def in_words(paper: Mapping[str, Any]) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol of configs/mai')
+    config = parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol, such as mai/suh')
+    offer(config, lambda: [name for name in config_names() if name.startswith('mai/')])
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='results of all steps')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
     add_cfg_options(parser, 'overrides, such as count.checkpoint=best.pth')

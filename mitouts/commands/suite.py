@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mitouts.errors import ConfigError
-from mitouts.utils.arguments import Gather, add_imports, at_least
-from mitouts.utils.config_files import find_config
+from mitouts.utils.arguments import Gather, add_imports, at_least, offer
+from mitouts.utils.config_files import config_names, find_config
 
 if TYPE_CHECKING:
     from mitouts.experiments.suite import SuiteRun
@@ -131,7 +131,8 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('suite', type=Path, metavar='SUITE.yaml')
+    suite = parser.add_argument('suite', type=Path, metavar='SUITE.yaml', help='a suite, or its name, such as suites/fields')
+    offer(suite, lambda: config_names('.yaml'))
     parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
     parser.add_argument(
         '--set',

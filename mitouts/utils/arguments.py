@@ -6,14 +6,15 @@ import argparse
 import inspect
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mitouts.errors import CheckpointError, ConfigError
+from mitouts.utils.config_files import config_names, data_names
 from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS
-from mitouts.zoo import resolve_checkpoint
+from mitouts.zoo import resolve_checkpoint, zoo_models
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -136,15 +137,21 @@ class Gather(argparse.Action):
         setattr(namespace, self.dest, [*given, *values])
 
 
+def offer(argument: argparse.Action, names: Callable[[], Iterable[str]]) -> None:
+    """Let the shell complete an argument with names; they are listed when a line is completed, and not before."""
+    argument.completer = lambda **_: names()  # type: ignore[attr-defined]
+
+
 def add_config(parser: argparse.ArgumentParser, help: str = 'config file, or its name, such as uts/uts_lite0') -> None:
     """Add the config that a tool takes, ``config``, and its data set, ``--data``."""
-    parser.add_argument('config', help=help)
-    parser.add_argument(
+    offer(parser.add_argument('config', help=help), config_names)
+    data = parser.add_argument(
         '--data',
         metavar='NAME',
         help="data set in the place of the config's own: a name in configs/_base_/datasets, such as midog21-hn, or the "
         'path of a config like those, which ends in .py',
     )
+    offer(data, data_names)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'overrides of the config') -> None:
@@ -163,6 +170,11 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
         metavar='PACKAGE',
         help="import a package that registers components of one's own (found on PYTHONPATH); may be repeated",
     )
+
+
+def add_image_root(parser: argparse._ActionsContainer, help: str = 'folder of the images (default: as the file says)') -> None:
+    """Add ``--image-root DIR``."""
+    parser.add_argument('--image-root', type=Path, metavar='DIR', help=help)
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +206,7 @@ def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
 
 def add_checkpoint(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
     """Add a checkpoint: a path or a name out of the zoo; its value is the path."""
-    parser.add_argument(*names, type=_checkpoint, **options)
+    offer(parser.add_argument(*names, type=_checkpoint, **options), zoo_models)
 
 
 def _checkpoint(text: str) -> Path:

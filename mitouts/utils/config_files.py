@@ -47,6 +47,11 @@ def config_names(suffix: str = '.py') -> list[str]:
     return sorted(path.with_suffix('').as_posix() for path in paths if not path.parts[0].startswith('_'))
 
 
+def data_names() -> list[str]:
+    """Names of the data sets that ``--data`` takes."""
+    return sorted(path.stem.replace('_', '-') for path in (config_root() / '_base_' / 'datasets').glob('*.py'))
+
+
 def _hint(wanted: Path, inside: Path, suffix: str) -> str:
     beside = [path.name for path in wanted.parent.glob(f'*{suffix}')]
     names = config_names(suffix)

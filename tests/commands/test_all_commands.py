@@ -30,6 +30,7 @@ BROKEN = {
     'distill': 'BROKEN BROKEN',
     'evaluate': 'BROKEN BROKEN --radius-px 5 --score-thr 0.5',
     'hard-samples': 'BROKEN --out OUT.png',
+    'join-frames': 'BROKEN --out OUT',
     'plot ablation': 'BROKEN --out OUT.png --x-name x --rows a/b=1',
     'plot confusion': 'BROKEN --out OUT.png',
     'plot costs': 'BROKEN --costs-file BROKEN --out OUT.png',
@@ -153,6 +154,11 @@ def test_python_m_is_the_same() -> None:
         ('mitouts plot froc --pan', ['--panels ']),
         ('mitouts train --launcher s', ['slurm ']),
         ('mitouts train tissue/unet_ph', ['tissue/unet_phantom ']),
+        ('mitouts train uts/uts_lite0 --data midog2', ['midog21', 'midog21-hn']),
+        ('mitouts cascade propose tissue/unet_phantom --data tup', ['tupac16 ']),
+        ('mitouts convert mi', ['midog', 'mitos14']),
+        ('mitouts suite suites/pha', ['suites/phantom ']),
+        ('mitouts protocol mai/s', ['mai/suh ']),
     ],
 )
 def test_the_shell_completes(line: str, offered: list[str], tmp_path: Path) -> None:
