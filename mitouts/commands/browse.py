@@ -82,13 +82,12 @@ def build_dataset(config: Config, split: str) -> Any:
     """
     from mmengine.registry import init_default_scope
 
+    from mitouts.engine.runs import staged_hint
     from mitouts.registry import DATASETS, SCOPE
 
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        stages = ', '.join(f'{stage.name} ({stage.config})' for stage in config.get('stages', ()))
-        hint = f'it is a staged config, browse the config of a stage: {stages}' if stages else 'it has no such data set'
-        raise ConfigError(f'config {config.filename} lacks {split}_dataloader: {hint}')
+        raise ConfigError(f'config {config.filename} lacks {split}_dataloader{staged_hint(config)}')
     init_default_scope(config.get('default_scope', SCOPE))
     dataset = DATASETS.build(loader.dataset)
     dataset.seed = config.get('randomness', {}).get('seed') or 0

@@ -42,6 +42,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     imports.parse_known_args(words)
     parser = build_parser()
     parser.epilog = _list_converters()
+    if not words:
+        parser.print_help()
+        sys.exit(2)
     args = parser.parse_args(words)
     run_converter(args.name, args.arguments, prog=f'{parser.prog} {args.name}')
 

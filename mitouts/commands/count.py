@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     # Options may stand between the slides and the checkpoint.
     args = parser.parse_intermixed_args(argv)
-    if (args.last is None) == (args.checkpoint is None):
-        parser.error('one model is needed, as --checkpoint or as the last word, and no second one')
+    if args.last is None and args.checkpoint is None:
+        parser.error('a model is needed: --checkpoint CHECKPOINT')
+    if args.last is not None and args.checkpoint is not None:
+        parser.error(f'two models are given, --checkpoint {args.checkpoint} and {args.last}')
     args.checkpoint = args.checkpoint or args.last
 
     from mitouts.wsi.steps import CountArguments

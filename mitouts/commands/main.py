@@ -24,7 +24,6 @@ GROUPS: Mapping[str, Sequence[str]] = {
     'this machine': ('env',),
 }
 """The order in which ``mitouts --help`` lists the commands."""
-EPILOG = 'mitouts NAME --help describes a command; the manual is in docs/commands.md'
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(0 if len(words) > 1 else FAILED)
     name = ' '.join(words[:2]) if words[0] in groups else words[0]
     if name not in names:
-        print(f'error: there is no command {name!r}{_hint(name, names)}; mitouts --help lists all', file=sys.stderr)
+        print(f'error: there is no command {name!r}{_hint(name)}', file=sys.stderr)
         sys.exit(FAILED)
     # What a command prints of itself, and what it hands to processes of its own, begins with its name.
     sys.argv = [f'mitouts {name}', *words[len(name.split()) :]]
@@ -75,8 +74,9 @@ def help_line(name: str) -> str:
 
 def describe(group: str = '') -> str:
     """Help of ``mitouts``, or of a group of commands such as ``mitouts plot``."""
-    parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group), epilog=EPILOG)
+    parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group))
     parser.usage = f'{parser.prog} NAME [ARGUMENTS ...]'
+    parser.epilog = f'{parser.prog} NAME --help describes a command'
     if not group:
         parser.add_argument('--version', action='store_true', help='print the version')
     for title, names in _sections(group):
@@ -136,6 +136,9 @@ def _description(group: str) -> str:
     return help_line(group) if group else 'Locate mitotic figures from image labels, review them, and count on slides.'
 
 
-def _hint(name: str, names: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(name, {**names, **dict.fromkeys(_first_words())}, n=3)
-    return f'; did you mean {" or ".join(near)}?' if near else ''
+def _hint(name: str) -> str:
+    """The commands that were perhaps meant, of the group on the line, and where all of them are listed."""
+    group, _, last = name.rpartition(' ')
+    near = [f'{group} {found}'.strip() for found in difflib.get_close_matches(last, _first_words(group), n=3)]
+    listed = f'{" ".join(["mitouts", *group.split()])} --help lists all'
+    return f'; did you mean {" or ".join(near)}? {listed}' if near else f'; {listed}'

@@ -138,8 +138,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         predictor.unmeasured.clear()
     if args.qupath and not args.overwrite and any(args.qupath.rglob('*.geojson')):
         raise ConfigError(f'--qupath {args.qupath} holds GeoJSON, perhaps corrected: name another, or add --overwrite')
+    # An annotation file's own numbers, so that the predictions can be compared with it.
+    numbers = [source.image_id for source in sources]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        numbers = list(range(1, len(sources) + 1))
     entries, failed, figures = [], 0, 0
-    for number, source in enumerate(track(sources, description='predicting'), start=1):
+    for number, source in zip(numbers, track(sources, description='predicting')):
         path = source.path
         try:
             image, prediction = predictor.predict(source)

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
+    commands = parser.add_subparsers(title='commands', required=True, dest='COMMAND')
     _add_serve(commands)
     _add_apply(commands)
     _add_report(commands)

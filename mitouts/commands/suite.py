@@ -25,7 +25,7 @@ from rich.table import Table
 
 from mitouts.errors import ConfigError
 from mitouts.utils.arguments import Gather, add_imports, at_least, offer
-from mitouts.utils.config_files import config_names, find_config
+from mitouts.utils.config_files import config_name, config_names, find_config
 
 if TYPE_CHECKING:
     from mitouts.experiments.suite import SuiteRun
@@ -86,7 +86,7 @@ def listing(runs: list[SuiteRun], folder: Path) -> Table:
     table = Table('Run', 'Config', 'Stages', 'Done')
     for run in runs:
         done = is_finished(folder / run.group / run.folder_name, run)
-        config = run.config if run.data is None else f'{run.config} --data {run.data}'
+        config = config_name(run.config) + ('' if run.data is None else f' --data {run.data}')
         table.add_row(run.name, config, ' '.join(run.stages) or 'all', 'yes' if done else 'no')
     return table
 
@@ -131,7 +131,9 @@ def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    suite = parser.add_argument('suite', type=Path, metavar='SUITE.yaml', help='a suite, or its name, such as suites/fields')
+    suite = parser.add_argument(
+        'suite', type=Path, metavar='SUITE.yaml', help='a suite, or its name, such as suites/fields'
+    )
     offer(suite, lambda: config_names('.yaml'))
     parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
     parser.add_argument(

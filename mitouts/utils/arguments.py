@@ -172,7 +172,9 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_image_root(parser: argparse._ActionsContainer, help: str = 'folder of the images (default: as the file says)') -> None:
+def add_image_root(
+    parser: argparse._ActionsContainer, help: str = 'folder of the images (default: as the file says)'
+) -> None:
     """Add ``--image-root DIR``."""
     parser.add_argument('--image-root', type=Path, metavar='DIR', help=help)
 

@@ -126,8 +126,13 @@ def test_broken_input_ends_in_one_line(name: str, call: Call, tmp_path: Path, mo
         (['plot', '-h'], 0, 'usage: mitouts plot NAME'),
         (['plot'], 2, 'usage: mitouts plot NAME'),
         (['--version'], 0, 'mitouts 0'),
-        (['trian'], 2, "error: there is no command 'trian'; did you mean train?"),
+        (['trian'], 2, "error: there is no command 'trian'; did you mean train? mitouts --help lists all\n"),
         (['plot', 'curve'], 2, "error: there is no command 'plot curve'; did you mean plot curves"),
+        (
+            ['synthesize', 'qqqq'],
+            2,
+            "error: there is no command 'synthesize qqqq'; mitouts synthesize --help lists all\n",
+        ),
         (['qqqq'], 2, "error: there is no command 'qqqq'; mitouts --help lists all"),
     ],
 )
