@@ -139,8 +139,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.qupath and not args.overwrite and any(args.qupath.rglob('*.geojson')):
         raise ConfigError(f'--qupath {args.qupath} holds GeoJSON, perhaps corrected: name another, or add --overwrite')
     # An annotation file's own numbers, so that the predictions can be compared with it.
-    numbers = [source.image_id for source in sources]
-    if None in numbers or len(set(numbers)) < len(numbers):
+    numbers = list(dict.fromkeys(source.image_id for source in sources if source.image_id is not None))
+    if len(numbers) < len(sources):
         numbers = list(range(1, len(sources) + 1))
     entries, failed, figures = [], 0, 0
     for number, source in zip(numbers, track(sources, description='predicting')):

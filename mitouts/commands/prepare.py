@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mitouts.functional.tiling import EDGES
-from mitouts.utils.arguments import add_image_root, add_imports, at_least, positive, share
+from mitouts.utils.arguments import add_image_root, add_imports, at_least, from_args, positive, share
 from mitouts.utils.defaults import MEASURED_OVER
 from mitouts.utils.words import plural
 
@@ -36,15 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.patches.prepare import prepare
     from mitouts.stain import build_normalizer
 
-    options = Options(
-        patch_px=args.patch_px,
-        stride_px=args.patch_px if args.stride_px is None else args.stride_px,
-        edges=args.edges,
-        mpp=args.mpp,
-        level=args.level or 0,
-        fit=args.fit,
-        min_tissue=args.min_tissue,
-    )
+    options = from_args(Options, args, stride_px=args.stride_px or args.patch_px, level=args.level or 0)
     normalizer = build_normalizer(args.stain, args.stain_reference)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn('{task.description:>7}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -9,12 +9,14 @@ import types
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.utils.config_files import config_names, data_names
 from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS
 from mitouts.zoo import resolve_checkpoint, zoo_models
+
+Made = TypeVar('Made')
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -66,7 +68,7 @@ class Argument:
     metavar: str | None = None
 
 
-def add_parameters(parser: argparse.ArgumentParser, component: Callable[..., Any]) -> list[str]:
+def add_parameters(parser: argparse._ActionsContainer, component: Callable[..., Any]) -> list[str]:
     """Add an option for each parameter that is annotated with an :class:`Argument`.
 
     ``keep_empty: bool`` becomes the flag ``--keep-empty``; a ``Literal`` becomes a choice.
@@ -116,6 +118,18 @@ def _option(kind: Any, argument: Argument, default: Any) -> dict[str, Any]:
         option['choices'] = get_args(kind)
         kind = type(option['choices'][0])
     return option | {'type': kind}
+
+
+def from_args(kind: Callable[..., Made], args: object, **others: Any) -> Made:
+    """Make a dataclass of the arguments that are called as its fields are.
+
+    Args:
+        kind: The dataclass.
+        args: The command line, or what else has them as attributes.
+        others: Fields that no argument gives as it is.
+    """
+    names = inspect.signature(kind).parameters
+    return kind(**{**{name: value for name, value in vars(args).items() if name in names}, **others})
 
 
 class Gather(argparse.Action):
@@ -177,6 +191,14 @@ def add_image_root(
 ) -> None:
     """Add ``--image-root DIR``."""
     parser.add_argument('--image-root', type=Path, metavar='DIR', help=help)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root DIR``, for what reads the runs of suites."""
+    parser.add_argument(
+        '--root', type=Path, default=Path(), metavar='DIR',
+        help='folder that the runs were started in, to find their annotation files (default: the current one)',
+    )  # fmt: skip
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:

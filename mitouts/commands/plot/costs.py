@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.suite_results import read_suite
-from mitouts.utils.arguments import Gather
+from mitouts.utils.arguments import Gather, add_root
 from mitouts.utils.defaults import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--title', default='', help='above the figure')
     parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
-    parser.add_argument(
-        '--root', type=Path, default=Path(), metavar='DIR',
-        help='folder that the runs were started in, to find their annotation files (default: the current one)',
-    )  # fmt: skip
+    add_root(parser)
     return parser
 
 
