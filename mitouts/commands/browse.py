@@ -84,10 +84,11 @@ def build_dataset(config: Config, split: str) -> Any:
 
     from mitouts.engine.runs import staged_hint
     from mitouts.registry import DATASETS, SCOPE
+    from mitouts.utils.config_files import config_name
 
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        raise ConfigError(f'config {config.filename} lacks {split}_dataloader{staged_hint(config)}')
+        raise ConfigError(f'config {config_name(config.filename)} lacks {split}_dataloader{staged_hint(config)}')
     init_default_scope(config.get('default_scope', SCOPE))
     dataset = DATASETS.build(loader.dataset)
     dataset.seed = config.get('randomness', {}).get('seed') or 0

@@ -21,6 +21,7 @@ from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA, DATASETS
 from mitouts.structures import EvaluatedImage
+from mitouts.utils.config_files import config_name
 from mitouts.utils.defaults import Split
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
@@ -73,7 +74,7 @@ def distill(
     loader = config.get(f'{split}_dataloader')
     if loader is None:
         raise ConfigError(
-            f'config {config.filename} has no {split}_dataloader, whose images are to be '
+            f'config {config_name(config.filename)} has no {split}_dataloader, whose images are to be '
             f'judged{runs.staged_hint(config)}'
         )
     source = loader.dataset
@@ -134,7 +135,7 @@ def _criterion(config: Config) -> Criterion | Control:
     settings = config.get('distillation')
     if not settings or 'criterion' not in settings:
         raise ConfigError(
-            f'config {config.filename} has no distillation.criterion'
+            f'config {config_name(config.filename)} has no distillation.criterion'
             + (
                 runs.staged_hint(config)
                 or ": inherit '_base_/distillation.py', or pass --cfg-options "

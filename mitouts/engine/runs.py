@@ -230,7 +230,8 @@ def _need(config: Config, keys: Sequence[str]) -> None:
     missing = [key for key in keys if config.get(key) is None]
     if missing:
         raise ConfigError(
-            f'config {config.filename} lacks {", ".join(missing)}, which this step needs{staged_hint(config)}'
+            f'config {config_name(config.filename)} lacks {", ".join(missing)}, which this step needs'
+            f'{staged_hint(config)}'
         )
 
 

@@ -52,8 +52,10 @@ def find_base(name: str, folder: Path) -> Path:
     return find_config(name.removeprefix(OF_PACKAGE)) if name.startswith(OF_PACKAGE) else folder / name
 
 
-def config_name(path: str | Path) -> str:
-    """The name of a config of the package, which every command takes; the path of any other."""
+def config_name(path: str | Path | None) -> str:
+    """The name of a config of the package, which every command takes; the path of any other, empty for None."""
+    if path is None:
+        return ''
     normal, root = Path(os.path.normpath(path)), config_root()
     return normal.relative_to(root).with_suffix('').as_posix() if normal.is_relative_to(root) else str(path)
 
