@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.commands.count import count_slides
     from mitouts.commands.reference_hotspots import count_references
     from mitouts.engine.config import load_config
+    from mitouts.wsi.processes import process_of
     from mitouts.wsi.protocol import plan, read_protocol
     from mitouts.wsi.protocol_results import gather_results, in_words
 
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     protocol = read_protocol(config)
     given = {key: getattr(args, key) for key in FORWARDED}
     steps = plan(protocol, args.out, given, resume=args.resume)
-    is_shared = int(os.environ.get('WORLD_SIZE', 1)) > 1
+    is_shared = process_of(os.environ)[1] > 1
     codes = [_run(console, count_slides, 'count', steps.count)]
     # What an earlier run found is no result of this one.
     (args.out / RESULT_NAME).unlink(missing_ok=True)

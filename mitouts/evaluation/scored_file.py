@@ -127,6 +127,13 @@ def _check_images(
             f'{args.predictions}: {len(unknown)} of {len(predictions.images)} image ids are not in {args.ground_truth} '
             f'({listed}); predict the images of that very file'
         )
+    for image in known:
+        name = predictions.images[image['id']].file_name if image['id'] in predictions.images else None
+        if name is not None and Path(name).stem != Path(image['file_name']).stem:
+            raise AnnotationError(
+                f'{args.predictions}: image {image["id"]} is {name}, and in {args.ground_truth} {image["file_name"]}; '
+                'predict the images of that very file'
+            )
     num_missing = len({image['id'] for image in images} - set(predictions.images))
     if num_missing:
         warnings.warn(

@@ -14,7 +14,7 @@ NAME_COLUMNS = 30
 
 
 def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """Tables of the slides that were counted and of those that failed, where there are such."""
+    """Make a table of the slides that were counted and one of those that failed, where there are any."""
     counted = Table(title='for research use only')
     counted.add_column('slide', overflow='fold')
     for name in ('count', 'per mm2 (95% interval)', 'MAI', 'counted mm2'):
@@ -33,7 +33,7 @@ def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
 
 
 def _cells(report: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the table says of a counted slide."""
+    """Write the cells of a counted slide."""
     counts = report['counts']
     density = (
         ''

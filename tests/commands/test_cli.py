@@ -120,6 +120,10 @@ def test_predictions_of_an_annotation_file_have_its_numbers(call, trained, tmp_p
     assert set(read_predictions(tmp_path / 'p.json').images) == set(number.values())
     code, out, _ = call('evaluate', ann_file, tmp_path / 'p.json', '--radius-px', 5)
     assert (code, json.loads(out)['images_without_predictions']) == (0, 0)
+    # Those of a folder are counted through, whatever an annotation file calls its images.
+    assert call('predict', folder / 'data', checkpoint, '--out', tmp_path / 'folder.json')[0] == 0
+    code, _, err = call('evaluate', folder / 'data' / 'train.json', tmp_path / 'folder.json', '--radius-px', 5)
+    assert (code, 'predict the images of that very file' in err) == (2, True)
 
 
 @pytest.mark.parametrize('words', [['test', 'MODEL'], ['browse'], ['distill', 'MODEL']])
