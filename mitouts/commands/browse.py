@@ -3,7 +3,7 @@
     mitouts browse wss/lite0_max_strong --data amibr-fields --num 12 --epochs 3
 
 Half of the images are positive as far as there are any; an orange frame marks them, a circle each annotated figure.
-With several epochs the same image stands side by side as each of them draws it.
+With several epochs, each image is drawn side by side as it looks in each of them.
 """
 
 from __future__ import annotations

@@ -222,7 +222,6 @@ def made_by(args: argparse.Namespace) -> dict[str, Any]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_checkpoint(parser, 'checkpoint', help='best.pth of a training, or a published checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)

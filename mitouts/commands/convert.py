@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         UnknownComponentError: There is no such converter; it names the nearest.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    # Wherever --import stands: a converter of the package must be known before its options can be.
+    # Wherever --import is: a converter of the package must be known before its options can be.
     imports = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_imports(imports)
     imports.parse_known_args(words)

@@ -76,7 +76,6 @@ def correlate(args: CorrelateArguments) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', type=Path, metavar='TABLE.csv', help='one line a slide, with a header')
     parser.add_argument('--x', required=True, metavar='COL', help='column of the reference')

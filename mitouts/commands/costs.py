@@ -5,7 +5,7 @@
 
 With --spec the lines of its blocks of kind baselines are measured, and their file of costs is written. Otherwise every
 tested stage of the suites, or those of --only. One checkpoint a stage is measured, on its own test images, all models
-in turns in one process: measure all that shall be compared at once. See docs/analysis.md.
+in turns in one process: measure together what is to be compared. See docs/analysis.md.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, l
         if compared.costs is not None:
             chosen = suite.restricted(compared.folds, compared.seeds)
             models = _trained(chosen, [line.row for line in compared.rows], args)
-            wanted.setdefault(Path(compared.costs), {}).update({each.row.source: each for each in models})
+            wanted.setdefault(Path(compared.costs), {}).update({model.row.source: model for model in models})
     if not wanted:
         raise MitoutsError(f'{args.spec} has no block of kind baselines that names a file of costs')
     return {out: list(models.values()) for out, models in wanted.items()}

@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from mitouts.wsi.steps import CountArguments
 
-    given = {key: value for key, value in vars(args).items() if key not in ('imports', 'last')}
-    return count_slides(CountArguments(**given))
+    return count_slides(from_args(CountArguments, args))
 
 
 def count_slides(args: CountArguments) -> int:
@@ -92,21 +91,20 @@ def count_slides(args: CountArguments) -> int:
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
-    found = write_all(slides, args.out)
+    outcomes = write_all(slides, args.out)
     console.print(f'written to {args.out / "counts.csv"}', markup=False)
-    is_open = any(outcome.report is None and outcome.reason is None for outcome in found)
+    is_open = any(outcome.report is None and outcome.reason is None for outcome in outcomes)
     if is_open and ranks > 1:
         console.print('other processes are not done yet')
         # torchrun ends all of them when one says that it failed.
         return 0
-    for table in outcome_tables(found):
+    for table in outcome_tables(outcomes):
         console.print(table)
-    return FAILED if is_open or any(outcome.reason for outcome in found) else 0
+    return FAILED if is_open or any(outcome.reason for outcome in outcomes) else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'slides',

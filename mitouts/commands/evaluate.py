@@ -72,7 +72,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ground_truth', type=Path, metavar='GT.json', help='annotation file (COCO JSON with points)')
     parser.add_argument('predictions', type=Path, metavar='PRED.json', help='predictions of the same images')

@@ -88,7 +88,6 @@ def report(console: Console, summary: Summary, stain: str) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_file', type=Path, metavar='ANN.json', help='annotation file of whole images or slides')
     add_image_root(parser)

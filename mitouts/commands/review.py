@@ -102,14 +102,14 @@ def report(args: argparse.Namespace) -> None:
 
     _check_report_files(args)
     with ReviewStore.open(args.database) as store:
-        found = build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
-    print_report(found, Console(soft_wrap=True, highlight=False))
+        content = build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
+    print_report(content, Console(soft_wrap=True, highlight=False))
     if args.out is not None:
-        write_json(args.out, found)
+        write_json(args.out, content)
         print(f'written to {args.out}')
     if args.markdown is not None:
         args.markdown.parent.mkdir(parents=True, exist_ok=True)
-        args.markdown.write_text(report_markdown(found), encoding='utf-8')
+        args.markdown.write_text(report_markdown(content), encoding='utf-8')
         print(f'written to {args.markdown}')
 
 
@@ -255,7 +255,6 @@ def _add_review(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def _add_rule(parser: argparse.ArgumentParser) -> None:
-
     parser.add_argument(
         '--rule',
         choices=RULES,
@@ -266,7 +265,6 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_undecided(parser: argparse.ArgumentParser) -> None:
-
     parser.add_argument(
         '--undecided',
         choices=UNDECIDED,

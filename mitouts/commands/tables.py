@@ -4,8 +4,8 @@
     mitouts tables work_dirs/fields --compare noise30/student noise30/control
     mitouts tables --spec configs/suites/fields_tables.yaml --into docs/results.md
 
-The last one fills every part of the page that stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
-GROUP/STAGE, with =LABEL for what shall stand in the table. See docs/analysis.md.
+The last one fills every part of the page between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
+GROUP/STAGE, and =LABEL its name in the table. See docs/analysis.md.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders that mitouts suite has filled')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='the tables of a whole page')
@@ -113,7 +112,7 @@ def _check(args: argparse.Namespace, spec: Spec | None) -> None:
     if args.into and (args.format != 'markdown' or args.out):
         raise MitoutsError('--into writes Markdown into a page: leave out --format and --out')
     if args.into and not spec and not args.block:
-        raise MitoutsError('--into needs --block NAME, the marker that the tables shall stand at')
+        raise MitoutsError('--into needs --block NAME, the marker where the tables go')
     if args.block and not (args.into or spec):
         raise MitoutsError('--block names a marker of a page: give --into PAGE.md')
     if spec and args.block and args.block not in [block.name for block in spec.blocks]:

@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     suite, counter = read_suite(*spec.suites), CaseCounter(args.root)
     scores = score_baselines(suite, counter, block.baselines, costs, block.settings, partial=args.partial)
     levels: dict[str, list[PricedMethod]] = {}
-    for each in scores:
-        levels.setdefault(each.line.level, []).append(priced(each))
+    for method in scores:
+        levels.setdefault(method.line.level, []).append(priced(method))
     note = (
         f'All runs pooled, one-to-one within {block.settings.radius_px:g} px. Whiskers: 95% interval over cases. '
         'Markers: what a training is told. Minutes: of all stages that a method needs. '
@@ -57,14 +57,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     names = [COSTS[cost] for cost in args.costs]
     write_figure(args.out, plot_costs(levels, names, 'localization F1', title=args.title, note=note))
-    for each in scores:
-        print(described(each))
+    for method in scores:
+        print(described(method))
     print(args.out)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--spec', type=Path, required=True, metavar='TABLES.yaml', help='the tables of a page')
     parser.add_argument('--block', metavar='NAME', help='of several blocks of kind baselines, the one to draw')
