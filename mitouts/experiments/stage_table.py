@@ -17,8 +17,13 @@ from mitouts.structures import EvaluatedImage, ImageTruth
 from mitouts.visualization.field_of_view import overlay_of, pick_examples
 from mitouts.visualization.scalars import read_scalars
 from mitouts.visualization.summary import write_summary
-from mitouts.visualization.tables import distillation_sentence, localization_note, results_markdown, results_table
-from mitouts.visualization.tissue_table import tissue_table
+from mitouts.visualization.tables import (
+    distillation_sentence,
+    localization_note,
+    results_markdown,
+    results_table,
+    tissue_table,
+)
 
 
 def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
