@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from outside import PACKAGE, ROOT, found_in, recipe_blocks, recipes, write_recipe
+from outside import PACKAGE, found_in, recipe_blocks, recipes, write_recipe
 from tiny_experiment import write_tiny
 
+from mitouts.commands.main import main as mitouts
 from mitouts.engine import runs
 from mitouts.engine.config import load_config
 from mitouts.engine.distill import distill
@@ -95,11 +96,12 @@ def test_the_command_of_the_page_trains_with_it(
     folder: Path, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared('aggregator')
-    path, python, tool, *arguments = recipe_blocks()['bash'].split()
-    assert (path, python) == ('PYTHONPATH=.', '.venv/bin/python')
-    monkeypatch.setattr(sys, 'argv', [tool, *arguments])
+    path, program, *words = recipe_blocks()['bash'].split()
+    assert (path, program) == ('PYTHONPATH=.', '.venv/bin/mitouts')
+    # The command sets it.
+    monkeypatch.setattr(sys, 'argv', [program, *words])
     with pytest.raises(SystemExit) as ended:
-        runpy.run_path(str(ROOT / tool), run_name='__main__')
+        mitouts(words)
     assert ended.value.code == 0
     assert (folder / 'work_dirs' / 'my_config' / 'best.pth').is_file()
 

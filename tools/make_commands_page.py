@@ -6,10 +6,13 @@ python tools/make_commands_page.py
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 from pathlib import Path
 
+from mitouts.commands.convert import converter_parser
 from mitouts.commands.main import GROUPS, commands, help_line
+from mitouts.converters.base import known_converters
 from mitouts.utils.cli import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +26,7 @@ one command, and `python -m mitouts` is the same where the command is not on the
 - **A config** is a path, or a name that works in any folder: `mitouts train uts/uts_lite0 --data phantom`. The configs
   travel with the package.
 - **A checkpoint** is a path, or a name that `mitouts models` lists.
-- **The shell completes** commands, options, choices and names of configs after
+- **The shell completes** commands, options, choices, and names of configs, data sets and converters after
   `eval "$(register-python-argcomplete mitouts)"`; put the line into `~/.bashrc` (for zsh: into `~/.zshrc`).
 
 This page is made by `python tools/make_commands_page.py`.
@@ -48,11 +51,39 @@ def page() -> str:
         if rows:
             parts += [f'\n## {title.capitalize()}\n', '| command | does | tool |', '| --- | --- | --- |']
         for name in rows:
-            own = ', '.join(f'`{tool}`' for tool, module in tools.items() if module == names[name])
-            parts.append(f'| `mitouts {name}` | {help_line(name)} | {own or "none"} |')
+            own = [f'`{tool}`' for tool, module in tools.items() if module == names[name]]
+            # The tools of convert are those of its converters, which follow.
+            parts.append(f'| `mitouts {name}` | {help_line(name)} | {own[0] if len(own) == 1 else "none"} |')
+            parts += _converter_rows() if name == 'convert' else []
+        if 'convert' in rows:
+            parts += ['', *_converter_options()]
     parts += ['\n## Tools without a command\n', '| tool | does |', '| --- | --- |']
     parts += [f'| `{tool}` | {_first_line(ROOT / tool)} |' for tool, module in tools.items() if module is None]
     return '\n'.join(parts) + '\n'
+
+
+def _converter_rows() -> list[str]:
+    return [
+        f'| `mitouts convert {name}` | {(inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")} | '
+        f'`tools/dataset_converters/{name}.py` |'
+        for name, kind in sorted(known_converters().items())
+    ]
+
+
+def _converter_options() -> list[str]:
+    """The options that all converters take, and those that single ones add, a list item each."""
+    shared: list[str] = []
+    own = []
+    for name, kind in sorted(known_converters().items()):
+        *_, options, group = converter_parser(kind)._action_groups
+        shared = _options(options)
+        if group._group_actions:
+            own.append(f'- `{name}`: {", ".join(_options(group))}')
+    return [f'Every converter takes {", ".join(shared)}. These add to them:', '', *own]
+
+
+def _options(group: argparse._ArgumentGroup) -> list[str]:
+    return [f'`{action.option_strings[0]}`' for action in group._group_actions if action.dest != 'help']
 
 
 def command_of(tool: Path) -> str | None:

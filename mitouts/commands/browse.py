@@ -3,7 +3,7 @@
     mitouts browse wss/lite0_max_strong --data amibr-fields --num 12 --epochs 3
 
 Half of the images are positive as far as there are any; an orange frame marks them, a circle each annotated figure.
-With several epochs the same image stands side by side as each of them draws it.
+With several epochs, each image is drawn side by side as it looks in each of them.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def build_dataset(config: Config, split: str) -> Any:
     """
     from mmengine.registry import init_default_scope
 
+    from mitouts.engine.runs import staged_hint
     from mitouts.registry import DATASETS, SCOPE
+    from mitouts.utils.config_files import config_name
 
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        stages = ', '.join(f'{stage.name} ({stage.config})' for stage in config.get('stages', ()))
-        hint = f'it is a staged config, browse the config of a stage: {stages}' if stages else 'it has no such data set'
-        raise ConfigError(f'config {config.filename} lacks {split}_dataloader: {hint}')
+        raise ConfigError(f'config {config_name(config.filename)} lacks {split}_dataloader{staged_hint(config)}')
     init_default_scope(config.get('default_scope', SCOPE))
     dataset = DATASETS.build(loader.dataset)
     dataset.seed = config.get('randomness', {}).get('seed') or 0

@@ -12,27 +12,33 @@ of the counts) before and after, and how uncertain so few cases leave the thresh
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 import mitouts
 from mitouts.calibration.drawing import draw, draw_images, too_few
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.functional.thresholds import METHODS
-from mitouts.utils.arguments import Gather, add_adapt_bn, add_checkpoint, add_imports, at_least, positive, share
+from mitouts.utils.arguments import (
+    Gather,
+    add_adapt_bn,
+    add_checkpoint,
+    add_image_root,
+    add_imports,
+    at_least,
+    from_args,
+    positive,
+    share,
+)
 from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, FIGURES_PER_MM2, OBJECTIVES, RADIUS_PX
 from mitouts.utils.files import file_sha256
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
-    from mitouts.calibration.images import Interval, ThresholdSettings
-
-Scores = Sequence[tuple[str, Mapping[str, Any]]]
+    from mitouts.calibration.images import ThresholdSettings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,17 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     check_out(args.out, args.checkpoint)
     console = Console(soft_wrap=True, highlight=False)
-    settings = ThresholdSettings(
-        selector=args.selector,
-        objective=args.objective,
-        prevalence=args.prevalence,
-        image_threshold=args.image_threshold,
-        map_threshold=args.map_threshold,
-        figures_per_mm2=args.figures_per_mm2,
-        radius_px=args.radius_px,
-        num_bootstrap=args.num_bootstrap,
-        seed=args.seed,
-    )
+    settings = from_args(ThresholdSettings, args)
     if args.ann_file is not None:
         on_images(args, settings, console)
     else:
@@ -69,6 +65,7 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
     from mitouts.calibration.adaptation import adapt_batch_norm, dataset_batches
     from mitouts.calibration.images import calibrate_images, calibrated_checkpoint, score_images
     from mitouts.calibration.labelled import open_labelled, with_stain
+    from mitouts.calibration.report import image_table, in_px, threshold_change
     from mitouts.checkpoint import config_of, read_checkpoint, write_checkpoint
     from mitouts.datasets.preparation import prepare_dataset
     from mitouts.evaluation.predicting import predict_dataset
@@ -97,16 +94,20 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
     chosen, held = draw_images([dataset.get_data_info(i)['case_id'] for i in range(len(dataset))], args.num, args.seed)
     labelled, rest = Subset(dataset, chosen), Subset(dataset, held)
     samples, others = (list(predict_dataset(model, images)) for images in (labelled, rest))
-    rows = [('as it was', score_images(model, samples, old, settings.radius_px))]
-    held_out = [('as it was', score_images(model, others, old, settings.radius_px))] if others else []
+    rows, held_out = [], []
+
+    def score_old(name: str) -> None:
+        rows.append((name, score_images(model, samples, old, settings.radius_px)))
+        if others:
+            held_out.append((name, score_images(model, others, old, settings.radius_px)))
+
+    score_old('as it was')
     adapted = None
     if args.adapt_bn is not None:
         # Not to the others: they show how the model does on images that nobody has touched.
         adapted = adapt_batch_norm(model, dataset_batches(labelled), prior=args.adapt_bn)
         samples, others = (list(predict_dataset(model, images)) for images in (labelled, rest))
-        rows.append(('batch norm adapted', score_images(model, samples, old, settings.radius_px)))
-        if others:
-            held_out.append(('batch norm adapted', score_images(model, others, old, settings.radius_px)))
+        score_old('batch norm adapted')
     result = calibrate_images(model, dataset, samples, settings)
     rows.append(('calibrated', result.results))
     console.print(image_table(f'{plural(len(samples), "image")} that the thresholds were chosen on', rows))
@@ -116,7 +117,7 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
     elif args.num is not None:
         console.print('no case is left that would show how far the thresholds carry', markup=False)
     for name, interval in result.intervals.items():
-        tell_threshold(console, name, old[name], result.calibration[name], interval)
+        console.print(threshold_change(name, old[name], result.calibration[name], interval), markup=False)
     if result.slides is not None:
         change = f'{slide_threshold_of(old).value:.3f} -> {result.slides.value:.3f}'
         console.print(f'slide_threshold: {change}: {result.slides.reason}', markup=False)
@@ -149,6 +150,7 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
 def on_slides(args: argparse.Namespace, settings: ThresholdSettings, console: Console) -> None:
     """Calibrate on counted slides."""
     from mitouts.calibration.images import calibrated_checkpoint
+    from mitouts.calibration.report import slide_table, threshold_change
     from mitouts.calibration.slides import calibrate_slides, read_slides
     from mitouts.checkpoint import read_checkpoint, write_checkpoint
     from mitouts.evaluation.slide_threshold import SlideThreshold, slide_threshold_of
@@ -165,7 +167,7 @@ def on_slides(args: argparse.Namespace, settings: ThresholdSettings, console: Co
         rows.append(('each by the others', result.left_out))
     console.print(slide_table(f'{len(slides)} of {len(known)} known slides', rows))
     used = slide_threshold_of(old).value
-    tell_threshold(console, 'slide_threshold', used, result.map_threshold, result.interval)
+    console.print(threshold_change('slide_threshold', used, result.map_threshold, result.interval), markup=False)
     console.print('image_threshold and map_threshold: as they were, counting does not use them', markup=False)
     for note in (*notes, *result.notes):
         console.print(f'warning: {note}', markup=False, style='yellow')
@@ -218,48 +220,8 @@ def made_by(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def image_table(title: str, rows: Scores) -> Table:
-    """Image-level and one-to-one scores of several calibrations."""
-    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
-    for name in ('', 'Image\nAUC', 'Image\nF1', 'P', 'R', 'F1', '95% CI\nof F1'):
-        table.add_column(name, justify='right' if name else 'left', no_wrap=not name)
-    for name, results in rows:
-        image, points = results['image'], results['one_to_one']
-        auc, interval = image['auc'], points['f1_ci95']
-        table.add_row(
-            name,
-            'n/a' if auc is None else f'{auc:.3f}',
-            f'{image["f1"]:.3f}',
-            *('n/a' if points[key] is None else f'{points[key]:.3f}' for key in ('precision', 'recall', 'f1')),
-            'not available' if interval is None else '{:.2f} to {:.2f}'.format(*interval),
-        )
-    return table
-
-
-def slide_table(title: str, rows: Scores) -> Table:
-    """Errors of the counts, or one-to-one scores, under several thresholds."""
-    table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
-    for name in ('', *rows[0][1]):
-        table.add_column(name.replace('_', ' '), justify='right' if name else 'left', no_wrap=not name)
-    for name, values in rows:
-        table.add_row(name, *(str(value) if isinstance(value, int) else f'{value:.3f}' for value in values.values()))
-    return table
-
-
-def tell_threshold(console: Console, name: str, old: float, new: float, interval: Interval | None) -> None:
-    """Say how a threshold has changed, and how sure that is."""
-    between = 'not available' if interval is None else '{:.3f} to {:.3f}'.format(*interval)
-    console.print(f'{name}: {old:.3f} -> {new:.3f} (95% interval over cases: {between})', markup=False)
-
-
-def in_px(drift: Sequence[float] | None) -> str:
-    """A drift as text."""
-    return 'none' if not drift else '({:.1f}, {:.1f}) px'.format(*drift)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_checkpoint(parser, 'checkpoint', help='best.pth of a training, or a published checkpoint')
     what = parser.add_mutually_exclusive_group(required=True)
@@ -285,7 +247,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_imports(parser)
     images = parser.add_argument_group('images')
-    images.add_argument('--image-root', type=Path, metavar='DIR', help='folder that file_name is relative to')
+    add_image_root(images)
     images.add_argument('--split', help="only images with this 'split'")
     images.add_argument('--cases', nargs='+', action=Gather, metavar='CASE', help='only images of these cases')
     images.add_argument(

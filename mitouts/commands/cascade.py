@@ -1,4 +1,4 @@
-"""The two steps of a cascade that are no training, from checkpoints: proposals, and putting the parts together.
+"""Make the proposals that a cascade's verifier is trained on, or join proposer and verifier in one checkpoint.
 
     mitouts cascade propose CONFIG CHECKPOINT --out-dir work_dirs/mine/propose
     mitouts train VERIFIER_CONFIG --cfg-options train_dataloader.dataset.ann_file=.../train.json (and so on)
@@ -36,10 +36,10 @@ def build_parser() -> argparse.ArgumentParser:
     combine_parser.add_argument(
         '--out-dir', type=Path, help='folder for best.pth and cascade.py (default: work_dirs/CONFIG_DATA)'
     )
-    for each in (propose_parser, combine_parser):
-        add_cfg_options(each)
-        add_imports(each)
-        add_launcher(each)
+    for part in (propose_parser, combine_parser):
+        add_cfg_options(part)
+        add_imports(part)
+        add_launcher(part)
     return parser
 
 

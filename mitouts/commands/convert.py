@@ -10,14 +10,13 @@ NAME is a converter; those of a package of your own are known once --import name
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mitouts.utils.arguments import add_imports, add_parameters, positive
+from mitouts.utils.arguments import add_image_root, add_imports, add_parameters, from_args, offer, positive
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,12 +35,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         UnknownComponentError: There is no such converter; it names the nearest.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    # Wherever --import stands: a converter of the package must be known before its options can be.
+    # Wherever --import is: a converter of the package must be known before its options can be.
     imports = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     add_imports(imports)
     imports.parse_known_args(words)
     parser = build_parser()
     parser.epilog = _list_converters()
+    if not words:
+        parser.print_help()
+        sys.exit(2)
     args = parser.parse_args(words)
     run_converter(args.name, args.arguments, prog=f'{parser.prog} {args.name}')
 
@@ -50,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Make the parser of everything but the converter's own options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_imports(parser)
-    parser.add_argument('name', metavar='NAME', help='the converter')
+    offer(parser.add_argument('name', metavar='NAME', help='the converter'), _names)
     parser.add_argument(
         'arguments', nargs=argparse.REMAINDER, metavar='SRC --out ANN.json ...', help='NAME --help describes them'
     )
@@ -72,14 +74,18 @@ def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None
     from mitouts.converters.base import ExportingConverter, find_converter
 
     kind = find_converter(name)
-    parser = argparse.ArgumentParser(prog, formatter_class=argparse.RawDescriptionHelpFormatter)
-    _add_options(parser, kind)
-    args = parser.parse_args(argv)
-    converter = kind(**{field.name: getattr(args, field.name) for field in dataclasses.fields(kind)})
+    args = converter_parser(kind, prog).parse_args(argv)
+    converter = from_args(kind, args)
     if args.export and isinstance(converter, ExportingConverter):
         _export(converter, args)
     else:
         _convert(name, converter, args)
+
+
+def _names() -> list[str]:
+    from mitouts.converters.base import known_converters
+
+    return sorted(known_converters())
 
 
 def _list_converters() -> str:
@@ -95,19 +101,18 @@ def _list_converters() -> str:
     return '\n'.join(['converters:', *map(wrap.fill, lines)])
 
 
-def _add_options(parser: argparse.ArgumentParser, converter: type[Converter]) -> None:
-    """Add ``SRC --out ANN.json``, what all converters take, and the converter's own options."""
+def converter_parser(converter: type[Converter], prog: str | None = None) -> argparse.ArgumentParser:
+    """Make the parser of ``SRC --out ANN.json``, of what all converters take, and of the converter's own options."""
     from mitouts.converters.base import ExportingConverter, default_partition, partitions_of
     from mitouts.formats.splits import NO_SPLIT
 
-    parser.description = inspect.getdoc(converter)
+    parser = argparse.ArgumentParser(
+        prog, description=inspect.getdoc(converter), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('src', type=Path, metavar='SRC', help=converter.src)
     parser.add_argument('--out', type=Path, required=True, metavar='ANN.json', help='annotation file to write')
-    parser.add_argument(
-        '--image-root',
-        type=Path,
-        metavar='DIR',
-        help='folder of the images: sizes and resolutions are read from them (without it, from the label file)',
+    add_image_root(
+        parser, 'folder of the images: sizes and resolutions are read from them (without it, from the label file)'
     )
     parser.add_argument(
         '--mpp', type=positive, help='micrometres per pixel of all images, where the images do not say it or are wrong'
@@ -129,12 +134,14 @@ def _add_options(parser: argparse.ArgumentParser, converter: type[Converter]) ->
     )
     parser.add_argument('--skip-missing', action='store_true', help='leave out images that --image-root lacks')
     add_imports(parser)
-    add_parameters(parser, converter)
+    own = parser.add_argument_group('options of this converter')
+    add_parameters(own, converter)
     parser.set_defaults(export=False)
     if issubclass(converter, ExportingConverter):
-        parser.add_argument('--export', action='store_true', help='write such files from an annotation file')
-        parser.set_defaults(export_options=add_parameters(parser, converter.export))
-        parser.add_argument('--overwrite', action='store_true', help='with --export, replace existing files')
+        own.add_argument('--export', action='store_true', help='write such files from an annotation file')
+        parser.set_defaults(export_options=add_parameters(own, converter.export))
+        own.add_argument('--overwrite', action='store_true', help='with --export, replace existing files')
+    return parser
 
 
 def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:

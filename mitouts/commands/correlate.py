@@ -11,10 +11,9 @@ column are left out and counted.
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -22,9 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mitouts.errors import AnnotationError
 from mitouts.formats.coco import write_json
-from mitouts.formats.tables import read_table
 from mitouts.utils.arguments import at_least
 from mitouts.utils.defaults import NUM_BOOTSTRAP
 from mitouts.utils.words import plural
@@ -33,24 +30,7 @@ if TYPE_CHECKING:
     from mitouts.functional.agreement import Agreement, Correlation
     from mitouts.wsi.steps import CorrelateArguments
 
-MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not available'})
 NOT_AVAILABLE = 'not available'
-
-
-class Columns(NamedTuple):
-    """The rows that have both values.
-
-    Attributes:
-        x: ``(N,)`` float64.
-        y: ``(N,)`` float64.
-        group: ``(N,)`` text; empty without ``--by``.
-        num_missing: Rows that have not.
-    """
-
-    x: np.ndarray
-    y: np.ndarray
-    group: np.ndarray
-    num_missing: int
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def correlate(args: CorrelateArguments) -> int:
     """Compare two columns: a table to stderr, JSON to stdout and to the files that are asked for."""
+    from mitouts.formats.columns import read_columns
     from mitouts.functional.agreement import agreement
     from mitouts.visualization.agreement_plots import plot_agreement
 
@@ -95,7 +76,6 @@ def correlate(args: CorrelateArguments) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('table', type=Path, metavar='TABLE.csv', help='one line a slide, with a header')
     parser.add_argument('--x', required=True, metavar='COL', help='column of the reference')
@@ -123,33 +103,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
-    """Read two columns of numbers, and one of groups.
-
-    Args:
-        path: CSV file.
-        x: Name of a column.
-        y: Name of a column.
-        by: Name of a column.
-
-    Raises:
-        AnnotationError: The file is no such table, lacks a column, or a cell is neither empty nor a finite number.
-    """
-    table = read_table(path)
-    wanted = [table.index(name) for name in (x, y, *([by] if by else []))]
-    values: list[tuple[float, float]] = []
-    groups, num_missing = [], 0
-    for line, cells in zip(table.lines, table.rows):
-        first, second = (_number(path, line, table.names[index], cells[index]) for index in wanted[:2])
-        if first is None or second is None:
-            num_missing += 1
-            continue
-        values.append((first, second))
-        groups.append(cells[wanted[2]] if by else '')
-    numbers = np.array(values, dtype=np.float64).reshape(-1, 2)
-    return Columns(numbers[:, 0], numbers[:, 1], np.array(groups, dtype=str), num_missing)
-
-
 def print_table(args: CorrelateArguments, rows: Sequence[tuple[str, Agreement]], num_missing: int) -> None:
     """Print one line a group to stderr."""
     table = Table(title=escape(f'{args.y} (y) against {args.x} (x)'), box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
@@ -164,25 +117,6 @@ def print_table(args: CorrelateArguments, rows: Sequence[tuple[str, Agreement]],
     if num_missing:
         table.caption += f'\nleft out: {plural(num_missing, "slide")} without one of the values'
     Console(stderr=True).print(table)
-
-
-def _number(path: Path, line: int, column: str, cell: str) -> float | None:
-    """The number in a cell, or None where it is missing."""
-    from mitouts.functional.agreement import LARGEST
-
-    text = cell
-    if text.lower() in MISSING:
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    # float() reads 1_000 as well; no spreadsheet writes it.
-    if not abs(value) <= LARGEST or '_' in text:
-        shown = text if len(text) <= 40 else text[:40] + '...'
-        hint = '; write decimals with a point' if ',' in text else ''
-        raise AnnotationError(f'{path}: line {line}, column {column!r}: expected a number, found {shown!r}{hint}')
-    return value
 
 
 def _cells(result: Agreement) -> list[str]:

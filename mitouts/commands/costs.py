@@ -5,7 +5,7 @@
 
 With --spec the lines of its blocks of kind baselines are measured, and their file of costs is written. Otherwise every
 tested stage of the suites, or those of --only. One checkpoint a stage is measured, on its own test images, all models
-in turns in one process: measure all that shall be compared at once. See docs/analysis.md.
+in turns in one process: measure together what is to be compared. See docs/analysis.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from mitouts.errors import MitoutsError
 from mitouts.experiments.costs import Costs, write_costs
 from mitouts.experiments.suite_results import Suite, read_suite
-from mitouts.utils.arguments import Gather, add_imports, at_least
+from mitouts.utils.arguments import Gather, add_imports, add_root, at_least
 from mitouts.utils.memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -37,14 +37,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     from mitouts.experiments.cost_measurement import Measuring, measure
     from mitouts.experiments.figure_rows import default_rows
     from mitouts.experiments.rows import parse_row
-    from mitouts.experiments.spec import read_spec
+    from mitouts.experiments.spec import read_spec, suite_folders
 
     spec = read_spec(args.spec) if args.spec else None
     _check(args, spec)
-    folders = args.suites or (spec.suites if spec else ())
-    if not folders:
-        raise MitoutsError('no suite given: name its folder, or list it under suites in the spec file')
-    suite = read_suite(*folders)
+    suite = read_suite(*suite_folders(args.suites, spec))
     if spec:
         wanted = _of_spec(spec, suite, args)
     else:
@@ -84,10 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--device', default='cpu', help='default: cpu')
     add_imports(parser)
     parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
-    parser.add_argument(
-        '--root', type=Path, default=Path(), metavar='DIR',
-        help='folder that the runs were started in, to find their annotation files (default: the current one)',
-    )  # fmt: skip
+    add_root(parser)
     return parser
 
 
@@ -117,7 +111,7 @@ def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, l
         if compared.costs is not None:
             chosen = suite.restricted(compared.folds, compared.seeds)
             models = _trained(chosen, [line.row for line in compared.rows], args)
-            wanted.setdefault(Path(compared.costs), {}).update({each.row.source: each for each in models})
+            wanted.setdefault(Path(compared.costs), {}).update({model.row.source: model for model in models})
     if not wanted:
         raise MitoutsError(f'{args.spec} has no block of kind baselines that names a file of costs')
     return {out: list(models.values()) for out, models in wanted.items()}

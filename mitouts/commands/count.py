@@ -15,27 +15,31 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from mitouts.errors import ConfigError, MitoutsError
+from mitouts.errors import MitoutsError
 from mitouts.formats.slide_reports import REPORT_NAME
-from mitouts.utils.arguments import Gather, add_checkpoint, add_imports, at_least, not_negative, positive, share
+from mitouts.utils.arguments import (
+    Gather,
+    add_checkpoint,
+    add_imports,
+    at_least,
+    from_args,
+    not_negative,
+    positive,
+    share,
+)
 from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2, ROI_AREAS_MM2
 
 if TYPE_CHECKING:
-    from mitouts.wsi.cohort import Outcome
     from mitouts.wsi.steps import CountArguments
 
 FAILED = 1
-NAME_COLUMNS = 30
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,14 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     # Options may stand between the slides and the checkpoint.
     args = parser.parse_intermixed_args(argv)
-    if (args.last is None) == (args.checkpoint is None):
-        parser.error('one model is needed, as --checkpoint or as the last word, and no second one')
+    if args.last is None and args.checkpoint is None:
+        parser.error('a model is needed: --checkpoint CHECKPOINT')
+    if args.last is not None and args.checkpoint is not None:
+        parser.error(f'two models are given, --checkpoint {args.checkpoint} and {args.last}')
     args.checkpoint = args.checkpoint or args.last
 
     from mitouts.wsi.steps import CountArguments
 
-    given = {key: value for key, value in vars(args).items() if key not in ('imports', 'last')}
-    return count_slides(CountArguments(**given))
+    return count_slides(from_args(CountArguments, args))
 
 
 def count_slides(args: CountArguments) -> int:
@@ -64,6 +69,8 @@ def count_slides(args: CountArguments) -> int:
     from mitouts.formats.regions import read_regions
     from mitouts.wsi.cohort import count_cohort, find_slides, share_out
     from mitouts.wsi.counting import Models, SlideCounter, write_all
+    from mitouts.wsi.processes import device_of, make_folder, process_of
+    from mitouts.wsi.summary import outcome_tables
 
     rank, ranks = process_of(os.environ)
     # Of several processes one may have ended before another begins, so they always go on with what is there.
@@ -84,100 +91,20 @@ def count_slides(args: CountArguments) -> int:
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
-    found = write_all(slides, args.out)
+    outcomes = write_all(slides, args.out)
     console.print(f'written to {args.out / "counts.csv"}', markup=False)
-    is_open = any(outcome.report is None and outcome.reason is None for outcome in found)
+    is_open = any(outcome.report is None and outcome.reason is None for outcome in outcomes)
     if is_open and ranks > 1:
         console.print('other processes are not done yet')
         # torchrun ends all of them when one says that it failed.
         return 0
-    for table in summary(found):
+    for table in outcome_tables(outcomes):
         console.print(table)
-    return FAILED if is_open or any(outcome.reason for outcome in found) else 0
-
-
-def process_of(environment: Mapping[str, str]) -> tuple[int, int]:
-    """The number of this process and how many there are, as torchrun says it.
-
-    Raises:
-        ConfigError: They make no sense.
-    """
-    texts = environment.get('RANK', '0'), environment.get('WORLD_SIZE', '1')
-    if all(text.isdecimal() for text in texts) and int(texts[0]) < int(texts[1]):
-        return int(texts[0]), int(texts[1])
-    raise ConfigError(
-        f'RANK={texts[0]} and WORLD_SIZE={texts[1]} in the environment: expected whole numbers, RANK from 0 and below '
-        'WORLD_SIZE'
-    )
-
-
-def make_folder(path: Path) -> None:
-    """Make the folder of the results, before hours are spent on them.
-
-    Raises:
-        ConfigError: Nothing can be written there.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            return
-    except OSError as error:
-        raise ConfigError(
-            f'--out {path}: nothing can be written there ({error.strerror}); choose another folder'
-        ) from error
-
-
-def device_of(name: str | None) -> str:
-    """The device of this process: each of several takes a GPU of its own.
-
-    Raises:
-        ConfigError: CUDA is asked for and there is none.
-    """
-    import torch
-
-    if name is None:
-        name = 'cuda' if torch.cuda.is_available() else 'cpu'
-    if name != 'cuda':
-        return name
-    if not torch.cuda.is_available():
-        raise ConfigError('--device cuda: no GPU is visible; use --device cpu')
-    return f'cuda:{int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count()}'
-
-
-def summary(found: Sequence[Outcome]) -> list[Table]:
-    """Tables of the slides that were counted and of those that failed, where there are such."""
-    counted = Table(title='for research use only')
-    counted.add_column('slide', overflow='fold')
-    for name in ('count', 'per mm2 (95% interval)', 'MAI', 'counted mm2'):
-        counted.add_column(name, justify='right')
-    counted.add_column('remark', overflow='fold')
-    failed = Table(title='failed', style='red')
-    failed.add_column('slide', overflow='fold', max_width=NAME_COLUMNS)
-    failed.add_column('why', overflow='fold')
-    for outcome in found:
-        name = escape(outcome.slide.label)
-        if outcome.report is None:
-            failed.add_row(name, escape(outcome.reason or 'not counted yet'))
-        else:
-            counted.add_row(name, *map(escape, cells(outcome.report)))
-    return [table for table in (counted, failed) if table.row_count]
-
-
-def cells(report: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the table says of a counted slide."""
-    counts = report['counts']
-    density = (
-        ''
-        if counts['per_mm2'] is None
-        else '{:.1f} ({:.1f} to {:.1f})'.format(counts['per_mm2'], *counts['per_mm2_ci95'])
-    )
-    mai = '' if counts['mai'] is None else f'{counts["mai"]:.3f}'
-    return str(counts['count']), density, mai, f'{counts["counted_mm2"]:.2f}', '; '.join(report['remarks'])
+    return FAILED if is_open or any(outcome.reason for outcome in outcomes) else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         'slides',

@@ -13,27 +13,19 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
-from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE, write_json
-from mitouts.utils.arguments import at_least
+from mitouts.errors import AnnotationError, AnnotationWarning
+from mitouts.formats.coco import write_json
+from mitouts.utils.arguments import add_image_root, at_least
 from mitouts.utils.words import plural
-from mitouts.visualization.palette import FAINT_INK, NEGATIVE_CLASS, POSITIVE_FRAME, RGB
-
-if TYPE_CHECKING:
-    from mitouts.formats.describe import AnnotatedPoint, Dataset, Finding, Image
 
 CASES_SHOWN = 15
-COLUMNS = 8
-OTHER_COLOUR: RGB = FAINT_INK
-LOOK_ALIKE_COLOUR: RGB = tuple(bytes.fromhex(NEGATIVE_CLASS[1:]))  # type: ignore[assignment]
 TITLES = {'by_split': 'Split', 'by_scanner': 'Scanner', 'by_tumor_type': 'Tumour type', 'by_case': 'Case'}
 
 
@@ -43,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     from mitouts.formats.describe import check_files, find_problems, read_dataset, summarize
     from mitouts.visualization.canvas import write_png
+    from mitouts.visualization.dataset_sheet import draw_sheet
 
     dataset = read_dataset(args.ann_files, args.image_root)
     if not dataset.images:
@@ -50,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     out = Path(args.out or Path('work_dirs') / 'describe' / Path(args.ann_files[0]).stem)
     summary = summarize(dataset)
     file_findings, usable = check_files(dataset.images)
-    sheet, unread = draw_sheet(dataset, usable, args)
+    sheet, unread = draw_sheet(dataset, usable, num=args.num, crop_px=args.crop_px, seed=args.seed)
     findings = [*find_problems(dataset), *file_findings, *unread]
     json_path = Path(args.json or out / 'description.json')
     write_json(json_path, {**summary, 'findings': [asdict(finding) for finding in findings]})
@@ -68,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_files', nargs='+', metavar='ANN_FILE', help='annotation files, such as one a split')
-    parser.add_argument('--image-root', metavar='DIR', help='folder of the images (default: what each file says)')
+    add_image_root(parser, 'folder of the images (default: as each file says)')
     parser.add_argument('--out', metavar='DIR', help='folder to write to (default: work_dirs/describe/NAME)')
     parser.add_argument('--json', metavar='FILE', help='where the counts go (default: OUT/description.json)')
     parser.add_argument('--num', type=at_least(1), default=32, help='figures drawn of each category (default: 32)')
@@ -111,46 +104,3 @@ def _cells(row: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str, str]:
     rare = {'Shown only': 'shown_only', 'Outside': 'outside'}
     counts |= {heading: row[key] for heading, key in rare.items() if total[key]}
     return {heading: f'{count:,}' for heading, count in counts.items()}
-
-
-def draw_sheet(
-    dataset: Dataset, usable: Sequence[Image], args: argparse.Namespace
-) -> tuple[np.ndarray | None, list[Finding]]:
-    """Draw some annotations of each category; None where no image can be read or nothing is annotated."""
-    from mitouts.formats.describe import Finding, choose_points
-    from mitouts.visualization.figure_sheet import CropBlock, figure_sheet
-
-    blocks, broken, resolutions = [], [], set()
-    for category_id, name in sorted(dataset.categories.items()):
-        chosen = choose_points(usable, category_id, args.num, args.seed)
-        crops, captions = [], []
-        for image, point in chosen:
-            try:
-                crops.append(read_crop(image, point, args.crop_px))
-            except ImageError as error:
-                broken.append(str(error))
-                continue
-            captions.append(f'{image.case_id}, {image.split}')
-            resolutions.add(image.entry.get('mpp'))
-        total = sum(point.category_id == category_id for image in dataset.images for point in image.points)
-        title = f'{name}: {len(crops)} of {total:,}' if total else f'{name}: none'
-        blocks.append(CropBlock(title, _colour(category_id), crops, captions))
-    findings = [Finding('unreadable_image', len(broken), broken[0])] if broken else []
-    if not any(block.crops for block in blocks):
-        return None, findings
-    mpp = resolutions.pop() if len(resolutions) == 1 else None
-    note = f'crops of {args.crop_px} px around annotated points, from as many cases as possible (seed {args.seed})'
-    return figure_sheet(blocks, COLUMNS, note=note, um_per_px=mpp), findings
-
-
-def read_crop(image: Image, point: AnnotatedPoint, crop_px: int) -> np.ndarray:
-    """A square around a point, white beyond the image's edge."""
-    from mitouts.imaging import open_slide
-
-    with open_slide(image.path) as slide:
-        corner = round(point.x) - crop_px // 2, round(point.y) - crop_px // 2
-        return slide.read_region(corner, 0, (crop_px, crop_px))
-
-
-def _colour(category_id: int) -> RGB:
-    return {MITOTIC_FIGURE: POSITIVE_FRAME, HARD_NEGATIVE: LOOK_ALIKE_COLOUR}.get(category_id, OTHER_COLOUR)

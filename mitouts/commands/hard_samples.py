@@ -25,7 +25,7 @@ from mitouts.errors import MitoutsError
 from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco
 from mitouts.formats.image_truths import image_truths
 from mitouts.formats.predictions import map_threshold_of, read_predictions
-from mitouts.utils.arguments import Gather, at_least, positive
+from mitouts.utils.arguments import Gather, add_image_root, at_least, positive
 from mitouts.utils.words import case_words
 
 
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--ann-file', type=Path, metavar='ANN.json', help='annotations; says which samples are noise, if it knows'
     )
-    parser.add_argument('--image-root', type=Path, help='folder of the images (default: as the files say)')
+    add_image_root(parser, 'folder of the images (default: as the files say)')
     parser.add_argument('--out', type=Path, required=True, metavar='PNG', help='written')
     parser.add_argument('--num', type=at_least(1), help='images (default: 24, compared: 8)')
     parser.add_argument('--columns', type=at_least(1), help='images in a row (default: 5, compared: 2 pairs)')
@@ -87,18 +87,20 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def show_rejected(args: argparse.Namespace) -> None:
     """Draw the rejected samples, the largest disagreement first."""
+    from mitouts.formats.hard_samples import read_hard_samples
     from mitouts.imaging.image import read_rgb
     from mitouts.visualization.canvas import write_png
+    from mitouts.visualization.hard_sample_choice import caption, choose_samples
     from mitouts.visualization.hard_sample_sheet import CaptionedPicture, draw_hard_sample, hard_sample_key, sheet
 
-    info, samples = read_samples(args.samples)
-    chosen = choose(args.samples, samples, args.verdict, args.reason)
+    document = read_hard_samples(args.samples)
+    chosen = choose_samples(args.samples, document['images'], args.verdict, args.reason)
     noisy = None
     if args.ann_file is not None:
-        document = read_coco(args.ann_file)
-        if any('is_noise' in image for image in document['images']):
-            noisy = {image['id'] for image in document['images'] if image.get('is_noise')}
-    root = args.image_root or sample_root(args, info)
+        images = read_coco(args.ann_file)['images']
+        if any('is_noise' in image for image in images):
+            noisy = {image['id'] for image in images if image.get('is_noise')}
+    root = args.image_root or sample_root(args, document['info'])
     shown = chosen[: args.num or 24]
     tiles = []
     for sample in shown:
@@ -107,34 +109,7 @@ def show_rejected(args: argparse.Namespace) -> None:
         picture = draw_hard_sample(image, sample.get('annotated_points') or [], predicted)
         tiles.append(CaptionedPicture(picture, caption(sample, noisy)))
     write_png(args.out, sheet(tiles, args.columns or 5, title=args.title, entries=hard_sample_key()))
-    print(f'{len(shown)} of {len(chosen)} samples, of {len(samples)} that were judged')
-
-
-def read_samples(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Head and entries of ``hard_samples.json``.
-
-    Raises:
-        AnnotationError: It is none.
-    """
-    from mitouts.formats.hard_samples import read_hard_samples
-
-    document = read_hard_samples(path)
-    return document['info'], document['images']
-
-
-def choose(path: Path, samples: list[dict[str, Any]], verdict: str, reason: str | None) -> list[dict[str, Any]]:
-    """The samples of a verdict and a reason, by falling distance; of equal ones the least certain image score first.
-
-    Raises:
-        MitoutsError: There is none.
-    """
-    judged = [sample for sample in samples if verdict in ('all', sample['verdict'])]
-    chosen = [sample for sample in judged if reason in (None, sample['reason'])]
-    if not chosen:
-        known = ', '.join(sorted({sample['reason'] for sample in judged})) or 'none'
-        wanted = f'verdict {verdict}' + (f' and reason {reason}' if reason else '')
-        raise MitoutsError(f'{path}: no sample with {wanted}; the reasons under this verdict are: {known}')
-    return sorted(chosen, key=lambda s: (-_number(s, 'distance_px', -1.0), _number(s, 'score', 0.0), s['image_id']))
+    print(f'{len(shown)} of {len(chosen)} samples, of {len(document["images"])} that were judged')
 
 
 def sample_root(args: argparse.Namespace, info: dict[str, Any]) -> Path:
@@ -148,20 +123,6 @@ def sample_root(args: argparse.Namespace, info: dict[str, Any]) -> Path:
     if 'image_root' not in info:
         raise MitoutsError(f'{args.samples} does not say where its images are: give --image-root or --ann-file')
     return args.samples.parent / info['image_root']
-
-
-def caption(sample: dict[str, Any], noisy: set[int] | None) -> list[str]:
-    """Case, reason, score and distance in three lines."""
-    truth = '' if noisy is None else (', noise' if sample['image_id'] in noisy else ', clean')
-    score, distance = _number(sample, 'score', None), _number(sample, 'distance_px', None)
-    numbers = [f'score {score:.2f}' if score is not None else 'no score']
-    if sample.get('predicted_points') and sample.get('annotated_points') and distance is not None:
-        numbers.append(f'{distance:.0f} px')
-    return [
-        f'{case_words(str(sample.get("case_id", "unknown")))}{truth}',
-        str(sample['reason']).replace('_', ' '),
-        ', '.join(numbers),
-    ]
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -193,7 +154,7 @@ def compare(args: argparse.Namespace) -> None:
     }
     apart = {key: difference_px(pair[0].counted, pair[1].counted, args.radius_px) for key, pair in pairs.items()}
     order = sorted(common, key=lambda image_id: -apart[image_id])[: args.num or 8]
-    root = image_root(args.ann_file, document, str(args.image_root) if args.image_root else None)
+    root = image_root(args.ann_file, document, args.image_root)
     tiles = []
     for image_id in order:
         image = images[image_id]
@@ -209,8 +170,3 @@ def compare(args: argparse.Namespace) -> None:
     )
     differ = sum(value > 0 for value in apart.values())
     print(f'{len(order)} of {len(common)} images; {labels[0]} and {labels[1]} differ on {differ}')
-
-
-def _number(sample: dict[str, Any], key: str, default: Any) -> Any:
-    value = sample.get(key)
-    return default if value is None else float(value)

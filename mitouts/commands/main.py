@@ -18,13 +18,12 @@ HERE = Path(__file__).parent
 GROUPS: Mapping[str, Sequence[str]] = {
     'models': ('train', 'test', 'distill', 'predict', 'calibrate', 'cascade', 'publish', 'models'),
     'slides': ('count', 'correlate', 'reference-hotspots', 'protocol'),
-    'data': ('convert', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
+    'data': ('convert', 'join-frames', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
     'review': ('review', 'hard-samples'),
     'results': ('suite', 'evaluate', 'tables', 'costs', 'plot', 'update-results'),
     'this machine': ('env',),
 }
 """The order in which ``mitouts --help`` lists the commands."""
-EPILOG = 'mitouts NAME --help describes a command; the manual is in docs/commands.md'
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(0 if len(words) > 1 else FAILED)
     name = ' '.join(words[:2]) if words[0] in groups else words[0]
     if name not in names:
-        print(f'error: there is no command {name!r}{_hint(name, names)}; mitouts --help lists all', file=sys.stderr)
+        print(f'error: there is no command {name!r}{_hint(name)}', file=sys.stderr)
         sys.exit(FAILED)
     # What a command prints of itself, and what it hands to processes of its own, begins with its name.
     sys.argv = [f'mitouts {name}', *words[len(name.split()) :]]
@@ -75,8 +74,9 @@ def help_line(name: str) -> str:
 
 def describe(group: str = '') -> str:
     """Help of ``mitouts``, or of a group of commands such as ``mitouts plot``."""
-    parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group), epilog=EPILOG)
+    parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group))
     parser.usage = f'{parser.prog} NAME [ARGUMENTS ...]'
+    parser.epilog = f'{parser.prog} NAME --help describes a command'
     if not group:
         parser.add_argument('--version', action='store_true', help='print the version')
     for title, names in _sections(group):
@@ -90,36 +90,26 @@ def complete() -> None:
     """Answer the shell that completes a line; only the command on the line is imported."""
     import argcomplete
 
-    from mitouts.utils.config_files import config_names
-
     line = os.environ.get('COMP_LINE', '').split()[1:]
     parser = argparse.ArgumentParser('mitouts')
     parser.add_argument('--version', action='store_true')
-    command = _add_commands(parser, line)
-    for action in command._actions if command else ():
-        if action.dest == 'config':
-            action.completer = lambda **_: config_names()  # type: ignore[attr-defined]
+    _add_commands(parser, line)
     argcomplete.autocomplete(parser)
 
 
-def _add_commands(
-    parser: argparse.ArgumentParser, line: Sequence[str], group: str = ''
-) -> argparse.ArgumentParser | None:
-    """Add every command to a parser, that on the line with its arguments; returns it."""
-    found = None
+def _add_commands(parser: argparse.ArgumentParser, line: Sequence[str], group: str = '') -> None:
+    """Add every command to a parser, that on the line with its arguments."""
     names = commands()
     added = parser.add_subparsers()
     for name in _first_words(group):
         full = f'{group} {name}'.strip()
         is_meant = bool(line) and line[0] == name
         if is_meant and full in names:
-            found = importlib.import_module(names[full]).build_parser()
-            added.choices[name] = found
+            added.choices[name] = importlib.import_module(names[full]).build_parser()
         else:
             child = added.add_parser(name, help=help_line(full).replace('%', '%%'))
             if is_meant:
-                found = _add_commands(child, line[1:], name)
-    return found
+                _add_commands(child, line[1:], name)
 
 
 def _first_words(group: str = '') -> list[str]:
@@ -146,6 +136,9 @@ def _description(group: str) -> str:
     return help_line(group) if group else 'Locate mitotic figures from image labels, review them, and count on slides.'
 
 
-def _hint(name: str, names: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(name, {**names, **dict.fromkeys(_first_words())}, n=3)
-    return f'; did you mean {" or ".join(near)}?' if near else ''
+def _hint(name: str) -> str:
+    """The commands that were perhaps meant, of the group on the line, and where all of them are listed."""
+    group, _, last = name.rpartition(' ')
+    near = [f'{group} {found}'.strip() for found in difflib.get_close_matches(last, _first_words(group), n=3)]
+    listed = f'{" ".join(["mitouts", *group.split()])} --help lists all'
+    return f'; did you mean {" or ".join(near)}? {listed}' if near else f'; {listed}'

@@ -3,8 +3,8 @@
     mitouts predict fields/ more.png best.pth --mpp 0.25 --out predictions.json
     mitouts predict data/midog21/test.json best.pth --out predictions.json
 
-An annotation file (.json) stands for the images that it names, with their resolution and case; its labels are not used.
-Images are brought to the resolution and the colours that the model was trained on.
+The images of an annotation file (.json) keep their numbers, resolution and case; its labels are not used. All images
+are brought to the resolution and the colours that the model was trained on.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def list_images(source: Path, leave_out: list[str]) -> list[Path]:
 
 
 def find_sources(path: Path, mpp: float | None, leave_out: list[str]) -> list[ImageSource]:
-    """The images that one argument stands for."""
+    """Find the images of one argument: a file, those of a folder, or those of an annotation file."""
     from mitouts.inference.images import ImageSource, sources_of_annotations, stated_mpp
 
     if path.suffix.lower() == '.json':
         return sources_of_annotations(path, mpp)
-    return [ImageSource(each, mpp or stated_mpp(each)) for each in list_images(path, leave_out)]
+    return [ImageSource(image, mpp or stated_mpp(image)) for image in list_images(path, leave_out)]
 
 
 def tell_colours(predictor: ImagePredictor) -> None:
@@ -121,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
     leave_out = [args.show_dir] if args.show_dir else []
-    sources = [source for each in args.inputs for source in find_sources(Path(each), args.mpp, leave_out)]
+    sources = [source for path in args.inputs for source in find_sources(Path(path), args.mpp, leave_out)]
     sources = list({source.path.resolve(): source for source in sources}.values())
     if localizer.mpp is not None and any(source.mpp is None for source in sources):
         print(
@@ -138,8 +138,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         predictor.unmeasured.clear()
     if args.qupath and not args.overwrite and any(args.qupath.rglob('*.geojson')):
         raise ConfigError(f'--qupath {args.qupath} holds GeoJSON, perhaps corrected: name another, or add --overwrite')
+    # An annotation file's own numbers, so that the predictions can be compared with it.
+    numbers = list(dict.fromkeys(source.image_id for source in sources if source.image_id is not None))
+    if len(numbers) < len(sources):
+        numbers = list(range(1, len(sources) + 1))
     entries, failed, figures = [], 0, 0
-    for number, source in enumerate(track(sources, description='predicting'), start=1):
+    for number, source in zip(numbers, track(sources, description='predicting')):
         path = source.path
         try:
             image, prediction = predictor.predict(source)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mitouts.functional.tiling import EDGES
-from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.arguments import add_image_root, add_imports, at_least, from_args, positive, share
 from mitouts.utils.defaults import MEASURED_OVER
 from mitouts.utils.words import plural
 
@@ -36,15 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.patches.prepare import prepare
     from mitouts.stain import build_normalizer
 
-    options = Options(
-        patch_px=args.patch_px,
-        stride_px=args.patch_px if args.stride_px is None else args.stride_px,
-        edges=args.edges,
-        mpp=args.mpp,
-        level=args.level or 0,
-        fit=args.fit,
-        min_tissue=args.min_tissue,
-    )
+    options = from_args(Options, args, stride_px=args.stride_px or args.patch_px, level=args.level or 0)
     normalizer = build_normalizer(args.stain, args.stain_reference)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn('{task.description:>7}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -96,12 +88,9 @@ def report(console: Console, summary: Summary, stain: str) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('ann_file', type=Path, metavar='ANN.json', help='annotation file of whole images or slides')
-    parser.add_argument(
-        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: the one ANN.json names)'
-    )
+    add_image_root(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the patches go')
     parser.add_argument('--patch-px', type=at_least(16), default=500, help='side of a patch (default: 500)')
     parser.add_argument('--stride-px', type=at_least(1), help='from one patch to the next (default: --patch-px)')
@@ -148,6 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
         help='processes; no effect on the result (default: all cores)',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace what was made with other arguments')
+    add_imports(parser)
     return parser
 
 

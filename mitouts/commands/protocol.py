@@ -13,22 +13,17 @@ For research use only.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
-import mitouts
-from mitouts.formats.coco import read_json, write_json
-from mitouts.utils.arguments import add_cfg_options, add_imports, at_least
-from mitouts.utils.words import plural
-
-if TYPE_CHECKING:
-    from mitouts.wsi.protocol import Plan
+from mitouts.formats.coco import write_json
+from mitouts.utils.arguments import add_cfg_options, add_imports, at_least, offer
+from mitouts.utils.config_files import config_names
 
 FORWARDED = ('device', 'half', 'workers', 'batch', 'tile_px')
 RESULT_NAME = 'protocol.json'
@@ -43,14 +38,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.commands.count import count_slides
     from mitouts.commands.reference_hotspots import count_references
     from mitouts.engine.config import load_config
+    from mitouts.wsi.processes import process_of
     from mitouts.wsi.protocol import plan, read_protocol
+    from mitouts.wsi.protocol_results import gather_results, in_words
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     config = load_config(args.config, args.cfg_options)
     protocol = read_protocol(config)
     given = {key: getattr(args, key) for key in FORWARDED}
     steps = plan(protocol, args.out, given, resume=args.resume)
-    is_shared = int(os.environ.get('WORLD_SIZE', 1)) > 1
+    is_shared = process_of(os.environ)[1] > 1
     codes = [_run(console, count_slides, 'count', steps.count)]
     # What an earlier run found is no result of this one.
     (args.out / RESULT_NAME).unlink(missing_ok=True)
@@ -61,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if is_shared:
         console.print('counted; the same command without torchrun, with --resume, does the rest')
         return max(codes)
-    result = gather(args.config, protocol, args.out, steps)
+    result = gather_results(args.config, protocol, args.out, steps)
     write_json(args.out / RESULT_NAME, result)
     if 'paper' in protocol:
         console.print(f'the paper: {in_words(protocol["paper"])}', markup=False)
@@ -71,53 +68,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(console: Console, step: Callable[[Any], int], name: str, arguments: Any) -> int:
     """Run a step, after it was said what with; its errors are raised."""
-    said = (f'{key}={value}' for key, value in _texts(arguments).items())
+    from mitouts.wsi.protocol_results import texts
+
+    said = (f'{key}={value}' for key, value in texts(arguments).items())
     console.print(f'{name}: {" ".join(said)}', markup=False)
     return step(arguments)
-
-
-def _texts(arguments: Any) -> dict[str, Any]:
-    """Arguments that have a value, ready for JSON."""
-    given = {key: value for key, value in dataclasses.asdict(arguments).items() if value is not None}
-    return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
-
-
-def gather(config: Path, protocol: Mapping[str, Any], out: Path, steps: Plan) -> dict[str, Any]:
-    """The results of all steps as one document."""
-    from mitouts.wsi.cohort import TABLE_STEM
-    from mitouts.wsi.counts import RESEARCH_USE
-    from mitouts.wsi.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM
-
-    results: dict[str, Any] = {
-        'protocol': config.stem,
-        'software': f'mitouts {mitouts.__version__}',
-        'use': RESEARCH_USE,
-        'config': dict(protocol),
-        'arguments': {name: _texts(arguments) for name, arguments in vars(steps).items() if arguments is not None},
-        'count': read_json(out / COUNTS_DIR / f'{TABLE_STEM}.json'),
-    }
-    if 'reference' in protocol:
-        results['reference'] = read_json(out / f'{REFERENCE_STEM}.json')
-    return {**results, 'correlate': read_json(out / f'{AGREEMENT_STEM}.json')}
-
-
-def in_words(paper: Mapping[str, Any]) -> str:
-    """What a publication reports, in a line."""
-    parts = []
-    for key, label in (('pearson', 'Pearson r'), ('spearman', 'Spearman rho')):
-        if paper.get(key) is not None:
-            interval = paper.get(f'{key}_ci95')
-            between = '' if interval is None else ' ({:.3f} to {:.3f})'.format(*interval)
-            parts.append(f'{label} {paper[key]:.3f}{between}')
-    if paper.get('slides') is not None:
-        parts.append(plural(paper['slides'], 'slide'))
-    return ', '.join(parts)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol of configs/mai')
+    config = parser.add_argument('config', type=Path, metavar='CONFIG', help='a protocol, such as mai/suh')
+    offer(config, lambda: [name for name in config_names() if name.startswith('mai/')])
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='results of all steps')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
     add_cfg_options(parser, 'overrides, such as count.checkpoint=best.pth')

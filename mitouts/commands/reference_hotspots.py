@@ -88,7 +88,6 @@ def summary(comparison: RegionComparison) -> Table:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('annotations', type=Path, metavar='ANN.json', help='annotation file of whole slides')
     parser.add_argument(

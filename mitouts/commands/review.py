@@ -26,7 +26,7 @@ from mitouts.review.items import Item
 from mitouts.review.labels import Role
 from mitouts.review.records import check_entry
 from mitouts.review.store import ReviewStore
-from mitouts.utils.arguments import Gather, at_least, share
+from mitouts.utils.arguments import Gather, add_image_root, at_least, share
 from mitouts.utils.defaults import NUM_BOOTSTRAP, RULES, UNDECIDED
 from mitouts.utils.files import write_folder
 from mitouts.utils.words import plural
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(title='commands', required=True, metavar='COMMAND')
+    commands = parser.add_subparsers(title='commands', required=True, dest='COMMAND')
     _add_serve(commands)
     _add_apply(commands)
     _add_report(commands)
@@ -102,14 +102,14 @@ def report(args: argparse.Namespace) -> None:
 
     _check_report_files(args)
     with ReviewStore.open(args.database) as store:
-        found = build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
-    print_report(found, Console(soft_wrap=True, highlight=False))
+        content = build_report(store, rule=args.rule, num_bootstrap=args.bootstrap, seed=args.seed)
+    print_report(content, Console(soft_wrap=True, highlight=False))
     if args.out is not None:
-        write_json(args.out, found)
+        write_json(args.out, content)
         print(f'written to {args.out}')
     if args.markdown is not None:
         args.markdown.parent.mkdir(parents=True, exist_ok=True)
-        args.markdown.write_text(report_markdown(found), encoding='utf-8')
+        args.markdown.write_text(report_markdown(content), encoding='utf-8')
         print(f'written to {args.markdown}')
 
 
@@ -148,9 +148,7 @@ def _add_serve(commands: Any) -> None:
     parser.add_argument(
         '--annotations', type=Path, required=True, metavar='ANN.json', help='the annotation file that was distilled'
     )
-    parser.add_argument(
-        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: as ANN.json says)'
-    )
+    add_image_root(parser)
     parser.add_argument(
         '--source-root',
         type=Path,
@@ -192,9 +190,7 @@ def _add_apply(commands: Any) -> None:
     parser = _command(commands, 'apply', apply, 'write the corrected annotation file')
     _add_review(parser, required=True)
     parser.add_argument('--out', type=Path, required=True, metavar='REVIEWED.json', help='annotation file to write')
-    parser.add_argument(
-        '--image-root', type=Path, metavar='DIR', help='folder of the images (default: as ANN.json says)'
-    )
+    add_image_root(parser)
     _add_rule(parser)
     _add_undecided(parser)
 
@@ -221,9 +217,7 @@ def _add_export(commands: Any) -> None:
     parser.add_argument('--csv', type=Path, metavar='FILE', help='what raters say now, a decision a row')
     parser.add_argument('--log-csv', type=Path, metavar='FILE', help='the whole log, with what was taken back')
     parser.add_argument('--geojson', type=Path, metavar='DIR', help='the corrected labels, a QuPath file an image')
-    parser.add_argument(
-        '--image-root', type=Path, metavar='DIR', help='folder of slides that QuPath crops: their offset is read there'
-    )
+    add_image_root(parser, 'folder of slides that QuPath crops: their offset is read there')
     parser.add_argument('--overwrite', action='store_true', help='with --geojson, replace existing files')
     _add_rule(parser)
     _add_undecided(parser)
@@ -261,7 +255,6 @@ def _add_review(parser: argparse.ArgumentParser, *, required: bool) -> None:
 
 
 def _add_rule(parser: argparse.ArgumentParser) -> None:
-
     parser.add_argument(
         '--rule',
         choices=RULES,
@@ -272,7 +265,6 @@ def _add_rule(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_undecided(parser: argparse.ArgumentParser) -> None:
-
     parser.add_argument(
         '--undecided',
         choices=UNDECIDED,

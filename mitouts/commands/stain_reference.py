@@ -22,6 +22,7 @@ from rich.console import Console
 from mitouts import __version__
 from mitouts.errors import MitoutsError
 from mitouts.formats.coco import write_json
+from mitouts.utils.arguments import add_imports
 
 if TYPE_CHECKING:
     from mitouts.stain import Reference
@@ -60,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('images', type=Path, nargs='+', metavar='IMAGE', help='images or slides')
     parser.add_argument('--out', type=Path, required=True, metavar='JSON', help='where the numbers go')
     parser.add_argument('--name', metavar='NOTE', help='what it was computed from (default: the file names)')
+    add_imports(parser)
     return parser
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from fnmatch import fnmatch
@@ -24,8 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mitouts.errors import ConfigError
-from mitouts.utils.arguments import Gather, add_imports, at_least
-from mitouts.utils.config_files import find_config
+from mitouts.utils.arguments import Gather, add_imports, at_least, offer
+from mitouts.utils.config_files import config_name, config_names, find_config
 
 if TYPE_CHECKING:
     from mitouts.experiments.suite import SuiteRun
@@ -35,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = build_parser().parse_args(argv)
 
+    from mitouts.experiments.submission import submit
     from mitouts.experiments.suite import read_suite_file
     from mitouts.experiments.suite_runs import SuiteRunner
 
@@ -44,12 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.list:
         Console().print(listing(runs, folder))
         return 0
-    if args.submit is not None:
-        return submit(runs, folder, args, console)
 
     def report(run: SuiteRun, what: str, remark: str) -> None:
         console.print(f'{run.name}: {what} ({remark})', markup=False)
 
+    if args.submit is not None:
+        return 1 if submit(runs, folder, own_words(args, folder), args.submit, report) else 0
     signal.signal(signal.SIGTERM, _interrupt)
     runner = SuiteRunner(folder, *launch_words(args), threads=args.threads, report=report)
     counts = runner.run_all(runs, args.jobs)
@@ -79,6 +79,16 @@ def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     return torchrun, [*more, '--launcher', 'pytorch']
 
 
+def own_words(args: argparse.Namespace, folder: Path) -> list[str]:
+    """This very command without the choice of runs, as a Slurm job starts it."""
+    own = [sys.executable, '-m', 'mitouts', 'suite', str(args.suite), '--work-dir', str(folder)]
+    own += [f'--set={key}={value}' for key, value in args.set]
+    own += [f'--import={name}' for name in args.imports]
+    own += ['--amp'] if args.amp else []
+    own += [] if args.threads is None else [f'--threads={args.threads}']
+    return own + ([] if args.gpus is None else [f'--gpus={args.gpus}'])
+
+
 def listing(runs: list[SuiteRun], folder: Path) -> Table:
     """What the suite holds, and what of it is done."""
     from mitouts.experiments.suite_runs import is_finished
@@ -86,52 +96,18 @@ def listing(runs: list[SuiteRun], folder: Path) -> Table:
     table = Table('Run', 'Config', 'Stages', 'Done')
     for run in runs:
         done = is_finished(folder / run.group / run.folder_name, run)
-        config = run.config if run.data is None else f'{run.config} --data {run.data}'
+        config = config_name(run.config) + ('' if run.data is None else f' --data {run.data}')
         table.add_row(run.name, config, ' '.join(run.stages) or 'all', 'yes' if done else 'no')
     return table
-
-
-def submit(runs: list[SuiteRun], folder: Path, args: argparse.Namespace, console: Console) -> int:
-    """Hand each run that is not done to Slurm, as this very tool with ``--only`` that run.
-
-    Raises:
-        ConfigError: sbatch cannot be called.
-    """
-    from mitouts.experiments.suite_runs import is_finished
-
-    failed = 0
-    for name in dict.fromkeys(run.name for run in runs):
-        parts = [run for run in runs if run.name == name]
-        home = folder / parts[0].group / parts[0].folder_name
-        if all(is_finished(home, run) for run in parts):
-            console.print(f'{name}: skipped (done earlier)', markup=False)
-            continue
-        home.mkdir(parents=True, exist_ok=True)
-        own = [sys.executable, '-m', 'mitouts', 'suite', str(args.suite), '--only', name, '--work-dir', str(folder)]
-        own += [f'--set={key}={value}' for key, value in args.set]
-        own += [f'--import={name}' for name in args.imports]
-        own += ['--amp'] if args.amp else []
-        own += [] if args.threads is None else [f'--threads={args.threads}']
-        own += [] if args.gpus is None else [f'--gpus={args.gpus}']
-        # Slurm reads a percent sign of the path as a placeholder.
-        log = str(home).replace('%', '%%') + '/slurm_%j.txt'
-        command = ['sbatch', f'--job-name={name}', f'--output={log}', *args.submit]
-        try:
-            called = subprocess.run(
-                [*command, f'--wrap={shlex.join(own)}'], capture_output=True, text=True, check=False
-            )
-        except FileNotFoundError as error:
-            raise ConfigError('--submit needs sbatch, which is not on PATH: run without it on this machine') from error
-        said = (called.stdout or called.stderr).strip()
-        failed += called.returncode != 0
-        console.print(f'{name}: {"submitted" if called.returncode == 0 else "failed"} ({said})', markup=False)
-    return 1 if failed else 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('suite', type=Path, metavar='SUITE.yaml')
+    suite = parser.add_argument(
+        'suite', type=Path, metavar='SUITE.yaml', help='a suite, or its name, such as suites/fields'
+    )
+    offer(suite, lambda: config_names('.yaml'))
     parser.add_argument('--work-dir', type=Path, help='folder of the suite (default: work_dirs/suites/NAME)')
     parser.add_argument(
         '--set',

@@ -4,8 +4,8 @@
     mitouts tables work_dirs/fields --compare noise30/student noise30/control
     mitouts tables --spec configs/suites/fields_tables.yaml --into docs/results.md
 
-The last one fills every part of the page that stands between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
-GROUP/STAGE, with =LABEL for what shall stand in the table. See docs/analysis.md.
+The last one fills every part of the page between ``<!-- table: NAME -->`` and ``<!-- end -->``. A method is
+GROUP/STAGE, and =LABEL its name in the table. See docs/analysis.md.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mitouts.errors import MitoutsError
-from mitouts.experiments.markdown import marked_names, replace_block
 from mitouts.experiments.suite_results import RUN_FILE, Suite, describe_unfinished, read_suite
-from mitouts.utils.arguments import Gather, at_least, positive
+from mitouts.utils.arguments import Gather, add_root, at_least, from_args, positive
 from mitouts.utils.defaults import PROTOCOLS, TABLE_FORMATS
-from mitouts.utils.text_files import read_text
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
@@ -30,29 +28,26 @@ if TYPE_CHECKING:
     from mitouts.experiments.spec import Spec
     from mitouts.experiments.tables import ResultTable
 
-KIND = 'table'
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = build_parser().parse_args(argv)
 
     from mitouts.experiments.cases import CaseCounter
-    from mitouts.experiments.spec import read_spec
+    from mitouts.experiments.pages import fill_pages
+    from mitouts.experiments.spec import read_spec, suite_folders
     from mitouts.experiments.tables import render
 
     spec = read_spec(args.spec) if args.spec else None
     _check(args, spec)
-    folders = args.suites or (spec.suites if spec else ())
-    if not folders:
-        raise MitoutsError('no suite given: name its folder, or list it under suites in the spec file')
+    folders = suite_folders(args.suites, spec)
     if args.partial:
         # A suite that has not begun has no run to be read.
         folders = [folder for folder in folders if any(Path(folder).glob(f'*/*/{RUN_FILE}'))] or folders
     suite, counter = read_suite(*folders), CaseCounter(args.root)
     named = _spec_tables(spec, suite, counter, args) if spec else _asked_tables(args, suite, counter)
     if args.into:
-        pages = _fill(args.into, named, args.block, whole=spec is not None and not args.block)
+        pages = fill_pages(args.into, named, args.block, whole=spec is not None and not args.block)
         print(f'{", ".join(map(str, pages))}: {plural(sum(map(len, named.values())), "table")} written')
     else:
         text = render([table for tables in named.values() for table in tables], args.format)
@@ -69,7 +64,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('suites', nargs='*', metavar='SUITE_DIR', help='folders that mitouts suite has filled')
     parser.add_argument('--spec', type=Path, metavar='TABLES.yaml', help='the tables of a whole page')
@@ -102,10 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--into', type=Path, nargs='+', action=Gather, metavar='PAGE.md', help='pages with markers to be filled'
     )
     parser.add_argument('--block', metavar='NAME', help='the marker to fill; of a spec, the only block to make')
-    parser.add_argument(
-        '--root', type=Path, default=Path(), metavar='DIR',
-        help='folder that the runs were started in, to find their annotation files (default: the current one)',
-    )  # fmt: skip
+    add_root(parser)
     parser.add_argument(
         '--partial', action='store_true', help='groups and stages without any run yet are lines without numbers'
     )
@@ -121,7 +112,7 @@ def _check(args: argparse.Namespace, spec: Spec | None) -> None:
     if args.into and (args.format != 'markdown' or args.out):
         raise MitoutsError('--into writes Markdown into a page: leave out --format and --out')
     if args.into and not spec and not args.block:
-        raise MitoutsError('--into needs --block NAME, the marker that the tables shall stand at')
+        raise MitoutsError('--into needs --block NAME, the marker where the tables go')
     if args.block and not (args.into or spec):
         raise MitoutsError('--block names a marker of a page: give --into PAGE.md')
     if spec and args.block and args.block not in [block.name for block in spec.blocks]:
@@ -140,13 +131,7 @@ def _asked_tables(args: argparse.Namespace, suite: Suite, counter: CaseCounter) 
     from mitouts.experiments.methods import ScoreSettings
     from mitouts.experiments.rows import parse_row
 
-    settings = ScoreSettings(
-        radius_px=args.radius_px,
-        second_radius_px=args.second_radius_px,
-        protocol=args.protocol,
-        num_bootstrap=args.num_bootstrap,
-        seed=args.seed,
-    )
+    settings = from_args(ScoreSettings, args)
     more: dict[str, Any] = {'title': args.title, 'partial': args.partial}
     tables = []
     if args.rows:
@@ -166,33 +151,6 @@ def _comparison(a: str, b: str, oracle: str | None = None) -> Comparison:
     rows = parse_row(a), parse_row(b)
     label = f'{rows[0].label} against {rows[1].label}'
     return Comparison(*rows, label, None if oracle is None else parse_row(oracle))
-
-
-def _fill(
-    pages: Sequence[Path], named: dict[str, list[ResultTable]], only: str | None, *, whole: bool
-) -> Sequence[Path]:
-    """Write tables between their markers; with ``whole``, markers and tables must be the same."""
-    from mitouts.experiments.tables import render
-
-    texts = {page: read_text(page, 'a Markdown page') for page in pages}
-    marked = [name for text in texts.values() for name in marked_names(text, KIND)]
-    wanted = [only] if only else list(named)
-    listed = ', '.join(map(str, pages))
-    without = [name for name in wanted if name not in marked]
-    if without:
-        raise MitoutsError(
-            f'{listed}: no marker for {", ".join(without)}: add a line <!-- {KIND}: {without[0]} --> and a line '
-            '<!-- end --> where the table shall stand'
-        )
-    unknown = [name for name in marked if name not in named]
-    if whole and unknown:
-        raise MitoutsError(f'{listed}: no block for the marker {", ".join(unknown)}: add it to the spec file')
-    for page, text in texts.items():
-        for name in marked_names(text, KIND):
-            if name in wanted:
-                text = replace_block(text, name, render(named[name], 'markdown'), kind=KIND)
-        page.write_text(text, encoding='utf-8')
-    return pages
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
     mitouts update-results configs/uts/README.md --run work_dirs/uts_lite0_amibr-fields
 
-replaces what stands between ``<!-- results: uts_lite0_amibr-fields -->`` and ``<!-- end -->``.
+replaces what is between ``<!-- results: uts_lite0_amibr-fields -->`` and ``<!-- end -->``.
 """
 
 from __future__ import annotations

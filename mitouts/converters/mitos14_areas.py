@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,22 +17,22 @@ from mitouts.errors import AnnotationError
 from mitouts.formats import coco
 from mitouts.imaging.image import read_rgb
 from mitouts.imaging.slide_writer import write_slide
+from mitouts.utils.defaults import AreaMagnification
 
-Magnification = Literal['x20', 'x10']
-MAGNIFICATIONS: tuple[Magnification, ...] = get_args(Magnification)
 TOOL = 'mitos14_areas'
+ANN_NAME = 'ann.json'
 
 JPEG_QUALITY = 95
 """The frames are JPEG already; at this quality joining them adds about a grey level."""
 
-_QUARTERS: dict[Magnification, list[list[str]]] = {
+_QUARTERS: dict[AreaMagnification, list[list[str]]] = {
     'x20': [['a', 'b'], ['c', 'd']],
     'x10': [['Aa', 'Ab', 'Ba', 'Bb'], ['Ac', 'Ad', 'Bc', 'Bd'], ['Ca', 'Cb', 'Da', 'Db'], ['Cc', 'Cd', 'Dc', 'Dd']],
 }
 _GLASS = np.array([243, 242, 244], dtype=np.uint8)
 
 
-def complete_areas(frames: Iterable[str], magnification: Magnification) -> list[str]:
+def complete_areas(frames: Iterable[str], magnification: AreaMagnification) -> list[str]:
     """Name the areas whose frames are all there.
 
     Args:
@@ -51,7 +51,7 @@ def complete_areas(frames: Iterable[str], magnification: Magnification) -> list[
 
 
 def join_areas(
-    document: Mapping[str, Any], image_root: Path, out: Path, magnification: Magnification = 'x20'
+    document: Mapping[str, Any], image_root: Path, out: Path, magnification: AreaMagnification = 'x20'
 ) -> dict[str, Any]:
     """Write every complete area as a pyramidal TIFF, ``OUT/AREA.tif``, and the annotations of all, ``OUT/ann.json``.
 
@@ -114,7 +114,7 @@ def join_areas(
         tool=TOOL,
         arguments={'magnification': magnification},
     )
-    coco.write_json(out / 'ann.json', joined)
+    coco.write_json(out / ANN_NAME, joined)
     return joined
 
 

@@ -102,6 +102,11 @@ class AnnotatedDataset(SeededDataset):
 
     def _read_annotations(self) -> tuple[dict[str, Any], Path]:
         """Read the file and the folder of its images, and keep its name, classes and stain as metainfo."""
+        if not Path(self.ann_file).exists():
+            raise AnnotationError(
+                f'{self.ann_file}: no such file, though the config names it as its data: make it with mitouts '
+                'synthesize, or with mitouts convert and mitouts prepare; or name another data set with --data'
+            )
         document = read_coco(self.ann_file)
         origin = document['info'].get('mitouts', {})
         names = {category['id']: category['name'] for category in document['categories']}

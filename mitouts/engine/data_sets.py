@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mitouts.errors import ConfigError
 from mitouts.evaluation.dice import TissueEvaluator
 from mitouts.registry import EVALUATOR
+from mitouts.utils.config_files import OF_PACKAGE, find_base
 
 DATA_KEY = 'data'
 """Says in a config which data set is used; a description of a stage may say it, too."""
@@ -162,8 +163,16 @@ class _Bases:
         return config
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
-        """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them."""
-        base_path, scope = self._find(base, config)
+        """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them.
+
+        Raises:
+            ConfigError: The base is called ``mitouts::NAME``, and the package has none of this name.
+        """
+        if base.startswith(OF_PACKAGE):
+            # mmengine knows its own packages only.
+            base_path, scope = str(find_base(base, Path())), None
+        else:
+            base_path, scope = self._find(base, config)
         if self.data is None:
             return base_path, scope
         path, parent = Path(base_path).resolve(), Path(config).resolve()

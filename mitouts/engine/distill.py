@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,11 +16,12 @@ from mmengine.dist import is_main_process
 from mitouts.distillation import Control, Criterion, Verdict
 from mitouts.engine import runs
 from mitouts.engine.config import explained
-from mitouts.errors import ConfigError
+from mitouts.errors import AnnotationWarning, ConfigError
 from mitouts.formats.coco import image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA, DATASETS
 from mitouts.structures import EvaluatedImage
+from mitouts.utils.config_files import config_name
 from mitouts.utils.defaults import Split
 from mitouts.utils.files import file_sha256
 from mitouts.utils.ranks import together
@@ -71,7 +73,10 @@ def distill(
     criterion = _criterion(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
-        raise ConfigError(f'config {config.filename} has no {split}_dataloader, whose images are to be judged')
+        raise ConfigError(
+            f'config {config_name(config.filename)} has no {split}_dataloader, whose images are to be '
+            f'judged{runs.staged_hint(config)}'
+        )
     source = loader.dataset
     ann_file = runs.annotation_file_of(config, split)
     document = read_coco(ann_file)
@@ -93,6 +98,14 @@ def distill(
             for record in records
         }
     summary = summarize(document, verdicts, labels)
+    positive = [image_id for image_id, label in labels.items() if label == 1]
+    if positive and not any(verdicts[image_id].keep for image_id in positive):
+        warnings.warn(
+            f'all {len(positive)} positive images were dropped, so no Student can be trained on what is left: train '
+            'the Teacher for longer, or choose another criterion',
+            AnnotationWarning,
+            stacklevel=2,
+        )
     if isinstance(criterion, Criterion) and criterion.compares_points:
         summary |= _not_compared(records)
     result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
@@ -122,8 +135,12 @@ def _criterion(config: Config) -> Criterion | Control:
     settings = config.get('distillation')
     if not settings or 'criterion' not in settings:
         raise ConfigError(
-            f"config {config.filename} has no distillation.criterion: inherit '_base_/distillation.py', "
-            'or pass --cfg-options +distillation.criterion.type=CentroidDisagreement'
+            f'config {config_name(config.filename)} has no distillation.criterion'
+            + (
+                runs.staged_hint(config)
+                or ": inherit '_base_/distillation.py', or pass --cfg-options "
+                '+distillation.criterion.type=CentroidDisagreement'
+            )
         )
     with runs.located(config), explained(config, 'distillation.criterion'):
         criterion: Criterion | Control = CRITERIA.build_kind(settings.criterion, Criterion, Control)

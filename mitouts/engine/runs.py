@@ -27,6 +27,7 @@ from mitouts.formats.leakage import check_splits
 from mitouts.formats.predictions import write_predictions
 from mitouts.registry import DATASETS, HOOKS, locating
 from mitouts.structures import EvaluatedImage
+from mitouts.utils.config_files import config_name, find_base
 from mitouts.utils.memory import keep_freed_memory
 from mitouts.utils.ranks import peers_explained, together
 from mitouts.visualization.field_of_view import write_overlays
@@ -228,7 +229,17 @@ def _without(config: Config, keys: Sequence[str]) -> Config:
 def _need(config: Config, keys: Sequence[str]) -> None:
     missing = [key for key in keys if config.get(key) is None]
     if missing:
-        raise ConfigError(f'config {config.filename} lacks {", ".join(missing)}, which this step needs')
+        raise ConfigError(
+            f'config {config_name(config.filename)} lacks {", ".join(missing)}, which this step needs'
+            f'{staged_hint(config)}'
+        )
+
+
+def staged_hint(config: Config) -> str:
+    """What to take instead of a staged config; empty for any other."""
+    folder = Path(config.filename or '').parent
+    stages = [f'{config_name(find_base(stage.config, folder))} ({stage.name})' for stage in config.get('stages') or ()]
+    return f': it is a staged config, take that of a stage: {", ".join(stages)}' if stages else ''
 
 
 def on_split(config: Config, split: str) -> Config:

@@ -99,6 +99,18 @@ class Spec:
     blocks: tuple[TableBlock, ...]
 
 
+def suite_folders(given: Sequence[str], spec: Spec | None) -> Sequence[str]:
+    """The suites that are given on the command line, or else those of a spec.
+
+    Raises:
+        ConfigError: There is neither.
+    """
+    folders = given or (spec.suites if spec else ())
+    if not folders:
+        raise ConfigError('no suite given: name its folder, or list it under suites in the spec file')
+    return folders
+
+
 def read_spec(path: str | os.PathLike[str]) -> Spec:
     """Read and check a spec file; see ``docs/analysis.md`` for what it holds.
 

@@ -161,7 +161,9 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     }
 
 
-def image_root(ann_file: str | os.PathLike[str], document: Mapping[str, Any], data_root: str | None = None) -> Path:
+def image_root(
+    ann_file: str | os.PathLike[str], document: Mapping[str, Any], data_root: str | os.PathLike[str] | None = None
+) -> Path:
     """Folder that the ``file_name`` of a document are relative to.
 
     Args:

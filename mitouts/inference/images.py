@@ -27,11 +27,13 @@ class ImageSource:
         path: The file.
         mpp: Its micrometres per pixel; None takes the model's.
         case_id: Its case; None where it is unknown.
+        image_id: Its number in an annotation file; None where it comes from none.
     """
 
     path: Path
     mpp: float | None = None
     case_id: str | None = None
+    image_id: int | None = None
 
 
 def sources_of_annotations(ann_file: Path, mpp: float | None = None) -> list[ImageSource]:
@@ -47,7 +49,7 @@ def sources_of_annotations(ann_file: Path, mpp: float | None = None) -> list[Ima
     document = read_coco(ann_file)
     root = image_root(ann_file, document, None)
     return [
-        ImageSource(root / image['file_name'], mpp or image.get('mpp'), str(image['case_id']))
+        ImageSource(root / image['file_name'], mpp or image.get('mpp'), str(image['case_id']), image['id'])
         for image in document['images']
     ]
 

@@ -6,14 +6,17 @@ import argparse
 import inspect
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from mitouts.errors import CheckpointError, ConfigError
+from mitouts.utils.config_files import config_names, data_names
 from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS
-from mitouts.zoo import resolve_checkpoint
+from mitouts.zoo import resolve_checkpoint, zoo_models
+
+Made = TypeVar('Made')
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -65,7 +68,7 @@ class Argument:
     metavar: str | None = None
 
 
-def add_parameters(parser: argparse.ArgumentParser, component: Callable[..., Any]) -> list[str]:
+def add_parameters(parser: argparse._ActionsContainer, component: Callable[..., Any]) -> list[str]:
     """Add an option for each parameter that is annotated with an :class:`Argument`.
 
     ``keep_empty: bool`` becomes the flag ``--keep-empty``; a ``Literal`` becomes a choice.
@@ -117,6 +120,18 @@ def _option(kind: Any, argument: Argument, default: Any) -> dict[str, Any]:
     return option | {'type': kind}
 
 
+def from_args(kind: Callable[..., Made], args: object, **others: Any) -> Made:
+    """Make a dataclass of the arguments that are called as its fields are.
+
+    Args:
+        kind: The dataclass.
+        args: The command line, or what else has them as attributes.
+        others: Fields that no argument gives as it is.
+    """
+    names = inspect.signature(kind).parameters
+    return kind(**{**{name: value for name, value in vars(args).items() if name in names}, **others})
+
+
 class Gather(argparse.Action):
     """Gathers the values of an option that takes several and is given several times.
 
@@ -136,15 +151,21 @@ class Gather(argparse.Action):
         setattr(namespace, self.dest, [*given, *values])
 
 
+def offer(argument: argparse.Action, names: Callable[[], Iterable[str]]) -> None:
+    """Let the shell complete an argument with names; they are listed when a line is completed, and not before."""
+    argument.completer = lambda **_: names()  # type: ignore[attr-defined]
+
+
 def add_config(parser: argparse.ArgumentParser, help: str = 'config file, or its name, such as uts/uts_lite0') -> None:
     """Add the config that a tool takes, ``config``, and its data set, ``--data``."""
-    parser.add_argument('config', help=help)
-    parser.add_argument(
+    offer(parser.add_argument('config', help=help), config_names)
+    data = parser.add_argument(
         '--data',
         metavar='NAME',
         help="data set in the place of the config's own: a name in configs/_base_/datasets, such as midog21-hn, or the "
         'path of a config like those, which ends in .py',
     )
+    offer(data, data_names)
 
 
 def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'overrides of the config') -> None:
@@ -163,6 +184,21 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
         metavar='PACKAGE',
         help="import a package that registers components of one's own (found on PYTHONPATH); may be repeated",
     )
+
+
+def add_image_root(
+    parser: argparse._ActionsContainer, help: str = 'folder of the images (default: as the file says)'
+) -> None:
+    """Add ``--image-root DIR``."""
+    parser.add_argument('--image-root', type=Path, metavar='DIR', help=help)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """Add ``--root DIR``, for what reads the runs of suites."""
+    parser.add_argument(
+        '--root', type=Path, default=Path(), metavar='DIR',
+        help='folder that the runs were started in, to find their annotation files (default: the current one)',
+    )  # fmt: skip
 
 
 def add_launcher(parser: argparse.ArgumentParser) -> None:
@@ -194,7 +230,7 @@ def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
 
 def add_checkpoint(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
     """Add a checkpoint: a path or a name out of the zoo; its value is the path."""
-    parser.add_argument(*names, type=_checkpoint, **options)
+    offer(parser.add_argument(*names, type=_checkpoint, **options), zoo_models)
 
 
 def _checkpoint(text: str) -> Path:

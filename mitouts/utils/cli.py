@@ -73,6 +73,11 @@ def describe(error: Exception) -> str:
         return _one_line(error)
     if _is_out_of_memory(error):
         return f'the memory is not enough ({_one_line(error)}): use smaller batches or tiles, and fewer workers'
+    if isinstance(error, ImportError) and 'libGL' in str(error):
+        return (
+            f'OpenCV cannot be loaded ({_one_line(error)}): pip uninstall opencv-python, then pip install '
+            '--force-reinstall --no-deps opencv-python-headless, which needs no display'
+        )
     if isinstance(error, OSError):
         return _describe_os_error(error)
     return (

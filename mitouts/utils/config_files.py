@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 import mitouts
 from mitouts.errors import ConfigError
 
 PACKAGE = Path(mitouts.__file__).parent
+OF_PACKAGE = 'mitouts::'
+"""What the name of a config of the package begins with where a path is expected, as in ``_base_``."""
 
 
 def config_root() -> Path:
@@ -40,11 +43,33 @@ def find_config(name: str | Path, suffix: str = '.py') -> Path:
     raise ConfigError(f'{what} {name} does not exist{_hint(wanted, inside, suffix)}')
 
 
+def find_base(name: str, folder: Path) -> Path:
+    """The config that another one builds on: a path relative to its folder, or ``mitouts::NAME`` of the package.
+
+    Raises:
+        ConfigError: The package has no config of this name.
+    """
+    return find_config(name.removeprefix(OF_PACKAGE)) if name.startswith(OF_PACKAGE) else folder / name
+
+
+def config_name(path: str | Path | None) -> str:
+    """The name of a config of the package, which every command takes; the path of any other, empty for None."""
+    if path is None:
+        return ''
+    normal, root = Path(os.path.normpath(path)), config_root()
+    return normal.relative_to(root).with_suffix('').as_posix() if normal.is_relative_to(root) else str(path)
+
+
 def config_names(suffix: str = '.py') -> list[str]:
     """Names of all configs that can be run, as :func:`find_config` takes them."""
     root = config_root()
     paths = (path.relative_to(root) for path in root.rglob(f'*{suffix}'))
     return sorted(path.with_suffix('').as_posix() for path in paths if not path.parts[0].startswith('_'))
+
+
+def data_names() -> list[str]:
+    """Names of the data sets that ``--data`` takes."""
+    return sorted(path.stem.replace('_', '-') for path in (config_root() / '_base_' / 'datasets').glob('*.py'))
 
 
 def _hint(wanted: Path, inside: Path, suffix: str) -> str:

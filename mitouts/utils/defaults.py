@@ -48,3 +48,7 @@ COUNT_BARS = ('stacked', 'grouped')
 TABLE_FORMATS = ('markdown', 'csv', 'latex')
 
 NUM_FOLDS = 5
+
+AreaMagnification = Literal['x20', 'x10']
+AREA_MAGNIFICATIONS: tuple[AreaMagnification, ...] = get_args(AreaMagnification)
+"""Of the areas that frames of MITOS14 are joined into: 4 frames, or 16."""

@@ -1,4 +1,4 @@
-"""Holds published models, and finds them by name: ``NAME.pth`` and its card, ``NAME.md``, each."""
+"""Finds the published models that the package brings by name: each is ``NAME.pth`` with its card, ``NAME.md``."""
 
 from mitouts.zoo.models import card_of, resolve_checkpoint, zoo_models
 

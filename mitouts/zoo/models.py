@@ -1,4 +1,4 @@
-"""The models that the package brings, found by name."""
+"""Finds a model of the package, its card, or any checkpoint by name or path."""
 
 from __future__ import annotations
 

@@ -30,6 +30,7 @@ BROKEN = {
     'distill': 'BROKEN BROKEN',
     'evaluate': 'BROKEN BROKEN --radius-px 5 --score-thr 0.5',
     'hard-samples': 'BROKEN --out OUT.png',
+    'join-frames': 'BROKEN --out OUT',
     'plot ablation': 'BROKEN --out OUT.png --x-name x --rows a/b=1',
     'plot confusion': 'BROKEN --out OUT.png',
     'plot costs': 'BROKEN --costs-file BROKEN --out OUT.png',
@@ -125,8 +126,13 @@ def test_broken_input_ends_in_one_line(name: str, call: Call, tmp_path: Path, mo
         (['plot', '-h'], 0, 'usage: mitouts plot NAME'),
         (['plot'], 2, 'usage: mitouts plot NAME'),
         (['--version'], 0, 'mitouts 0'),
-        (['trian'], 2, "error: there is no command 'trian'; did you mean train?"),
+        (['trian'], 2, "error: there is no command 'trian'; did you mean train? mitouts --help lists all\n"),
         (['plot', 'curve'], 2, "error: there is no command 'plot curve'; did you mean plot curves"),
+        (
+            ['synthesize', 'qqqq'],
+            2,
+            "error: there is no command 'synthesize qqqq'; mitouts synthesize --help lists all\n",
+        ),
         (['qqqq'], 2, "error: there is no command 'qqqq'; mitouts --help lists all"),
     ],
 )
@@ -153,6 +159,11 @@ def test_python_m_is_the_same() -> None:
         ('mitouts plot froc --pan', ['--panels ']),
         ('mitouts train --launcher s', ['slurm ']),
         ('mitouts train tissue/unet_ph', ['tissue/unet_phantom ']),
+        ('mitouts train uts/uts_lite0 --data midog2', ['midog21', 'midog21-hn']),
+        ('mitouts cascade propose tissue/unet_phantom --data tup', ['tupac16 ']),
+        ('mitouts convert mi', ['midog', 'mitos14']),
+        ('mitouts suite suites/pha', ['suites/phantom ']),
+        ('mitouts protocol mai/s', ['mai/suh ']),
     ],
 )
 def test_the_shell_completes(line: str, offered: list[str], tmp_path: Path) -> None:

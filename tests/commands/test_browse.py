@@ -81,7 +81,7 @@ def test_a_staged_config_points_to_its_stages(tmp_path, monkeypatch, capsys):
     path = tmp_path / 'staged.py'
     path.write_text("stages = [dict(name='teacher', kind='train', config='teacher.py')]\n")
     assert browse(monkeypatch, path) == 2
-    assert 'browse the config of a stage: teacher (teacher.py)' in capsys.readouterr().err
+    assert f'take that of a stage: {tmp_path / "teacher.py"} (teacher)' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,42 @@ def test_predict_skips_what_it_cannot_read_and_says_so(call, trained, tmp_path) 
     assert len(list((tmp_path / 'show').iterdir())) == 1
 
 
+def test_predictions_of_an_annotation_file_have_its_numbers(call, trained, tmp_path) -> None:
+    folder, checkpoint = trained
+    document = json.loads((folder / 'data' / 'test.json').read_text())
+    number = {image['id']: 1000 - image['id'] for image in document['images']}
+    for image in document['images']:
+        image['id'] = number[image['id']]
+    for annotation in document['annotations']:
+        annotation['image_id'] = number[annotation['image_id']]
+    ann_file = folder / 'data' / 'renumbered.json'
+    ann_file.write_text(json.dumps(document))
+    arguments = [ann_file, checkpoint, '--out', tmp_path / 'p.json']
+    assert call('predict', *arguments)[0] == 0
+    assert set(read_predictions(tmp_path / 'p.json').images) == set(number.values())
+    code, out, _ = call('evaluate', ann_file, tmp_path / 'p.json', '--radius-px', 5)
+    assert (code, json.loads(out)['images_without_predictions']) == (0, 0)
+    # Those of a folder are counted through, whatever an annotation file calls its images.
+    assert call('predict', folder / 'data', checkpoint, '--out', tmp_path / 'folder.json')[0] == 0
+    code, _, err = call('evaluate', folder / 'data' / 'train.json', tmp_path / 'folder.json', '--radius-px', 5)
+    assert (code, 'predict the images of that very file' in err) == (2, True)
+
+
+@pytest.mark.parametrize('words', [['test', 'MODEL'], ['browse'], ['distill', 'MODEL']])
+def test_a_staged_config_says_which_config_to_take(call, trained, words: list[str]) -> None:
+    name, *rest = [str(trained[1]) if word == 'MODEL' else word for word in words]
+    code, _, err = call(name, 'uts/uts_lite0', *rest, '--data', 'phantom')
+    assert code == 2
+    assert 'take that of a stage: wss/lite0_max_strong (teacher), ' in err
+
+
+def test_a_missing_data_set_says_how_one_is_made(call, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call('train', 'wss/lite0_max_strong', '--data', 'phantom', '--work-dir', 'run')
+    assert code == 2
+    assert 'error: data/phantom/train.json: no such file, though the config names it' in err
+
+
 def test_predict_without_images(call, trained, tmp_path) -> None:
     (tmp_path / 'empty').mkdir()
     code, _, err = call('predict', tmp_path / 'empty', trained[1], '--out', tmp_path / 'p.json')

@@ -48,3 +48,9 @@ def test_partitions_of_all_data_sets_that_a_file_can_be_of_are_named(capsys: pyt
         with pytest.raises(SystemExit):
             main([name, '--help'])
         assert said in ' '.join(capsys.readouterr().out.split())
+
+
+def test_without_arguments_the_converters_are_listed(call) -> None:
+    code, out, _ = call('convert')
+    assert code == 2
+    assert 'converters:\n  amibr ' in out

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import draw_field
+from outside import PACKAGE, write_recipe
+from stained_patches import draw_patch
 from tiny_experiment import write_tiny
 
-from mitouts.imaging.image import write_rgb
+from mitouts.imaging.image import read_rgb, write_rgb
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / 'projects' / 'example_aggregator'
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 def call(folder: Path, command: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own, which has imported nothing yet."""
-    path = os.pathsep.join([str(ROOT), str(PROJECT)])
+    path = os.pathsep.join([str(ROOT), str(PROJECT), str(folder)])
     return subprocess.run(
         [sys.executable, '-m', 'mitouts', command, *map(str, arguments)],
         cwd=folder,
@@ -74,3 +76,20 @@ def test_a_checkpoint_needs_its_package_named(command: str, trained: Path) -> No
     assert 'Traceback' not in without.stderr
     ended = call(trained, command, '--import', 'softmax_pooling', *COMMANDS[command])
     assert ended.returncode == 0, ended.stderr
+
+
+def test_patches_are_normalized_by_a_normalizer_from_outside(trained: Path) -> None:
+    write_recipe('stain normalizer', trained)
+    write_rgb(trained / 'stained.png', draw_patch(90))
+    means = ['--stain', 'means', '--stain-reference', 'reference.json', '--workers', 2]
+    calls = [
+        ['stain-reference', 'stained.png', '--out', 'reference.json'],
+        ['prepare', 'data/test.json', '--out', 'patches', '--patch-px', 32, *means],
+    ]
+    for command, *arguments in calls:
+        ended = call(trained, command, *arguments, '--import', PACKAGE)
+        assert ended.returncode == 0, ended.stderr
+    # Fitted once an image, so its patches have the reference's means together.
+    first = min(path.parent for path in (trained / 'patches' / 'images').rglob('*.png'))
+    found = np.mean([read_rgb(path).mean(axis=(0, 1)) for path in first.iterdir()], axis=0)
+    np.testing.assert_allclose(found, draw_patch(90).mean(axis=(0, 1)), atol=6)

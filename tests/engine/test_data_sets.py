@@ -181,3 +181,19 @@ def test_a_data_set_of_another_task_is_refused(config: str, data: str, message: 
 def test_a_stage_whose_data_set_is_of_another_task_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="learns points of amibr_fields, and the data set 'bcss' has tissue classes"):
         load_experiment('uts/uts_lite0', tmp_path, data='bcss')
+
+
+def test_a_config_of_the_package_is_a_base_wherever_a_config_lies(tmp_path: Path) -> None:
+    own = tmp_path / 'mine.py'
+    own.write_text("_base_ = 'mitouts::wss/lite0_max_strong'\nmodel = dict(test_cfg=dict(sigma_px=1))\n")
+    for data in (None, 'midog21'):
+        config, package = load_config(own, data=data), load_config('wss/lite0_max_strong', data=data)
+        assert config.model.pop('test_cfg').sigma_px == 1
+        package.model.pop('test_cfg', None)
+        assert config._cfg_dict.to_dict() == package._cfg_dict.to_dict()
+
+
+def test_a_base_that_the_package_has_not_ends_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / 'mine.py').write_text("_base_ = 'mitouts::wss/lite0_max_strng'\n")
+    with pytest.raises(ConfigError, match='did you mean wss/lite0_max_strong'):
+        load_config(tmp_path / 'mine.py')

@@ -11,7 +11,7 @@ from tiny_experiment import tiny_config
 from mitouts.datasets import PointDataset
 from mitouts.engine import runs
 from mitouts.engine.distill import clean_document, distill, summarize
-from mitouts.errors import ConfigError
+from mitouts.errors import AnnotationWarning, ConfigError
 from mitouts.formats.coco import read_coco
 from mitouts.functional.distillation import Verdict
 
@@ -235,6 +235,13 @@ def test_soft_weights_reach_the_students_file(teacher, tmp_path) -> None:
         # What the image weighed before counts as well.
         assert weights[image_id] == pytest.approx(0.5 * expected)
     assert len(set(weights.values())) > 2
+
+
+def test_a_teacher_that_drops_every_positive_image_is_warned_of(teacher, tmp_path) -> None:
+    config, checkpoint = teacher
+    strict = with_criterion(config, type='CentroidDisagreement', radius_px=0.001)
+    with pytest.warns(AnnotationWarning, match='all 8 positive images were dropped, so no Student can be trained'):
+        distill(strict, checkpoint, tmp_path)
 
 
 def test_data_and_arguments_that_are_not_there_are_named(teacher, tmp_path) -> None:

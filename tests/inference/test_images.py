@@ -125,5 +125,5 @@ def test_a_file_that_states_its_resolution_is_believed(tmp_path: Path) -> None:
 def test_an_annotation_file_gives_resolution_and_case(images, tmp_path: Path) -> None:
     entries = [make_image(7, images[0].name, 128, 128, case_id='P1', mpp=0.5)]
     write_json(tmp_path / 'a.json', make_document(entries, [], name='a', tool='t'))
-    assert sources_of_annotations(tmp_path / 'a.json') == [ImageSource(images[0], 0.5, 'P1')]
+    assert sources_of_annotations(tmp_path / 'a.json') == [ImageSource(images[0], 0.5, 'P1', 7)]
     assert sources_of_annotations(tmp_path / 'a.json', 0.3)[0].mpp == 0.3

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-from mitouts.utils.arguments import Argument, Gather, add_cfg_options, add_imports, add_parameters
+from mitouts.utils.arguments import Argument, Gather, add_cfg_options, add_imports, add_parameters, from_args
 
 
 def parser() -> argparse.ArgumentParser:
@@ -130,3 +130,14 @@ def test_a_value_that_is_no_choice_is_refused(words: list[str], capsys: pytest.C
     with pytest.raises(SystemExit):
         made.parse_args(words)
     assert '--origin' in capsys.readouterr().err
+
+
+def test_a_dataclass_takes_the_arguments_that_are_called_as_its_fields() -> None:
+    @dataclass
+    class Settings:
+        areas: list[float]
+        cases: list[str]
+        seed: int = 7
+
+    args = parser().parse_args(['x', '--areas', '1', '--cases', 'a'])
+    assert from_args(Settings, args, cases=['b']) == Settings([1.0], ['b'], 7)

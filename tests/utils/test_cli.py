@@ -72,6 +72,11 @@ def test_the_code_of_a_tool_is_its_own(end, value, code: int) -> None:
             "error: the memory is not enough (DefaultCPUAllocator: can't allocate memory): use smaller batches or "
             'tiles, and fewer workers',
         ),
+        (
+            ImportError('libGL.so.1: cannot open shared object file'),
+            'error: OpenCV cannot be loaded (libGL.so.1: cannot open shared object file): pip uninstall opencv-python, '
+            'then pip install --force-reinstall --no-deps opencv-python-headless, which needs no display',
+        ),
     ],
 )
 def test_what_a_user_can_act_on_is_one_line(end, error: Exception, line: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mitouts.engine.stages import load_experiment
 from mitouts.errors import ConfigError
-from mitouts.utils.config_files import config_names, config_root, find_config
+from mitouts.utils.config_files import config_name, config_names, config_root, data_names, find_base, find_config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -52,3 +52,15 @@ def test_the_stages_of_a_named_config_are_found(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     experiment = load_experiment('uts/uts_lite0', tmp_path / 'run', data='phantom')
     assert [stage.name for stage in experiment.stages] == ['teacher', 'distill', 'student']
+
+
+def test_a_config_of_the_package_is_called_by_its_name_and_others_by_their_path() -> None:
+    assert config_name(CONFIGS / 'uts' / '..' / 'tissue' / 'unet_phantom.py') == 'tissue/unet_phantom'
+    assert config_name('my/own.py') == 'my/own.py'
+    assert config_name(None) == ''
+    assert find_base('mitouts::tissue/unet_phantom', Path('my')) == find_config('tissue/unet_phantom')
+    assert find_base('../own.py', Path('my')) == Path('my/../own.py')
+
+
+def test_the_names_of_data_sets_are_those_that_data_takes() -> None:
+    assert {'phantom', 'midog21-hn'} <= set(data_names())

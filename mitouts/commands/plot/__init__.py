@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mitouts.errors import MitoutsError
-from mitouts.utils.arguments import Gather, positive
+from mitouts.utils.arguments import Gather, add_root, positive
 from mitouts.utils.defaults import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -35,9 +35,7 @@ def add_suite_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--ann-file', type=Path, metavar='TEST.json', help='test annotations, where results.json does not name them'
     )
-    parser.add_argument(
-        '--root', type=Path, default=Path(), help='folder that the runs were started in (default: this one)'
-    )
+    add_root(parser)
     parser.add_argument('--title', default='', help='above the figure')
 
 

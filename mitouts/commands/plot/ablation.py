@@ -7,7 +7,7 @@
     mitouts plot ablation work_dirs/suite --out cost.png --kind cost \\
         --rows noise30/teacher+distill+student=UTS noise30/ema='One training'
 
-Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or stands in the group's name. Cost: of stages
+Lines: the place of a row is @NUMBER (noise30/student@0.3=Student), or the number in the group's name. Cost: of stages
 joined by + the last is scored, and the minutes of all count. All seeds and folds of a row are pooled.
 """
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mitouts.errors import MitoutsError
 from mitouts.experiments.suite_results import read_suite
-from mitouts.utils.arguments import Gather
+from mitouts.utils.arguments import Gather, add_root
 from mitouts.utils.defaults import FIGURE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     suite, counter = read_suite(*spec.suites), CaseCounter(args.root)
     scores = score_baselines(suite, counter, block.baselines, costs, block.settings, partial=args.partial)
     levels: dict[str, list[PricedMethod]] = {}
-    for each in scores:
-        levels.setdefault(each.line.level, []).append(priced(each))
+    for method in scores:
+        levels.setdefault(method.line.level, []).append(priced(method))
     note = (
         f'All runs pooled, one-to-one within {block.settings.radius_px:g} px. Whiskers: 95% interval over cases. '
         'Markers: what a training is told. Minutes: of all stages that a method needs. '
@@ -57,14 +57,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     names = [COSTS[cost] for cost in args.costs]
     write_figure(args.out, plot_costs(levels, names, 'localization F1', title=args.title, note=note))
-    for each in scores:
-        print(described(each))
+    for method in scores:
+        print(described(method))
     print(args.out)
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--spec', type=Path, required=True, metavar='TABLES.yaml', help='the tables of a page')
     parser.add_argument('--block', metavar='NAME', help='of several blocks of kind baselines, the one to draw')
@@ -81,10 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--title', default='', help='above the figure')
     parser.add_argument('--partial', action='store_true', help='leave out what no run has yet, instead of an error')
-    parser.add_argument(
-        '--root', type=Path, default=Path(), metavar='DIR',
-        help='folder that the runs were started in, to find their annotation files (default: the current one)',
-    )  # fmt: skip
+    add_root(parser)
     return parser
 
 

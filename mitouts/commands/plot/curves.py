@@ -55,7 +55,6 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', type=Path, metavar='RUN_STAGE_DIR', help='work dirs of single trainings')
     parser.add_argument('--labels', nargs='+', action=Gather, metavar='LABEL', help='one a run')

@@ -4,7 +4,7 @@
         --rows noise30/teacher=Teacher noise30/student=Student
     mitouts plot froc work_dirs/demo --panels froc --out froc.png
 
-A marker stands where the method works: at the thresholds that its runs chose on validation images. False positives are
+A marker shows where the method works: at the thresholds that its runs chose on validation images. False positives are
 given by mm2; where the resolution of an image is not known, by image, and the figure says so.
 """
 

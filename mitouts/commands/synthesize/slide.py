@@ -23,7 +23,7 @@ from mitouts.formats import coco
 from mitouts.formats.provenance import check_out
 from mitouts.synthetic.optics import SCANNERS
 from mitouts.synthetic.slide_config import SlideConfig
-from mitouts.utils.arguments import at_least, positive, share
+from mitouts.utils.arguments import at_least, from_args, positive, share
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
@@ -42,10 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     _check_folder(args.out, args.overwrite)
     seeds = np.random.SeedSequence(args.seed).spawn(args.num_slides)
+    config = from_args(SlideConfig, args, num_islands=args.islands)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for number, seed in enumerate(seeds, start=1):
-        slide = PhantomSlide(_config(args), seed)
+        slide = PhantomSlide(config, seed)
         file_name = f'slide_{number:02d}.tif'
         _write(args, seed, file_name, slide, console)
         images.append(image_entry(slide, number, file_name, f'phantom_{number:02d}'))
@@ -113,23 +114,6 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _from_zero(text: str) -> float:
     return 0.0 if float(text) == 0 else positive(text)
-
-
-def _config(args: argparse.Namespace) -> SlideConfig:
-    return SlideConfig(
-        width_px=args.width_px,
-        height_px=args.height_px,
-        mpp=args.mpp,
-        tissue_share=args.tissue_share,
-        tumour_share=args.tumour_share,
-        num_islands=args.islands,
-        figures_per_mm2=args.figures_per_mm2,
-        hotspot_figures_per_mm2=args.hotspot_figures_per_mm2,
-        hotspot_mm2=args.hotspot_mm2,
-        look_alikes_per_mm2=args.look_alikes_per_mm2,
-        scanner=args.scanner,
-        edge_colours=args.edge_colours,
-    )
 
 
 def _check_folder(out: Path, overwrite: bool) -> None:

@@ -13,7 +13,7 @@ from mitouts.engine.data_sets import DATA_KEY, named_in
 from mitouts.engine.overrides import apply_overrides
 from mitouts.engine.stages.base import Experiment, Stage, known_kinds, settings_of
 from mitouts.errors import ConfigError
-from mitouts.utils.config_files import find_config
+from mitouts.utils.config_files import find_base, find_config
 
 DESCRIPTION_KEYS = ('name', 'kind', 'config', 'options', DATA_KEY)
 """What every description of a stage may say; the rest is of its kind."""
@@ -32,8 +32,9 @@ def load_experiment(
 
     Args:
         path: Config with ``stages = [dict(name=, kind=, config=, ...), ...]``; each ``config`` is a path relative to
-            this file, ``options`` a list of ``key=value`` overrides of it, and ``data`` the data set in the place of
-            its own. ``data = ...`` beside ``stages`` is that of all stages that name none.
+            this file, or ``mitouts::NAME`` for one of the package, ``options`` a list of ``key=value`` overrides of it,
+            and ``data`` the data set in the place of its own. ``data = ...`` beside ``stages`` is that of all stages
+            that name none.
         work_dir: Folder of the experiment.
         cfg_options: Overrides; ``STAGE.key=value`` goes to one stage, ``*.key=value`` to every stage.
         data: In the place of the config's ``data``; see :func:`mitouts.engine.data_sets.read_config`.
@@ -59,7 +60,7 @@ def load_experiment(
     for description in descriptions:
         check_description(description)
         stage_data = named_in(path, description.get(DATA_KEY)) or data
-        stage_path = path.parent / description['config']
+        stage_path = find_base(description['config'], path.parent)
         stage_config = load_config(stage_path, description.get('options', ()), stage_data)
         apply_overrides(stage_config, per_stage[description['name']])
         stage = make_stage(description, stage_config)

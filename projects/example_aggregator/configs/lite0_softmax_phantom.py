@@ -1,5 +1,5 @@
 # The Teacher of `make demo` with our aggregator in it. Run from the repository's root, see ../README.md.
-_base_ = '../../../configs/wss/lite0_max_strong_phantom.py'
+_base_ = 'mitouts::wss/lite0_max_strong_phantom'
 
 custom_imports = dict(imports=['softmax_pooling'], allow_failed_imports=False)
 

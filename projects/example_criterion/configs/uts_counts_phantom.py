@@ -1,8 +1,8 @@
 # `make demo` with our criterion in it. Run from the repository's root, see ../README.md.
 custom_imports = dict(imports=['count_disagreement'], allow_failed_imports=False)
 
-strong = '../../../configs/wss/lite0_max_strong_phantom.py'
-weak = '../../../configs/wss/lite0_max_weak_phantom.py'
+strong = 'mitouts::wss/lite0_max_strong_phantom'
+weak = 'mitouts::wss/lite0_max_weak_phantom'
 by_count = ["distillation.criterion={'type': 'CountDisagreement', 'tolerance': 1}"]
 stages = [
     dict(name='teacher', kind='train', config=strong),

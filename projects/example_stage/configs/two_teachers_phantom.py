@@ -2,8 +2,8 @@
 # root, see ../README.md.
 custom_imports = dict(imports=['agreeing_teachers'], allow_failed_imports=False)
 
-strong = '../../../configs/wss/lite0_max_strong_phantom.py'
-weak = '../../../configs/wss/lite0_max_weak_phantom.py'
+strong = 'mitouts::wss/lite0_max_strong_phantom'
+weak = 'mitouts::wss/lite0_max_weak_phantom'
 stages = [
     dict(name='strong', kind='train', config=strong),
     dict(name='weak', kind='train', config=weak),
