@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mitouts.commands.convert import converter_parser
 from mitouts.commands.main import GROUPS, commands, help_line
-from mitouts.converters.base import known_converters
+from mitouts.converters.base import Converter, known_converters
 from mitouts.utils.cli import run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def _converter_rows() -> list[str]:
     return [
         f'| `mitouts convert {name}` | {(inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")} | '
         f'`tools/dataset_converters/{name}.py` |'
-        for name, kind in sorted(known_converters().items())
+        for name, kind in _own_converters()
     ]
 
 
@@ -74,12 +74,18 @@ def _converter_options() -> list[str]:
     """The options that all converters take, and those that single ones add, a list item each."""
     shared: list[str] = []
     own = []
-    for name, kind in sorted(known_converters().items()):
+    for name, kind in _own_converters():
         *_, options, group = converter_parser(kind)._action_groups
         shared = _options(options)
         if group._group_actions:
             own.append(f'- `{name}`: {", ".join(_options(group))}')
     return [f'Every converter takes {", ".join(shared)}. These add to them:', '', *own]
+
+
+def _own_converters() -> list[tuple[str, type[Converter]]]:
+    """The package's converters by name; others may be registered in this process."""
+    own = [(name, kind) for name, kind in known_converters().items() if kind.__module__.startswith('mitouts.')]
+    return sorted(own, key=lambda pair: pair[0])
 
 
 def _options(group: argparse._ArgumentGroup) -> list[str]:
