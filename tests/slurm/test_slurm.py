@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from counted_slides import TOOL_PATH, read_csv, tissue_slide
+from counted_slides import read_csv, tissue_slide
 from slurm_cluster import SlurmCluster, started_cluster, wait_until, why_not
 from tiny_experiment import write_tiny
 from untrained import make_model, save_checkpoint, smooth_tissue, spread_scores
@@ -94,7 +94,7 @@ def test_an_array_counts_each_slide_once(cluster: SlurmCluster, tmp_path: Path) 
     model.calibration = {'image_threshold': 0.5, 'map_threshold': 0.5, 'mpp': 2.0}
     spread_scores(model, smooth_tissue(480, 480))
     checkpoint = save_checkpoint(tmp_path / 'best.pth', model)
-    count = f'RANK=$SLURM_ARRAY_TASK_ID WORLD_SIZE=$SLURM_ARRAY_TASK_COUNT {sys.executable} {TOOL_PATH} '
+    count = f'RANK=$SLURM_ARRAY_TASK_ID WORLD_SIZE=$SLURM_ARRAY_TASK_COUNT {sys.executable} -m mitouts count '
     count += f'{tmp_path}/slides --checkpoint {checkpoint} --out {tmp_path}/out'
     job = cluster.submit('--array=0-1', f'--output={tmp_path}/log_%a.txt', f'--wrap={count}')
     cluster.wait_for(f'{job}_0', f'{job}_1')
