@@ -47,7 +47,7 @@ def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
     """Write all files of a slide; each appears only when it is complete, and ``report.json`` last.
 
     Args:
-        report: Of :func:`make_report`.
+        report: Of :func:`mitouts.wsi.counts.make_report`.
         folder: Where they go; made where it does not exist.
 
     Returns:
