@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any
 
 
-def plain_fields(record: DataclassInstance) -> dict[str, Any]:
+def plain_fields(record: Any) -> dict[str, Any]:
     """The fields of a dataclass under their names, and those of dataclasses in it, as :func:`to_plain` has them."""
     return {name: to_plain(value) for name, value in asdict(record).items()}
 
