@@ -25,7 +25,7 @@ SUPPRESSION_PX = 25.0
 
 @MODELS.register_module()
 class CascadeLocalizer(BaseModel):
-    """A localizer's proposals, each scored again by a classifier that looks at a crop around it.
+    """Scores each proposal of a localizer again by a classifier that looks at a crop around it.
 
     The design of CasNN (Chen et al. 2016) and of Tellez et al. 2018; the verifier is trained on the figures and on the
     proposer's own false proposals (:mod:`mitouts.engine.proposals`). Each part is trained by itself, so there is no
@@ -39,12 +39,12 @@ class CascadeLocalizer(BaseModel):
         max_proposals: At most this many proposals an image are verified, the strongest.
         min_score: Weaker proposals are not verified. Proposers differ in the scores of plain background, so
             ``max_proposals`` is the better limit.
-        rule: How both scores become one, see :func:`mitouts.functional.cascade.combine_scores`.
+        rule: Rule that combines both scores, see :func:`mitouts.functional.cascade.combine_scores`.
         suppression_px: Proposals within this distance of a stronger one are left out before any is verified, so that
             none of the few is of the same figure.
 
     Attributes:
-        calibration: What a count needs beside the weights; see :class:`~mitouts.models.localizer.WSSLocalizer`. Its
+        calibration: Values that a count needs beside weights; see :class:`~mitouts.models.localizer.WSSLocalizer`. Its
             ``proposer`` and ``verifier`` are the calibrations of the parts, without which a proposer's map could not be
             read.
         geometry: None: there is no score map.
@@ -87,13 +87,13 @@ class CascadeLocalizer(BaseModel):
 
     @property
     def min_side_px(self) -> int:
-        """The smallest side of an image, that of the proposer."""
+        """Smallest side that an image may have, in pixels: that of the proposer."""
         geometry = self.proposer.geometry
         return int(getattr(self.proposer, 'min_side_px', 1) if geometry is None else geometry.stride)
 
     @property
     def calibration(self) -> dict[str, Any]:
-        """The cascade's own, and its parts' under their names."""
+        """Calibration of the cascade, with those of its parts under their names."""
         return {**self._calibration, **{part: dict(getattr(self, part).calibration) for part in PARTS}}
 
     @calibration.setter
@@ -152,14 +152,14 @@ class CascadeLocalizer(BaseModel):
         return points[suppress_by_distance(points, self.suppression_px)[: self.max_proposals]]
 
     def _combine(self, points: NDArray[np.float64], verified: NDArray[np.float64]) -> Tensor:
-        """Points of an image ``(P, 3)``, float32, by descending score."""
+        """Combine both scores of each proposal; returns points ``(P, 3)``, float32, by descending score."""
         combined = np.column_stack([points[:, :2], combine_scores(points[:, 2], verified, self.rule)])
         if not np.isfinite(combined).all():
             return _broken()
         return torch.from_numpy(combined[np.argsort(-combined[:, 2], kind='stable')].astype(np.float32))
 
     def _verify(self, inputs: Tensor, proposals: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The verifier's score of every proposal, image after image."""
+        """Return the verifier's score of every proposal, image after image."""
         crops = [self._crop(image, x, y) for image, points in zip(inputs, proposals) for x, y in points[:, :2].tolist()]
         scores = [np.zeros(0)]
         # The proposer's normalization may be another one.
@@ -180,5 +180,5 @@ class CascadeLocalizer(BaseModel):
 
 
 def _broken() -> Tensor:
-    """The evaluator says what a score that is not finite means."""
+    """Return a single point of NaN, so that the evaluator reports that scores are not finite."""
     return torch.full((1, 3), torch.nan)

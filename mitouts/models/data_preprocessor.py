@@ -1,4 +1,4 @@
-"""Turns what the data loader gives into what the network takes."""
+"""Turns what the data loader yields into the network's input."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PointDataPreprocessor(BaseDataPreprocessor):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
 
     def forward(self, data: dict[str, Any], training: bool = False) -> dict[str, Any]:
-        """Batch of ``inputs`` (a list of uint8 tensors ``(3, H, W)`` of one size, or a stacked tensor).
+        """Stack and normalize a batch of ``inputs`` (uint8 tensors ``(3, H, W)`` of one size, or one stacked tensor).
 
         Returns:
             ``inputs``: float32 tensor ``(N, 3, H, W)``; ``data_samples``: as given.
@@ -61,11 +61,11 @@ class PointDataPreprocessor(BaseDataPreprocessor):
         return {'inputs': (inputs.float() - self.mean) / self.std, 'data_samples': data.get('data_samples')}
 
     def renormalize(self, inputs: Tensor, given: PointDataPreprocessor) -> Tensor:
-        """Images in this normalization.
+        """Bring images from another preprocessor's normalization to this one.
 
         Args:
             inputs: Tensor ``(N, 3, H, W)``, as another preprocessor normalized it.
-            given: That one.
+            given: The preprocessor that normalized them.
         """
         if torch.equal(given.mean, self.mean) and torch.equal(given.std, self.std):
             return inputs

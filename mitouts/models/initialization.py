@@ -1,4 +1,4 @@
-"""Initializes the parts of a model, wherever they are."""
+"""Initializes the parts of a model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import nn
 
 
 def init_children(module: nn.Module) -> None:
-    """Call ``init_weights`` of every part that has one, and leave that part's own parts to it.
+    """Call ``init_weights`` of every part that has one, and leave it to initialize its own parts.
 
-    mmengine's modules would write a line for every single parameter into the log; here they do not.
+    mmengine's own initialization would write a line for every single parameter into the log.
     """
     for child in module.children():
         if hasattr(child, 'init_weights'):

@@ -32,10 +32,10 @@ def load_model(
     Args:
         path: Checkpoint.
         kind: Class of the model.
-        expected: What such a model is called.
-        needs: What the checkpoint's calibration holds, as a user knows it.
-        advice: What to do where the checkpoint will not do.
-        attributes: What such a model has, whatever its class.
+        expected: Name of the kind of model, for errors.
+        needs: Name of what the checkpoint's calibration must hold, for errors.
+        advice: Advice to the user when the checkpoint cannot be used.
+        attributes: Attributes that such a model has, whatever its class.
         imports: Packages that register components of your own; they are imported first.
 
     Raises:

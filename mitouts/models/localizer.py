@@ -1,4 +1,4 @@
-"""Joins a backbone and a head to a localizer: trained on image labels, asked for a map."""
+"""Joins a backbone and a head to a localizer: trained on image labels, it predicts a score map."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mitouts.structures import PointSample
 
 @MODELS.register_module()
 class WSSLocalizer(BaseModel):
-    """Weakly supervised segmentation from image labels, read as localization.
+    """Localizes figures by weakly supervised segmentation: trained on image labels, read as points.
 
     Args:
         backbone: Config; the built module declares ``out_channels`` and ``geometry``.
@@ -25,7 +25,7 @@ class WSSLocalizer(BaseModel):
         data_preprocessor: Config.
 
     Attributes:
-        calibration: What a count needs beside the weights (thresholds, mpp, class names, ...); kept in the
+        calibration: Values that a count needs beside the weights (thresholds, mpp, class names, ...); kept in the
             checkpoint's meta by ``CalibrationHook`` and empty for a model that was never validated.
     """
 

@@ -1,4 +1,4 @@
-"""Reads what a model predicts of an image, whatever kind of model it is."""
+"""Reads points and scores out of a prediction, whatever kind of model made it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ READING_KEYS = ('map_threshold', 'min_area_px', 'centroid', 'drift_px')
 
 
 def reading_of(calibration: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a calibration that says how points are read: arguments of ``read_map``."""
+    """Return the entries of a calibration that say how points are read: arguments of ``read_map``."""
     return {key: calibration[key] for key in READING_KEYS if key in calibration}
 
 
 def read_prediction(model: Any, sample: PointSample, min_score: float) -> ImagePrediction:
-    """Read what a localizer has predicted by its own calibration, as the evaluator does.
+    """Read a localizer's prediction by its own calibration, as the evaluator does.
 
     Args:
         model: The localizer. Of one that scores a map, ``calibration`` (thresholds, drift, how points are read) and

@@ -21,7 +21,7 @@ from mitouts.structures import TissueSample
 
 @MODELS.register_module()
 class TissueLoss(nn.Module):
-    """Dice (Milletari et al. 2016, MONAI's) and cross entropy over the pixels that are labelled, not ``IGNORE_INDEX``.
+    """Computes Dice (Milletari et al. 2016, MONAI's) and cross entropy; pixels of ``IGNORE_INDEX`` do not count.
 
     The Dice of a class is taken over the whole batch: most tiles lack most classes.
 
@@ -47,7 +47,7 @@ class TissueLoss(nn.Module):
         self.register_buffer('class_weights', weights, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Both losses, weighted.
+        """Compute both losses, each with its weight.
 
         Args:
             logits: ``(N, C, H, W)``.
@@ -70,7 +70,7 @@ class TissueLoss(nn.Module):
 
 @MODELS.register_module()
 class TissueUNet(BaseModel):
-    """MONAI's residual UNet on tiles that know nothing of each other.
+    """Classifies tissue with MONAI's residual UNet; each tile is predicted on its own.
 
     Args:
         num_classes: Tissue classes.
@@ -121,7 +121,7 @@ class TissueUNet(BaseModel):
         self.calibration: dict[str, Any] = {}
 
     def init_weights(self) -> None:
-        """MONAI's own initialization of the network stays."""
+        """Keep MONAI's own initialization of the network."""
         init_children(self)
 
     def forward(
@@ -149,7 +149,7 @@ class TissueUNet(BaseModel):
         return data_samples
 
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Class probabilities of images of any size, tile by tile.
+        """Predict class probabilities of images of any size, tile by tile.
 
         The tiles lie on a grid from the top-left pixel, do not overlap, and are computed independently of each other,
         as in the UTS paper; those at the right and bottom are smaller.

@@ -14,7 +14,7 @@ from mitouts.registry import AGGREGATORS
 
 @AGGREGATORS.register_module()
 class AttentionAggregator(Aggregator):
-    """Weights from the features, ``w^T tanh(V h)``, gated ``w^T (tanh(V h) * sigmoid(U h))``; Eqs. (8), (9).
+    """Weighs by the features, ``w^T tanh(V h)``, or gated, ``w^T (tanh(V h) * sigmoid(U h))``; Eqs. (8), (9).
 
     Args:
         hidden_channels: Rows of ``V`` and ``U``.

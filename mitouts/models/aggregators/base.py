@@ -1,4 +1,4 @@
-"""Says what an aggregator is."""
+"""Defines the base class of aggregators and what they return."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Domain = Literal['logit', 'probability', 'feature']
 
 
 class Pooled(NamedTuple):
-    """Result of an aggregation.
+    """The pooled value of each image, and the weights it was pooled with.
 
     Attributes:
         value: Tensor ``(N, C)`` in the aggregator's domain.
@@ -30,11 +30,11 @@ class Pooled(NamedTuple):
 class Aggregator(BaseModule):
     """Pools a map of values over its positions.
 
-    Subclasses set ``domains`` (the first is the default) and implement ``forward``. One that gives attention weights
-    says so by ``map_is_attention``; a head refuses what it gives otherwise.
+    Subclasses set ``domains`` (the first is the default) and implement ``forward``. A subclass that returns attention
+    weights sets ``map_is_attention``; otherwise a head refuses its output.
 
     Args:
-        domain: What is pooled: ``logit`` and ``probability`` are the classifier's output at every position
+        domain: Kind of pooled values: ``logit`` and ``probability`` are the classifier's output at every position
             (instance-based), ``feature`` is the backbone's (embedding-based).
 
     Attributes:
@@ -58,7 +58,7 @@ class Aggregator(BaseModule):
             )
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
-        """Pool.
+        """Pool the values of each image.
 
         Args:
             values: Tensor ``(N, C, h, w)`` in ``self.domain``.
@@ -67,4 +67,4 @@ class Aggregator(BaseModule):
         raise NotImplementedError
 
     def prepare(self, feature_channels: int) -> None:
-        """Called once by the head, which knows the number of feature channels; attention builds its layers here."""
+        """Prepare for a number of feature channels; the head calls this once, and attention builds its layers here."""

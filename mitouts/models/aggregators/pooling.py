@@ -1,4 +1,4 @@
-"""Pools values by a formula, without weights of its own."""
+"""Pools values by a fixed formula, without learnt weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RANGE = (0.01, 1000.0)
 
 @AGGREGATORS.register_module()
 class MaxAggregator(Aggregator):
-    """The highest value (the paper's choice)."""
+    """Takes the highest value (the paper's choice)."""
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
         return Pooled(aggregation.max_pool(values))
@@ -26,7 +26,7 @@ class MaxAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class MeanAggregator(Aggregator):
-    """The mean value."""
+    """Takes the mean value."""
 
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
         return Pooled(aggregation.mean_pool(values))
@@ -34,7 +34,7 @@ class MeanAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class LogSumExpAggregator(Aggregator):
-    """Smooth maximum.
+    """Takes a smooth maximum.
 
     Args:
         sharpness: ``r`` of ``log(mean(exp(r x))) / r``, from 0.01 to 1000; higher is closer to the maximum.
@@ -52,7 +52,7 @@ class LogSumExpAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class AnnealedMaxAggregator(Aggregator):
-    """A smooth maximum that sharpens while it is trained, and the maximum from then on.
+    """Takes a smooth maximum that sharpens during training until it is the maximum itself.
 
     The gradient of the maximum flows through one position of an image, which in an untrained network is hardly ever a
     figure. That of the smooth maximum flows through all of them, in proportion to ``exp(r x)``; ``r`` grows
@@ -77,7 +77,7 @@ class AnnealedMaxAggregator(Aggregator):
         self.register_buffer('steps_done', torch.zeros((), dtype=torch.long))
 
     def sharpness(self) -> float:
-        """The sharpness of the next training step."""
+        """Return the sharpness for the next training step."""
         share = min(int(self.steps_done) / self.steps, 1.0)
         return self.start * (self.end / self.start) ** share
 
@@ -91,7 +91,7 @@ class AnnealedMaxAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class TopKMeanAggregator(Aggregator):
-    """Mean of the k highest values.
+    """Takes the mean of the k highest values.
 
     Args:
         k: Number of positions.
@@ -109,7 +109,7 @@ class TopKMeanAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class GeMAggregator(Aggregator):
-    """Generalized mean; logits can be negative, so it pools probabilities or (clamped) features.
+    """Takes the generalized mean; logits can be negative, so it pools probabilities or (clamped) features.
 
     Args:
         power: ``p``, from 0.01 to 1000; 1 is the mean, higher is closer to the maximum.
@@ -131,7 +131,7 @@ class GeMAggregator(Aggregator):
 
 @AGGREGATORS.register_module()
 class NoisyOrAggregator(Aggregator):
-    """Probability that at least one position is positive, if positions were independent."""
+    """Computes the probability that at least one position is positive, as if positions were independent."""
 
     domains: ClassVar[tuple[Domain, ...]] = ('probability',)
 

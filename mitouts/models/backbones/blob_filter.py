@@ -19,8 +19,8 @@ class BlobFilter(BaseModule):
     """Gaussian-smoothed optical density ``-log10((I + 1) / 256)``, averaged over the channels, as the only feature.
 
     With an ``InstanceHead`` and the maximum it is a darkest-blob detector whose two parameters and thresholds are found
-    by the same training and validation as any network's: what a model is worth is what it adds to this. It takes grey
-    levels, so the data preprocessor's mean must be 0 and its std 1.
+    by the same training and validation as those of any network. It is the baseline that other models must improve on.
+    It takes grey levels, so the data preprocessor's mean must be 0 and its std 1.
 
     Args:
         sigma_px: Standard deviation of the Gaussian in pixels.
@@ -48,7 +48,7 @@ class BlobFilter(BaseModule):
         self.geometry = FeatureGeometry().then(2 * self.radius_px + 1, self.stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``(N, 1, h, w)``, standardized, of images ``(N, 3, H, W)`` in grey levels 0 to 255."""
+        """Compute features ``(N, 1, h, w)``, standardized, of images ``(N, 3, H, W)`` in grey levels 0 to 255."""
         density = -torch.log10((x.float() + 1) / 256).mean(dim=1, keepdim=True)
         padded = functional.pad(density, [self.radius_px] * 4, mode='reflect')
         rows = functional.conv2d(padded, self.kernel.view(1, 1, -1, 1), stride=(self.stride, 1))

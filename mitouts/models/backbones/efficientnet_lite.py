@@ -24,8 +24,8 @@ FROZEN_DTYPES = ('float32', 'bfloat16')
 class EfficientNetLite(BaseModule):
     """EfficientNet-Lite0 to 4; ImageNet weights of Lite0 come with its package, so no network is needed.
 
-    TensorFlow's "SAME" padding depends on the input size; here it is fixed to what it is for even sizes, so that the
-    geometry is the same for every image and the pretrained weights see what they were trained on.
+    TensorFlow's "SAME" padding depends on the input size; here it is always that of even sizes, so that the geometry is
+    the same for every image and the pretrained weights see the padding that they were trained with.
 
     Args:
         variant: 0 to 4.
@@ -131,7 +131,7 @@ class EfficientNetLite(BaseModule):
             load_backbone_weights(self, self.weights)
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; with ``out_strides`` a tuple, the finest first."""
+        """Compute features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; a tuple with ``out_strides``, finest first."""
         levels: list[Tensor] = []
         frozen = 0
         if self.frozen_stages >= 0 and self.frozen_dtype != 'float32':
@@ -155,14 +155,14 @@ class EfficientNetLite(BaseModule):
         return x
 
     def _blocks_of(self, out_strides: Sequence[int] | None) -> list[int] | None:
-        """Index of the last block of each stride."""
+        """Return the index of the last block of each stride."""
         if out_strides is None:
             return None
         last = {2**stage: index for index, stage in enumerate(self._stage_of_block)}
         return [last[stride] for stride in check_out_strides(out_strides, last)]
 
     def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
-        """The network as modules that follow one another, each with the geometry after it."""
+        """Split the network into consecutive modules, each with the feature geometry after it."""
         modules = [nn.Sequential(self._conv_stem, self._bn0, self._activation), *self._blocks]
         geometry = FeatureGeometry()
         sections = []
@@ -190,7 +190,7 @@ def _extend(geometry: FeatureGeometry, network: nn.Module) -> FeatureGeometry:
 
 
 class _SamePadConv2d(nn.Conv2d):
-    """Convolution padded as TensorFlow's "SAME" does it for sizes that the stride divides."""
+    """Pads a convolution as TensorFlow's "SAME" does for sizes that the stride divides."""
 
     def __init__(self, like: nn.Conv2d) -> None:
         kernel, step = _first(like.kernel_size), _first(like.stride)

@@ -96,7 +96,7 @@ class ResNet(mmcv_resnet.ResNet):
         load_backbone_weights(self, source)
 
     def sections(self) -> list[tuple[nn.Module, FeatureGeometry]]:
-        """The network as modules that follow one another, each with the geometry after it."""
+        """Split the network into consecutive modules, each with the feature geometry after it."""
         geometry = STEM_GEOMETRY
         sections: list[tuple[nn.Module, FeatureGeometry]] = [
             (nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool), geometry)
@@ -111,13 +111,13 @@ class ResNet(mmcv_resnet.ResNet):
         return self
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
-        """Features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; with ``out_strides`` a tuple, the finest first."""
+        """Compute features ``(N, D, h, w)`` of images ``(N, 3, H, W)``; a tuple with ``out_strides``, finest first."""
         features = super().forward(x)
         return (features,) if self._is_pyramid and isinstance(features, Tensor) else features
 
 
 def check_out_strides(out_strides: Sequence[int], known: Iterable[int]) -> list[int]:
-    """The strides of a pyramid's levels.
+    """Check the strides of a pyramid's levels, and return them as a list.
 
     Raises:
         ConfigError: Not ascending, none at all, or a stride that the backbone does not have.
@@ -172,7 +172,7 @@ def _read_state(source: str) -> dict[str, Any]:
 
 
 def _extend(geometry: FeatureGeometry, stage: nn.Module) -> FeatureGeometry:
-    """Follow the longest path of convolutions; shortcuts have the same stride and see less."""
+    """Add a stage's convolutions to the geometry; shortcuts have the same stride and see less, so they are ignored."""
     for block in stage.children():
         for convolution in block.children():
             if isinstance(convolution, nn.Conv2d):
@@ -181,7 +181,7 @@ def _extend(geometry: FeatureGeometry, stage: nn.Module) -> FeatureGeometry:
 
 
 def freeze(modules: list[nn.Module]) -> None:
-    """Stop training these modules: no gradients, batch-norm statistics as they are."""
+    """Stop training these modules: no gradients, and batch-norm statistics stay as they are."""
     for module in modules:
         module.eval()
         for parameter in module.parameters():

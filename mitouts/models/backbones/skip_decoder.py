@@ -17,14 +17,14 @@ from mitouts.registry import MODELS
 
 @MODELS.register_module()
 class SkipDecoder(BaseModule):
-    """Features at a fine stride that know what a coarse one sees.
+    """Computes features at a fine stride that also carry what the coarser levels of an encoder see.
 
     Each level is projected by a 1 x 1 convolution; from the coarsest on, the sum is upsampled bilinearly to the next
     level and added to it, and a 3 x 3 convolution smooths the finest. Upsampling goes by where the cells of each level
     lie in the image, so nothing is shifted.
 
-    A map of it repeats with the coarsest stride only: an image that is shifted by a multiple of ``period_px`` gives
-    the shifted map, one that is shifted by less does not quite.
+    Its maps are shift-equivariant only in steps of the coarsest stride: shifting an image by a multiple of
+    ``period_px`` shifts the map, shifting it by less also changes the map slightly.
 
     Args:
         encoder: Config of a backbone with ``out_strides``; the first is the stride of the features.
@@ -75,7 +75,7 @@ class SkipDecoder(BaseModule):
                 nn.init.kaiming_normal_(module.weight, mode='fan_out', nonlinearity='relu')
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features ``(N, channels, h, w)`` of images ``(N, 3, H, W)``."""
+        """Compute features ``(N, channels, h, w)`` of images ``(N, 3, H, W)``."""
         missing = [max(self.period_px - size, 0) for size in x.shape[-2:]]
         if any(missing):
             rows, columns = (_count(self.geometry, size) for size in x.shape[-2:])
@@ -92,7 +92,7 @@ class SkipDecoder(BaseModule):
 
 
 def upsample_cells(coarse: Tensor, ratio: int, shift: int, size: tuple[int, int]) -> Tensor:
-    """Bilinear interpolation of a level to the cells of a finer one; beyond the outer centres it is constant.
+    """Interpolate a level bilinearly at the cells of a finer one; beyond the outermost centres it is constant.
 
     Args:
         coarse: Tensor ``(N, C, h, w)``.
@@ -108,7 +108,7 @@ def upsample_cells(coarse: Tensor, ratio: int, shift: int, size: tuple[int, int]
 
 
 def _step(fine: FeatureGeometry, coarse: FeatureGeometry) -> tuple[int, int]:
-    """``ratio`` and ``shift`` of :func:`upsample_cells` between two levels."""
+    """Return ``ratio`` and ``shift`` of :func:`upsample_cells` between two levels."""
     ratio, off_px = coarse.stride // fine.stride, coarse.center_offset_px - fine.center_offset_px
     shift = int(off_px // fine.stride)
     if coarse.stride % fine.stride or off_px % fine.stride or not 0 <= shift <= ratio:
@@ -120,5 +120,5 @@ def _step(fine: FeatureGeometry, coarse: FeatureGeometry) -> tuple[int, int]:
 
 
 def _count(geometry: FeatureGeometry, size_px: int) -> int:
-    """Number of cells whose centres lie in an image of this size."""
+    """Count the cells whose centres lie in an image of this size."""
     return int((size_px - 1 - geometry.center_offset_px) // geometry.stride) + 1

@@ -32,7 +32,7 @@ HEADS = ('bbox_head', 'rpn_head')
 
 @MODELS.register_module()
 class DetectorLocalizer(BaseModel):
-    """Any detector of mmdetection on the package's data, under its metric.
+    """Trains any detector of mmdetection on the package's data, and is scored by the package's metrics.
 
     For training every annotated point of a positive image becomes a box around it, whole even where it reaches over
     the image's border, so that its centre stays the point. For prediction the boxes' centres become points, of which
@@ -47,7 +47,7 @@ class DetectorLocalizer(BaseModel):
         data_preprocessor: Config.
 
     Attributes:
-        calibration: What a count needs beside the weights; see :class:`~mitouts.models.localizer.WSSLocalizer`.
+        calibration: Values that a count needs beside the weights; see :class:`~mitouts.models.localizer.WSSLocalizer`.
         geometry: None: there is no score map.
 
     Raises:
@@ -149,7 +149,7 @@ class DetectorLocalizer(BaseModel):
         return targets
 
     def _points(self, instances: InstanceData, height: int, width: int) -> Tensor:
-        """Predicted points ``(P, 3)``, float32, descending by score."""
+        """Turn boxes into points ``(P, 3)``, float32, by descending score; only those inside the image are kept."""
         boxes, scores = instances.bboxes.detach().float().cpu(), instances.scores.detach().float().cpu()
         points = torch.stack([boxes[:, [0, 2]].mean(1), boxes[:, [1, 3]].mean(1), scores], dim=1)
         inside = (points[:, 0] >= -0.5) & (points[:, 0] < width - 0.5)
@@ -159,7 +159,7 @@ class DetectorLocalizer(BaseModel):
 
 
 class _FiniteWatch:
-    """Sees outputs of a detector's heads that are not finite: mmdetection drops such boxes as if nothing was found."""
+    """Notices outputs of a detector's heads that are not finite; mmdetection would silently drop such boxes."""
 
     def __init__(self, detector: nn.Module) -> None:
         self.saw_broken = False
@@ -190,7 +190,7 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 
 
 def _with_its_figures(sample: PointSample) -> PointSample:
-    """A negative image has no figure, whatever is annotated in it: labels may be corrected without the points."""
+    """Remove the points of a negative image: labels may be corrected without the points."""
     if sample.gt_label == 1 or not len(sample.gt_points):
         return sample
     bare = sample.clone()
@@ -220,7 +220,7 @@ def need_detection() -> None:
 
 
 def _keep_compiled_operations_contiguous(detector: nn.Module) -> None:
-    """Hand mmcv's operations contiguous tensors: they read other memory formats as if they were, without a word."""
+    """Make tensors contiguous for mmcv's operations, which would silently misread other memory formats."""
 
     def as_contiguous(module: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(each.contiguous() if isinstance(each, Tensor) else each for each in arguments)
@@ -238,7 +238,7 @@ def _pad(inputs: Tensor) -> Tensor:
 
 
 def _empty_samples(inputs: Tensor, padded: Tensor) -> list[Any]:
-    """mmdetection's samples without annotations, one per image."""
+    """Make mmdetection's samples without annotations, one for each image."""
     from mmdet.structures import DetDataSample
 
     size, padded_size = tuple(inputs.shape[-2:]), tuple(padded.shape[-2:])

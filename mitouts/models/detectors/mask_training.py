@@ -1,4 +1,4 @@
-"""Trains a mask head that predictions leave out, because they ask for points only."""
+"""Trains a mask head that is not run in predictions, which need points only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mitouts.registry import MODELS
 
 @MODELS.register_module()
 def MaskTrainedRoIHead(**settings: Any) -> nn.Module:
-    """The ``StandardRoIHead`` of mmdetection, whose mask head is trained, and left out of predictions.
+    """The ``StandardRoIHead`` of mmdetection, with a mask head that is trained but left out of predictions.
 
     A predicted mask would not move its box's centre, and to compute the masks of a hundred boxes takes longer than the
     boxes themselves. (mmdetection also fails to paint the mask of a box that is not clipped to the image, and lies

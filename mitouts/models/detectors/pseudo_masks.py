@@ -25,7 +25,7 @@ from mitouts.structures import PointSample
 
 
 class PseudoMasks(ABC):
-    """Makes the masks that a detector is trained on, where figures are annotated by points only.
+    """Makes masks to train a detector on where figures are annotated by points only.
 
     Registered in :data:`mitouts.registry.MODELS`.
     """
@@ -43,7 +43,7 @@ class PseudoMasks(ABC):
         """
 
     def check_training_input(self, learnt: Mapping[str, Any]) -> None:
-        """Check, before a training, that masks can be made for its images; by default they always can.
+        """Check before a training that masks can be made for its images; by default they always can.
 
         Args:
             learnt: ``mpp`` and ``stain_reference`` of the training images.
@@ -56,7 +56,7 @@ class PseudoMasks(ABC):
 
 @MODELS.register_module()
 class DiscMasks(PseudoMasks):
-    """A disc around each annotated point.
+    """Draws a disc around each annotated point.
 
     Args:
         radius_px: Radius of the disc.
@@ -69,21 +69,21 @@ class DiscMasks(PseudoMasks):
         self.radius_px = _positive('masks.radius_px', radius_px)
 
     def __call__(self, inputs: Tensor, samples: Sequence[PointSample]) -> list[NDArray[np.bool_]]:
-        """Make the masks of a batch, of whose ``inputs`` the size alone matters."""
+        """Make the masks of a batch; only the size of ``inputs`` matters."""
         height, width = inputs.shape[-2:]
         return [disc_masks(sample.gt_points.cpu().numpy(), height, width, self.radius_px) for sample in samples]
 
 
 @MODELS.register_module()
 class ScoreMapMasks(PseudoMasks):
-    """What a trained localizer shows around each annotated point.
+    """Cuts masks out of a trained localizer's score map around each annotated point.
 
     The localizer is frozen and runs on the very batch that the detector is trained on, so no mask is ever augmented. It
     is read from its checkpoint when the training begins and is no part of the detector's weights.
 
     Args:
         checkpoint: ``best.pth`` of a training of a localizer.
-        max_radius_px: How far a mask reaches from its point.
+        max_radius_px: Largest distance of a mask's pixels from its point.
         fallback_radius_px: Radius of the disc where the map shows nothing.
         threshold: Cut of the map; default the map threshold in the checkpoint.
         data_preprocessor: The detector's own, where it is not the default: its normalization is undone, and the
@@ -111,7 +111,7 @@ class ScoreMapMasks(PseudoMasks):
         self._localizer: WSSLocalizer | None = None
 
     def check_training_input(self, learnt: Mapping[str, Any]) -> None:
-        """Check that the training images are such as the localizer was trained on.
+        """Check that the training images have the resolution and the stain that the localizer was trained on.
 
         Raises:
             CheckpointError: The localizer was trained at another resolution or on other colours, or cannot be loaded.
@@ -181,7 +181,7 @@ def _positive(key: str, radius_px: float) -> float:
 
 
 def _moved_back(full_map: NDArray[np.float32], drift_px: Sequence[float]) -> NDArray[np.float32]:
-    """A map whose scores lie on the figures, not a constant vector beside them (:mod:`mitouts.functional.drift`)."""
+    """Shift a map by its drift (:mod:`mitouts.functional.drift`), so that its scores lie on the figures."""
     if not any(drift_px):
         return full_map
     matrix = np.array([[1, 0, -drift_px[0]], [0, 1, -drift_px[1]]], dtype=np.float64)

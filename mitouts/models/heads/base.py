@@ -1,4 +1,4 @@
-"""Says what a head is, and what it returns."""
+"""Defines the base class of heads, and what they return."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class LocalizationHead(BaseModule):
         self._check_map()
 
     def check_domain(self) -> None:
-        """Raise ConfigError when the aggregator pools something this head does not give it."""
+        """Raise ConfigError when the aggregator pools a kind of value that this head does not provide."""
         raise NotImplementedError
 
     def forward(self, features: Tensor, size_px: tuple[int, int] | None = None) -> HeadOutput:
@@ -103,7 +103,7 @@ class LocalizationHead(BaseModule):
         geometry: FeatureGeometry,
         size_px: tuple[int, int],
     ) -> dict[str, Tensor]:
-        """Losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
             features: Tensor ``(N, D, h, w)``.
@@ -139,14 +139,14 @@ class LocalizationHead(BaseModule):
         geometry: FeatureGeometry,
         size_px: tuple[int, int],
     ) -> dict[str, Tensor]:
-        """The extra losses by their names; arguments as those of :class:`~mitouts.models.losses.MapLoss`."""
+        """Compute the extra losses by name; arguments as in :class:`~mitouts.models.losses.MapLoss`."""
         return {
             str(each.name): each(output, data_samples, weights=weights, geometry=geometry, size_px=size_px)
             for each in self.extra_losses
         }
 
     def map_geometry(self, backbone: FeatureGeometry) -> FeatureGeometry:
-        """Where the cells of the score map lie in the image, for a backbone's geometry."""
+        """Return where the cells of the score map lie in the image, given the backbone's geometry."""
         return backbone if self.upsample is None else AlignCornersGeometry(**asdict(backbone))
 
     def map_is_attention(self) -> bool:
@@ -154,7 +154,7 @@ class LocalizationHead(BaseModule):
         return self.aggregator.map_is_attention
 
     def pool(self, values: Tensor, features: Tensor) -> Pooled:
-        """What the aggregator gives; its arguments are those of :class:`~mitouts.models.aggregators.Aggregator`.
+        """Run the aggregator; arguments as in :class:`~mitouts.models.aggregators.Aggregator`.
 
         Raises:
             ConfigError: It gives weights and does not say so, or the other way round.
@@ -170,7 +170,7 @@ class LocalizationHead(BaseModule):
         return pooled
 
     def upsampled(self, logits: Tensor, size_px: tuple[int, int] | None) -> Tensor:
-        """Logits ``(N, 1, h, w)`` as they are, or at the size of the input."""
+        """Resize logits ``(N, 1, h, w)`` to the size of the input if ``upsample`` is set."""
         if self.upsample is None:
             return logits
         assert size_px is not None, 'a head that upsamples needs the size of the input'
@@ -192,12 +192,12 @@ class LocalizationHead(BaseModule):
 
 
 def sample_weights(data_samples: Sequence[PointSample]) -> list[float]:
-    """How much each image counts: its ``gt_weight``, or 1."""
+    """Return the weight of each image: its ``gt_weight``, or 1."""
     return [float(sample.get('gt_weight', 1.0)) for sample in data_samples]
 
 
 def attention_map(weights: Tensor, image_logit: Tensor) -> Tensor:
-    """Attention weights ``(N, 1, h, w)`` as a score map: divided by their maximum, times the image probability.
+    """Return attention weights ``(N, 1, h, w)`` as a score map: divided by their maximum, times the image probability.
 
     Softmax weights sum to 1, so a cut at a probability would never find anything in them.
     """

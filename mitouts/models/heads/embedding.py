@@ -12,7 +12,7 @@ from mitouts.registry import MODELS
 
 @MODELS.register_module()
 class EmbeddingHead(LocalizationHead):
-    """The aggregator over features, then the classifier.
+    """Aggregates the features, then classifies the result.
 
     The score map is the classifier applied at every position (a class activation map, Zhou et al. 2016), or the
     attention weights where the aggregator has them. Features are aggregated as they are: ``upsample`` only says how

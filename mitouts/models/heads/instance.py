@@ -13,7 +13,7 @@ from mitouts.registry import MODELS
 
 @MODELS.register_module()
 class InstanceHead(LocalizationHead):
-    """1 x 1 classifier on every position, then the aggregator over positions (Sec. 3.1 of the UTS paper)."""
+    """Classifies every position by a 1 x 1 convolution, then aggregates over positions (Sec. 3.1 of the UTS paper)."""
 
     def check_domain(self) -> None:
         if self.aggregator.domain == 'feature':

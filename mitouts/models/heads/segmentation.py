@@ -19,7 +19,7 @@ from mitouts.structures import PointSample
 
 @MODELS.register_module()
 class SegmentationHead(InstanceHead):
-    """1 x 1 classifier on every position, trained by losses on the map alone.
+    """Classifies every position by a 1 x 1 convolution that is trained by losses on the map alone.
 
     The aggregator gives the image score of a prediction, by default the map's maximum; it takes no part in training.
 
@@ -70,7 +70,7 @@ class SegmentationHead(InstanceHead):
         geometry: FeatureGeometry,
         size_px: tuple[int, int],
     ) -> dict[str, Tensor]:
-        """Losses on the map of a batch; arguments as those of the base class."""
+        """Compute the losses on the map of a batch; arguments as in the base class."""
         output = self(features, size_px)
         weights = torch.tensor(sample_weights(data_samples), device=features.device)
         return self.losses_on_map(output, data_samples, weights=weights, geometry=geometry, size_px=size_px)

@@ -1,4 +1,4 @@
-"""Says what a loss on the score map is."""
+"""Defines the base classes of losses on the score map."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class MapLoss(nn.Module):
         geometry: FeatureGeometry,
         size_px: tuple[int, int],
     ) -> Tensor:
-        """The loss of a batch, a scalar.
+        """Compute the loss of a batch, a scalar.
 
         Args:
-            output: Of the head; ``map_logit`` is not None.
+            output: Output of the head; ``map_logit`` is not None.
             data_samples: One per image.
             weights: Tensor ``(N,)``, how much each image counts.
             geometry: Where the cells of the map lie in the image.
@@ -45,7 +45,7 @@ class MapLoss(nn.Module):
 
 
 class PointLoss(MapLoss):
-    """A loss that compares the map's logits with the annotated points, on some of the images."""
+    """Compares the map's logits with the annotated points, on those images that the loss applies to."""
 
     def forward(
         self,
@@ -68,7 +68,7 @@ class PointLoss(MapLoss):
     def compare(
         self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
     ) -> Tensor:
-        """The loss of a batch; ``places`` says where the map's columns and rows lie in the image, in pixels."""
+        """Compute the loss of a batch; ``places`` are the x and y of the map's columns and rows, in pixels."""
         raise NotImplementedError
 
 

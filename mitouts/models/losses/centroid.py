@@ -18,7 +18,7 @@ from mitouts.structures import PointSample
 
 @MODELS.register_module()
 class CentroidConstraintLoss(PointLoss):
-    """Weighted penalty of the distance between the map's soft centroid and the annotated point, Eq. (3).
+    """Penalizes the distance between the map's soft centroid and the annotated point, Eq. (3).
 
     Only positive images in which exactly one annotated point is left after augmentation take part; the loss is the
     mean over them, and 0 where there are none. Unlike the image-level loss it uses the points, so a model that is

@@ -18,7 +18,7 @@ from mitouts.structures import PointSample
 
 @MODELS.register_module()
 class ConcentricLoss(PointLoss):
-    """Cross entropy inside the inner and outside the outer circle around every centroid: SegMitos.
+    """Cross entropy inside an inner and outside an outer circle around every centroid (SegMitos).
 
     Of Li et al. 2019 ("Weakly supervised mitosis detection in breast histopathology images using concentric loss",
     Medical Image Analysis 53) it follows the labels: the disc within the inner radius is mitosis, the ring up to the

@@ -14,7 +14,7 @@ class ImageBCELoss(nn.Module):
     """Binary cross entropy of the image logit, Eq. (1) of the UTS paper (with the minus sign it lacks)."""
 
     def forward(self, image_logit: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Mean loss.
+        """Compute the mean loss.
 
         Args:
             image_logit: Tensor ``(N,)``.
