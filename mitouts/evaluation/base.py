@@ -1,4 +1,4 @@
-"""Says what a metric and a threshold selector are."""
+"""Defines the base classes of metrics and threshold selectors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mitouts.structures import EvaluatedImage
 
 
 class Metric(ABC):
-    """Scores the predictions of a localizer, all images together.
+    """Scores a localizer's predictions over all images together.
 
-    Registered in :data:`mitouts.registry.METRICS`; the evaluator calls it once an evaluation, on rank 0, with the
+    Registered in :data:`mitouts.registry.METRICS`; the evaluator calls it once per evaluation, on rank 0, with the
     images of all ranks.
     """
 

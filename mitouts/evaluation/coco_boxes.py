@@ -14,10 +14,10 @@ from mitouts.structures import EvaluatedImage
 
 @METRICS.register_module()
 class CocoBoxMetric(Metric):
-    """Average precision of equal square boxes around the predicted points, under the key ``coco``.
+    """Computes the average precision of equal square boxes around the predicted points, under the key ``coco``.
 
-    Every point becomes a box of the annotations' size, whether a detector's box or the peak of a score map has made it,
-    so that every model has this number.
+    Every point becomes a box of the annotations' size, whether it is a detector's box or a peak of a score map, so that
+    the value can be computed for every model.
 
     Args:
         box_px: Side of the boxes in pixels, of predictions and annotations.
@@ -31,7 +31,7 @@ class CocoBoxMetric(Metric):
     def __call__(
         self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
     ) -> dict[str, dict[str, Any]]:
-        """Score all points; the thresholds play no part.
+        """Score all points; the thresholds are ignored.
 
         Positive images without a single annotated point (labelled as images only) cannot be scored and are left out.
         Figures that are counted in another patch are crowd regions.

@@ -1,4 +1,4 @@
-"""Evaluates label maps: gathers confusion matrices, never the maps."""
+"""Evaluates label maps; only confusion matrices are gathered, never the maps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mitouts.utils.ranks import on_main_process
 
 @dataclass(frozen=True)
 class TissueRecord:
-    """What is gathered of one image.
+    """The confusion matrix of one image, and which image it is.
 
     Attributes:
         image_id: Unique; results are keyed by it.
@@ -62,9 +62,9 @@ class TissueMetric(ABC):
 
 @METRICS.register_module()
 class DiceMetric(TissueMetric):
-    """Dice of each class over all labelled pixels of all images, its mean, and the pixel accuracy.
+    """Computes Dice of each class over all labelled pixels of all images, its mean, and the pixel accuracy.
 
-    A class that is neither there nor predicted has no Dice and is left out of the mean.
+    A class that is neither annotated nor predicted has no Dice and is left out of the mean.
 
     Args:
         num_bootstrap: Replicates of the mean's interval over cases; 0 leaves it out.
@@ -103,7 +103,7 @@ class DiceMetric(TissueMetric):
 
 @EVALUATOR.register_module()
 class TissueEvaluator:
-    """Evaluator of label maps.
+    """Evaluates label maps.
 
     Args:
         metrics: Configs of metrics, each called with all :class:`TissueRecord` and the names of the classes.
@@ -121,7 +121,7 @@ class TissueEvaluator:
         self._gathered: list[TissueRecord] = []
 
     def process(self, data_samples: Sequence[TissueSample], data_batch: Any = None) -> None:
-        """Take in the predictions of one batch."""
+        """Add the predictions of one batch."""
         for sample in data_samples:
             confusion = confusion_matrix(
                 sample.gt_labels.cpu().numpy(), sample.pred_labels.cpu().numpy(), len(self.dataset_meta['classes'])
@@ -129,7 +129,7 @@ class TissueEvaluator:
             self._gathered.append(TissueRecord(sample.img_id, sample.case_id, confusion, sample.mpp))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather over ranks and run the metrics, on rank 0 for all.
+        """Gather records over ranks and run the metrics; rank 0 computes, all ranks get the results.
 
         Args:
             size: Number of images; distributed samplers may repeat some, which are merged by image id.
@@ -149,7 +149,7 @@ class TissueEvaluator:
         }
 
     def _judge(self, parts: Sequence[Sequence[TissueRecord]]) -> tuple[list[TissueRecord], dict[str, Any]]:
-        """All ranks' records, one per image, and the results."""
+        """Merge the records of all ranks, one per image, and return them with the results."""
         merged = {record.image_id: record for part in parts for record in part}
         records = [merged[image_id] for image_id in sorted(merged)]
         results: dict[str, Any] = {'images': len(records)}

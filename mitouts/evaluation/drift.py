@@ -21,14 +21,14 @@ MAX_IMAGES = 48
 def measure_drift(
     model: Any, dataset: Any, strongest: Sequence[tuple[int, NDArray[np.float64]]], reading: Mapping[str, Any]
 ) -> tuple[float, float]:
-    """Drift of a model in pixels, see :func:`mitouts.functional.drift.estimate_drift`.
+    """Measure a model's drift in pixels; see :func:`mitouts.functional.drift.estimate_drift`.
 
     Args:
         model: Localizer in evaluation mode.
         dataset: Gives the images, by ``img_id``.
         strongest: ``(image id, strongest point (x, y))`` of images on which something was found, the most certain
             first; the first 48 are used.
-        reading: How points are read from a map: ``map_threshold``, ``min_area_px`` and ``centroid``.
+        reading: Settings for reading points from a map: ``map_threshold``, ``min_area_px`` and ``centroid``.
     """
     index_of = {dataset.get_data_info(index)['img_id']: index for index in range(len(dataset))}
     points, turned, sizes = [], [], []

@@ -23,17 +23,17 @@ LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitiv
 
 Drift = tuple[float, float]
 Gathered = tuple[ImageTruth, PointSample]
-"""Of one image: what is known of it, and the prediction as the model gave it."""
+"""The annotations of an image, and the sample that the model predicted."""
 
 
 @EVALUATOR.register_module()
 class LocalizationEvaluator:
-    """Evaluator of localizers, whether they score a map or find points.
+    """Evaluates localizers, whether they score a map or predict points.
 
     Rank 0 evaluates the predictions of all ranks and hands them the outcome, errors included.
 
-    Points of a model without a map are taken as they are, and the threshold is chosen on each image's highest score.
-    The arguments on how a map is read do not concern them.
+    Points of a model without a map are used as they are, and the threshold is chosen on each image's highest score. The
+    arguments for reading a map do not apply to them.
 
     Args:
         metrics: Configs of metrics, each called with one :class:`~mitouts.structures.EvaluatedImage` an image, and
@@ -88,11 +88,11 @@ class LocalizationEvaluator:
         self._gathered: list[Gathered] = []
 
     def process(self, data_samples: Sequence[PointSample], data_batch: Any = None) -> None:
-        """Take in the predictions of one batch."""
+        """Add the predictions of one batch."""
         self._gathered.extend((sample.truth(), sample.prediction()) for sample in data_samples)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather over ranks, choose or take the thresholds, read points, run the metrics.
+        """Gather over ranks, choose the thresholds or use the given ones, read points, run the metrics.
 
         Args:
             size: Number of images; distributed samplers may repeat some, which are merged by image id.
@@ -108,7 +108,7 @@ class LocalizationEvaluator:
         return scalars(self.results)
 
     def _judge(self, gathered: list[Gathered]) -> tuple[list[EvaluatedImage], dict[str, Any], dict[str, Any]]:
-        """Records, calibration and results of all ranks' predictions."""
+        """Evaluate the predictions of all ranks; returns records, calibration and results."""
         need_finite_scores([sample for _, sample in gathered])
         if self.thresholds == 'checkpoint':
             self.min_area_px = self.calibration.get('min_area_px', self.min_area_px)
@@ -201,7 +201,7 @@ def need_finite_scores(predictions: Sequence[PointSample]) -> None:
 
 
 def scalars(results: dict[str, Any]) -> dict[str, float]:
-    """The numbers worth a line of the log: ``image/f1``, ``one_to_one/f1`` and so on, of the first radius."""
+    """Return the results to log: ``image/f1``, ``one_to_one/f1`` and so on, of the first radius."""
     chosen = {
         f'{group}/{key}': float(values[key])
         for group, values in results.items()

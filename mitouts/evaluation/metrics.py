@@ -24,7 +24,7 @@ FROC_FP_PER_IMAGE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 @METRICS.register_module()
 class ImageMetric(Metric):
-    """Image-level AUC, F1, accuracy, precision and recall, under the key ``image``."""
+    """Computes image-level AUC, F1, accuracy, precision and recall, under the key ``image``."""
 
     def __call__(
         self, records: Sequence[EvaluatedImage], *, image_threshold: float, map_threshold: float
@@ -38,7 +38,7 @@ class ImageMetric(Metric):
 
 @METRICS.register_module()
 class CentroidMetric(Metric):
-    """Localization of figures: precision, recall and F1 with an interval over cases, and a free-response curve.
+    """Scores localization: precision, recall and F1 with an interval over cases, and a free-response curve.
 
     The first radius' results are under ``one_to_one``, ``presence`` and ``froc``, those of further ones under
     ``one_to_one@15px`` and so on. Each block names its radius.
@@ -46,7 +46,7 @@ class CentroidMetric(Metric):
     Args:
         radius_px: The largest distance of a hit in pixels, inclusive, or several; 30 if no radius is given at all.
         radius_um: The same in micrometres, instead of ``radius_px``; every image must have its ``mpp`` then.
-        protocols: Which of ``one_to_one`` and ``presence`` are scored.
+        protocols: ``one_to_one``, ``presence`` or both.
         num_bootstrap: Replicates of the interval; 0 leaves it out.
         seed: Seed of the replicates.
     """

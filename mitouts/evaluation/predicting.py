@@ -22,7 +22,7 @@ BATCH_SIZE = 32
 
 
 def training_images(config: Config) -> Any:
-    """The training set of a config without its augmentation."""
+    """Build the training set of a config without its augmentation."""
     dataset = config.train_dataloader.dataset.to_dict()
     return DATASETS.build({**dataset, 'pipeline': config.test_dataloader.dataset.pipeline})
 
@@ -53,7 +53,7 @@ def predict_dataset(
     Args:
         model: Localizer; it is in evaluation mode until the last image, and then as it was.
         dataset: Any data set whose items hold ``inputs`` (a tensor ``(3, H, W)``) and ``data_samples``.
-        indices: Which of its images; None takes all.
+        indices: Indices of the images to predict; None takes all.
         batch_size: At most this many images are predicted at once: those that follow one another and have one size.
         num_workers: Processes that read the images ahead; with 0 this one does.
 
@@ -83,12 +83,12 @@ def predict_dataset(
 def predict_figures(
     model: Any, dataset: Any, indices: Sequence[int], calibration: Mapping[str, Any], *, num_workers: int = 0
 ) -> list[EvaluatedImage]:
-    """Find the figures on images as a test does; processes share the images, and all get all records.
+    """Find the figures on images as a test does; processes share the images, and all of them get all records.
 
     Args:
         model: See :func:`predict_dataset`.
         dataset: Gives the images, without augmentation.
-        indices: Which of them, the same on every process.
+        indices: Indices of the images to predict, the same on every process.
         calibration: ``map_threshold``, and where they are known ``drift_px``, ``min_area_px`` and ``centroid``.
         num_workers: See :func:`predict_dataset`.
 

@@ -1,4 +1,4 @@
-"""Scores a file of predictions against an annotation file: images joined, points counted, groups apart."""
+"""Scores a file of predictions against an annotation file: matches images, counts points, sums up by group."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_POINTS = np.zeros((0, 3))
 
 @dataclass(frozen=True)
 class FileScoring:
-    """How predictions of a file are scored; ``mitouts evaluate --help`` describes each."""
+    """Settings for scoring a file of predictions; ``mitouts evaluate --help`` describes each."""
 
     ground_truth: Path
     predictions: Path
@@ -41,12 +41,12 @@ class FileScores:
     """The scores of a file.
 
     Attributes:
-        overall: Of all images.
+        overall: Scores of all images.
         groups: Name of each group -> its number of images and scores; empty without ``by``.
-        images: How many were scored.
-        left_out: How many were not.
-        without_points: Of these, how many are labelled positive without a point.
-        without_predictions: How many of those scored have no predictions.
+        images: Number of scored images.
+        left_out: Number of images that were not scored.
+        without_points: Number of these that are labelled positive without a point.
+        without_predictions: Number of scored images without predictions.
         is_labelled_only: The positive images have labels alone, so the counts are no result.
     """
 
@@ -63,9 +63,9 @@ def score_file(args: FileScoring, truth: Mapping[str, Any], predictions: Predict
     """Score the predictions of the images of an annotation file.
 
     Args:
-        args: How.
-        truth: What ``args.ground_truth`` holds.
-        predictions: What ``args.predictions`` holds.
+        args: The settings.
+        truth: Content of ``args.ground_truth``.
+        predictions: Content of ``args.predictions``.
 
     Raises:
         AnnotationError: The predictions are of other images, or the annotations lack a category, a resolution or a key.
@@ -119,7 +119,7 @@ def score_file(args: FileScoring, truth: Mapping[str, Any], predictions: Predict
 def _check_images(
     args: FileScoring, known: Sequence[Mapping[str, Any]], images: Sequence[Mapping[str, Any]], predictions: Predictions
 ) -> int:
-    """Refuse predictions of other images; returns the number of images without predictions."""
+    """Raise an error if predictions are of other images; returns the number of images without predictions."""
     unknown = sorted(set(predictions.images) - {image['id'] for image in known})
     if unknown:
         listed = ', '.join(map(str, unknown[:5])) + (', ...' if len(unknown) > 5 else '')

@@ -1,4 +1,4 @@
-"""Chooses the threshold that slides are counted with, where figures are far rarer than among validation images."""
+"""Chooses the threshold for counting on slides, where figures are far rarer than among validation images."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mitouts.utils.defaults import FIGURES_PER_MM2
 
 
 class SlideThreshold(NamedTuple):
-    """The threshold for slides, and why it is what it is."""
+    """The threshold for slides, and the reason for its value."""
 
     value: float
     reason: str
 
     def to_dict(self) -> dict[str, float | str]:
-        """As it is kept in a checkpoint's calibration."""
+        """Return the entries that a checkpoint's calibration stores."""
         return {'slide_threshold': self.value, 'slide_threshold_reason': self.reason}
 
 
 def positive_share(figures_per_mm2: float, area_mm2: float) -> float:
-    """Share of images that show a figure where figures lie independently of each other: ``1 - exp(-rate * area)``.
+    """Return the share of images with a figure if figures lie independently of each other: ``1 - exp(-rate * area)``.
 
     Args:
         figures_per_mm2: Rate, above 0.
@@ -37,15 +37,15 @@ def positive_share(figures_per_mm2: float, area_mm2: float) -> float:
 def choose_slide_threshold(
     records: Sequence[EvaluatedImage], figures_per_mm2: float = FIGURES_PER_MM2
 ) -> SlideThreshold | None:
-    """Choose the map threshold with the largest F1 over images, weighted as if they came from a slide.
+    """Choose the map threshold with the largest F1 over images that are weighted as if they came from a slide.
 
-    Positive and negative images weigh as much as they would if a mm2 held ``figures_per_mm2`` figures: half of the
-    validation images are often positive, of a slide's one in dozens, and a threshold that suits the former lets
-    through too much on the latter.
+    Positive and negative images are weighted as if a mm2 held ``figures_per_mm2`` figures. Half of the validation
+    images are often positive, but only one in dozens on a slide, where a threshold for the former accepts too many
+    false positives.
 
     Args:
         records: Images of a validation or a calibration, with ``map_max``, ``label``, size and ``mpp``.
-        figures_per_mm2: What a slide is taken to hold.
+        figures_per_mm2: Number of figures per mm2 that a slide is assumed to hold.
 
     Returns:
         None where the images have no known resolution, are of one class only, or so large that almost all of a slide's
@@ -71,7 +71,7 @@ def choose_slide_threshold(
 
 
 def slide_threshold_of(calibration: Mapping[str, Any]) -> SlideThreshold:
-    """The threshold that a model counts slides with, and why: without one of its own, that for images."""
+    """Return the threshold a model counts slides with, and why: the one for images if there is none for slides."""
     value = calibration.get('slide_threshold')
     if value is None:
         return SlideThreshold(

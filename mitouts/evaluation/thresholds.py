@@ -31,7 +31,7 @@ class MethodThreshold(ThresholdSelector):
 
 @THRESHOLD_SELECTORS.register_module()
 class MaxF1Threshold(MethodThreshold):
-    """The threshold with the largest F1; what the authors' public code does.
+    """Chooses the threshold with the largest F1, as the authors' public code does.
 
     Args:
         prevalence: The share of positives at which F1 is to be largest; None takes that of the validation images.
@@ -50,21 +50,21 @@ class MaxF1Threshold(MethodThreshold):
 
 @THRESHOLD_SELECTORS.register_module()
 class YoudenThreshold(MethodThreshold):
-    """The threshold with the largest difference of true and false positive rate."""
+    """Chooses the threshold with the largest difference of true and false positive rate."""
 
     method = 'youden'
 
 
 @THRESHOLD_SELECTORS.register_module()
 class ClosestCornerThreshold(MethodThreshold):
-    """The threshold whose point on the ROC curve is closest to the corner of no error."""
+    """Chooses the threshold whose point on the ROC curve is closest to the corner of no error."""
 
     method = 'closest_corner'
 
 
 @THRESHOLD_SELECTORS.register_module()
 class FixedThreshold(MethodThreshold):
-    """A given threshold, whatever the scores are.
+    """Returns a given threshold, whatever the scores are.
 
     Args:
         value: The threshold.
@@ -82,7 +82,7 @@ class FixedThreshold(MethodThreshold):
 
 
 def find_selector(name: str) -> type[ThresholdSelector]:
-    """The threshold selector of a name or of a method, such as ``max_f1``.
+    """Return the threshold selector of a name or of a method, such as ``max_f1``.
 
     Raises:
         UnknownComponentError: There is none.
