@@ -1,4 +1,4 @@
-"""Judges training samples by the Teacher's predictions: criteria, and the controls they are compared with."""
+"""Judges training samples by the Teacher's predictions, or by controls for comparison."""
 
 from mitouts.distillation.base import Control, Criterion
 from mitouts.distillation.controls import OracleNoise, RandomDrop

@@ -1,4 +1,4 @@
-"""Says what a criterion and a control are: the two ways to judge the images of a distillation."""
+"""Defines the base classes of criteria and controls, the two ways to judge the images of a distillation."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ThresholdSplit = Literal['val', 'train']
 
 
 class Criterion(ABC):
-    """Judges images one by one, by what a Teacher predicts on them.
+    """Judges images one by one by a Teacher's predictions.
 
-    Registered in :data:`mitouts.registry.CRITERIA`. One criterion may be asked by several processes, each for its own
-    images, and about one image again in a later epoch, so a verdict depends on the arguments of :meth:`judge` alone.
+    Registered in :data:`mitouts.registry.CRITERIA`. Several processes may use one criterion, each for its own images,
+    and it may judge an image again in a later epoch; so a verdict must depend on the arguments of :meth:`judge` alone.
 
     Attributes:
         compares_points: It compares predicted with annotated points, so that a positive image without annotated points
@@ -44,9 +44,9 @@ class Criterion(ABC):
 
 
 class Control(ABC):
-    """Judges all images at once and looks at no prediction, so that it needs no Teacher.
+    """Judges all images at once without predictions, so that it needs no Teacher.
 
-    Registered in :data:`mitouts.registry.CRITERIA`, too. Controls are what a distillation is compared with.
+    Also registered in :data:`mitouts.registry.CRITERIA`. A distillation is compared with controls.
     """
 
     @abstractmethod

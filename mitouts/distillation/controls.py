@@ -1,4 +1,4 @@
-"""Judges without looking at predictions: what a distillation is compared with."""
+"""Judges images without predictions, as controls that a distillation is compared with."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ NEGATIVE = Verdict(keep=True, reason='negative', distance_px=0.0)
 
 @CRITERIA.register_module()
 class OracleNoise(Control):
-    """Drops exactly the mislabelled images: the best that any distillation of a file with known noise can do.
+    """Drops exactly the mislabelled images: the best result possible for a file with known noise.
 
-    An image is mislabelled where ``images[].is_noise`` of the annotation file says so.
+    An image is mislabelled if ``images[].is_noise`` of the annotation file is set.
     """
 
     def judge_all(self, images: Mapping[int, Mapping[str, Any]], labels: Mapping[int, int]) -> dict[int, Verdict]:
-        """Judge all images, by ``is_noise`` of each.
+        """Judge all images by their ``is_noise``.
 
         Raises:
             AnnotationError: The file does not say which images are noise.
@@ -45,13 +45,13 @@ class OracleNoise(Control):
 
 @CRITERIA.register_module()
 class RandomDrop(Control):
-    """Drops positives at random: a gain over it does not come from the smaller training set.
+    """Drops positives at random, to show that a gain does not merely come from a smaller training set.
 
     Args:
-        number: How many positives are dropped.
+        number: Number of positives to drop.
         like: ``hard_samples.json`` of a distillation; as many positives are dropped as there. In a staged config
             ``data_from`` of the stage names that distillation instead.
-        seed: Of the draw.
+        seed: Seed of the draw.
 
     Raises:
         ConfigError: Both or a negative number are given.
