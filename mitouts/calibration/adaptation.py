@@ -1,4 +1,4 @@
-"""Fits batch norms to the images of a new domain: estimates their statistics anew, without a label.
+"""Fits batch norms to the images of a new domain: estimates their statistics anew, without labels.
 
 Another scanner shifts the distribution of every feature, and the statistics that a batch norm learnt no longer fit.
 They are re-estimated on ``n`` new images, with the source's own as a prior that is worth ``N`` images (Schneider et al.
@@ -40,7 +40,7 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Moments:
-    """Moments of the channels of a layer's input.
+    """Count, mean and summed squared deviations of the channels of a layer's input.
 
     Attributes:
         count: Positions that were seen.
@@ -54,7 +54,7 @@ class Moments:
 
     @classmethod
     def of(cls, inputs: Tensor) -> Moments:
-        """Of a batch ``(N, C, ...)``."""
+        """Compute the moments of a batch ``(N, C, ...)``."""
         channels = inputs.shape[1]
         # Channels last as the network has them, and two steps: three times as fast as torch.var_mean on a CPU.
         rows = inputs.detach().float().movedim(1, -1).reshape(-1, channels)
@@ -64,7 +64,7 @@ class Moments:
         return cls(len(rows), as_float64[0], as_float64[1] * len(rows))
 
     def __or__(self, other: Moments) -> Moments:
-        """Of both together (Chan et al. 1983)."""
+        """Combine the moments of two samples (Chan et al. 1983)."""
         count = self.count + other.count
         if not count:
             return self
@@ -75,7 +75,7 @@ class Moments:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """How batch norms were adapted.
+    """The result of adapting batch norms.
 
     Attributes:
         prior: Images that the source's statistics are worth.
@@ -95,7 +95,7 @@ class Adaptation:
 
 
 class _Layer:
-    """One batch norm while it is adapted."""
+    """A batch norm with the statistics it had and those it sees while it is adapted."""
 
     def __init__(self, module: _BatchNorm) -> None:
         assert module.running_mean is not None
@@ -112,7 +112,7 @@ class _Layer:
         self._write(*self._source)
 
     def blend(self, images: int, prior: float) -> None:
-        """Take over what was seen in ``images`` images; a layer that saw nothing keeps the source's."""
+        """Mix the old statistics with those seen in ``images`` images; a layer that saw nothing keeps the old ones."""
         if not self.seen.count:
             return
         share = images / (prior + images)
@@ -145,7 +145,7 @@ def adapt_batch_norm(
     Of several processes each takes its share of the images; all of them end with the same statistics.
 
     Args:
-        model: It is changed.
+        model: The model; its statistics are changed.
         batches: Batches of images, each a sequence with one entry an image: uint8 tensors ``(3, H, W)`` of one size,
             unless ``forward`` takes something else. Iterated ``passes`` times. A batch that raises ``ImageError`` is
             passed over.
@@ -181,7 +181,7 @@ def adapt_batch_norm(
 
 
 class _Pass:
-    """One pass over the images."""
+    """Runs once over the images and collects each layer's statistics."""
 
     def __init__(self, layers: Sequence[_Layer], prior: float, *, is_first: bool) -> None:
         self.layers = layers
@@ -191,7 +191,7 @@ class _Pass:
         self.reason = ''
 
     def over(self, batches: Iterable[Sequence[Any]], forward: Callable[[Sequence[Any]], Any]) -> int:
-        """Run it, merge over processes, set the layers' statistics; the number of images of all processes."""
+        """Run over the batches, merge over processes, set the layers' statistics; returns the total of images."""
         handles = [layer.module.register_forward_pre_hook(partial(self._look, layer)) for layer in self.layers]
         for layer in self.layers:
             layer.forget()
@@ -228,15 +228,15 @@ class _Pass:
 
 
 class ImageBatches:
-    """Images in batches of one size, each process its share; iterated again, the same once more.
+    """Iterates over images in batches of one size, each process over its share; every pass is the same.
 
-    The order is drawn, because a data set lists its files case by case, and the first batches should hold all cases.
+    The order is random, because a data set lists its files case by case, and the first batches should hold all cases.
 
     Args:
         load: Gives an image by its number, a tensor ``(3, H, W)``.
         count: Number of images.
         batch_px: Pixels of a batch; one image may have more.
-        seed: Of the order.
+        seed: Seed of the order.
     """
 
     def __init__(self, load: Callable[[int], Tensor], count: int, *, batch_px: int = BATCH_PX, seed: int = 0) -> None:
@@ -256,15 +256,15 @@ class ImageBatches:
 
 
 def dataset_batches(dataset: Any) -> ImageBatches:
-    """Batches of a data set whose items hold a tensor ``inputs``."""
+    """Make batches of a data set whose items hold a tensor ``inputs``."""
     return ImageBatches(lambda index: dataset[index]['inputs'], len(dataset))
 
 
 def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR) -> Adaptation:
-    """Adapt a localizer to images, seen as in its predictions; images that it cannot predict are passed over.
+    """Adapt a localizer to images, prepared as for prediction; images that cannot be predicted are skipped.
 
     Args:
-        predictor: Its localizer is changed.
+        predictor: Predictor of the images; its localizer is changed.
         prior: Images that the source's statistics are worth.
 
     Raises:
@@ -278,7 +278,7 @@ def adapt_to_images(predictor: ImagePredictor, *, prior: float = ADAPT_BN_PRIOR)
 
 
 def _drawn(count: int, seed: int = 0) -> list[int]:
-    """This process's share of the numbers below ``count``, in a drawn order."""
+    """Return this process's share of the numbers below ``count``, in random order."""
     order = np.random.default_rng(seed).permutation(count)
     return order[dist.get_rank() :: dist.get_world_size()].tolist()
 

@@ -1,4 +1,4 @@
-"""Draws the labelled images or slides that a model is calibrated on, and says where they are too few."""
+"""Draws the labelled images or slides that a model is calibrated on, and warns where there are too few."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ FEW = 10
 
 
 def draw_images(cases: Sequence[str], wanted: int | None, seed: int) -> tuple[list[int], list[int]]:
-    """Draw the images that thresholds are chosen on, and those of cases that have no part in it.
+    """Draw the images to choose thresholds on, and return those of cases not drawn as well.
 
     Args:
         cases: The case of each image.
-        wanted: How many images; they come from half of the cases, or from as many more as hold them. None takes all.
-        seed: Of the draw.
+        wanted: Number of images; they come from half of the cases, or from as many more as hold them. None takes all.
+        seed: Seed of the draw.
 
     Returns:
         Numbers of both, ascending; no case is on both sides.
@@ -40,7 +40,7 @@ def draw_images(cases: Sequence[str], wanted: int | None, seed: int) -> tuple[li
 
 
 def draw(count: int, wanted: int | None, seed: int) -> list[int]:
-    """Numbers of the images or slides that are used, ascending.
+    """Draw the indices of the images or slides to use, ascending.
 
     Raises:
         ConfigError: There are not as many.
@@ -53,7 +53,7 @@ def draw(count: int, wanted: int | None, seed: int) -> list[int]:
 
 
 def too_few(labels: Sequence[int], cases: Sequence[str]) -> list[str]:
-    """What is too little about labelled images, in words; empty where there is enough."""
+    """Return warnings about too few labelled images or cases; empty if there are enough."""
     counts = Counter(labels)
     notes = [
         f'only {counts[label]} {name} images: expect thresholds that would be quite different on others; label at '

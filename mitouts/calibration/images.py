@@ -1,7 +1,8 @@
 """Chooses thresholds anew for another domain, on a few labelled images of it.
 
-The weights stay; what travels badly between scanners and laboratories is where the scores are cut. As few labelled
-cases choose a threshold only roughly, every choice is made again on resampled cases, which says how roughly.
+The weights stay the same; it is the thresholds on the scores that transfer badly between scanners and laboratories. A
+few labelled cases determine a threshold only roughly, so every choice is repeated on resampled cases to estimate its
+uncertainty.
 """
 
 from __future__ import annotations
@@ -48,19 +49,19 @@ Choice = Callable[[IntArray], float]
 
 @dataclass(frozen=True)
 class ThresholdSettings:
-    """How thresholds are chosen.
+    """Settings for choosing thresholds.
 
     Attributes:
         selector: Name or method of a threshold selector; ``fixed`` takes ``image_threshold`` and ``map_threshold``.
         objective: ``image``: both thresholds separate positive from negative images. ``localization``: the map
             threshold is the one whose points have the largest one-to-one F1.
         prevalence: Share of positive images at which F1 is to be largest; None takes the sample's own.
-        image_threshold: Of ``fixed``; None keeps the old one.
-        map_threshold: Of ``fixed``; None keeps the old one.
-        figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen.
+        image_threshold: Threshold for ``fixed``; None keeps the old one.
+        map_threshold: Threshold for ``fixed``; None keeps the old one.
+        figures_per_mm2: Number of figures per mm2 that a slide is assumed to hold, for the slide threshold.
         radius_px: Largest distance of a hit, at the model's resolution.
         num_bootstrap: Replicates of the intervals; 0 leaves them out.
-        seed: Of the replicates.
+        seed: Seed of the replicates.
 
     Raises:
         ConfigError: They contradict each other.
@@ -89,15 +90,15 @@ class ThresholdSettings:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the thresholds are given, so that nothing is chosen."""
+        """Whether the thresholds are given, so that nothing needs to be chosen."""
         return self._is_a(FixedThreshold)
 
     def selector_config(self, key: str, old: float) -> dict[str, Any]:
-        """Config of the selector of ``image_threshold`` or ``map_threshold``.
+        """Return the config of the selector for ``image_threshold`` or ``map_threshold``.
 
         Args:
-            key: Which of them.
-            old: What it was so far.
+            key: ``image_threshold`` or ``map_threshold``.
+            old: The old threshold.
         """
         given = getattr(self, key)
         options: dict[str, Any] = {} if self.prevalence is None else {'prevalence': self.prevalence}
@@ -111,12 +112,12 @@ class ThresholdSettings:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What labelled images say about the thresholds.
+    """New thresholds chosen on labelled images, with their intervals and results.
 
     Attributes:
         calibration: The model's, with new thresholds and drift.
         intervals: ``image_threshold`` and ``map_threshold`` -> 95% interval over resampled cases, or None.
-        results: Of the new thresholds on the very images they were chosen on.
+        results: Results under the new thresholds, on the very images they were chosen on.
         slides: The new threshold for slides; None where it is as it was.
     """
 
@@ -129,7 +130,7 @@ class Calibrated:
 def score_images(
     model: WSSLocalizer, samples: Sequence[PointSample], calibration: Mapping[str, Any], radius_px: float = RADIUS_PX
 ) -> dict[str, Any]:
-    """Score predicted samples under a calibration: the evaluator's results, with ``image`` and ``one_to_one``."""
+    """Score predicted samples under a calibration; the results have ``image`` and ``one_to_one``."""
     evaluator = _evaluator(model, calibration, radius_px, thresholds='checkpoint')
     evaluator.calibration = dict(calibration)
     return _run(evaluator, samples)
@@ -140,13 +141,14 @@ def calibrate_images(
 ) -> Calibrated:
     """Choose thresholds on labelled images, and measure the drift anew, as a validation does.
 
-    Where too little is found for a drift, that of the model is kept: it belongs to the network more than to the images.
+    If there are too few points to measure a drift, that of the model is kept, since it depends on the network more than
+    on the images.
 
     Args:
-        model: With the calibration that it has so far.
+        model: The model with its old calibration.
         dataset: Gives the images again, turned for the drift.
-        samples: Of :func:`~mitouts.evaluation.predicting.predict_dataset`, those to choose on.
-        settings: How.
+        samples: Samples of :func:`~mitouts.evaluation.predicting.predict_dataset` to choose on.
+        settings: The settings.
 
     Raises:
         AnnotationError: The images are of one class only, or the objective needs points and none is annotated.
@@ -203,7 +205,7 @@ def calibrate_images(
 
 @dataclass(frozen=True, eq=False)
 class LocalizationCurve:
-    """How well the points of images fit the annotations at each of some thresholds.
+    """Counts of true and false positives and misses of each image at several thresholds.
 
     Attributes:
         thresholds: ``(T,)``, ascending.
@@ -224,10 +226,10 @@ class LocalizationCurve:
         calibration: Mapping[str, Any],
         settings: ThresholdSettings,
     ) -> LocalizationCurve:
-        """Read the points anew at every threshold: components part, vanish and move when a map is cut higher.
+        """Count hits at every threshold, reading the points anew: components split, vanish and move with the cut.
 
-        The thresholds lie between the heights of the maps' peaks. A positive image without an annotated point says
-        nothing about points and has no weight.
+        The thresholds lie between the heights of the maps' peaks. A positive image without an annotated point has
+        weight 0, since the places of its figures are unknown.
         """
         truths = [record.truth for record in records]
         peaks = [
@@ -254,17 +256,17 @@ class LocalizationCurve:
         return cls(thresholds, np.stack(counts), weights)
 
     def f1(self, chosen: IntArray) -> FloatArray:
-        """F1 at each threshold over the images at these positions, ``(T,)``."""
+        """Compute F1 at each threshold over the images at these positions, ``(T,)``."""
         tp, fp, fn = np.einsum('tnc,n->ct', self.counts[:, chosen], self.weights[chosen])
         return precision_recall_f1(tp, fp, fn)[2]
 
     def choose(self, chosen: IntArray) -> float:
-        """The threshold with the largest F1 on these images."""
+        """Return the threshold with the largest F1 on these images."""
         return middle_of_best(self.thresholds, self.f1(chosen))
 
 
 def candidate_thresholds(scores: ArrayLike, most: int = MAX_CANDIDATES) -> FloatArray:
-    """Thresholds midway between neighbouring distinct scores, and one above all; ascending.
+    """Return thresholds midway between neighbouring distinct scores, and one above all; ascending.
 
     Where there are more than ``most``, half of those kept are spread evenly over the ranks and half over the values:
     most scores are low, and few thresholds matter there.
@@ -284,7 +286,7 @@ def candidate_thresholds(scores: ArrayLike, most: int = MAX_CANDIDATES) -> Float
 
 
 def middle_of_best(thresholds: FloatArray, criterion: FloatArray) -> float:
-    """The threshold with the largest criterion; where several in a row have it, the middle of the widest row."""
+    """Return the threshold with the largest criterion; of several in a row, the middle of the widest row."""
     best = np.flatnonzero(np.isclose(criterion, criterion.max(), rtol=1e-12, atol=1e-12))
     runs = np.split(best, np.flatnonzero(np.diff(best) > 1) + 1)
     run = thresholds[max(runs, key=lambda run: thresholds[run[-1]] - thresholds[run[0]])]
@@ -292,9 +294,9 @@ def middle_of_best(thresholds: FloatArray, criterion: FloatArray) -> float:
 
 
 def bootstrap_interval(choose: Choice, cases: Sequence[str], settings: ThresholdSettings) -> Interval | None:
-    """95% percentile interval of a choice over resampled cases (Efron 1979).
+    """Compute the 95% percentile interval of a chosen threshold over resampled cases (Efron 1979).
 
-    Replicates that hold one class only choose nothing and are left out.
+    Replicates that hold one class only are left out, since no threshold can be chosen on them.
 
     Args:
         choose: The choice.
@@ -322,13 +324,13 @@ def calibrated_checkpoint(
     provenance: Mapping[str, Any],
     adapted: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, Any]:
-    """The published form of a checkpoint with another calibration; its weights are as they were.
+    """Return a checkpoint in published form with another calibration; weights other than adapted batch norms are kept.
 
     Args:
         checkpoint: As it was read.
-        source: Its file, for errors.
-        calibration: The new one.
-        provenance: Where it comes from.
+        source: File of the checkpoint, for errors.
+        calibration: The new calibration.
+        provenance: How the new calibration was made.
         adapted: State dict of the model whose batch norms were adapted: their statistics are taken over.
     """
     old = checkpoint['meta']['mitouts']

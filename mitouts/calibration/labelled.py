@@ -1,4 +1,4 @@
-"""Opens labelled images of another domain as a model takes them: its pipeline, its classes, its colours."""
+"""Opens labelled images of another domain, prepared as a model needs them: pipeline, classes and colours."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def open_labelled(
     split: str | None = None,
     cases: Sequence[str] | None = None,
 ) -> Any:
-    """The labelled images as a data set, prepared as those that the model was validated on.
+    """Open the labelled images as a data set, prepared like those that the model was validated on.
 
     Args:
         checkpoint: Content of the model's checkpoint.
-        source: Its file.
+        source: The model's checkpoint, for errors.
         ann_file: Annotation file of the images.
         data_root: Folder of the images; None for that which ``ann_file`` names.
         categories: Ids of the categories that are figures; None takes the model's classes by their names.
@@ -59,7 +59,7 @@ def open_labelled(
 def with_stain(
     calibration: Mapping[str, Any], source: Path, method: str, reference: Path | None = None
 ) -> dict[str, Any]:
-    """The calibration of a model whose images are normalized from now on.
+    """Return the calibration of a model whose images are to be normalized from now on.
 
     Args:
         calibration: That of a model that was trained on images as they are.
@@ -83,7 +83,7 @@ def with_stain(
 
 
 def positive_categories(ann_file: Path, calibration: Mapping[str, Any]) -> list[int]:
-    """Categories of a file that the model was validated on, by their names.
+    """Return the ids of the file's categories whose names the model was validated on.
 
     Raises:
         AnnotationError: It has none of them.

@@ -1,4 +1,4 @@
-"""Tells what a calibration has changed: tables of scores before and after it, and thresholds in words."""
+"""Describes what a calibration has changed: tables of scores before and after it, and thresholds in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Scores = Sequence[tuple[str, Mapping[str, Any]]]
 
 
 def image_table(title: str, rows: Scores) -> Table:
-    """Image-level and one-to-one scores of several calibrations."""
+    """Make a table of image-level and one-to-one scores of several calibrations."""
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
     for name in ('', 'Image\nAUC', 'Image\nF1', 'P', 'R', 'F1', '95% CI\nof F1'):
         table.add_column(name, justify='right' if name else 'left', no_wrap=not name)
@@ -32,7 +32,7 @@ def image_table(title: str, rows: Scores) -> Table:
 
 
 def slide_table(title: str, rows: Scores) -> Table:
-    """Errors of the counts, or one-to-one scores, under several thresholds."""
+    """Make a table of the errors of the counts, or of one-to-one scores, under several thresholds."""
     table = Table(title=title, box=SIMPLE_HEAD, show_edge=False)
     for name in ('', *rows[0][1]):
         table.add_column(name.replace('_', ' '), justify='right' if name else 'left', no_wrap=not name)
@@ -42,11 +42,11 @@ def slide_table(title: str, rows: Scores) -> Table:
 
 
 def threshold_change(name: str, old: float, new: float, interval: Interval | None) -> str:
-    """Say how a threshold has changed, and how sure that is."""
+    """Describe how a threshold has changed, and its interval."""
     between = 'not available' if interval is None else '{:.3f} to {:.3f}'.format(*interval)
     return f'{name}: {old:.3f} -> {new:.3f} (95% interval over cases: {between})'
 
 
 def in_px(drift: Sequence[float] | None) -> str:
-    """Write a drift as text."""
+    """Format a drift as text."""
     return 'none' if not drift else '({:.1f}, {:.1f}) px'.format(*drift)

@@ -1,8 +1,8 @@
 """Chooses the map threshold anew on counted slides whose figures, or their number, are known.
 
-What a counted slide leaves is enough: its points are kept down to a low score. Above the threshold it was counted with
-they are components of the map, cut there; below it they are peaks, of which a component may hold several. So counts at
-another threshold are close to a new count, not equal to it.
+The files of a counted slide suffice, since they keep its points down to a low score. Points above the threshold of the
+count are components of the map; points below it are peaks, of which a component may hold several. So counts at another
+threshold are close to those of a new count, but not equal to them.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class KnownSlide:
-    """A counted slide and what is known about it; everything lies in its counted tiles.
+    """A counted slide with its true figures or their number, within its counted tiles.
 
     Attributes:
-        name: Its file.
+        name: Name of its file.
         points: ``(N, 3)`` of ``(x, y, score)`` in level-0 pixels.
-        map_threshold: It was counted with.
-        count: Its figures' number.
+        map_threshold: Threshold that it was counted with.
+        count: Number of its figures.
         figures: ``(G, 2)``, their places; None where only the number is known.
         ignored: ``(I, 2)``, figures outside of counted tiles: a point near one is neither true nor false.
         radius_px: Largest distance of a hit in level-0 pixels.
@@ -68,15 +68,15 @@ class KnownSlide:
 
 @dataclass(frozen=True)
 class SlideCalibration:
-    """What known slides say about the map threshold.
+    """A new map threshold chosen on slides, with its interval and errors.
 
     Attributes:
-        map_threshold: The new one.
+        map_threshold: The new threshold.
         interval: 95% interval over resampled slides; None with one slide.
         old: Errors under the threshold that the slides were counted with.
         new: Errors under the new one, on the very slides it was chosen on.
         left_out: Errors where each slide is cut at the threshold that the others choose; None with one slide.
-        notes: What else there is to say.
+        notes: Further remarks.
     """
 
     map_threshold: float
@@ -90,14 +90,14 @@ class SlideCalibration:
 def read_slides(
     counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float
 ) -> tuple[list[KnownSlide], list[str]]:
-    """Read counted slides and what is known about them.
+    """Read counted slides with their true figures, or the number of these.
 
     Args:
         counts: Output folder of ``mitouts count``.
         reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
             or an annotation file of whole slides (``.json``) with the figures' places.
-        checkpoint_sha256: Of the model that is calibrated: the slides must have been counted with it.
-        column: Of the table.
+        checkpoint_sha256: SHA-256 of the model that is calibrated; the slides must have been counted with it.
+        column: Column of the table that holds the number.
         radius_px: Largest distance of a hit at the model's resolution.
 
     Returns:
@@ -135,12 +135,12 @@ def read_slides(
 def calibrate_slides(slides: Sequence[KnownSlide], settings: ThresholdSettings) -> SlideCalibration:
     """Choose the map threshold on slides.
 
-    With figures' places it is the one with the largest one-to-one F1 over all slides; with their numbers alone the one
-    with the least sum of absolute errors of the slides' counts.
+    If the figures' places are known, it is the threshold with the largest one-to-one F1 over all slides; if only their
+    numbers are, it is the one with the smallest sum of absolute errors of the slides' counts.
 
     Args:
-        slides: Of :func:`read_slides`.
-        settings: Of the bootstrap; the rest is not used.
+        slides: Slides as returned by :func:`read_slides`.
+        settings: Settings of the bootstrap; the others are not used.
 
     Raises:
         AnnotationError: No point lies in a counted tile.
@@ -176,7 +176,7 @@ def calibrate_slides(slides: Sequence[KnownSlide], settings: ThresholdSettings) 
 
 
 def _measure(slides: Sequence[KnownSlide], threshold: float) -> FloatArray:
-    """Counted and true number of figures of each slide, ``(S, 2)``; with known places ``tp, fp, fn``, ``(S, 3)``."""
+    """Count predicted and true figures of each slide, ``(S, 2)``; if places are known, ``tp, fp, fn``, ``(S, 3)``."""
     points_above = [slide.points[slide.points[:, 2] > threshold, :2] for slide in slides]
     figures = [slide.figures for slide in slides if slide.figures is not None]
     if len(figures) < len(slides):
@@ -191,7 +191,7 @@ def _measure(slides: Sequence[KnownSlide], threshold: float) -> FloatArray:
 
 
 def _criterion(rows: FloatArray) -> FloatArray:
-    """Of each threshold; ``rows`` is ``(T, S, 2 or 3)`` of :func:`_measure`."""
+    """Compute the criterion at each threshold; ``rows`` is ``(T, S, 2 or 3)`` of :func:`_measure`."""
     if rows.shape[2] == 2:
         return -np.abs(rows[..., 0] - rows[..., 1]).sum(axis=1)
     return precision_recall_f1(*rows.sum(axis=1).T)[2]
@@ -220,7 +220,7 @@ def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
 
 
 def _known_of(paths: Sequence[str], known: Sequence[tuple[str, Any]], reference: Path) -> list[Any]:
-    """What is known of each counted slide; None where nothing is."""
+    """Match counted slides with the reference; returns its entry for each slide, or None if it has none."""
     matches = match_slides([name for name, _ in known], paths)
     known_of_paths: list[Any] = []
     for position, path in enumerate(paths):
