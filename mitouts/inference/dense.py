@@ -1,4 +1,4 @@
-"""Scores tiles fast: folds batch norms into the convolutions and runs channels last."""
+"""Computes score maps of tiles fast: folds batch norms into the convolutions and runs channels last."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ STRIP_PX = 512
 
 
 class DenseModel:
-    """The score map of a localizer, without its image score.
+    """Computes the score map of a localizer, without its image score.
 
     Args:
         model: A localizer whose map has a meaning of its own at every position.
-        device: Where it runs.
+        device: Device that it runs on.
         half: On a GPU, compute in float16.
 
     Raises:
@@ -85,7 +85,7 @@ class DenseModel:
         return torch.sigmoid(self.classifier(self.network(inputs))[:, 0].float()).cpu().numpy()
 
     def best_tile_px(self, budget_bytes: int | None = None) -> int:
-        """Longest side of a tile without its margin: large tiles waste little on margins, but must fit into memory.
+        """Return the longest side of a tile without its margin: as large as memory allows, to waste little on margins.
 
         Args:
             budget_bytes: For the network's tensors; default 1 GB on a CPU and a third of a GPU's free memory.
@@ -102,7 +102,7 @@ class DenseModel:
         return max(kept // self.step * self.step, 4 * self.step) * stride
 
     def _bytes_per_px(self) -> float:
-        """The most that a layer's input and output take behind the strips, for each pixel of the image.
+        """Return the most bytes that a layer's input and output take behind the strips, for each pixel of the image.
 
         The image itself is added, as it is read and as it is normalized.
         """
@@ -125,10 +125,10 @@ class DenseModel:
 
 
 class StripNetwork(nn.Module):
-    """A backbone whose first layers, at high resolution, run on strips of rows: they take most of the memory.
+    """Runs the first layers of a backbone, which need the most memory, on strips of rows.
 
     Args:
-        backbone: In evaluation mode; its batch norms are folded. One without ``sections`` runs as a whole.
+        backbone: Backbone in evaluation mode; its batch norms are folded. One without ``sections`` runs as a whole.
         mean: Subtracted from the image, ``(1, 3, 1, 1)``.
         std: Divides the image, ``(1, 3, 1, 1)``.
         stride: The first layers are those up to this stride.
@@ -155,7 +155,7 @@ class StripNetwork(nn.Module):
         self.strip_px = strip_px
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features of RGB images ``(N, 3, H, W)``, grey levels, whose sides are multiples of the stride."""
+        """Compute features of RGB images ``(N, 3, H, W)``, grey levels, whose sides are multiples of the stride."""
         return self.rest(self._in_strips(x) if len(self.front) else self._normalized(x))
 
     def _normalized(self, x: Tensor) -> Tensor:
@@ -184,10 +184,10 @@ class StripNetwork(nn.Module):
 def fold_batch_norm(network: nn.Module) -> nn.Module:
     """Fold every batch norm that directly follows a convolution into it.
 
-    Which ones follow which is found by running the network once.
+    The network is run once to find which batch norm follows which convolution.
 
     Args:
-        network: In evaluation mode; it is changed.
+        network: Network in evaluation mode; it is changed.
 
     Returns:
         The same network.

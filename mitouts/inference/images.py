@@ -37,7 +37,7 @@ class ImageSource:
 
 
 def sources_of_annotations(ann_file: Path, mpp: float | None = None) -> list[ImageSource]:
-    """The images that an annotation file names, with their resolution and case.
+    """List the images that an annotation file names, with their resolution and case.
 
     Args:
         ann_file: COCO JSON.
@@ -55,7 +55,7 @@ def sources_of_annotations(ann_file: Path, mpp: float | None = None) -> list[Ima
 
 
 def stated_mpp(path: Path) -> float | None:
-    """Micrometres per pixel as an image file says; None where it does not, or cannot be read."""
+    """Return the micrometres per pixel that an image file states; None if it states none or cannot be read."""
     try:
         return probe(path).mpp
     except ImageError:
@@ -64,11 +64,11 @@ def stated_mpp(path: Path) -> float | None:
 
 
 class ImagePredictor:
-    """Predicts image files as their model was trained.
+    """Predicts image files, prepared as the model's training images were.
 
-    Where the model was trained on normalized images, patches that ``prepare_patches`` has normalized to the same
-    reference are taken as they are; all others are normalized, by what is measured on the image, or on all images of
-    its case where that was done in training and the case is known.
+    If the model was trained on normalized images, patches that ``prepare_patches`` has normalized to the same reference
+    are used as they are. All others are normalized by the stain measured on the image, or on all images of its case if
+    training did so and the case is known.
 
     Args:
         localizer: The model.
@@ -97,7 +97,7 @@ class ImagePredictor:
 
     @property
     def normalizes(self) -> int:
-        """How many of the images are normalized before they are predicted."""
+        """Number of images that are normalized before they are predicted."""
         return 0 if self.localizer.preparer.normalizer is None else len(self.sources) - len(self._normalized)
 
     def predict(self, source: ImageSource) -> tuple[NDArray[np.uint8], Prediction]:

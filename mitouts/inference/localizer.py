@@ -23,7 +23,7 @@ from mitouts.structures import ImagePrediction, PointSample
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction(ImagePrediction):
-    """What a model says of one image, by its own thresholds.
+    """A model's prediction for one image, with the thresholds to read it by.
 
     Attributes:
         image_threshold: The image is called positive when its score is above it.
@@ -42,16 +42,16 @@ class Prediction(ImagePrediction):
 
     @property
     def figures(self) -> NDArray[np.float64]:
-        """``(F, 3)`` float64, the points above the map threshold, in pixels of the given image."""
+        """Points above the map threshold, ``(F, 3)`` float64, in pixels of the given image."""
         return self.above(self.map_threshold)
 
 
 class Localizer:
-    """A model ready to predict, with the thresholds, the resolution and the colours that it was validated with.
+    """A model ready to predict, with the thresholds, resolution and colours that it was validated with.
 
     Args:
         model: A calibrated localizer, whether it scores a map or finds points.
-        device: Where it runs.
+        device: Device that it runs on.
 
     Attributes:
         preparer: Brings images to the model's resolution and colours.
@@ -73,7 +73,7 @@ class Localizer:
 
         Args:
             path: Checkpoint, or the name of a model of the zoo.
-            device: Where it runs.
+            device: Device that it runs on.
             imports: Packages that register components of your own, where the model has such; they are imported first.
 
         Raises:
@@ -100,8 +100,8 @@ class Localizer:
     ) -> Prediction:
         """Find mitotic figures.
 
-        The image is brought to the resolution and, where the model was trained on normalized images, to the colours
-        that the model was trained on.
+        The image is resized to the resolution of the model's training images and, if these were normalized, normalized
+        to their colours.
 
         Args:
             image: Array ``(H, W, 3)``, RGB.
@@ -141,5 +141,5 @@ class Localizer:
 
 
 def _min_side_px(model: Any) -> int:
-    """The smallest side that a model takes; models without a map may state theirs."""
+    """Return the smallest side that a model takes; models without a map may state theirs."""
     return int(getattr(model, 'min_side_px', 1) if model.geometry is None else model.geometry.stride)

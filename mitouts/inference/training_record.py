@@ -18,10 +18,10 @@ _RUN_HASH = re.compile(r'-[0-9a-f]{8}$')
 
 
 def trained_on(checkpoint: str | Path) -> dict[str, Any]:
-    """Read what a model was trained on; what its checkpoint does not say is ``unknown``.
+    """Read what a model was trained on; what its checkpoint does not state is ``unknown``.
 
     Args:
-        checkpoint: Its file.
+        checkpoint: File of the checkpoint.
 
     Returns:
         ``dataset``, the name of the training data; ``ann_file``, its file, and ``config``, that of the run; ``stain``,
@@ -35,7 +35,7 @@ def trained_on(checkpoint: str | Path) -> dict[str, Any]:
 
 
 def describe_training(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The same of a checkpoint's ``meta``."""
+    """Describe what a model was trained on from a checkpoint's ``meta``."""
     calibration = meta.get('mitouts') or {}
     config = _config(meta)
     known: dict[str, Any] = {
@@ -60,7 +60,7 @@ def _config(meta: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _ann_file(config: Mapping[str, Any]) -> str | None:
-    """The annotation file of the training; its last three parts, because the rest is about a machine."""
+    """Return the last three parts of the training's annotation file; the rest depends on the machine."""
     dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
     # A data set may be wrapped in another.
     while isinstance(dataset, dict) and not dataset.get('ann_file') and isinstance(dataset.get('dataset'), dict):
