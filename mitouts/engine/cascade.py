@@ -26,7 +26,7 @@ MPP_TOLERANCE = 0.01
 
 
 class Cascade(NamedTuple):
-    """A combined model.
+    """A combined model, and where it is stored.
 
     Attributes:
         checkpoint: Weights and calibrations of both parts, thresholds of the whole.
@@ -98,7 +98,7 @@ def combine(
 
 
 def model_of(checkpoint: str | Path) -> dict[str, Any]:
-    """The config of the model that a checkpoint fits."""
+    """Return the model config that a checkpoint was trained with."""
     return dict(_training_config(read_checkpoint(checkpoint), checkpoint)['model'])
 
 
@@ -152,7 +152,7 @@ def _common_colours(colours: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _calibrate(config: Config, checkpoint: Path, out_dir: Path, launcher: str) -> dict[str, Any]:
-    """The thresholds, and what else a count needs, as a training's validation leaves them."""
+    """Validate the cascade; returns its thresholds and what else a count needs, as a training's validation does."""
     on_validation = Config(config._cfg_dict.to_dict(), filename=config.filename)
     on_validation.test_dataloader = on_validation.val_dataloader
     on_validation.test_evaluator = on_validation.val_evaluator

@@ -58,7 +58,7 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | N
 
 @contextmanager
 def explained(config: Config, part: str = '') -> Iterator[None]:
-    """Turn what a component raises that rejects its arguments into an error of the config.
+    """Turn the error of a component that rejects its arguments into an error of the config.
 
     Args:
         config: The config.
@@ -81,7 +81,7 @@ def explained(config: Config, part: str = '') -> Iterator[None]:
 
 
 def resolve(config: Config) -> Config:
-    """A copy in which ``'max_epochs'`` in a parameter scheduler is replaced by the number of epochs."""
+    """Return a copy in which ``'max_epochs'`` in a parameter scheduler is replaced by the number of epochs."""
     resolved = Config(config._cfg_dict.to_dict(), filename=config.filename)
     schedulers = resolved.get('param_scheduler') or []
     for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
@@ -92,7 +92,7 @@ def resolve(config: Config) -> Config:
 
 
 def read_settings(config: Config, key: str, kind: Any) -> Any:
-    """What a config says of a step under a key, as a NamedTuple whose fields are all that it may say.
+    """Read a step's settings under a key of a config, as a NamedTuple; only its fields are allowed as keys.
 
     Raises:
         ConfigError: It says something else.
@@ -107,7 +107,7 @@ def read_settings(config: Config, key: str, kind: Any) -> Any:
 
 
 def without_classes(value: Any) -> Any:
-    """A copy of (a part of) a config in which every class is named by its import path, as a file can hold it."""
+    """Return a copy of (a part of) a config in which every class is named by its import path, as a file can hold it."""
     if isinstance(value, dict):
         return {key: without_classes(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -116,12 +116,12 @@ def without_classes(value: Any) -> Any:
 
 
 def config_to_json(config: Config) -> str:
-    """A config as checkpoints keep it."""
+    """Serialize a config to JSON, as checkpoints store it."""
     return json.dumps(without_classes(config._cfg_dict.to_dict()), default=str)
 
 
 def enable_amp(config: Config) -> None:
-    """Switch mixed precision on.
+    """Turn on mixed precision.
 
     Raises:
         ConfigError: There is no GPU.

@@ -1,4 +1,4 @@
-"""Checks the values of a config by the components' signatures and by the engine's own limits."""
+"""Checks the values of a config against the components' signatures and the engine's own limits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mitouts.registry import find_component
 
 
 class Limit(NamedTuple):
-    """What a key of the engine takes: a type hint, and the least value of a number."""
+    """The type hint of a key of the engine, and the least value of a number."""
 
     kind: Any
     least: float = -math.inf
@@ -66,7 +66,7 @@ _MISSING = object()
 
 
 def parameters_of(node: Any) -> dict[str, Any]:
-    """The arguments that the component at a node of a config takes, each with its type hint or :data:`Any`.
+    """Return the arguments of the component at a node of a config, each with its type hint or :data:`Any`.
 
     Args:
         node: Dict of a config; where it names no component that is known, there are none.
@@ -99,12 +99,12 @@ def _parameters(component: Any) -> dict[str, Any]:
 
 
 def check_value(key: str, value: Any, old: Any, kind: Any) -> None:
-    """Check that a value is of a kind that its key takes.
+    """Check that a value is of a kind that its key accepts.
 
     Args:
         key: The whole key.
-        value: What it is to be.
-        old: What it was; None where it was nothing.
+        value: The new value.
+        old: The old value; None if there was none.
         kind: Type hint of the component's argument of that name; :data:`Any` where nothing is known.
 
     Raises:
@@ -124,7 +124,7 @@ def check_value(key: str, value: Any, old: Any, kind: Any) -> None:
 
 
 def check_limits(config: Any) -> None:
-    """Check what the engine needs of a config before anything is built.
+    """Check the keys that the engine needs, before anything is built.
 
     Raises:
         ConfigError: A value is of another kind, or too small.
@@ -143,7 +143,7 @@ def check_limits(config: Any) -> None:
 
 
 def _check_loops(config: Any) -> None:
-    """Refuse a loop of the engine in another one's place, and a sampler that never lets it end."""
+    """Refuse a loop of the engine under the key of another, and a sampler that never ends an epoch."""
     for key, loops in LOOPS.items():
         named = _look_up(config, key.split('.'))
         if named not in loops and named in sum(LOOPS.values(), ()):
@@ -171,7 +171,7 @@ def _check_clip_grad(options: Any) -> None:
 
 
 def fits(value: Any, kind: Any) -> bool:
-    """Whether a config's value can be an argument with a type hint; a hint that is no plain class takes anything."""
+    """Whether a config's value suits a type hint; a hint that is not a plain class accepts anything."""
     if get_origin(kind) in (Union, UnionType):
         kinds = get_args(kind)
         # Beside plain types, a class means a component, which is a dict in a config.
@@ -194,7 +194,7 @@ def fits(value: Any, kind: Any) -> bool:
 
 
 def in_words(kind: Any) -> str:
-    """A type hint as a user would say it."""
+    """Describe a type hint in words that a user knows."""
     if get_origin(kind) in (Union, UnionType):
         plain = [each for each in get_args(kind) if not _is_foreign(each)]
         shown = plain if {*plain} - {NoneType} else get_args(kind)
@@ -236,7 +236,7 @@ def _is_foreign(kind: Any) -> bool:
 
 
 def _is_like(value: Any, old: Any) -> bool:
-    """Whether a value is of the kind of the one before; None may take any place, and a number that of text."""
+    """Whether a value is of the same kind as the old one; None may replace anything, and a number may replace text."""
     if value is None or isinstance(old, str):
         return value is None or not isinstance(value, (dict, list))
     if isinstance(old, (list, tuple)):

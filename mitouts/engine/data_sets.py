@@ -1,4 +1,4 @@
-"""Puts another data set in the place of the one that a config inherits."""
+"""Replaces the data set that a config inherits by another one."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ _READING = threading.RLock()
 
 
 def data_name(data: str) -> str:
-    """The name of a data set as runs have it: ``midog21-hn``, or for a file its name without ``.py``."""
+    """Return the name of a data set in names of runs: ``midog21-hn``, or for a file its name without ``.py``."""
     return (Path(data).stem if is_file(data) else data).replace('_', '-')
 
 
 def is_file(data: str) -> bool:
-    """Whether a data set is given by the path of its config, and not by a name."""
+    """Whether a data set is given by the path of its config instead of a name."""
     return data.endswith('.py')
 
 
 def run_name(config: str | Path, data: str | None = None) -> str:
-    """The name of a run of a config, such as ``uts_lite0_midog21``: its default work dir is called so."""
+    """Return the name of a run of a config, such as ``uts_lite0_midog21``, which is also its default work dir's."""
     stem = Path(config).stem
     return stem if data is None else f'{stem}_{data_name(data)}'
 
 
 def own_config(path: Path, data: str) -> Path:
-    """The config that is used for a data set: ``CONFIG_DATA.py`` where it lies beside ``CONFIG.py``, else this one."""
+    """Return the config to use for a data set: ``CONFIG_DATA.py`` if it lies beside ``CONFIG.py``, else this one."""
     own = path.with_name(f'{run_name(path, data)}.py')
     return own if own.is_file() and not is_file(data) else path
 
 
 def named_in(path: str | Path, data: Any) -> str | None:
-    """The data set that a config names by ``data``: a path is relative to the folder of the config.
+    """Return the data set that a config names by ``data``; a path is relative to the folder of the config.
 
     Args:
         path: The config.
-        data: What it says; None for nothing.
+        data: Value of ``data`` in the config; None if it has none.
 
     Raises:
         ConfigError: It is no text.
@@ -60,7 +60,7 @@ def named_in(path: str | Path, data: Any) -> str | None:
 
 
 def read_config(path: Path, data: str | None = None) -> Config:
-    """Read a config with a data set in the place of its own.
+    """Read a config with its data set replaced by another.
 
     Every base in a folder ``datasets`` is replaced by that of the data set, and every other base ``NAME.py`` by
     ``NAME_DATA.py`` where this file exists.
@@ -98,7 +98,7 @@ def read_config(path: Path, data: str | None = None) -> Config:
 
 
 def _check_name(config: Config, path: Path, data: str | None) -> None:
-    """Check that the data set which was asked for is the one that the config has in the end."""
+    """Check that the config ends up with the data set that was asked for."""
     own = config.get(NAME_KEY)
     if data is not None and not is_file(data) and own not in (None, data_name(data)):
         raise ConfigError(
@@ -126,7 +126,7 @@ def _check_task(own: Path, other: Path, config: str) -> None:
 
 
 class _Bases:
-    """Finds the bases of a config while it is read, and replaces those that say which data there are.
+    """Finds the bases of a config while it is read, and replaces those that define the data set.
 
     Args:
         data: The data set; None leaves every base as it is.
@@ -163,7 +163,7 @@ class _Bases:
         return config
 
     def find(self, base: str, config: str) -> tuple[str, str | None]:
-        """Path and scope of a base of a config, as ``Config._get_cfg_path`` returns them.
+        """Return path and scope of a base of a config, as ``Config._get_cfg_path`` does.
 
         Raises:
             ConfigError: The base is called ``mitouts::NAME``, and the package has none of this name.
@@ -195,11 +195,11 @@ class _Bases:
 
 
 def data_file(data: str, folder: Path) -> Path:
-    """The config of a data set.
+    """Return the path of a data set's config.
 
     Args:
         data: See :func:`read_config`.
-        folder: Where those with a name are.
+        folder: Folder of the configs of named data sets.
 
     Raises:
         ConfigError: There is none; the message tells the nearest names.

@@ -1,4 +1,4 @@
-"""Makes one annotation file of another: drops what the Teacher disagrees with."""
+"""Distils an annotation file: drops what the Teacher disagrees with, and writes the rest."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _criterion(config: Config) -> Criterion | Control:
 def clean_document(
     document: dict[str, Any], verdicts: dict[int, Verdict], provenance: dict[str, Any]
 ) -> dict[str, Any]:
-    """The annotation file without the dropped images, with new labels and weights where a verdict has them."""
+    """Return the annotation file without dropped images, with new labels and weights where verdicts have them."""
     images = []
     for image in document['images']:
         verdict = verdicts.get(image['id'])
@@ -172,7 +172,7 @@ def clean_document(
 
 
 def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: dict[int, int]) -> dict[str, float]:
-    """Sum up a distillation (:class:`Distillation`); noise, where the file marks it, over positive images."""
+    """Summarize a distillation (see :class:`Distillation`); if the file marks noise, it is counted over positives."""
     kept = {image_id for image_id, verdict in verdicts.items() if verdict.keep}
     weights = {image_id: verdict.weight if verdict.keep else 0.0 for image_id, verdict in verdicts.items()}
     weighted = [image_id for image_id in kept if weights[image_id] != 1]
@@ -198,7 +198,7 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
 
 
 def _not_compared(records: Sequence[EvaluatedImage]) -> dict[str, int]:
-    """How many of the positive images have no annotated point; empty where all have one."""
+    """Count the positive images without an annotated point; empty if all have one."""
     missing = sum(not record.truth.is_located for record in records)
     return {'not_compared': missing, 'positives': sum(record.truth.label for record in records)} if missing else {}
 
@@ -208,7 +208,7 @@ def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:
 
 
 def _on_images(config: Config, criterion: Criterion, split: Split) -> Config:
-    """The config that predicts the images to be judged, and chooses the thresholds that the criterion wants."""
+    """Return a config that predicts the images to judge, and chooses the thresholds that the criterion needs."""
     changed = runs.on_split(config, split)
     if criterion.threshold_from == 'train':
         changed.test_evaluator = {**changed.val_evaluator, 'metrics': []}
@@ -216,12 +216,12 @@ def _on_images(config: Config, criterion: Criterion, split: Split) -> Config:
 
 
 def _figures_only(record: EvaluatedImage, map_threshold: float) -> EvaluatedImage:
-    """The record without the points that are too weak to be figures."""
+    """Return the record without the points below the map threshold."""
     return replace(record, prediction=replace(record.prediction, points=record.prediction.above(map_threshold)))
 
 
 def _labels(source: Mapping[str, Any]) -> dict[int, int]:
-    """Image id -> label of a data set."""
+    """Return the label of each image of a data set by image id."""
     dataset = DATASETS.build({**source, 'pipeline': []})
     infos = map(dataset.get_data_info, range(len(dataset)))
     return {info['img_id']: info['gt_label'] for info in infos}

@@ -1,4 +1,4 @@
-"""Collects the machine and the versions that a run is made with."""
+"""Collects facts about the machine and versions of a run."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKAGES = (
 
 
 def collect_environment() -> dict[str, str]:
-    """Versions, git commit, processor and accelerator; a missing one reads ``none``."""
+    """Collect versions, git commit, processor and accelerator; a missing one reads ``none``."""
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else 'none'
     return {
         'mitouts': mitouts.__version__,

@@ -1,4 +1,4 @@
-"""Starts one process, or joins several under torchrun or Slurm, on GPUs or CPUs."""
+"""Starts a run in one process, or joins several under torchrun or Slurm, on GPUs or CPUs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SLURM_PORTS = range(20_000, 29_000)
 
 
 def init_launcher(launcher: str) -> None:
-    """Join the process group, before anything asks which rank it is.
+    """Join the process group; call it before anything asks for the rank.
 
-    A machine without GPUs talks through gloo: mmengine's own initialization selects a CUDA device even for that.
+    A machine without GPUs communicates through gloo: mmengine's own initialization selects a CUDA device even for that.
 
     Raises:
         ConfigError: The launcher's environment is not there, or the processes do not find each other.
@@ -60,7 +60,7 @@ def init_launcher(launcher: str) -> None:
 
 
 def _leave() -> None:
-    """Leave the process group: its threads, still running at the end of the process, would abort it."""
+    """Leave the process group; its threads would otherwise abort the process at its end."""
     # Where another process is gone already there is nobody to take leave of.
     with contextlib.suppress(RuntimeError):
         if torch.distributed.is_initialized():
@@ -70,10 +70,10 @@ def _leave() -> None:
 
 
 def torchrun_environment(environment: Mapping[str, str], num_gpus: int) -> dict[str, str]:
-    """What torchrun would tell a process, for a task of a Slurm step.
+    """Return the environment variables that torchrun would set, for a task of a Slurm step.
 
-    The ranks meet on the step's first node, at ``MASTER_ADDR`` and ``MASTER_PORT`` where these are set; else at a port
-    that comes from the job's and the step's number, so that jobs on one node do not meet each other.
+    The ranks connect at ``MASTER_ADDR`` and ``MASTER_PORT`` if these are set, else on the step's first node at a port
+    derived from the numbers of job and step, so that jobs on one node use different ports.
 
     Args:
         environment: Variables that ``srun`` sets.
@@ -95,7 +95,7 @@ def torchrun_environment(environment: Mapping[str, str], num_gpus: int) -> dict[
 
 
 def _first_host(nodes: str) -> str:
-    """The first of a list such as ``node[07-09,12],gpu3``."""
+    """Return the first host of a list such as ``node[07-09,12],gpu3``."""
     try:
         listed = subprocess.run(
             ['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True

@@ -47,9 +47,9 @@ def apply_overrides(config: Config | ConfigDict, cfg_options: Sequence[str]) -> 
 
 
 def parse_value(text: str) -> Any:
-    """A Python literal or ``dict(...)`` of literals where it is one; otherwise the string itself.
+    """Parse a Python literal or ``dict(...)`` of literals; anything else is returned as the string itself.
 
-    The bare words true, false and none have their meaning in any case. Nothing is evaluated.
+    The bare words true, false and none are recognized in any case. No code is evaluated.
     """
     if text.lower() in WORDS:
         return WORDS[text.lower()]
@@ -60,7 +60,7 @@ def parse_value(text: str) -> Any:
 
 
 class _Literals(ast.NodeTransformer):
-    """Writes ``dict(a=1)`` as ``{'a': 1}``, and the bare words as what they mean, inside of other values too."""
+    """Replaces ``dict(a=1)`` by ``{'a': 1}``, and bare words by the values they stand for, also inside other values."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
@@ -113,7 +113,7 @@ def _check(key: str, value: Any, old: Any, kind: Any) -> None:
 
 
 def _as_node(value: Any) -> Any:
-    """A value as configs have it; ``_delete_`` has no meaning where a value replaces the old one anyway."""
+    """Convert a value to the types of configs; ``_delete_`` is dropped, since the value replaces the old one anyway."""
     if isinstance(value, dict):
         return ConfigDict({key: _as_node(item) for key, item in value.items() if key != '_delete_'})
     return [_as_node(item) for item in value] if isinstance(value, list) else value
@@ -135,7 +135,7 @@ def _child(config: Any, node: Any, parts: list[str], depth: int) -> Any:
 
 
 def nearest_keys(config: Any, key: str) -> list[str]:
-    """The whole keys of a config that may have been meant: those that end in ``key``, or else the most similar one."""
+    """Return the keys of a config that may have been meant: those that end in ``key``, else the most similar one."""
     known = list(_keys(config))
     ending = [each for each in known if each.endswith(f'.{key}')]
     return ending[:MAX_HINTS] or difflib.get_close_matches(key, known, n=1, cutoff=0.0)

@@ -1,4 +1,4 @@
-"""Keeps what a localizer proposes wrongly: the hard negatives that a verifier is trained on."""
+"""Collects a localizer's false proposals: the hard negatives that a verifier is trained on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROPOSED_NAMES = {split: f'{split}.json' for split in ('train', 'val', 'test')}
 
 
 class ProposalSettings(NamedTuple):
-    """``proposals = dict(...)`` of a config.
+    """Settings under ``proposals = dict(...)`` of a config.
 
     Attributes:
         min_score: Weaker points are not proposed.
@@ -92,7 +92,7 @@ def propose(
 def proposed_document(
     document: Mapping[str, Any], records: Sequence[EvaluatedImage], settings: ProposalSettings
 ) -> dict[str, Any]:
-    """An annotation file with the false proposals as hard negatives.
+    """Return the annotation file with the false proposals added as hard negatives.
 
     All annotations stay as they are. A proposal that lies on an annotated hard negative adds nothing, and images that
     are positive without an annotated figure get none, because nobody knows which of their proposals are false.
@@ -100,7 +100,7 @@ def proposed_document(
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
         records: Predictions; images without one are left out.
-        settings: What is added.
+        settings: Settings of the proposals to add.
     """
     of_image = {record.truth.image_id: record for record in records}
     annotations = [dict(each) for each in document['annotations'] if each['image_id'] in of_image]
@@ -153,7 +153,7 @@ def _summary(
 
 
 def proposal_settings(config: Config) -> ProposalSettings:
-    """What a config says of proposals.
+    """Read and check the ``proposals`` of a config.
 
     Raises:
         ConfigError: Unknown keys, or a value that is no number from 0.

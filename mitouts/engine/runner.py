@@ -1,4 +1,4 @@
-"""Runs mmengine's loops with checkpoints that are never half a file and never unpickled, and with quieter logs."""
+"""Runs mmengine's loops with checkpoints that are written whole and never unpickled, and with quieter logs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Runner(EngineRunner):
 
     @property
     def bare_model(self) -> Any:
-        """The model without its distributed wrapper."""
+        """Return the model without its distributed wrapper."""
         return self.model.module if is_model_wrapper(self.model) else self.model
 
     def register_hooks(self, default_hooks: Any = None, custom_hooks: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""Runs one training or one test: what the commands and the stages are made of."""
+"""Runs a training or a test, for commands and stages."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TEST_KEYS = ('test_dataloader', 'test_cfg', 'test_evaluator')
 
 @dataclass(frozen=True)
 class TrainRun:
-    """What a training leaves: the best checkpoint (without validation the last one), its cost, its number of images."""
+    """A finished training: its best checkpoint (without validation the last one), minutes and number of images."""
 
     checkpoint: Path
     minutes: float
@@ -49,7 +49,7 @@ class TrainRun:
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What a test gives."""
+    """The results and records of a test."""
 
     results: dict[str, Any]
     records: list[EvaluatedImage]
@@ -147,7 +147,7 @@ def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
 
 
 def check_data(config: Config) -> None:
-    """Read all splits before hours are spent on one of them.
+    """Read all splits, so that errors in them show before hours of training.
 
     Raises:
         AnnotationError: A file is broken, an image does not exist, or one image is in two splits. A case in two splits
@@ -205,7 +205,7 @@ def save_predictions(
 
 
 def located(config: Config) -> AbstractContextManager[None]:
-    """Give an unknown component's error the whole path of its config key."""
+    """Add the whole path of the config key to an unknown component's error."""
     return locating(config._cfg_dict)
 
 
@@ -236,14 +236,14 @@ def _need(config: Config, keys: Sequence[str]) -> None:
 
 
 def staged_hint(config: Config) -> str:
-    """What to take instead of a staged config; empty for any other."""
+    """Return a hint to use the config of a stage instead of a staged config; empty for any other config."""
     folder = Path(config.filename or '').parent
     stages = [f'{config_name(find_base(stage.config, folder))} ({stage.name})' for stage in config.get('stages') or ()]
     return f': it is a staged config, take that of a stage: {", ".join(stages)}' if stages else ''
 
 
 def on_split(config: Config, split: str) -> Config:
-    """The config with the images of a split, without their augmentation, as its test images, and without metrics."""
+    """Return the config with a split's images, not augmented, as its test images, and without metrics."""
     changed = Config(config._cfg_dict.to_dict(), filename=config.filename)
     dataset = changed[f'{split}_dataloader'].dataset.to_dict()
     changed.test_dataloader.dataset = {**dataset, 'pipeline': changed.test_dataloader.dataset.pipeline}
@@ -252,7 +252,7 @@ def on_split(config: Config, split: str) -> Config:
 
 
 def annotation_file_of(config: Config, split: str) -> Path:
-    """The annotation file of a split, of which a step writes a changed copy.
+    """Return the annotation file of a split, of which a step writes a changed copy.
 
     Raises:
         ConfigError: Its data set has none.
@@ -267,7 +267,7 @@ def annotation_file_of(config: Config, split: str) -> Path:
 
 
 def overlay_radius_px(config: Config, mpp: float | None) -> float:
-    """The first radius that the config's centroid metric matches with, in pixels; 30 where it names none."""
+    """Return the first radius of the config's centroid metric, in pixels; 30 if it names none."""
     for metric in config.test_evaluator.metrics:
         if metric.get('radius_px'):
             return float(np.atleast_1d(metric['radius_px'])[0])
@@ -277,7 +277,7 @@ def overlay_radius_px(config: Config, mpp: float | None) -> float:
 
 
 def set_aside(work_dir: Path) -> None:
-    """Move an earlier training's checkpoints out of the way, so that neither is mistaken for the other."""
+    """Move an earlier training's checkpoints aside, so that they are not mistaken for those of the new one."""
     with together():
         if is_main_process():
             _move_checkpoints(work_dir)
@@ -296,7 +296,7 @@ def _move_checkpoints(work_dir: Path) -> None:
 
 
 def newest_checkpoint(work_dir: str | Path) -> Path | None:
-    """The checkpoint that a training in this folder would go on from; None if there is none."""
+    """Return the checkpoint that a training in this folder would resume from; None if there is none."""
     pointer = Path(work_dir) / POINTER_NAME
     if not pointer.is_file():
         return None
@@ -305,7 +305,7 @@ def newest_checkpoint(work_dir: str | Path) -> Path | None:
 
 
 def checkpoint_of(work_dir: str | Path) -> Path:
-    """The checkpoint that a finished training left: the best one, or without validation the last one.
+    """Return the checkpoint of a finished training: the best one, or without validation the last one.
 
     Raises:
         CheckpointError: There is none.

@@ -1,4 +1,4 @@
-"""Gives all processes the same batch norms, which have seen the images of all of them."""
+"""Averages batch norms over processes, so that all have the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mitouts.registry import HOOKS
 class BatchNormMeanHook(Hook):
     """Before a validation, set the running statistics of batch norms to their mean over the processes.
 
-    Each process has seen other images. Without this each would validate a model of its own, and thresholds would be
+    Each process has seen other images. Without this hook each would validate a different model, and thresholds would be
     chosen on all of them while the checkpoint holds that of the first; processes of an EMA Teacher would judge by
     different Teachers. Every training has this hook; with one process it does nothing.
     """

@@ -1,4 +1,4 @@
-"""Keeps what a count needs beside the weights: thresholds, resolution, geometry, class names, data, version."""
+"""Stores in checkpoints what a count needs beside the weights: thresholds, resolution, geometry, classes, version."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ META_KEY = 'mitouts'
 
 @HOOKS.register_module()
 class CalibrationHook(Hook):
-    """Moves the calibration between evaluator, model and checkpoint.
+    """Passes the calibration between evaluator, model and checkpoint.
 
-    After a validation the chosen thresholds go into ``model.calibration``; before a checkpoint is saved that goes
-    into its meta; after one is loaded it comes back; before a test it goes to the evaluator.
+    After a validation the chosen thresholds are stored in ``model.calibration``. Saving a checkpoint writes this into
+    its meta, loading one reads it back, and before a test it is passed to the evaluator.
 
-    A model learns resolution and colours from its training images. Those that it is validated and tested on are
-    brought to the same colours as they are read, or refused (:func:`~mitouts.datasets.preparation.prepare_dataset`).
-    A fine-tuning (``load_from``) inherits weights and nothing else: thresholds, resolution and stain belong to the
-    model that it starts from, and until its own first validation it has none. A resumed training goes on with its own.
+    A model learns resolution and colours from its training images. Images for validation and test are brought to the
+    same colours when they are read, or refused (:func:`~mitouts.datasets.preparation.prepare_dataset`). A fine-tuning
+    (``load_from``) inherits only weights: thresholds, resolution and stain belong to the model that it starts from, and
+    it has none of its own until its first validation. A resumed training keeps its calibration.
 
     Args:
-        slide_figures_per_mm2: What a slide is taken to hold when the threshold for slides is chosen
+        slide_figures_per_mm2: Figures per mm2 that a slide is assumed to hold when its threshold is chosen
             (:func:`~mitouts.evaluation.slide_threshold.choose_slide_threshold`).
     """
 
@@ -104,7 +104,7 @@ def _prepare(runner: Any, dataset: Any, calibration: dict[str, Any], name: str) 
 
 
 def forget_calibration(model: Any) -> None:
-    """Take away what was measured on weights that are going to change.
+    """Delete the calibration of a model whose weights are about to change.
 
     Parts with a calibration of their own, such as a cascade's, keep it where all their parameters are frozen.
     """
@@ -115,6 +115,6 @@ def forget_calibration(model: Any) -> None:
 
 
 def _training_data(runner: Any) -> str | None:
-    """The name of the data set that is trained on; None where it has none, or nothing is trained."""
+    """Return the name of the training data set; None if it has none, or nothing is trained."""
     dataset = getattr(getattr(runner._train_loop, 'dataloader', None), 'dataset', None)
     return getattr(dataset, 'metainfo', {}).get('name')

@@ -27,7 +27,7 @@ class CheckpointHook(Hook):
         save_best: Validation metric that decides, such as ``image/f1`` (the paper) or ``image/auc``.
         rule: ``greater`` or ``less``.
         interval: Epochs between checkpoints; the last epoch always has one.
-        max_keep: How many ``epoch_N.pth`` are kept.
+        max_keep: Number of ``epoch_N.pth`` that are kept.
     """
 
     priority = 'VERY_LOW'

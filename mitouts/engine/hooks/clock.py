@@ -1,4 +1,4 @@
-"""Measures how long a training takes, interruptions left out."""
+"""Measures how long a training takes, without interruptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEY = 'train_seconds'
 
 @HOOKS.register_module()
 class TrainingClockHook(Hook):
-    """Counts seconds of training and validation; checkpoints carry the count over a resumption."""
+    """Counts seconds of training and validation; a resumed training continues the count of its checkpoint."""
 
     priority = 'HIGH'
 

@@ -1,4 +1,4 @@
-"""Trains Teacher and Student at once: the Student's moving average judges its images again and again."""
+"""Trains Teacher and Student at once: a moving average of the Student judges its training images repeatedly."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HARD_SAMPLES_NAME = 'hard_samples.json'
 
 @HOOKS.register_module()
 class EMATeacherHook(EMAHook):
-    """An exponential moving average of the network judges the positive training images again and again.
+    """Judges the positive training images repeatedly by an exponential moving average of the network.
 
-    It does so before each epoch that follows a validation, which has just chosen its thresholds. What it disagrees with
-    is not drawn until the next judgement (weight 0), or weighs less, as the criterion says; an image that was dropped
-    may come back. Validation, thresholds and checkpoints are the
-    average's, as with mmengine's ``EMAHook``; the verdicts of the last epoch are kept as ``hard_samples.json``.
+    It does so before each epoch that follows a validation, with the thresholds just chosen. Images that it disagrees
+    with are not drawn until the next judgement (weight 0), or weigh less, as the criterion says; an image that was
+    dropped may come back. Validation, thresholds and checkpoints are those of the average, as with mmengine's
+    ``EMAHook``; the verdicts of the last epoch are written to ``hard_samples.json``.
 
-    The two-stage form trains twice; this one trains once and adds a forward pass over the positives a judgement.
+    The two-stage form trains twice; this one trains once, and each judgement adds a forward pass over the positives.
 
     Args:
         judge_from: Epochs that are trained on all images before the first judgement; at least 1, since the thresholds
@@ -131,7 +131,7 @@ class EMATeacherHook(EMAHook):
         )
 
     def _judge(self, calibration: dict[str, Any]) -> list[dict[str, Any]]:
-        """Verdicts on the positives, in their order, the same on every rank."""
+        """Return the verdicts on the positive images, in their order, the same on every rank."""
         records = predict_figures(
             self.ema_model.module, self.dataset, self.positives.tolist(), calibration, num_workers=self.num_workers
         )
@@ -149,7 +149,7 @@ class EMATeacherHook(EMAHook):
 
 
 def _entry(truth: ImageTruth) -> dict[str, Any]:
-    """An image's entry as an annotation file would have it, for a data set that has no such file."""
+    """Make an image's entry as in an annotation file, for a data set that has no such file."""
     return {
         'id': truth.image_id,
         'file_name': truth.path,

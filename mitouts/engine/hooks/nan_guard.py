@@ -14,7 +14,7 @@ from mitouts.utils.ranks import share_failure
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Raise TrainingError that names the batch, in all processes; checkpoints written before stay as they are."""
+    """Raises TrainingError naming the batch, in all processes; earlier checkpoints stay as they are."""
 
     priority = 'VERY_HIGH'
 

@@ -15,7 +15,7 @@ from mitouts.registry import HOOKS
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
-    """Shows epochs, loss and time left on a terminal; elsewhere the log's lines carry the estimate."""
+    """Shows epochs, loss and time left on a terminal; without one, the lines of the log show the estimate."""
 
     priority = 'LOWEST'
 

@@ -1,4 +1,4 @@
-"""Draws random numbers that depend on seed, epoch and rank, and not on the history of the process."""
+"""Seeds random numbers by seed, epoch and rank, so that they do not depend on what the process did before."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mitouts.registry import HOOKS
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Before each epoch, reseed torch and tell the dataset which epoch begins.
+    """Before each epoch, reseeds torch and tells the dataset the number of the epoch.
 
-    Without it a resumed run would draw other dropout masks than one never stopped, and workers would repeat the same
+    Without it a resumed run would draw other dropout masks than an uninterrupted one, and workers would repeat the same
     augmentation every epoch.
 
     Raises:

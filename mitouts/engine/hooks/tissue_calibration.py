@@ -1,4 +1,4 @@
-"""Keeps what a tissue model needs beside its weights: resolution, classes, what they were made of, version."""
+"""Stores in checkpoints what a tissue model needs beside its weights: resolution, classes, label map, version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mitouts.registry import HOOKS
 
 @HOOKS.register_module()
 class TissueCalibrationHook(CalibrationHook):
-    """The :class:`CalibrationHook` of a model that has neither thresholds nor points.
+    """Stores the calibration of a model that has neither thresholds nor points, like :class:`CalibrationHook`.
 
     After a validation the resolution of its images and its data set's classes go into ``model.calibration``, and from
     there into the checkpoint's meta.
@@ -23,10 +23,10 @@ class TissueCalibrationHook(CalibrationHook):
             forget_calibration(runner.bare_model)
 
     def before_val(self, runner: Any) -> None:
-        """Nothing to hand over."""
+        """Do nothing: the evaluator needs no calibration."""
 
     def before_test(self, runner: Any) -> None:
-        """Nothing to hand over."""
+        """Do nothing: the evaluator needs no calibration."""
 
     def after_val_epoch(self, runner: Any, metrics: dict[str, float] | None = None) -> None:
         model = runner.bare_model

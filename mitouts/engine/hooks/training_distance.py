@@ -1,4 +1,4 @@
-"""Measures how near a model's points come to the annotations that it is trained on, epoch by epoch."""
+"""Measures after each epoch how near a model's points are to the annotations that it is trained on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ F1_KEY = 'val/train/one_to_one_f1'
 
 @HOOKS.register_module()
 class TrainingDistanceHook(TrainingOnlyHook):
-    """After a validation, localize on the training images without augmentation, with the thresholds just chosen.
+    """After a validation, localizes on the training images without augmentation, with the thresholds just chosen.
 
-    Logs ``train/distance_px``, the mean over positive images with annotations of the least distance between any
-    prediction and any annotation (the image's diagonal where nothing is predicted), and ``train/one_to_one_f1``, both
-    in the line of that validation: Figure 7 and Table 5 of Fernandez-Martin et al. 2024. What is measured is the model
-    that was validated, a moving average where there is one; the training itself is left as it would be without. The
-    time it takes counts as training time.
+    Logs two values in the line of that validation: ``train/distance_px``, the mean over annotated positive images of
+    the least distance between any prediction and any annotation (the image's diagonal if nothing is predicted), and
+    ``train/one_to_one_f1``; see Figure 7 and Table 5 of Fernandez-Martin et al. 2024. They are measured on the
+    validated model, which may be a moving average. The training itself is not changed, but its time includes that of
+    the measurement.
 
     Args:
         interval: Epochs between measurements; the last epoch always has one. Epochs without a validation have none.
@@ -93,7 +93,7 @@ class TrainingDistanceHook(TrainingOnlyHook):
 
 
 def _hit_metric(evaluator: LocalizationEvaluator, radius_px: float | None) -> CentroidMetric:
-    """One-to-one matching at the radius that the validation uses first, or at the given one."""
+    """Build the metric that matches one to one at the given radius, or else at the validation's first one."""
     used = [metric for metric in evaluator.metrics if isinstance(metric, CentroidMetric)]
     radius: dict[str, Any] = {'radius_px': radius_px}
     if radius_px is None and used:

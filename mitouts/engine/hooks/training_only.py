@@ -1,4 +1,4 @@
-"""Marks hooks that a test leaves out."""
+"""Marks hooks that are left out of tests."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from mmengine.hooks import Hook
 
 
 class TrainingOnlyHook(Hook):
-    """A hook that has no part in a test: it is left out of what a config tests a model with."""
+    """A hook for trainings only: it is left out of a config that tests a model."""

@@ -31,20 +31,20 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 @dataclass(eq=False)
 class Stage:
-    """One stage of an experiment. A kind of stage is a class in :data:`mitouts.registry.STAGES`, under its ``kind``.
+    """Base class of stages; each kind is a class in :data:`mitouts.registry.STAGES` under its ``kind``.
 
-    What a description of a stage may say beside ``name``, ``kind``, ``config`` and ``options`` are the further
-    arguments of its class. Those that name earlier stages are checked by :meth:`check`.
+    The description of a stage may have ``name``, ``kind``, ``config``, ``options`` and the further arguments of its
+    class. Those that name earlier stages are checked by :meth:`check`.
 
     Args:
         name: Also the name of its work dir.
         config: Its config, with the experiment's overrides.
 
     Attributes:
-        kind: What ``kind`` of a staged config says.
-        gives_model: It leaves a checkpoint, ``best.pth``, that later stages may use.
+        kind: Value of ``kind`` in a staged config.
+        gives_model: Whether it leaves a checkpoint, ``best.pth``, that later stages may use.
         labels_name: The annotation file of images that it leaves for a training; None for none.
-        split: Of which images ``labels_name`` is: ``train`` or ``val``.
+        split: Split that the images of ``labels_name`` belong to: ``train`` or ``val``.
         section: The key of ``results.json`` that its summary is under; None for a row of the table.
     """
 
@@ -62,47 +62,47 @@ class Stage:
 
     @property
     def uses_crops(self) -> bool:
-        """Whether its images are crops around figures, so that its model is a patch classifier and no localizer."""
+        """Whether the images are crops around figures, so that the model is a patch classifier and not a localizer."""
         loader = self.config.get('train_dataloader') or self.config.get('test_dataloader') or {}
         return DATASETS.is_kind(loader.get('dataset', {}), FigureCropDataset)
 
     @property
     def finds_points(self) -> bool:
-        """Whether its test scores points; that of a tissue model does not."""
+        """Whether the test scores points, which that of a tissue model does not."""
         return EVALUATOR.is_kind(self.config.get('test_evaluator') or {}, LocalizationEvaluator)
 
     def enable_amp(self) -> None:
-        """Turn mixed precision on; only a training has it."""
+        """Turn on mixed precision; only stages that train have it."""
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
-        """Check that the stages that it names come before it and give what it needs.
+        """Check that the stages it refers to come earlier and produce what it needs.
 
         Raises:
             ConfigError: One does not.
         """
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
-        """Put files of earlier stages into a copy of its config.
+        """Put files of earlier stages into a copy of the stage's config.
 
         Raises:
             ConfigError: An earlier stage is not finished.
         """
 
     def input_files(self, config: Config, run: Experiment) -> dict[str, Any]:
-        """Further files that the result depends on, by role, beside data sets and weights of the config."""
+        """Return further files that the result depends on, by role, beside the config's data sets and weights."""
         return {}
 
     def name_places(self, content: dict[str, Any]) -> None:
-        """Put names of stages in the place of this run's files: these count by content, not by the run's folder."""
+        """Replace paths of this run's files by names of stages: these files are compared by content, not by folder."""
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        """Do what there is to do.
+        """Run the stage.
 
         Args:
-            config: With the files of earlier stages.
-            folder: Its work dir.
+            config: Config with the files of earlier stages.
+            folder: Work dir of the stage.
             run: The experiment.
-            go_on: An interrupted run of the very same is gone on with.
+            go_on: Whether an interrupted run of the same stage is continued.
 
         Returns:
             What ``results.json`` says of it.
@@ -110,11 +110,11 @@ class Stage:
         raise NotImplementedError
 
     def model_config(self, run: Experiment) -> dict[str, Any] | None:
-        """The model that its checkpoint fits, where its config does not say it."""
+        """Return the config of the checkpoint's model, if it differs from the stage's own config."""
         return None
 
     def fingerprint(self, config: Config, run: Experiment) -> dict[str, str]:
-        """Hashes of all that its result depends on, by role."""
+        """Hash everything that the stage's result depends on, by role."""
         content = config._cfg_dict.to_dict()
         files = {
             role: file
@@ -135,14 +135,14 @@ class Stage:
     def need(
         self, key: str, source: str | None, earlier: Mapping[str, Stage], suits: Callable[[Stage], bool], what: str
     ) -> Stage:
-        """The earlier stage that a key names.
+        """Return the earlier stage that a key names.
 
         Args:
             key: The key.
-            source: What it says.
+            source: Value of the key.
             earlier: The stages before this one.
             suits: Whether a stage can be it.
-            what: What it must be, in words.
+            what: What the value must name, in words, for errors.
 
         Raises:
             ConfigError: There is none, or it does not suit.
@@ -152,7 +152,7 @@ class Stage:
         return earlier[source]
 
     def need_localizer(self, key: str, source: str | None, earlier: Mapping[str, Stage]) -> None:
-        """Check that a key names the training of a localizer.
+        """Check that a key names a stage that trains a localizer.
 
         Raises:
             ConfigError: It does not.
@@ -162,7 +162,7 @@ class Stage:
             raise ConfigError(f'stage {self.name}: {key} must name the training of a localizer, which {source} is not')
 
     def need_labels(self, key: str, source: str | None, earlier: Mapping[str, Stage], split: str) -> None:
-        """Check that a key, if it names a stage, names one that leaves annotations of the images of a split.
+        """Check that a key, if it names a stage, names one that writes annotations of the images of a split.
 
         Raises:
             ConfigError: It does not.
@@ -185,7 +185,7 @@ class Stage:
 
 @dataclass
 class Experiment:
-    """The stages of a config, in order, and where they work."""
+    """The stages of a config, in order, and their work dir."""
 
     stages: list[Stage]
     work_dir: Path
@@ -214,20 +214,20 @@ class Experiment:
         return results
 
     def folder(self, name: str) -> Path:
-        """Work dir of a stage."""
+        """Return the work dir of a stage."""
         return self.work_dir / name
 
     def stage(self, name: str | None) -> Stage:
-        """The stage of a name."""
+        """Return the stage of a name."""
         return next(stage for stage in self.stages if stage.name == name)
 
     def made_by(self, stage: Stage, source: str | None, name: str) -> Path:
-        """A file that an earlier stage has left for another.
+        """Return the path of a file that an earlier stage has written for another.
 
         Args:
-            stage: Who needs it.
+            stage: The stage that needs the file.
             source: The earlier stage.
-            name: Its file.
+            name: Name of the file.
 
         Raises:
             ConfigError: The earlier stage is not finished.
@@ -239,7 +239,7 @@ class Experiment:
         return path
 
     def labels_of(self, stage: Stage, source: str) -> Path:
-        """The annotation file of images that an earlier stage has left for another; see :meth:`made_by`."""
+        """Return the annotation file that an earlier stage has written for another; see :meth:`made_by`."""
         name = self.stage(source).labels_name
         assert name is not None, 'the stages were checked'
         return self.made_by(stage, source, name)
@@ -283,7 +283,7 @@ class Experiment:
                 write_json(folder / STAGE_FILE, {'fingerprint': fingerprint, 'results': self.results[stage.name]})
 
     def _forget(self, folder: Path) -> None:
-        """Undo what an earlier run left, its marks first: interrupted at any point, nothing old is gone on with."""
+        """Undo an earlier run, its marks first, so that nothing old is resumed if this is interrupted."""
         with together():
             if is_main_process():
                 for name in (STAGE_FILE, STARTED_FILE):
@@ -313,18 +313,18 @@ class Experiment:
 
 
 def known_kinds() -> dict[str, type[Stage]]:
-    """Every registered kind of stage."""
+    """Return every registered kind of stage by name."""
     STAGES.import_from_location()
     return dict(STAGES.module_dict)
 
 
 def settings_of(kind: type[Stage]) -> list[str]:
-    """What a description of such a stage may say beside name, kind, config and options."""
+    """List the arguments of a kind of stage beside name, kind, config and options."""
     return [name for name in inspect.signature(kind).parameters if name not in ('name', 'config')]
 
 
 def take_images(config: Config, split: str, ann_file: Path) -> None:
-    """Let a split's images be those of an annotation file.
+    """Replace the images of a split by those of an annotation file.
 
     Raises:
         ConfigError: The data set takes no annotation file.
@@ -341,7 +341,7 @@ def take_images(config: Config, split: str, ann_file: Path) -> None:
 
 
 def dataset_files(dataset: Mapping[str, Any], role: str) -> Iterator[tuple[str, str]]:
-    """Role and path of every file that the config of a data set names, whatever its arguments are called."""
+    """Yield role and path of every file that a data set's config names, under whatever key."""
     for key, value in dataset.items():
         if isinstance(value, Mapping):
             yield from dataset_files(value, f'{role}.{key}')
@@ -350,7 +350,7 @@ def dataset_files(dataset: Mapping[str, Any], role: str) -> Iterator[tuple[str, 
 
 
 def weight_files(model: Mapping[str, Any], where: str = '') -> dict[str, Any]:
-    """Role -> file that a model takes weights from, wherever in its config; the backbone's role is ``weights``."""
+    """Find the files that a model takes weights from, by role; the role of the backbone's is ``weights``."""
     files: dict[str, Any] = {}
     for key, value in model.items():
         if isinstance(value, Mapping):
@@ -361,13 +361,13 @@ def weight_files(model: Mapping[str, Any], where: str = '') -> dict[str, Any]:
 
 
 def stage_checkpoint(run: Experiment, stage: str | None) -> Path:
-    """The checkpoint that an earlier stage left."""
+    """Return the checkpoint of an earlier stage."""
     assert stage is not None, 'the stages were checked'
     return runs.checkpoint_of(run.folder(stage))
 
 
 def read_if_there(path: Path) -> dict[str, Any] | None:
-    """A JSON file as every rank sees it on rank 0; None where it does not exist."""
+    """Read a JSON file on rank 0 and share it with all ranks; None if it does not exist."""
     content: list[dict[str, Any] | None] = [None]
     with together():
         if is_main_process() and path.is_file():

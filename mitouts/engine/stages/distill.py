@@ -71,7 +71,7 @@ class DistillStage(Stage):
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
 
     def _predicts(self) -> bool:
-        """Whether the criterion judges by predictions; one that is not there is left to the stage's work."""
+        """Whether the criterion judges by predictions; an unknown criterion is reported when the stage runs."""
         settings = (self.config.get('distillation') or {}).get('criterion') or {}
         if not isinstance(settings, dict):
             raise ConfigError(

@@ -16,7 +16,7 @@ from mitouts.errors import ConfigError
 from mitouts.utils.config_files import find_base, find_config
 
 DESCRIPTION_KEYS = ('name', 'kind', 'config', 'options', DATA_KEY)
-"""What every description of a stage may say; the rest is of its kind."""
+"""Keys that the description of any stage may have; further ones depend on its kind."""
 
 
 def load_experiment(
@@ -105,7 +105,7 @@ def check_description(description: Mapping[str, Any]) -> None:
 
 
 def make_stage(description: Mapping[str, Any], config: Config) -> Stage:
-    """A stage from its description and its config.
+    """Build a stage from its description and its config.
 
     Raises:
         ConfigError: It has keys that its kind does not know.
@@ -120,7 +120,7 @@ def make_stage(description: Mapping[str, Any], config: Config) -> Stage:
 
 
 def check_references(stages: Sequence[Stage]) -> None:
-    """Check that every stage comes after those that it needs something of.
+    """Check that every stage comes after those whose files it needs.
 
     Raises:
         ConfigError: It does not, or two stages have one name.

@@ -1,4 +1,4 @@
-"""Collects what a localizer proposes wrongly, for the training of a verifier, as a stage."""
+"""Collects a localizer's false proposals for the training of a verifier, as a stage."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from mitouts.engine.stages.base import Experiment, Stage
 
 
 class TestedStage(Stage):
-    """A stage whose model is tested.
+    """Base class of stages whose model is tested.
 
     ``results.json`` lists localizers in the order of the stages, and patch classifiers and tissue models by name.
     """
@@ -36,12 +36,12 @@ class TestedStage(Stage):
         """Test a checkpoint.
 
         Args:
-            config: With the test images.
+            config: Config with the test images.
             checkpoint: The model.
             folder: The stage's work dir; gets ``test/`` and, where points are found, ``predictions.json``.
             run: The experiment.
-            minutes: How long its training took.
-            images: How many images it was trained on.
+            minutes: Minutes that its training took.
+            images: Number of images that it was trained on.
 
         Returns:
             What ``results.json`` says of it.
