@@ -1,4 +1,4 @@
-"""Finds the slides of a cohort and counts them, alone or shared by processes; one that fails stops no other."""
+"""Finds the slides of a cohort and counts them, alone or shared among processes; a failing slide stops no other."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ SURVIVED = (MitoutsError, OSError, MemoryError, RuntimeError, ValueError)
 
 @dataclass(frozen=True)
 class CohortSlide:
-    """A slide that is to be counted.
+    """A slide to count.
 
     Attributes:
         name: Folder of its results, unique in the cohort.
-        label: What tables call it: its path below the folder that all slides of the cohort lie in.
+        label: Its name in tables: the path below the folder that all slides of the cohort lie in.
         mpp: Micrometres per pixel, where the list says it.
         roi: Polygons that it is counted in, where the list names a file.
         columns: Further columns of the list, such as the pathologist's MAI.
-        fault: What is wrong with its line of the list; it fails with that, and the other slides are counted.
+        fault: Fault in its line of the list; it fails for this reason, and the other slides are counted.
     """
 
     path: Path
@@ -68,7 +68,7 @@ Told = Callable[[CohortSlide, str], None]
 
 
 def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
-    """Find the slides that a user names.
+    """Find the slides that a user has named.
 
     Args:
         source: A slide; a folder with slides in it or below it; a text file with a path on each line; or a CSV with a
@@ -108,7 +108,7 @@ def find_slides(source: Path) -> tuple[list[CohortSlide], list[str]]:
 
 
 def share_out(slides: Sequence[CohortSlide], rank: int, ranks: int) -> list[CohortSlide]:
-    """The slides of one process; large files are dealt out first, so that all end at about the same time."""
+    """Return the slides of one process; large files are dealt out first, so that all end at about the same time."""
     by_size = sorted(slides, key=lambda slide: (-_size(slide.path), slide.name))
     rounds = [by_size[begin : begin + ranks] for begin in range(0, len(by_size), ranks)]
     # Every second round is dealt backwards.
@@ -128,7 +128,7 @@ def count_cohort(
     resume: bool = False,
     told: Told = lambda slide, what: None,
 ) -> None:
-    """Count slides one after the other; a slide that fails is noted down and the next one begins.
+    """Count slides one after the other; a slide that fails is recorded, and counting goes on with the next.
 
     Args:
         slides: Those of this process.
@@ -163,10 +163,10 @@ def count_cohort(
 
 
 def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
-    """The results of the slides so far.
+    """Return the results of the slides so far.
 
-    A slide that was counted and could not be looked at in a later run has failed; its report stays for the next one. A
-    report of another slide, which lay in the folder under an earlier list, is none of this one.
+    A slide that was counted before but cannot be read in this run has failed; its report is kept for the next run. A
+    report of another slide, which lay in the folder under an earlier list, does not count.
     """
     found = []
     for slide in slides:
@@ -183,8 +183,8 @@ def outcomes(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
 def write_counts(found: Sequence[Outcome], out: Path) -> tuple[Path, Path]:
     """Write ``counts.csv`` and ``counts.json``: a row a slide with its counts, or with the reason why it has none.
 
-    The list's own columns come before the counts; one with the name of one of ours becomes ``given_NAME``. A row says
-    which model it comes from: a folder that several runs wrote to may hold counts of several.
+    The list's own columns come before the counts; one with the same name as a count becomes ``given_NAME``. Each row
+    names its model, because a folder that several runs wrote to may hold counts of several models.
     """
     rows = [_row(outcome) for outcome in found]
     # A pathologist's column may have the name of one of ours.
@@ -209,14 +209,14 @@ def is_done(folder: Path, stamp: Mapping[str, Any]) -> bool:
 
 
 def _stamp_of(folder: Path) -> Any:
-    """The stamp of a folder; empty where it has none that can be read."""
+    """Read the stamp of a folder; empty if there is none or it cannot be read."""
     with contextlib.suppress(AnnotationError):
         return read_json(folder / STAMP_NAME)
     return {}
 
 
 def _is_of(folder: Path, slide: CohortSlide) -> bool:
-    """Whether a folder's report is of this slide, as far as its stamp says."""
+    """Whether a folder's report may be of this slide: its stamp names the slide's file, or it has none."""
     return not (folder / STAMP_NAME).is_file() or _stamp_of(folder).get('file') == _resolved(slide)
 
 
@@ -225,7 +225,7 @@ def _resolved(slide: CohortSlide) -> str:
 
 
 def _begin(folder: Path, stamp: Mapping[str, Any], *, keep: bool) -> None:
-    """Take away what an earlier run left, unless it is the same one and goes on."""
+    """Prepare a folder: delete an earlier run's files, but keep unfinished work with the same stamp if ``keep``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / REPORT_NAME).unlink(missing_ok=True)
     # A process that was killed while it wrote has left these.
@@ -293,7 +293,7 @@ def _positive(text: str) -> float | None:
 
 
 def _slide_file(path: Path) -> tuple[Path, str | None]:
-    """The file that stands for a slide (:func:`mitouts.imaging.walk.slide_file`), or why there is none."""
+    """Return the file to read for a slide (:func:`mitouts.imaging.walk.slide_file`), or why there is none."""
     try:
         return slide_file(path), None
     except ImageError as error:

@@ -1,4 +1,4 @@
-"""Counts slides one after the other with the same models, writes what it finds, and shows how far it is."""
+"""Counts slides one after the other with the same models, writes the results, and shows the progress."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mitouts.wsi.tissue_segmenter import TissueSegmenter
 
 
 class Models:
-    """The models of a cohort, and where they come from.
+    """The models of a cohort, and their provenance.
 
     Args:
         args: Name the checkpoints and the threshold.
@@ -56,8 +56,8 @@ class SlideCounter:
     """Counts one slide after the other.
 
     Args:
-        models: What finds the figures.
-        args: What is counted on each slide, where its entry in the list says nothing else.
+        models: Models that find the figures.
+        args: Arguments for every slide, unless its entry in the list says otherwise.
     """
 
     def __init__(self, models: Models, args: CountArguments, console: Console) -> None:
@@ -66,7 +66,7 @@ class SlideCounter:
         self.console = console
 
     def count(self, slide: CohortSlide, folder: Path) -> None:
-        """Count a slide into its folder."""
+        """Count a slide and write its files into its folder."""
         roi = slide.roi or self.args.roi
         mpp = slide.mpp or self.args.mpp
         with open_slide(slide.path, mpp=mpp) as reader:
@@ -98,7 +98,7 @@ class SlideCounter:
         write_report(report, folder)
 
     def stamp(self, slide: CohortSlide) -> Mapping[str, Any]:
-        """All that a slide's counts depend on."""
+        """Return everything that a slide's counts depend on."""
         stat = slide.path.stat()
         roi = slide.roi or self.args.roi
         return {
@@ -114,13 +114,13 @@ class SlideCounter:
         }
 
     def tell(self, slide: CohortSlide, what: str) -> None:
-        """Print what happens to a slide, except that its counting begins."""
+        """Print what happens to a slide, except for the start of its counting."""
         if what != 'counting':
             self.console.print(f'{slide.label}: {what}', markup=False)
 
 
 def write_all(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
-    """Write the table of all slides; where another process has ended a slide meanwhile, once more."""
+    """Write the table of all slides, again if another process has finished a slide in the meantime."""
     found = outcomes(slides, out)
     while True:
         write_counts(found, out)
@@ -131,7 +131,7 @@ def write_all(slides: Sequence[CohortSlide], out: Path) -> list[Outcome]:
 
 
 class Rate:
-    """Shows MPix, their rate and the time left; what an earlier run had done is no part of the rate."""
+    """Shows MPix, their rate and the time left; the rate leaves out what an earlier run had done."""
 
     def __init__(self, bar: Progress, task: TaskID) -> None:
         self.bar = bar

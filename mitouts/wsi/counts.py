@@ -1,4 +1,4 @@
-"""Turns what was found on a slide into counts with intervals, over the counted tiles and in the hottest regions."""
+"""Turns the findings on a slide into counts with intervals, over the counted tiles and in the hottest regions."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ _AREAS = {
     'region': ('the given region', 'whose share in the region is at least'),
     'model': ('tumour, as the tissue model sees it', 'with a mean tumour probability of at least'),
 }
-"""What is counted in, and which of its tiles count."""
+"""Name of the counted area by ``tumour_from``, and the rule that its counted tiles satisfy."""
 
 
 @dataclass(frozen=True)
 class RoiCount:
-    """The hottest region of one area; None is "not available".
+    """The hottest region of one area; None means "not available".
 
     Attributes:
-        hotspot: Where it is and how many figures of counted tiles lie inside.
+        hotspot: Position of the region, and number of figures of counted tiles inside.
         missing_because: Why there is none.
         counted_share: Share of the region that is counted tiles; the rest is glass or other tissue.
         count_ci95: Exact Poisson interval of the count. It takes the region as given: the count of the hottest one of
@@ -84,14 +84,14 @@ class RoiCount:
 
 @dataclass(frozen=True, eq=False)
 class SlideReport:
-    """The counts of a slide and what they come from.
+    """The counts of a slide, and the findings and model behind them.
 
     Attributes:
-        findings: What the model found.
+        findings: Findings of the model.
         counts: Figures of the counted tiles and their rates.
         hotspots: The hottest region of each area.
         provenance: Model, thresholds, resolutions, software, and that it is for research use only.
-        remarks: What a user must know about the counts, a sentence or less each.
+        remarks: Remarks that users must know, each a sentence or less.
     """
 
     findings: SlideFindings
@@ -102,17 +102,17 @@ class SlideReport:
 
     @cached_property
     def is_counted(self) -> NDArray[np.bool_]:
-        """``(M,)`` which figures lie in counted tiles."""
+        """Whether each figure lies in a counted tile, ``(M,)`` bool."""
         return in_counted_tiles(self.findings.figures, self.findings.tiles)
 
     @property
     def counted_area(self) -> str:
-        """What was counted in, in words."""
+        """Describe the counted area in words."""
         area, tiles = _AREAS[self.findings.tumour_from]
         return f'{area}; tiles of {self.counts.tile_um:.0f} um {tiles} {MIN_TUMOUR_PROBABILITY:.2f}'
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; only ``run`` differs when the same slide is looked at again."""
+        """Return plain values, ready for JSON; if the same slide is counted again, only ``run`` differs."""
         findings = self.findings
         return {
             'provenance': dict(self.provenance),
@@ -150,15 +150,15 @@ def make_provenance(
     tissue_checkpoint: str | Path | None = None,
     tissue_sha256: str | None = None,
 ) -> dict[str, Any]:
-    """Say which model it was.
+    """Describe the model that was used.
 
     Args:
         checkpoint: File of the model; its name is kept.
-        sha256: Of that file.
-        calibration: What the checkpoint knows of thresholds and resolution.
-        trained_on: Of :func:`mitouts.inference.training_record.trained_on`.
+        sha256: SHA-256 of that file.
+        calibration: The checkpoint's thresholds and resolution.
+        trained_on: Result of :func:`mitouts.inference.training_record.trained_on`.
         tissue_checkpoint: File of the tissue model, where one was used.
-        tissue_sha256: Of that file.
+        tissue_sha256: SHA-256 of that file.
     """
     slide_threshold = slide_threshold_of(calibration)
     provenance = {
@@ -177,7 +177,7 @@ def make_provenance(
 
 
 def flat_provenance(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for a table or a line of text: what is an object of its own becomes its ``in_words``."""
+    """Flatten a provenance for a table or a line of text: each nested object is replaced by its ``in_words``."""
     return {key: value['in_words'] if isinstance(value, Mapping) else value for key, value in provenance.items()}
 
 
@@ -189,11 +189,11 @@ def make_report(
     field_diameter_mm: float = FIELD_DIAMETER_MM,
     min_area_mm2: float = MIN_AREA_MM2,
 ) -> SlideReport:
-    """Count what was found.
+    """Count the figures of a slide, and make its report.
 
     Args:
-        findings: Of :class:`mitouts.wsi.slide.SlideLocalizer`.
-        provenance: Which model it was (:func:`make_provenance`); thresholds and resolution as they were used, the
+        findings: Findings of :class:`mitouts.wsi.slide.SlideLocalizer`.
+        provenance: Description of the model (:func:`make_provenance`); thresholds and resolution as they were used, the
             software and the note on its use are added.
         roi_areas_mm2: Areas of the hottest regions, squares that do not leave the slide.
         field_diameter_mm: Diameter of a high-power field.
@@ -261,7 +261,7 @@ def _count_hottest(
 
 
 def _counted_share(roi: Roi, tiles: TumourTiles) -> float:
-    """Share of a region that lies in counted tiles, with what could not be read of them."""
+    """Return the share of a region that lies in counted tiles, including what could not be read of them."""
     rows, columns = tiles.counted.shape
     top, left = roi.top_px + 0.5, roi.left_px + 0.5
     down = overlap_px([top], [top + roi.height_px], tiles.tile_px, rows)

@@ -1,4 +1,4 @@
-"""Computes the score map of a whole slide tile by tile, in a file that a killed run goes on with."""
+"""Computes the score map of a whole slide tile by tile, in a file that an interrupted run continues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[float, float], None]
 
 @dataclass(frozen=True)
 class SlideMap:
-    """What the network says of a slide.
+    """The score map of a slide, and what could not be read.
 
     Attributes:
         scores: Array ``(rows, columns)``, float32, one a cell; 0 where nothing was looked at.
@@ -51,8 +51,8 @@ def map_slide(
 ) -> SlideMap:
     """Compute the scores of the needed cells.
 
-    Tiles of one row of the grid are a band. A band that is done is on the disk before it is noted down, so a run that
-    was killed goes on with the next one.
+    The tiles of one row of the grid are a band. A finished band is written to disk before it is recorded as done, so a
+    run that was killed continues with the next one.
 
     Args:
         dense: The network.
@@ -99,7 +99,7 @@ def map_slide(
 
 
 def _has_map(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether there is a map of this shape; a full disk leaves half of one."""
+    """Whether the file holds a whole map of this shape; a full disk leaves half of one."""
     try:
         return np.lib.format.open_memmap(path, mode='r').shape == shape
     except (OSError, ValueError):
@@ -114,7 +114,7 @@ def _open_map(path: Path, shape: tuple[int, ...], *, keep: bool) -> np.memmap:
 
 
 def _batches(tiles: Iterator[Tile], batch: int) -> Iterator[Sequence[Tile]]:
-    """Runs of at most ``batch`` tiles of one shape."""
+    """Yield up to ``batch`` consecutive tiles of one shape at a time."""
     for _, run in itertools.groupby(tiles, key=lambda tile: tile.image.shape):
         while group := list(itertools.islice(run, batch)):
             yield group

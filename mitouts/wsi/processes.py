@@ -1,4 +1,4 @@
-"""Finds out which process this is of those that share slides out, and which device and folder it works with."""
+"""Determines this process's number among those that share the slides, its device and its folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mitouts.errors import ConfigError
 
 
 def process_of(environment: Mapping[str, str]) -> tuple[int, int]:
-    """The number of this process and how many there are, as torchrun says it.
+    """Return the number of this process and how many there are, from torchrun's environment.
 
     Raises:
         ConfigError: They make no sense.
@@ -28,7 +28,7 @@ def process_of(environment: Mapping[str, str]) -> tuple[int, int]:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder of the results, before hours are spent on them.
+    """Make the folder of the results, so that an error shows before hours of counting.
 
     Raises:
         ConfigError: Nothing can be written there.
@@ -44,7 +44,7 @@ def make_folder(path: Path) -> None:
 
 
 def device_of(name: str | None) -> str:
-    """The device of this process: each of several takes a GPU of its own.
+    """Return the device of this process; each of several processes takes a GPU of its own.
 
     Raises:
         ConfigError: CUDA is asked for and there is none.

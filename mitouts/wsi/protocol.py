@@ -1,4 +1,4 @@
-"""Checks a protocol of whole-slide counting before hours are spent on its first step.
+"""Checks a protocol of whole-slide counting, so that errors show before hours of counting.
 
 ``count`` (of all slides), ``reference`` (annotated and predicted figures in one region, optional) and ``correlate`` are
 the arguments of these steps (:mod:`mitouts.wsi.steps`); ``paper`` is what a publication reports.
@@ -105,7 +105,7 @@ def plan(
     """Turn a protocol into the arguments of its steps.
 
     Args:
-        protocol: Of :func:`read_protocol`.
+        protocol: Protocol as returned by :func:`read_protocol`.
         out: Output folder of all steps.
         given: Options of ``count`` that take the place of the config's; None is no option.
         resume: Go on where an earlier run stopped.
@@ -131,7 +131,7 @@ def plan(
 
 
 def count_columns(roi_areas_mm2: Iterable[float] = ROI_AREAS_MM2) -> list[str]:
-    """Columns of ``counts.csv`` beside those of the list of slides."""
+    """List the columns of ``counts.csv`` beside those of the list of slides."""
     columns = ['slide', 'status']
     for field in dataclasses.fields(SlideCounts):
         if field.name == 'excluded_because':
@@ -171,7 +171,7 @@ def _check_files(step: str, arguments: Mapping[str, Any]) -> None:
 
 
 def _check_columns(steps: Mapping[str, Mapping[str, Any]], slides: Sequence[CohortSlide]) -> None:
-    """Say before the counting which column will be missing after it."""
+    """Check before the counting that the columns to correlate will exist after it."""
     areas = steps['count'].get('roi_mm2') or ROI_AREAS_MM2
     table, known = 'the table of counts', count_columns([areas] if isinstance(areas, (int, float)) else areas)
     if 'reference' in steps:
@@ -197,7 +197,7 @@ def _check_columns(steps: Mapping[str, Mapping[str, Any]], slides: Sequence[Coho
 
 
 def _check_annotations(arguments: Mapping[str, Any], slides: Sequence[CohortSlide]) -> None:
-    """Say before the counting that its counts could not be compared with the annotations."""
+    """Check before the counting that the annotations are of the slides to count."""
     with warnings.catch_warnings():
         # The step itself tells them.
         warnings.simplefilter('ignore')

@@ -1,4 +1,4 @@
-"""Gathers what the steps of a protocol have found, and says what a paper reports."""
+"""Gathers the results of a protocol's steps, and formats what a paper reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mitouts.wsi.protocol import AGREEMENT_STEM, COUNTS_DIR, REFERENCE_STEM, Pla
 
 
 def gather_results(config: Path, protocol: Mapping[str, Any], out: Path, steps: Plan) -> dict[str, Any]:
-    """Put the results of all steps into one document."""
+    """Gather the results of all steps in one document."""
     results: dict[str, Any] = {
         'protocol': config.stem,
         'software': f'mitouts {__version__}',
@@ -31,13 +31,13 @@ def gather_results(config: Path, protocol: Mapping[str, Any], out: Path, steps: 
 
 
 def texts(arguments: Any) -> dict[str, Any]:
-    """Take the arguments that have a value, ready for JSON."""
+    """Return the arguments that have a value, ready for JSON."""
     given = {key: value for key, value in dataclasses.asdict(arguments).items() if value is not None}
     return {key: str(value) if isinstance(value, Path) else value for key, value in given.items()}
 
 
 def in_words(paper: Mapping[str, Any]) -> str:
-    """Say in a line what a publication reports."""
+    """Format the correlations that a publication reports, in a line."""
     parts = []
     for key, label in (('pearson', 'Pearson r'), ('spearman', 'Spearman rho')):
         if paper.get(key) is not None:

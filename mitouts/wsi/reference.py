@@ -38,12 +38,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class RegionComparison:
-    """All slides of an annotation file.
+    """The comparison of all slides of an annotation file.
 
     Attributes:
         rows: One a slide with :data:`COLUMNS`; None is "not available", and ``status`` says why.
-        provenance: Which category and model it was.
-        notes: What else there is to say.
+        provenance: The category and the model.
+        notes: Further remarks.
     """
 
     rows: Sequence[Row]
@@ -52,13 +52,13 @@ class RegionComparison:
 
     @property
     def num_compared(self) -> int:
-        """Slides that have both counts."""
+        """Number of slides that have both counts."""
         return sum(row['status'] == COMPARED for row in self.rows)
 
 
 @dataclass(frozen=True)
 class _Counted:
-    """A folder of counts: of a slide (``path``) that was counted (``report``) or failed (``reason``)."""
+    """A folder of counts of one slide (``path``), which was counted (``report``) or failed (``reason``)."""
 
     folder: Path
     path: str
@@ -109,7 +109,7 @@ def compare_regions(
 
 
 def name_category(document: Mapping[str, Any], category: int) -> str:
-    """Name a category of an annotation file.
+    """Return the name of a category of an annotation file.
 
     Raises:
         AnnotationError: The file does not have it.
@@ -139,7 +139,7 @@ def _read_folders(counts: Path) -> list[_Counted]:
 
 
 def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -> list[_Counted | str]:
-    """The counts of each image, or the reason why there are none."""
+    """Return the counts of each image, or the reason why there are none."""
     positions = match_slides([image['file_name'] for image in images], [each.path for each in folders])
     wanted_by = Counter(position for each in positions for position in each)
     found: list[_Counted | str] = []
@@ -157,7 +157,7 @@ def _matched(images: Sequence[Mapping[str, Any]], folders: Sequence[_Counted]) -
 
 
 def _model_of(used: Sequence[_Counted]) -> dict[str, Any]:
-    """What all slides were counted with."""
+    """Return the model that all slides were counted with; raise AnnotationError if there are several."""
     if all(each.report is None for each in used):
         return {}
     first, *others = ((each.path, each.report['provenance']) for each in used if each.report is not None)
@@ -213,7 +213,7 @@ def _compare_slide(
 
 
 def _mismatch(image: Mapping[str, Any], slide: Mapping[str, Any]) -> str | None:
-    """Why the counts cannot be of the image that was annotated."""
+    """Explain why the counts cannot be of the annotated image; None if they can."""
     annotated, counted = (image['width'], image['height']), (slide['width_px'], slide['height_px'])
     if image.get('size_known', True) and annotated != counted:
         return f'annotated on {annotated[0]} x {annotated[1]} px and counted on {counted[0]} x {counted[1]} px'
@@ -275,7 +275,7 @@ def _cell(table: Table, line: int, cells: Sequence[str], column: int) -> float:
 
 
 def _overlap_px(rectangle: Sequence[float], roi: Roi) -> float:
-    """Area shared by a region and a rectangle of whole pixels ``[x, y, width, height]``."""
+    """Compute the area shared by a region and a rectangle of whole pixels ``[x, y, width, height]``."""
     x, y, width, height = rectangle
     across = min(x + width - 0.5, roi.left_px + roi.width_px) - max(x - 0.5, roi.left_px)
     down = min(y + height - 0.5, roi.top_px + roi.height_px) - max(y - 0.5, roi.top_px)

@@ -44,11 +44,11 @@ _UNREADABLE_GREY = 160
 
 
 def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
-    """Write all files of a slide; each appears only when it is complete, and ``report.json`` last.
+    """Write all files of a slide; each appears only when complete, ``report.json`` last.
 
     Args:
-        report: Of :func:`mitouts.wsi.counts.make_report`.
-        folder: Where they go; made where it does not exist.
+        report: Report as returned by :func:`mitouts.wsi.counts.make_report`.
+        folder: Folder for the files; created if it does not exist.
 
     Returns:
         Name of each of :data:`FILES` -> its path.
@@ -78,7 +78,7 @@ def write_report(report: SlideReport, folder: str | Path) -> dict[str, Path]:
 
 
 def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
-    """Figures as detections with their probability; tissue, counted area and hottest regions as annotations."""
+    """Export figures as detections with probabilities; tissue, counted area and hottest regions as annotations."""
     findings = report.findings
     slide, bounds = findings.path.name, findings.bounds_xy_px
     # The last row and column of a mask may reach beyond the slide.
@@ -134,7 +134,7 @@ def to_qupath_collection(report: SlideReport) -> dict[str, Any]:
 
 
 def to_grand_challenge(report: SlideReport) -> dict[str, Any]:
-    """All points in millimetres; those that are no figures are called so. The title says where they come from."""
+    """Export all points in millimetres, named as figures or non-figures; the title gives slide and model."""
     findings = report.findings
     # There a point at the threshold is a figure, here only one above it is.
     threshold = float(np.nextafter(findings.map_threshold, np.inf))
@@ -144,7 +144,7 @@ def to_grand_challenge(report: SlideReport) -> dict[str, Any]:
 
 
 def to_picture(report: SlideReport) -> SlidePicture:
-    """Gather what the overview shows; the crops of its gallery are read from the slide."""
+    """Gather what the overview shows; crops of its gallery are read from the slide."""
     findings = report.findings
     drawn = min(
         (each for each in report.hotspots if each.hotspot is not None),
@@ -176,7 +176,7 @@ def to_picture(report: SlideReport) -> SlidePicture:
 
 
 def _galleries(report: SlideReport) -> list[Gallery]:
-    """Crops of the most certain figures, and of the points next above and below the threshold."""
+    """Cut out crops of the most certain figures, and of the points next above and below the threshold."""
     findings, threshold = report.findings, report.findings.map_threshold
     points, num_figures = findings.points, len(findings.figures)
     is_counted = in_counted_tiles(points, findings.tiles)
@@ -224,7 +224,7 @@ def read_crops(findings: SlideFindings, centers_xy: NDArray[np.float64], mpp: fl
 
 
 def _facts(report: SlideReport) -> list[Fact]:
-    """The text beside the picture."""
+    """Compose the text beside the picture."""
     counts, findings, trained_on = report.counts, report.findings, report.provenance.get('trained_on')
     if counts.per_mm2 is None or counts.mai is None or counts.per_10_hpf is None:
         facts = [Fact('No rates', 'headline'), Fact(f'{counts.excluded_because}'.replace('mm2', 'mm²'), 'warning')]
@@ -284,7 +284,7 @@ def _between(interval: Interval | None) -> str:
 
 
 def _short(number: float) -> str:
-    """Three digits, and all of those before the point."""
+    """Format a number with three digits, or all of those before the decimal point."""
     return f'{number:.0f}' if number >= 100 else f'{number:.3g}'
 
 

@@ -1,4 +1,4 @@
-"""Runs a model on a whole slide: chooses where it looks, and gathers what it finds and what it could not see."""
+"""Runs a model on a whole slide: chooses where to look, and gathers what was found and what could not be read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TISSUE_BATCH = 16
 
 @dataclass(frozen=True)
 class SlideOptions:
-    """How a slide is looked at; none of these changes the result.
+    """Settings for the speed and memory of a slide's analysis; the results do not depend on them.
 
     Attributes:
         tile_px: Longest side of a tile without its margin, in pixels of the model's resolution; None suits the memory.
@@ -54,7 +54,7 @@ class SlideOptions:
 
 @dataclass(frozen=True, eq=False)
 class SlideFindings:
-    """What was found on a slide. Lengths are in level-0 pixels, 0 at the centre of the first one.
+    """The findings on a slide. Lengths are in level-0 pixels, 0 at the centre of the first one.
 
     Attributes:
         dimensions: Its width and height.
@@ -69,7 +69,7 @@ class SlideFindings:
         cell_px: Width and height of a pixel of the thumbnail.
         tiles: The tiles that count.
         unreadable: Rectangles that could not be read.
-        stain_fit: What the slide's stain was measured as; None where it is not normalized.
+        stain_fit: The measured stain of the slide; None if it is not normalized.
         stain_note: Why the colours are as they were; None where they were normalized.
         megapixels: Pixels that the network saw in this run, at its resolution, margins left out, in millions.
         seconds: Time by step.
@@ -137,7 +137,7 @@ class SlideLocalizer:
         stamp: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> SlideFindings:
-        """Look at a slide.
+        """Find the figures on a slide.
 
         Args:
             path: Slide or image.
@@ -236,7 +236,7 @@ class SlideLocalizer:
     def _segment(
         self, reader: SlideReader, tissue: NDArray[np.bool_], cell_px: tuple[float, float]
     ) -> NDArray[np.float64]:
-        """Tumour probability of every tile with tissue in it, on the thumbnail's cells."""
+        """Predict the tumour probability of every tile that contains tissue, on the thumbnail's cells."""
         assert self.segmenter is not None
         assert reader.mpp is not None
         view = ScaledView(reader, mpp=self.segmenter.mpp)
@@ -306,7 +306,7 @@ class SlideLocalizer:
 
 
 class _Clock:
-    """Seconds by step."""
+    """Measures the seconds that each step takes."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -329,7 +329,7 @@ def _span(number: int, cells: float) -> slice:
 
 
 def _inside(regions: Sequence[Region], shape: tuple[int, ...], cell_px: tuple[float, float]) -> NDArray[np.uint8]:
-    """Mark the cells of regions; each is drawn on its own extent, because a file may hold thousands of small ones."""
+    """Mark the cells in regions; each is drawn on its own extent, because a file may hold thousands of small ones."""
     inside = np.zeros(shape, dtype=np.uint8)
     for region in regions:
         rings = [np.rint((np.asarray(ring) + 0.5) / cell_px - 0.5).astype(np.int32) for ring in region]

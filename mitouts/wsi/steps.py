@@ -1,4 +1,4 @@
-"""Types and checks the arguments of the steps that count, compare and correlate, for commands and protocols alike."""
+"""Defines and checks the arguments of the steps count, compare and correlate, for commands and protocols alike."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GIVEN_BY_THE_RUN = ('out', 'resume', 'counts', 'table', 'plot')
 
 @dataclass(frozen=True, kw_only=True)
 class CountArguments:
-    """What slides are counted with; ``mitouts count --help`` describes each.
+    """Arguments for counting slides; ``mitouts count --help`` describes each.
 
     Raises:
         ConfigError: Both a tissue model and regions are given, or classes of regions without these.
@@ -70,7 +70,7 @@ class CountArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class ReferenceArguments:
-    """What figures are compared with in one region; ``mitouts reference-hotspots --help`` describes each."""
+    """Arguments for comparing figures in one region; ``mitouts reference-hotspots --help`` describes each."""
 
     annotations: Path
     counts: Path
@@ -81,7 +81,7 @@ class ReferenceArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class CorrelateArguments:
-    """What two columns of a table are compared with; ``mitouts correlate --help`` describes each."""
+    """Arguments for comparing two columns of a table; ``mitouts correlate --help`` describes each."""
 
     table: Path
     x: str
@@ -94,26 +94,26 @@ class CorrelateArguments:
 
 
 def config_keys(kind: type) -> list[str]:
-    """The arguments that a config may give; the others are given by a protocol's run."""
+    """List the arguments that a config may set; the others are set when a protocol runs."""
     return [each.name for each in fields(kind) if each.name not in _GIVEN_BY_THE_RUN]
 
 
 def needed_keys(kind: type) -> list[str]:
-    """Those of :func:`config_keys` that have no default."""
+    """List those of :func:`config_keys` that have no default."""
     optional = {each.name for each in fields(kind) if (each.default, each.default_factory) != (MISSING, MISSING)}
     return [key for key in config_keys(kind) if key not in optional]
 
 
 def path_keys(kind: type) -> list[str]:
-    """Those of :func:`config_keys` that are files or folders."""
+    """List those of :func:`config_keys` that are files or folders."""
     return [key for key in config_keys(kind) if _READERS[key] is Path]
 
 
 def make_arguments(kind: type[Arguments], step: str, values: Mapping[str, Any]) -> Arguments:
-    """Check the values of a config and give them their types.
+    """Check the values of a config and convert them to their types.
 
     Args:
-        kind: What they are the arguments of.
+        kind: Class of the step's arguments.
         step: Named in errors.
         values: None stands for the default.
 

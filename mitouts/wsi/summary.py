@@ -1,4 +1,4 @@
-"""Sums up counted slides as tables for the terminal."""
+"""Makes tables of counted slides for the terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME_COLUMNS = 30
 
 
 def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """Make a table of the slides that were counted and one of those that failed, where there are any."""
+    """Make a table of the counted slides, and one of those that failed if there are any."""
     counted = Table(title='for research use only')
     counted.add_column('slide', overflow='fold')
     for name in ('count', 'per mm2 (95% interval)', 'MAI', 'counted mm2'):

@@ -1,4 +1,4 @@
-"""Reads tiles of a slide in threads; what cannot be read is left white and named."""
+"""Reads tiles of a slide in threads; what cannot be read is left white and listed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mitouts.imaging.image_reader import ImageReader
 from mitouts.stain import Fit, NormalizerChain
 
 BLOCK_PX = 512
-"""Where a tile cannot be read, blocks of this lattice are tried one by one."""
+"""Side of the blocks that are read one by one if a tile cannot be read."""
 THUMBNAIL_BLOCK_PX = 32
 BAND_PX = 30_000_000
 
@@ -39,7 +39,7 @@ class Tile:
     Attributes:
         window: The cells that are kept of it.
         image: Array ``(H, W, 3)``, RGB, normalized, with the margin around the window.
-        unreadable: What is white because it could not be read, in pixels of the view.
+        unreadable: Parts that could not be read and are white, in pixels of the view.
     """
 
     window: Window
@@ -79,7 +79,7 @@ class TileReader:
         self._opened: list[ScaledView] = []
 
     def tiles(self, windows: Sequence[Window]) -> Iterator[Tile]:
-        """Yield the tiles of windows in their order; at most one a thread waits to be taken."""
+        """Yield the tiles of windows in their order; at most one tile per thread is read ahead."""
         with ThreadPoolExecutor(self.workers) as pool:
             waiting: list[Future[Tile]] = []
             try:
@@ -117,7 +117,7 @@ class TileReader:
 
 
 def read_in_bands(view: ScaledView) -> NDArray[np.uint8]:
-    """Read a whole view band by band, so that a slide without a pyramid needs little memory; white where it is broken.
+    """Read a whole view in bands, so that a slide without a pyramid needs little memory; unreadable parts are white.
 
     Returns:
         Array ``(height, width, 3)``, RGB.
@@ -142,7 +142,7 @@ def read_in_bands(view: ScaledView) -> NDArray[np.uint8]:
 def read_or_white(
     view: ScaledView, area: Rectangle, block_px: int = BLOCK_PX
 ) -> tuple[NDArray[np.uint8], tuple[Rectangle, ...]]:
-    """Read a rectangle; what fails twice is read block by block, and blocks that fail are white.
+    """Read a rectangle; if that fails twice, read it block by block, and leave unreadable blocks white.
 
     Returns:
         Array ``(height, width, 3)``, RGB, and the whole blocks that could not be read.
@@ -179,7 +179,7 @@ def _try(view: ScaledView, area: Rectangle) -> NDArray[np.uint8] | None:
 
 
 def _blocks(area: Rectangle, block_px: int) -> Iterator[tuple[Rectangle, Rectangle]]:
-    """The blocks of a lattice over the slide that a rectangle touches, whole and cut to it."""
+    """Yield each block of a lattice over the slide that a rectangle touches: the whole block, and its part inside."""
     for y in range(area.y // block_px * block_px, area.y + area.height, block_px):
         for x in range(area.x // block_px * block_px, area.x + area.width, block_px):
             left, top = max(x, area.x), max(y, area.y)

@@ -77,7 +77,7 @@ class TissueSegmenter:
 
     @torch.inference_mode()
     def predict(self, image: NDArray[np.uint8], stride_px: int = 1) -> NDArray[np.float32]:
-        """Class probabilities of an image.
+        """Predict the class probabilities of an image.
 
         Args:
             image: Array ``(H, W, 3)``, RGB, at :attr:`mpp`; it is cut into tiles that do not overlap.
@@ -100,7 +100,7 @@ class TissueSegmenter:
 
     @torch.inference_mode()
     def tile_probabilities(self, tiles: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Class probabilities of whole tiles: the mean over their pixels.
+        """Predict the class probabilities of whole tiles: the mean over their pixels.
 
         Args:
             tiles: Array ``(N, H, W, 3)`` or N arrays of one size, RGB, at :attr:`mpp`; one batch of the network. They
@@ -120,7 +120,7 @@ class TissueSegmenter:
         return probabilities.mean(dim=(2, 3), dtype=torch.float64).cpu().numpy()
 
     def tile_tumour_probability(self, tiles: NDArray[np.uint8] | Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """Mean tumour probability of each tile; the UTS paper keeps tiles from 0.40.
+        """Predict the mean tumour probability of each tile; the UTS paper keeps tiles from 0.40.
 
         Args:
             tiles: As in :meth:`tile_probabilities`.
