@@ -1,4 +1,4 @@
-"""Makes the web application of a review."""
+"""Builds the web application of a review."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def create_app(
     port: int,
     assets: Mapping[str, Asset] | None = None,
 ) -> ASGIApp:
-    """Make the application.
+    """Build the application.
 
     Args:
-        sessions: Who may take part.
+        sessions: Sessions of the raters who may take part.
         blinded: Whether label, prediction, reason, score and distance are hidden.
         hosts: Values of the ``Host`` header that are the server's own, such as ``127.0.0.1:8760``.
-        port: Of the server; it is part of the cookie's name.
+        port: Port of the server, which is part of the cookie's name.
         assets: Files of the page; the package's own by default.
 
     Returns:
@@ -166,7 +166,7 @@ def _add_writing(app: FastAPI, store: ReviewStore, crops: CropSource, presentati
 
 
 def _item(store: ReviewStore, number: str) -> Item:
-    """The item that an address names; a number that is too long for one is not even read."""
+    """Return the item of the number in an address; numbers that are too long are refused unread."""
     if re.fullmatch('[0-9]{1,10}', number) is None:
         raise UnknownItemError(f'there is no such item; they go from 1 to {len(store.items)}')
     return store.item(int(number))

@@ -62,19 +62,19 @@ def apply_review(
 def reviewed_document(
     document: Mapping[str, Any], store: ReviewStore, *, rule: str = 'majority', undecided: str = 'keep'
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Correct an annotation file by what its review says.
+    """Correct an annotation file by the results of its review.
 
     A confirmed figure stays where it is, or where the raters moved it; a rejected one becomes a hard negative. A place
     that nobody had annotated becomes a figure or a hard negative, and an image that was judged as a whole gets its
-    label. Figures that raters added are figures as well, except within the radius of one that is there already or of
-    a place that they rejected when they were asked for it. What was touched says so under ``review``. An image with a
-    ``label`` gets it anew when its points changed: 1 where a figure is left, 0 where the reviewed ones were its only
-    figures and none is left.
+    label. Figures that raters added count as figures, unless they lie within the radius of an existing one or of a
+    place that the raters rejected when asked about it. Changed entries are recorded under ``review``. If the points of
+    an image with a ``label`` changed, its label is set again: 1 if a figure is left, 0 if the reviewed ones were its
+    only figures and none is left.
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
-        rule: How decisions become labels, see :func:`mitouts.review.consensus.find_consensus`.
-        undecided: What to do with an image with an item that has no label: ``keep`` leaves that item as it was
+        rule: Rule that turns decisions into labels, see :func:`mitouts.review.consensus.find_consensus`.
+        undecided: Treatment of images with an item that has no label: ``keep`` leaves that item as it was
             annotated, ``drop`` leaves out the image. An item that nobody has decided on is undecided; it costs an image
             its place only where the distillation had dropped that, so that without any decision ``drop`` gives what
             the distillation did.

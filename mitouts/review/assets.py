@@ -1,4 +1,4 @@
-"""Reads the files of the page once, so that a request can ask for nothing else."""
+"""Reads the files of the page once, so that a request cannot ask for any other file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MEDIA_TYPES = {
 
 @dataclass(frozen=True)
 class Asset:
-    """One file.
+    """A file of the page.
 
     Attributes:
         media_type: For the ``Content-Type`` header.
@@ -55,7 +55,7 @@ def load_assets() -> dict[str, Asset]:
 
 
 def etag_of(content: bytes) -> str:
-    """A strong entity tag."""
+    """Compute a strong entity tag."""
     return f'"{hashlib.sha256(content).hexdigest()[:32]}"'
 
 

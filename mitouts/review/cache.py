@@ -1,4 +1,4 @@
-"""Keeps decoded images and encoded crops for the next request, up to a number of bytes."""
+"""Caches decoded images and encoded crops up to a number of bytes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Value = TypeVar('Value')
 
 
 class ByteCache(Generic[Value]):
-    """The most recently used values; threads may share it.
+    """Keeps the most recently used values; threads may share it.
 
     Args:
-        max_bytes: Of all values together. A single value that is larger is kept, alone.
+        max_bytes: Size of all values together. A single value that is larger is kept, alone.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -24,7 +24,7 @@ class ByteCache(Generic[Value]):
         self._lock = threading.Lock()
 
     def get(self, key: Hashable) -> Value | None:
-        """The value, which counts as used by that; None where it is not kept."""
+        """Return the value, and mark it as used; None if it is not cached."""
         with self._lock:
             if key not in self._entries:
                 return None
@@ -32,14 +32,14 @@ class ByteCache(Generic[Value]):
             return self._entries[key][0]
 
     def put(self, key: Hashable, value: Value, num_bytes: int) -> None:
-        """Keep a value, and let the least recently used ones go for it."""
+        """Store a value, and drop the least recently used ones to make room."""
         self.make_room(num_bytes)
         with self._lock:
             self._bytes += num_bytes - self._entries.pop(key, (None, 0))[1]
             self._entries[key] = (value, num_bytes)
 
     def make_room(self, num_bytes: int) -> None:
-        """Let values go until one of this size fits, before it takes up memory."""
+        """Drop values until one of this size fits, before it takes up memory."""
         with self._lock:
             while self._entries and self._bytes + num_bytes > self._max_bytes:
                 self._bytes -= self._entries.popitem(last=False)[1][1]
@@ -49,5 +49,5 @@ class ByteCache(Generic[Value]):
 
     @property
     def num_bytes(self) -> int:
-        """Of all values together."""
+        """Size of all values together, in bytes."""
         return self._bytes

@@ -1,4 +1,4 @@
-"""Finds what a review says of every item: one label, one position, and the figures that were added."""
+"""Sums up the raters' decisions: one label and position for every item, and the figures that were added."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FinalLabel = Literal['mitotic', 'look_alike']
 
 @dataclass(frozen=True)
 class ItemConsensus:
-    """What the raters say of one item.
+    """The raters' consensus on one item.
 
     Attributes:
         label: None where it is undecided.
         why: See :class:`mitouts.functional.consensus.Consensus`.
-        xy_px: Where it lies in the image: the item's own point, unless those who carry the label have moved it.
-        is_moved: Whether that is another place.
+        xy_px: Its position in the image: the item's own point, unless raters who agree on the label moved it.
+        is_moved: Whether raters moved it.
         votes: Rater -> label, abstentions and tiebreakers included.
     """
 
@@ -49,7 +49,7 @@ class ItemConsensus:
 
 @dataclass(frozen=True)
 class ReviewConsensus:
-    """What a review says.
+    """The raters' consensus on all items, and the figures they added.
 
     Attributes:
         items: By ``item_id``, one for every item of the review.
@@ -63,12 +63,12 @@ class ReviewConsensus:
 
 
 def review_radius_px(store: ReviewStore) -> float:
-    """The radius within which two points are one figure."""
+    """Return the radius within which two points are the same figure."""
     return float(store.provenance.get('radius_px') or DEFAULT_RADIUS_PX)
 
 
 def check_rule(rule: str) -> Rule:
-    """The rule of this name.
+    """Return the rule of this name.
 
     Raises:
         ReviewError: There is none.
@@ -81,9 +81,9 @@ def check_rule(rule: str) -> Rule:
 def find_consensus(store: ReviewStore, rule: str = 'majority') -> ReviewConsensus:
     """Find the label and position of every item, and the added figures.
 
-    A position is the median, in each direction, of the places where those raters see the item whose votes carry its
-    label; who has not moved it sees it where it was. Figures that were added are accepted where more than half of the
-    raters who decided on the item added one there (``unanimous``: all of them; ``last``: who decided last); see
+    A position is the median, in each direction, of the places given by the raters who voted for the item's label; a
+    rater who did not move it gives its original place. Added figures are accepted if more than half of the raters who
+    decided on the item added one there (``unanimous``: all of them; ``last``: the one who decided last); see
     :func:`mitouts.functional.consensus.agreed_marks`.
 
     Args:
@@ -133,7 +133,7 @@ def _judge(item: Item, decisions: Sequence[Decision], rule: Rule) -> ItemConsens
 
 
 def _place(item: Item, decision: Decision) -> Point:
-    """Where a rater sees the item; a place outside the image is brought back to its border."""
+    """Return where a rater places the item; a place outside the image is moved to its border."""
     if decision.moved_px is None or item.kind == 'image':
         return item.x_px, item.y_px
     x, y = item.at(decision.moved_px)
@@ -141,7 +141,7 @@ def _place(item: Item, decision: Decision) -> Point:
 
 
 def _marked(item: Item, decision: Decision) -> list[Point]:
-    """The figures that a decision adds; a whole image has no point to be moved, so there a moved one marks a figure."""
+    """Return the figures that a decision adds; on a whole image, which has no point, a moved point is one as well."""
     offsets = list(decision.added_px)
     if item.kind == 'image' and decision.label == 'mitotic' and decision.moved_px is not None:
         offsets.append(decision.moved_px)

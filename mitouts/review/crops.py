@@ -1,4 +1,4 @@
-"""Cuts out what a rater is shown: the surroundings of an item's anchor, in a patch or a slide."""
+"""Cuts out the crops that raters see: the surroundings of an item's anchor, in a patch or a slide."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ _NAMED = 3
 
 
 class CropSource:
-    """Cuts and encodes what belongs to an item; its methods may be called from any thread.
+    """Cuts and encodes the crops of items; its methods may be called from any thread.
 
     Images are decoded whole and kept; slides and large TIFFs are read in parts.
 
     Args:
         image_root: Folder that file names are relative to.
-        items: What will be asked for.
-        surroundings: What lies around patches; None leaves grey there.
-        image_bytes: Of decoded images that are kept.
-        crop_bytes: Of encoded crops that are kept.
+        items: Items that crops can be asked for.
+        surroundings: Reader of the pixels around patches; None leaves grey there.
+        image_bytes: Size of decoded images to cache.
+        crop_bytes: Size of encoded crops to cache.
 
     Raises:
         ReviewError: A file is missing, lies outside the folder, or has an absurd resolution.
@@ -85,7 +85,7 @@ class CropSource:
         self._large_image = threading.Lock()
 
     def mpp(self, item: Item) -> float | None:
-        """Micrometres per pixel: as the item says, else as the file does, else None."""
+        """Return micrometres per pixel: the item's, else the file's, else None."""
         if item.mpp is not None:
             return item.mpp
         if item.file_name not in self._mpp:
@@ -97,7 +97,7 @@ class CropSource:
         return self._mpp[item.file_name]
 
     def field_px(self, item: Item) -> int:
-        """Side of the field in level-0 pixels, odd: 96 um, or more where the whole image is judged."""
+        """Return the side of the field in level-0 pixels, odd: 96 um, or more if the whole image is judged."""
         side = _odd_side_px(FIELD_UM, self.mpp(item))
         if item.kind == 'image':
             x, y = item.anchor_px
@@ -106,7 +106,7 @@ class CropSource:
         return side
 
     def field(self, item: Item) -> bytes:
-        """JPEG of the field, with the anchor in its central pixel; outside a patch its source is shown, or grey.
+        """Encode the field as JPEG, with the anchor in its central pixel; outside a patch its source is shown, or grey.
 
         Raises:
             ImageError: The image cannot be read.
@@ -115,7 +115,7 @@ class CropSource:
         return self._encoded(item, 'field', self.field_px(item), None)
 
     def thumb(self, item: Item) -> bytes:
-        """JPEG of 128 x 128 px that shows the central 32 um.
+        """Encode a JPEG of 128 x 128 px that shows the central 32 um.
 
         Raises:
             ImageError: The image cannot be read.
@@ -171,7 +171,7 @@ class CropSource:
 
 
 class _OpenSlides:
-    """The readers that were used last; one that is let go closes itself when nobody reads from it any more."""
+    """Keeps the most recently used readers; one that is dropped closes itself when nobody reads from it any more."""
 
     def __init__(self, max_open: int) -> None:
         self._max_open = max_open
@@ -191,7 +191,7 @@ class _OpenSlides:
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """An RGB image as a JPEG of quality 95 without chroma subsampling."""
+    """Encode an RGB image as a JPEG of quality 95 without chroma subsampling."""
     done, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _JPEG)
     if not done:
         raise ImageError(f'a crop of {image.shape[1]} x {image.shape[0]} px cannot be encoded')

@@ -27,7 +27,7 @@ _FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n')
 
 
 def write_decisions(store: ReviewStore, path: str | os.PathLike[str], *, rule: str = 'majority') -> int:
-    """Write what raters say now, a decision a row, with the label that the rule gives the item.
+    """Write the raters' current decisions, one per row, with the label that the rule gives the item.
 
     Places are in image pixels, ``added_xy_px`` is ``x y; x y``. Text that a spreadsheet would run as a formula has an
     apostrophe before it.
@@ -53,7 +53,7 @@ def write_decisions(store: ReviewStore, path: str | os.PathLike[str], *, rule: s
 
 
 def write_log(store: ReviewStore, path: str | os.PathLike[str]) -> int:
-    """Write the whole log, what was taken back and what was decided anew included, in order.
+    """Write the whole log in order, including decisions that were taken back or replaced.
 
     Args:
         path: CSV file; one of the same columns is replaced.
@@ -102,7 +102,7 @@ def _write(path: str | os.PathLike[str], columns: Sequence[str], rows: Iterable[
 
 
 def _safe(cell: Any) -> Any:
-    """A cell that a spreadsheet takes for what it is; numbers may begin with a minus."""
+    """Quote a cell that a spreadsheet would take for a formula; numbers may begin with a minus."""
     if not isinstance(cell, str) or not cell.startswith(_FORMULA):
         return cell
     try:

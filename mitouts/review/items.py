@@ -1,4 +1,4 @@
-"""Turns hard samples into items for raters: the places where annotators or Teacher see a figure."""
+"""Turns hard samples into items for raters: places where annotators or the Teacher see a figure."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ _SAME_POINT_PX = 0.01
 
 @dataclass(frozen=True)
 class Item:
-    """One place that a rater judges.
+    """A place for a rater to judge.
 
     Attributes:
         item_id: From 1, in a random order, so that it says nothing about the sample.
         kind: ``point``, or ``image`` where only the image's label is known and the whole image is judged.
-        image_id: Of the annotation file.
-        file_name: Of the annotation file.
+        image_id: Image id in the annotation file.
+        file_name: File name in the annotation file.
         case_id: Patient or slide.
         scanner: Empty where unknown.
         mpp: Micrometres per pixel, None where unknown.
-        width_px: Of the image.
-        height_px: Of the image.
+        width_px: Width of the image.
+        height_px: Height of the image.
         x_px: Column of the place: the annotated point, else the predicted one, else the image's centre.
         y_px: Row of the place.
         annotation_id: The annotation that it is about.
         annotated_xy_px: Its point.
         predicted_xy_px: The Teacher's point there.
         predicted_score: The Teacher's score there.
-        old_label: What the annotators say; None where they marked nothing.
+        old_label: Label by the annotators; None if they marked nothing.
         reason: Why the sample was judged as it was.
         verdict: ``keep`` or ``drop``.
         image_score: The Teacher's score of the image.
         distance_px: From the annotated point to the nearest predicted one, or the other way round where nobody
             annotated; the image's diagonal where there is none.
         rank: 0 for the largest disagreement.
-        source_image: What a patch was cut from, relative to some folder; empty where the image is no patch.
-        source_xy_px: Its first pixel there, at the patch's resolution.
+        source_image: Image that a patch was cut from, relative to some folder; empty if the image is not a patch.
+        source_xy_px: Position of the patch's first pixel there, at the patch's resolution.
         source_downsample: Pixels of the source per pixel of the patch.
     """
 
@@ -85,11 +85,11 @@ class Item:
 
     @property
     def anchor_px(self) -> tuple[int, int]:
-        """The pixel that crops are centred on and that offsets count from; halves are rounded up."""
+        """The pixel that crops are centred on and that offsets are counted from; halves are rounded up."""
         return math.floor(self.x_px + 0.5), math.floor(self.y_px + 0.5)
 
     def at(self, offset_px: Point) -> Point:
-        """The point of the image that lies at an offset from the anchor."""
+        """Return the point of the image at an offset from the anchor."""
         return self.anchor_px[0] + offset_px[0], self.anchor_px[1] + offset_px[1]
 
     def holds(self, xy_px: Point) -> bool:
@@ -98,7 +98,7 @@ class Item:
 
 
 def by_image(annotations: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping[str, Any]]]:
-    """Image id -> its annotations, in their order; an empty list for any other image."""
+    """Group annotations by image id, in their order; any other image has an empty list."""
     grouped: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for annotation in annotations:
         grouped[annotation['image_id']].append(annotation)
@@ -106,7 +106,7 @@ def by_image(annotations: Iterable[Mapping[str, Any]]) -> dict[int, list[Mapping
 
 
 def radius_px(hard_samples: Mapping[str, Any]) -> float:
-    """The radius within which two points are one figure, as the distillation had it."""
+    """Return the radius within which two points are the same figure, as the distillation used it."""
     criterion = (hard_samples.get('info') or {}).get('criterion') or {}
     return float(criterion.get('radius_px', DEFAULT_RADIUS_PX))
 
@@ -121,8 +121,8 @@ def build_items(
 ) -> list[Item]:
     """Turn a distillation's verdicts into items.
 
-    Every annotated point of a sample is one, and every predicted point that lies within the radius of no annotated
-    point and of no stronger prediction. A sample without annotated points whose label is all that is known gives one
+    Each annotated point of a sample is an item, and so is each predicted point that lies within the radius of no
+    annotated point and of no stronger prediction. A sample that has a label but no annotated points becomes one item
     for the whole image.
 
     Args:
@@ -132,7 +132,7 @@ def build_items(
             with anything to judge.
         num_controls: As many of the other samples that have a point, drawn at random, are mixed in, so that a rater
             cannot know that all of them are disputed.
-        seed: Of the order and the draw.
+        seed: Seed of the order and the draw.
 
     Returns:
         The items, by ``item_id``.
@@ -251,7 +251,7 @@ def _items_of(
 
 
 def _source(image: Mapping[str, Any]) -> dict[str, Any]:
-    """What a patch was cut from, where its entry says it in full and makes sense."""
+    """Return the fields that say what a patch was cut from, if its entry is complete and valid; else nothing."""
     name, place, downsample = (image.get(f'source_{key}') for key in ('image', 'xy_px', 'downsample'))
     if not isinstance(name, str) or not isinstance(place, (list, tuple)) or len(place) != 2:
         return {}
@@ -292,7 +292,7 @@ def _nearest(xy: Point, points: NDArray[np.float64], otherwise_px: float) -> tup
 def _apart(
     annotated: NDArray[np.float64], predicted: NDArray[np.float64], radius: float
 ) -> Iterator[NDArray[np.float64]]:
-    """Predicted points within the radius of no annotated point and of no stronger one that was taken."""
+    """Yield predicted points farther than the radius from all annotated points and from all stronger ones yielded."""
     taken = list(annotated[:, :2])
     for point in predicted[np.argsort(-predicted[:, 2], kind='stable')]:
         if all(math.dist(point[:2], other) > radius for other in taken):
@@ -301,7 +301,7 @@ def _apart(
 
 
 def _agreement(item: Item) -> tuple[float, float, int, float, float]:
-    """Least first: far apart, then the more the Teacher is sure of it."""
+    """Return the sort key that puts the least agreement first: large distances, then the more certain Teacher."""
     sure = item.image_score or 0.0
     doubt = sure if item.annotation_id is not None or item.kind == 'image' else 1 - (item.predicted_score or 0.0)
     diagonal = math.hypot(item.width_px, item.height_px)

@@ -1,4 +1,4 @@
-"""Names what a rater can say of an item, and the errors of saying it."""
+"""Defines the labels that a rater may give an item, and the errors of giving them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 
 class UnknownItemError(ReviewError):
-    """There is no item of this number."""
+    """Raised when no item has this number."""
 
 
 class RequestConflictError(ReviewError):
-    """A request that was answered before came again with other content."""
+    """Raised when a request that was already answered comes again with other content."""
 
 
 class NothingToUndoError(ReviewError):
-    """The rater has no decision that is not taken back already."""
+    """Raised when the rater has no decision left to take back."""
 
 
 class StoreUnavailableError(ReviewError):
-    """The database cannot be read or written just now (locked, disk full); nothing was written, try again."""
+    """Raised when the database cannot be used just now (locked, disk full); nothing was written, so try again."""

@@ -1,4 +1,4 @@
-"""Holds the current state of a review in memory, so that an answer need not sum up the whole log."""
+"""Keeps the current state of a review in memory, so that answers need not read the whole log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mitouts.review.store import ReviewStore
 
 
 class Ledger:
-    """Follows the log, to which other processes may write as well; its methods may be called from any thread."""
+    """Follows the log, which other processes may write to; its methods may be called from any thread."""
 
     def __init__(self, store: ReviewStore) -> None:
         self._store = store
@@ -22,26 +22,26 @@ class Ledger:
         self._ties: tuple[int, frozenset[int]] = (-1, frozenset())
 
     def of(self, rater: str) -> dict[int, Decision]:
-        """Item id -> what this rater says of it."""
+        """Return this rater's decision on each item by item id."""
         with self._lock:
             self._catch_up()
             return {item_id: said[-1] for item_id, said in self._said[rater].items() if said}
 
     def decision(self, rater: str, item_id: int) -> Decision | None:
-        """What this rater says of this item."""
+        """Return this rater's decision on this item, or None."""
         with self._lock:
             self._catch_up()
             said = self._said[rater].get(item_id)
             return said[-1] if said else None
 
     def all(self) -> list[Decision]:
-        """What all raters say."""
+        """Return the current decisions of all raters."""
         with self._lock:
             self._catch_up()
             return [said[-1] for items in self._said.values() for said in items.values() if said]
 
     def ties(self) -> frozenset[int]:
-        """Ids of the items on which the raters are divided."""
+        """Return the ids of items on which the raters are divided."""
         with self._lock:
             self._catch_up()
             if self._ties[0] != self._last_entry:

@@ -1,4 +1,4 @@
-"""Reads what a browser sends, and says why it is refused."""
+"""Reads the messages of a browser, and explains why one is refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Offset = tuple[Coordinate, Coordinate]
 
 
 class MalformedError(ValueError):
-    """A body is not what was expected; the text may be shown to the rater."""
+    """Raised when a body is not as expected; its text may be shown to the rater."""
 
 
 class _Message(BaseModel):
@@ -28,12 +28,12 @@ class _Message(BaseModel):
 
 
 class DecisionMessage(_Message):
-    """``POST /api/decisions``.
+    """The body of ``POST /api/decisions``.
 
     Attributes:
         request: New for every decision, the same when it is sent again.
         item: Number of the item.
-        label: What it is.
+        label: Label that the rater gives.
         moved_px: ``(dx, dy)`` from the item's anchor.
         added_px: Further mitotic figures, ``(dx, dy)`` from the anchor.
         seconds: From the crop's appearance to the decision.
@@ -48,7 +48,7 @@ class DecisionMessage(_Message):
 
 
 class UndoMessage(_Message):
-    """``POST /api/undo``.
+    """The body of ``POST /api/undo``.
 
     Attributes:
         request: New for every time something is taken back.
@@ -75,10 +75,10 @@ def parse(kind: type[AnyMessage], body: bytes) -> AnyMessage:
 
 
 def check_inside(item: Item, offsets: list[Offset], field_px: int) -> None:
-    """Refuse points that nobody can have seen.
+    """Refuse points outside the crop or the image.
 
     Args:
-        item: What the offsets belong to.
+        item: Item that the offsets belong to.
         offsets: ``(dx, dy)`` from its anchor.
         field_px: Side of the crop that was shown.
 

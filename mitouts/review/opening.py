@@ -1,4 +1,4 @@
-"""Opens the review that belongs to a distillation: makes it where there is none, checks it where there is one."""
+"""Opens the review of a distillation, or creates it if there is none."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def open_or_create(
     num_controls: int | None = None,
     seed: int | None = None,
 ) -> ReviewStore:
-    """Open the database of a review, or make it.
+    """Open the database of a review, or create it.
 
     Args:
-        database: Its file.
+        database: File of the database.
         hard_samples: ``hard_samples.json`` of a distillation.
         annotations: The annotation file that was distilled.
         include: As for :func:`mitouts.review.items.build_items`; None is ``dropped`` in a new review, and whatever it
@@ -78,7 +78,7 @@ def _check(store: ReviewStore, hard_samples: FileName, annotations: FileName, wa
 def _provenance(
     hard_samples: FileName, annotations: FileName, *, include: Include, num_controls: int, seed: int
 ) -> dict[str, Any]:
-    """What is written into the database of a review when it is made."""
+    """Describe the origin of a review, to be stored in its database."""
     content = read_hard_samples(hard_samples)
     info = content['info']
     annotations_sha256 = file_sha256(annotations)

@@ -1,4 +1,4 @@
-"""Answers raters; blinded, with nothing of what annotators, Teacher or other raters say."""
+"""Builds answers to raters; in blinded mode without the annotators', the Teacher's or other raters' labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPEN_STATE = 'open'
 
 
 class Presentation:
-    """Answers as plain values, ready to become JSON.
+    """Builds answers as plain values, ready for JSON.
 
     Args:
         blinded: Whether label, prediction, reason, score and distance are hidden. Blinded, items come in the order of
@@ -43,7 +43,7 @@ class Presentation:
             self._of_image[item.image_id].append(item)
 
     def shown_ids(self, session: Session, own: Mapping[int, Decision]) -> list[int]:
-        """Ids of what a rater is to decide, in order: everything, or for a tiebreaker the ties.
+        """Return the ids of the items that a rater is to decide, in order: all, or for a tiebreaker the ties.
 
         Args:
             own: Their decisions; what a tiebreaker has decided stays in sight.
@@ -54,17 +54,17 @@ class Presentation:
         return [item_id for item_id in self._ids if item_id in theirs]
 
     def may_decide(self, session: Session, item_id: int) -> bool:
-        """Whether the item is theirs to decide."""
+        """Whether the rater may decide the item."""
         if session.role == 'rater':
             return True
         return item_id in self.shown_ids(session, self._ledger.of(session.rater))
 
     def state(self, session: Session, item_id: int) -> str:
-        """What the rater says of an item by now, or ``open``."""
+        """Return the rater's label of an item, or ``open``."""
         return state_of(self._ledger.decision(session.rater, item_id))
 
     def session(self, session: Session) -> dict[str, Any]:
-        """``GET /api/session``."""
+        """Answer ``GET /api/session``."""
         total = len(self._ids)
         if session.role != 'rater':
             total = len(self.shown_ids(session, self._ledger.of(session.rater)))
@@ -78,7 +78,7 @@ class Presentation:
         }
 
     def columns(self, session: Session) -> bytes:
-        """``GET /api/items``, as JSON: one list a column, in the order of presentation."""
+        """Answer ``GET /api/items`` as JSON: one list per column, in the order of presentation."""
         own = self._ledger.of(session.rater)
         shown, fixed = self.shown_ids(session, own), self._columns
         if len(shown) != len(self._ids):
@@ -87,7 +87,7 @@ class Presentation:
         return fixed[:-1] + b',"state":' + to_json(states) + b'}'
 
     def item(self, session: Session, item: Item) -> dict[str, Any]:
-        """``GET /api/items/{id}``."""
+        """Answer ``GET /api/items/{id}``."""
         decision = self._ledger.decision(session.rater, item.item_id)
         field_px = self._crops.field_px(item)
         told = {
@@ -112,7 +112,7 @@ class Presentation:
         return told
 
     def progress(self, session: Session) -> dict[str, Any]:
-        """``GET /api/progress``."""
+        """Answer ``GET /api/progress``."""
         decisions = self._ledger.all()
         own = {decision.item_id: decision for decision in decisions if decision.rater == session.rater}
         agreement = None
@@ -145,37 +145,37 @@ class Presentation:
 
 
 def state_of(decision: Decision | None) -> str:
-    """The label, or ``open``."""
+    """Return the label of a decision, or ``open``."""
     return OPEN_STATE if decision is None else decision.label
 
 
 def decision_of(decision: Decision | None) -> dict[str, Any] | None:
-    """What the rater gets back of their own decision."""
+    """Return a rater's own decision as plain values."""
     if decision is None:
         return None
     return {'label': decision.label, 'moved_px': decision.moved_px, 'added_px': decision.added_px}
 
 
 def to_json(value: object) -> bytes:
-    """Compact UTF-8; lone surrogates, which a file can hold and UTF-8 cannot, become question marks."""
+    """Encode as compact UTF-8; lone surrogates, which UTF-8 cannot hold, become question marks."""
     return json.dumps(value, separators=(',', ':'), ensure_ascii=False, allow_nan=False).encode('utf-8', 'replace')
 
 
 def _indexed(values: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The different values in order, and the index of each value among them."""
+    """Return the distinct values in order, and the index of each value among them."""
     different = sorted(set(values))
     index = {value: position for position, value in enumerate(different)}
     return different, [index[value] for value in values]
 
 
 def _offset_in(item: Item, xy: Point, field_px: int) -> Point | None:
-    """Where a point lies from the anchor; None outside the field."""
+    """Return a point's offset from the anchor; None outside the field."""
     dx, dy = xy[0] - item.anchor_px[0], xy[1] - item.anchor_px[1]
     return (dx, dy) if max(abs(dx), abs(dy)) <= field_px / 2 else None
 
 
 def _image_in_field(item: Item, field_px: int) -> list[float]:
-    """Left, top, right and bottom edge of what the crop shows of the image, from the anchor; the rest is around it."""
+    """Return left, top, right and bottom edge of the image's part of the crop, as offsets from the anchor."""
     (x, y), half = item.anchor_px, field_px / 2
     right, bottom = item.width_px - 0.5 - x, item.height_px - 0.5 - y
     return [max(-half, -0.5 - x), max(-half, -0.5 - y), min(half, right), min(half, bottom)]

@@ -1,4 +1,4 @@
-"""Tells how far a rater is, and how well they agree with others."""
+"""Computes how far a rater is, and how well they agree with others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Pair = tuple[Label, Label]
 
 
 def summary(own: Mapping[int, Decision], shown: Iterable[int]) -> dict[str, Any]:
-    """Count what a rater has decided.
+    """Count a rater's decisions.
 
     Args:
         own: Item id -> the rater's decision.
@@ -40,7 +40,7 @@ def summary(own: Mapping[int, Decision], shown: Iterable[int]) -> dict[str, Any]
 
 
 def agreement_with_annotation(own: Mapping[int, Decision]) -> dict[str, Any] | None:
-    """Share of the decisions that say what the annotation file said; None where it said nothing of any."""
+    """Compute the share of decisions that agree with the annotation file; None if it has a label for none of them."""
     compared = [decision for decision in own.values() if decision.old_label is not None]
     if not compared:
         return None
@@ -49,10 +49,10 @@ def agreement_with_annotation(own: Mapping[int, Decision]) -> dict[str, Any] | N
 
 
 class AgreementBoard:
-    """Tells raters how well they agree with the others, but no single decision of anybody.
+    """Tells raters how well they agree with the others, without revealing any single decision.
 
-    Only the first of the shared items are compared, in steps, and what was told at a step stays: otherwise a rater
-    could decide an item again, and see from the change what another one says of it.
+    Only the first of the shared items are compared, in steps, and the result of a step never changes. Otherwise a rater
+    could change a decision, and infer another rater's from how the agreement changes.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class AgreementBoard:
         self._lock = threading.Lock()
 
     def of(self, rater: str, decisions: Sequence[Decision]) -> dict[str, Any] | None:
-        """Agreement of a rater with all others; tiebreakers, who see nothing but disputed items, do not count.
+        """Compute a rater's agreement with all others; tiebreakers, who see disputed items only, are left out.
 
         Args:
-            decisions: What all raters say.
+            decisions: Decisions of all raters.
 
         Returns:
             ``items`` that were compared, the ``share`` of pairs of decisions that are the same, and Cohen's ``kappa``
@@ -85,7 +85,7 @@ class AgreementBoard:
 
 
 def _shared(own: Mapping[int, Decision], decisions: Sequence[Decision]) -> list[list[Pair]]:
-    """Pairs of labels (own, another's) of each shared item, in the order in which they came to be shared."""
+    """Return pairs of labels (own, another's) of each shared item, in the order in which they became shared."""
     others: dict[int, list[Decision]] = defaultdict(list)
     for decision in decisions:
         others[decision.item_id].append(decision)

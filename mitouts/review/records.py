@@ -1,4 +1,4 @@
-"""Holds the records of a review's log, and checks what is written into it."""
+"""Defines the records of a review's log, and checks them before they are written."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ MAX_RATER_CHARS = 64
 
 @dataclass(frozen=True)
 class Decision:
-    """What a rater said of an item.
+    """A rater's decision on an item.
 
     Attributes:
         decision_id: Number of the log entry; later ones are larger.
-        rater: Who.
+        rater: Name of the rater.
         role: ``rater`` or ``tiebreaker``.
-        at: When, ISO 8601 in UTC.
-        label: What.
-        moved_px: Where the figure really lies, ``(dx, dy)`` from the item's anchor; None where it was not moved.
+        at: Time of the decision, ISO 8601 in UTC.
+        label: Label that the rater gave.
+        moved_px: Place of the figure, ``(dx, dy)`` from the item's anchor; None if it was not moved.
         added_px: Further mitotic figures, ``(dx, dy)`` from the anchor.
         seconds: From the crop's appearance to the decision; None where unknown.
         blinded: Whether label and prediction were hidden.
-        old_label: What the annotation file said.
+        old_label: Label in the annotation file.
         previous: The rater's own label until then.
-        version: Of the code.
+        version: Version of the code.
         teacher_sha256: The checkpoint that disagreed.
         repeated: The request had been answered before, and nothing was written now.
     """
@@ -62,7 +62,7 @@ class Undone:
         entry_id: Number of the log entry.
         item_id: The item it was about.
         undoes: The decision.
-        now: What holds for this rater and item since then.
+        now: The rater's decision on the item that holds since then.
         repeated: The request had been answered before.
     """
 
@@ -75,7 +75,7 @@ class Undone:
 
 @dataclass(frozen=True)
 class LogEntry:
-    """A line of the log: a decision, or the taking back of one; see :class:`Decision`."""
+    """An entry of the log: a decision, or the taking back of one; see :class:`Decision`."""
 
     entry_id: int
     request: str
@@ -96,7 +96,7 @@ class LogEntry:
     teacher_sha256: str | None
 
     def decision(self) -> Decision:
-        """The decision that this entry is.
+        """Return the decision that this entry records.
 
         Raises:
             ReviewError: It takes one back.
@@ -110,7 +110,7 @@ class LogEntry:
 def check_entry(
     request: str, rater: str, role: str, label: str, points: Sequence[Point], seconds: float | None
 ) -> None:
-    """Refuse what must not get into the log.
+    """Refuse an entry that must not get into the log.
 
     Raises:
         ReviewError: A value makes no sense.
@@ -133,7 +133,7 @@ def check_entry(
 
 
 def read_entry(row: sqlite3.Row) -> LogEntry:
-    """A row of ``log``."""
+    """Parse a row of ``log``."""
     values = dict(row)
     moved, added = (json.loads(values.pop(name) or default) for name, default in (('moved', 'null'), ('added', '[]')))
     values |= {'moved_px': None if moved is None else (moved[0], moved[1]), 'added_px': tuple((x, y) for x, y in added)}

@@ -1,4 +1,4 @@
-"""Sums up a review: who decided what, how well raters agree, and what that says of the old labels."""
+"""Sums up a review: who decided what, how well raters agree, and what that means for the old labels."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def build_report(
 ) -> dict[str, Any]:
     """Describe a review as plain values, ready for JSON.
 
-    Kappas compare what raters say now, on the items that both (or at least two) have decided on, with intervals over
-    cases: once over ``mitotic`` and ``look_alike``, an ``unsure`` being no rating, and once over all three labels. A
-    tiebreaker sees disputed items only and is left out of them.
+    Kappas compare the raters' current decisions on items that both (or at least two) have decided, with intervals over
+    cases: once over ``mitotic`` and ``look_alike``, with ``unsure`` as no rating, and once over all three labels.
+    Tiebreakers, who see disputed items only, are left out.
 
     Args:
-        rule: How decisions become the new labels, see :func:`mitouts.review.consensus.find_consensus`.
+        rule: Rule that turns decisions into labels, see :func:`mitouts.review.consensus.find_consensus`.
         num_bootstrap: Replicates of the intervals; 0 leaves them out.
-        seed: Of the replicates.
+        seed: Seed of the replicates.
 
     Returns:
         ``items``, ``decisions``, ``raters``, ``confusion`` (old label -> new label -> items), ``agreement`` and
@@ -71,7 +71,7 @@ def build_report(
 
 
 def new_label(found: ItemConsensus) -> str:
-    """One of ``NEW_LABELS``."""
+    """Return the label of an item after the review, one of ``NEW_LABELS``."""
     if found.label is not None:
         return found.label
     return 'not_reviewed' if found.why == 'not_reviewed' else 'undecided'
@@ -108,7 +108,7 @@ def _rater_row(rater: str, log: Sequence[LogEntry], decisions: Sequence[Decision
 
 
 def _ways(made: Sequence[LogEntry]) -> dict[str, Any]:
-    """How decisions were made."""
+    """Count blinded and open decisions, and compute their median time."""
     seconds = [entry.seconds for entry in made if entry.seconds is not None]
     return {
         'blinded': sum(entry.blinded for entry in made),

@@ -1,4 +1,4 @@
-"""Shows a review's report to people: as tables in the terminal, and as Markdown."""
+"""Formats a review's report: as tables in the terminal, and as Markdown."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
 
 
 def report_markdown(report: Mapping[str, Any]) -> str:
-    """The same as Markdown."""
+    """Format a review's report as Markdown."""
     parts = [TITLE, '\n'.join(f'- {_cell(sentence)}' for sentence in _sentences(report))]
     for block in _blocks(report):
         lines = [block.columns, ['---', *['---:'] * (len(block.columns) - 1)], *block.rows]
@@ -80,7 +80,7 @@ def _blocks(report: Mapping[str, Any]) -> list[_Block]:
 
 
 def _raters(report: Mapping[str, Any]) -> _Block:
-    """A column a rater: there are fewer of them than things to say."""
+    """Make a table with a column for each rater, since there are fewer raters than quantities."""
     counted = ('items', *LABELS, 'moved', 'added', 'undone', 'blinded', 'open_mode')
     raters = report['raters']
     rows = [
@@ -126,7 +126,7 @@ def _words(name: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that stays text in a Markdown table."""
+    """Escape text for a Markdown table."""
     for sign in '\\|<>*_`[]':
         text = text.replace(sign, f'\\{sign}')
     return text

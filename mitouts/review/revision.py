@@ -1,4 +1,4 @@
-"""Changes the entries of an annotation file as its review says."""
+"""Changes the entries of an annotation file by its review."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ COUNTED = (
 
 
 class Revision:
-    """Applies a consensus to the entries of a document, and counts what it does.
+    """Applies a consensus to the entries of a document, and counts the changes.
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it; it is not changed.
-        review: What the raters say.
-        rule: By which rule, for the record at what was touched.
-        radius_px: Within which two points are one figure.
+        review: Consensus of the raters.
+        rule: Name of the rule, which is recorded in the changed entries.
+        radius_px: Distance within which two points are the same figure.
 
     Attributes:
-        truth: Where the document knows its noise.
-        counts: Of items and added figures, by what was done with them.
+        truth: The true labels, if the document marks its noise; else None.
+        counts: Number of items and added figures for each kind of change.
         labels_changed: Images with another label than before.
     """
 
@@ -49,7 +49,7 @@ class Revision:
         self._next_id = 1 + max((each['id'] for each in document['annotations']), default=0)
 
     def annotations(self, left_out: set[int]) -> list[dict[str, Any]]:
-        """The annotations of the images that stay: the old ones in their order, corrected, and then the new ones."""
+        """Return the annotations of the images that are kept: the old ones in order, corrected, then the new ones."""
         decided = {
             each.item.annotation_id: each
             for each in self._review.items.values()
@@ -72,7 +72,7 @@ class Revision:
     def images(
         self, images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]
     ) -> list[dict[str, Any]]:
-        """The images with their labels after the review."""
+        """Return the images with their labels after the review."""
         after = by_image(annotations)
         return [
             self._relabelled(image, self._before[image['id']], after[image['id']])
@@ -100,7 +100,7 @@ class Revision:
         return {**annotation, **changed}
 
     def _new_in_image(self, image_id: int, figures: list[Point]) -> list[dict[str, Any]]:
-        """What the raters found in an image beside its annotations; ``figures`` are those that it has."""
+        """Return the annotations that raters add to an image; ``figures`` are those that it already has."""
         new = []
         for each in self._items[image_id]:
             if each.item.kind == 'image' or each.item.annotation_id is not None:
@@ -142,7 +142,7 @@ class Revision:
         return annotation
 
     def _is_rejected(self, image_id: int, mark: AgreedMark) -> bool:
-        """Whether the place was judged itself, as another item, and is a look-alike."""
+        """Whether the marked place was itself judged, as another item, to be a look-alike."""
         return any(
             each.label == 'look_alike'
             and each.item.kind == 'point'
@@ -189,7 +189,7 @@ class Revision:
 
 
 def noise_counts(document: Mapping[str, Any], reviewed: Mapping[str, Any], truth: KnownTruth) -> dict[str, int]:
-    """Counts over images, noise and clean ones over the positive ones as a distillation does."""
+    """Count how the review changed noisy and clean images; both are counted over positives, as in a distillation."""
     annotations, after = by_image(document['annotations']), by_image(reviewed['annotations'])
     labels = {image['id']: image_label(image, after[image['id']]) for image in reviewed['images']}
     counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Checks every request before it reaches a route, and adds the headers of every answer."""
+"""Checks every request before it reaches a route, and adds security headers to every answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mitouts.review.labels import Role
 
 MAX_BODY_BYTES: Final = 16 * 1024
 SESSION_KEY: Final = 'mitouts.review.session'
-"""Where a request's scope holds the :class:`Session`."""
+"""Key of the :class:`Session` in a request's scope."""
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     'content-security-policy': (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -44,7 +44,7 @@ _STEP_INSIDE = (
 
 @dataclass(frozen=True)
 class Session:
-    """Who a token belongs to.
+    """The rater whom a token belongs to.
 
     Attributes:
         role: ``rater`` or ``tiebreaker``.
@@ -55,7 +55,7 @@ class Session:
 
 
 class Sessions:
-    """A new random token for each rater.
+    """Creates a random token for each rater.
 
     Args:
         raters: Name -> role.
@@ -66,11 +66,11 @@ class Sessions:
 
     @property
     def tokens(self) -> dict[str, str]:
-        """Rater -> token."""
+        """Return the token of each rater."""
         return {session.rater: token for token, session in self._sessions.items()}
 
     def find(self, token: str) -> Session | None:
-        """Whose token it is; how long that takes tells nothing about the tokens."""
+        """Return the session of a token, or None; the time this takes reveals nothing about the tokens."""
         given, found = token.encode('utf-8', 'surrogatepass'), None
         for known, session in self._sessions.items():
             if hmac.compare_digest(known.encode(), given):
@@ -79,16 +79,16 @@ class Sessions:
 
 
 def cookie_name(port: int) -> str:
-    """Ports of one host share their cookies, so each server has a name of its own."""
+    """Return the name of this server's cookie; servers on other ports of the host share cookies, so names differ."""
     return f'mitouts_review_{port}'
 
 
 class Gate:
-    """ASGI middleware that lets nobody in without a token, nor in the name of another site.
+    """ASGI middleware that refuses requests without a token, or from another site's page.
 
     Args:
-        app: What is behind it; it finds the rater in ``scope[SESSION_KEY]``.
-        sessions: Who may come in.
+        app: The application to protect; it finds the rater in ``scope[SESSION_KEY]``.
+        sessions: Sessions of the raters who are let in.
         hosts: Values of the ``Host`` header that are the server's own, such as ``localhost:8760``.
     """
 
@@ -157,7 +157,7 @@ class Gate:
         return found
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
-        """Status and text, None where nothing speaks against the request."""
+        """Return status and text of a refusal; None if the request may pass."""
         length = headers.get('content-length')
         if length is not None and not (length.isascii() and length.isdigit()):
             return 400, 'expected a Content-Length in digits'
@@ -205,7 +205,7 @@ async def _answer(send: Send, status: int, body: bytes, headers: Mapping[str, st
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, None where it is larger than allowed; what a client sends after that is not read."""
+    """Read the whole body; None if it is larger than allowed, and then the rest is not read."""
     body = b''
     while True:
         message = await receive()

@@ -1,4 +1,4 @@
-"""Runs the web application of a review until somebody ends it."""
+"""Runs the web application of a review until it is stopped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def serve(
     port: int = DEFAULT_PORT,
     announce: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> None:
-    """Serve a review until SIGINT (Ctrl-C) or SIGTERM, and return.
+    """Serve a review until SIGINT (Ctrl-C) or SIGTERM, then return.
 
     Args:
         store: The review; it stays open.
@@ -76,14 +76,14 @@ def serve(
 
 
 def own_hosts(host: str, address: str, port: int) -> list[str]:
-    """Values of the ``Host`` header under which the server is reached, the one to print first.
+    """List the values of the ``Host`` header under which the server is reached, the one to print first.
 
-    A name that leads here but is none of them is somebody else's, who has bent it to this address to get at the answers
+    Any other name that resolves to this address is not ours: its owner may have pointed it here to read the answers
     (DNS rebinding).
 
     Args:
-        host: As the user called it.
-        address: What that is in numbers.
+        host: Host as the user gave it.
+        address: IP address of the host.
     """
     kind = ipaddress.ip_address(address)
     if kind.is_loopback:
@@ -100,7 +100,7 @@ def own_hosts(host: str, address: str, port: int) -> list[str]:
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A TCP socket that is bound to an address.
+    """Bind a TCP socket to an address.
 
     Raises:
         ReviewError: The port is taken, the address is not this machine's, or it is not permitted.
@@ -165,7 +165,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 @contextmanager
 def _ended_by_signals(server: uvicorn.Server) -> Iterator[None]:
-    """End the server and nothing else; uvicorn handles signals itself and, once it has ended, raises them again."""
+    """Let signals end only the server; uvicorn's own handlers would raise them again after it has ended."""
 
     def end(number: int, frame: FrameType | None) -> None:
         server.should_exit = True

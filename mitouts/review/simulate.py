@@ -1,4 +1,4 @@
-"""Simulates a rater who is right with a given probability, where the truth is known, to see what a review can bring."""
+"""Simulates a rater who is right with a given probability where the truth is known, to see what a review can gain."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def simulate(
     accuracy: float = 0.9,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Have every item decided by a simulated rater, in the ordinary way and blinded.
+    """Let a simulated rater decide every item, in the ordinary way and blinded.
 
-    The truth is what the annotation file knows of its noise (``is_noise``): a noisy annotation is a look-alike, any
-    other annotated figure is one; a place that nobody annotated is a figure where a true one lies within the review's
-    radius; an image that is judged as a whole is what its label says, unless the label is noise. Whether the rater is
-    right depends on seed, rater and item alone. The same call again adds nothing.
+    The truth comes from the noise marked in the annotation file (``is_noise``): a noisy annotation is a look-alike, any
+    other annotated figure is a figure. A place that nobody annotated is a figure if a true one lies within the review's
+    radius. An image that is judged as a whole is what its label says, unless the label is noise. Whether the rater is
+    right depends on seed, rater and item alone. Calling it again with the same arguments adds nothing.
 
     Args:
         document: The annotation file that it was made from, as :func:`mitouts.formats.coco.read_coco` returns it.
         accuracy: Probability of a right answer, the same for all items.
-        seed: Of the errors.
+        seed: Seed of the errors.
 
     Returns:
         ``items``, ``right``, ``wrong``, and ``written``, the number of decisions that are new in the log.

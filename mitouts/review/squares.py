@@ -1,4 +1,4 @@
-"""Cuts squares out of images, whatever reads them."""
+"""Cuts squares out of images, whichever reader opens them."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def cut(
 
     Args:
         read: Gives the rectangle ``(x, y, width, height)`` inside the image.
-        width_px: Of the image.
-        height_px: Of the image.
+        width_px: Width of the image.
+        height_px: Height of the image.
         centre_px: ``(x, y)`` of the pixel that becomes the central one.
         side_px: Odd.
         ground: ``(side, side, 3)``, what is shown outside the image; None is grey.
@@ -46,6 +46,6 @@ def cut(
 
 
 def stays_inside(name: str) -> bool:
-    """Whether the name cannot lead elsewhere by itself; folders may still be links to wherever the images are."""
+    """Whether a relative name stays inside its folder; folders may still be links to wherever the images are."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and '..' not in path.parts and '\0' not in name

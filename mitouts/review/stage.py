@@ -1,4 +1,4 @@
-"""Has a distillation's hard samples reviewed by a simulated rater, as a stage that leaves the corrected labels."""
+"""Lets a simulated rater review a distillation's hard samples, as a stage that writes the corrected labels."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ DATABASE_NAME = 'review.sqlite'
 
 
 class ReviewSettings(NamedTuple):
-    """``review = dict(...)`` of a config.
+    """Settings under ``review = dict(...)`` of a config.
 
     Attributes:
         accuracy: The share of the items that the simulated rater gets right.
-        seed: Of the rater and of the order.
+        seed: Seed of the rater and of the order.
         include: ``dropped`` or ``all``: see :func:`mitouts.review.items.build_items`.
-        rule: How decisions become labels.
-        undecided: What to do with images with an undecided item: ``keep`` or ``drop``.
+        rule: Rule that turns decisions into labels.
+        undecided: Treatment of images with an undecided item: ``keep`` or ``drop``.
     """
 
     accuracy: float = 0.9
@@ -46,11 +46,11 @@ class ReviewSettings(NamedTuple):
 
 
 def simulated_review(config: Config, hard_samples: str | Path, out_dir: str | Path) -> dict[str, Any]:
-    """Review the hard samples of the training images by a simulated rater, as a person would through the application.
+    """Review the hard samples of the training images by a simulated rater, as a person would in the application.
 
     Args:
         config: Its ``review`` says how (:class:`ReviewSettings`); its training images are those that were distilled.
-        hard_samples: What the distillation wrote.
+        hard_samples: File that the distillation wrote.
         out_dir: Gets ``review.sqlite`` and ``reviewed.json``, which a training takes as it is.
 
     Returns:
@@ -91,7 +91,7 @@ def _review(
 @STAGES.register_module(name='review')
 @dataclass(eq=False)
 class ReviewStage(Stage):
-    """Has a distillation's hard samples reviewed by a simulated rater; leaves the corrected annotation file.
+    """Lets a simulated rater review a distillation's hard samples, and writes the corrected annotation file.
 
     Args:
         name: See :class:`Stage`.

@@ -1,4 +1,4 @@
-"""Keeps the database of a review: items that never change, and an append-only log of what raters decided."""
+"""Stores a review in a database: items that never change, and an append-only log of the raters' decisions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _BUSY_MS = 5000
 
 
 class ReviewStore:
-    """One review. Its methods may be called from any thread, and several processes may have the file open.
+    """A review's database. Methods may be called from any thread, and several processes may have the file open.
 
     Use :meth:`create` or :meth:`open`.
     """
@@ -54,11 +54,11 @@ class ReviewStore:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str], items: Sequence[Item], provenance: Mapping[str, Any]) -> ReviewStore:
-        """Make the database of a review.
+        """Create the database of a review.
 
         Args:
             path: File; it must not exist.
-            provenance: Where they come from; ``teacher_sha256`` is copied into every decision.
+            provenance: Origin of the items; ``teacher_sha256`` is copied into every decision.
 
         Raises:
             ReviewError: The file exists, cannot be written, or there are no items.
@@ -136,7 +136,7 @@ class ReviewStore:
         self.close()
 
     def item(self, item_id: int) -> Item:
-        """The item of this number.
+        """Return the item of this number.
 
         Raises:
             UnknownItemError: There is none.
@@ -159,13 +159,13 @@ class ReviewStore:
         blinded: bool,
         role: Role = 'rater',
     ) -> Decision:
-        """Write down a decision; it is on disk when this returns.
+        """Record a decision; it is on disk when this returns.
 
         Args:
             request: Chosen by the caller, new for every decision; the same again gets the first answer.
             moved_px: ``(dx, dy)`` from the item's anchor.
             added_px: Further mitotic figures, ``(dx, dy)`` from the item's anchor.
-            seconds: How long it took.
+            seconds: Seconds that the decision took.
             blinded: Whether label and prediction were hidden.
             role: ``tiebreaker`` for one who decides ties only.
 
@@ -197,7 +197,7 @@ class ReviewStore:
         return replace(read_entry(row).decision(), repeated=known is not None)
 
     def undo(self, *, request: str, rater: str, blinded: bool = True) -> Undone:
-        """Take back the rater's last decision that still stands; it is on disk when this returns.
+        """Take back the rater's last decision that has not been taken back; this is on disk when it returns.
 
         Raises:
             NothingToUndoError: There is none.
@@ -222,16 +222,16 @@ class ReviewStore:
         return Undone(row['entry_id'], row['item_id'], row['undoes'], decision, repeated=known is not None)
 
     def states(self, rater: str) -> dict[int, Decision]:
-        """Item id -> what this rater says of it."""
+        """Return this rater's decision on each item by item id."""
         rows = self._rows('SELECT * FROM decisions WHERE rater = ? ORDER BY entry_id', (rater,))
         return {row['item_id']: read_entry(row).decision() for row in rows}
 
     def decisions(self) -> list[Decision]:
-        """What all raters say, in the order in which they said it."""
+        """Return the current decisions of all raters, in the order in which they were made."""
         return [read_entry(row).decision() for row in self._rows('SELECT * FROM decisions ORDER BY entry_id')]
 
     def log(self, after: int = 0) -> Iterator[LogEntry]:
-        """Everything that was ever decided or taken back, in order.
+        """Return everything that was ever decided or taken back, in order.
 
         Args:
             after: Only what came after the entry of this number.
@@ -240,11 +240,11 @@ class ReviewStore:
             yield read_entry(row)
 
     def raters(self) -> list[str]:
-        """All who have decided something, in the order of their first decision."""
+        """List all raters who have decided something, in the order of their first decision."""
         return [row['rater'] for row in self._rows('SELECT rater FROM log GROUP BY rater ORDER BY min(entry_id)')]
 
     def ties(self) -> list[int]:
-        """Items on which two or more raters have decided, and neither label has more than half of their votes.
+        """List the items that two or more raters have decided without a label reaching more than half of the votes.
 
         A vote is a decision for mitotic figure or look-alike; two who are unsure tie, too. Tiebreakers do not count.
         """
@@ -312,7 +312,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _move(aside: Path, path: Path) -> None:
-    """Rename, but never over a file that another process has made meanwhile (where the file system has links)."""
+    """Rename a file, but never over one that another process has made meanwhile (if the file system has links)."""
     try:
         os.link(aside, path)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Reads what lies around a patch out of the image that it was cut from, where that is at hand."""
+"""Reads what lies around a patch from the image that it was cut from, if that is available."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 _OPEN_SOURCES = 2
 ASSUMED_SOURCE_MPP = 1.0
-"""Of a source whose resolution nobody knows; only the ratio to the patch's matters."""
+"""Resolution assumed for a source of unknown resolution; only its ratio to the patch's matters."""
 
 
 def source_roots(image_root: Path, annotations: Path, document: Mapping[str, Any], given: Path | None) -> list[Path]:
-    """Where the images that patches were cut from may lie, the likeliest first.
+    """List the folders where the images that patches were cut from may lie, the likeliest first.
 
     Args:
-        image_root: Of the patches.
+        image_root: Folder of the patches.
         annotations: Their annotation file.
-        document: Its content; ``info.mitouts.source_root`` is relative to ``image_root``.
-        given: What the user says; nothing else is looked at then.
+        document: Content of the annotation file; ``info.mitouts.source_root`` is relative to ``image_root``.
+        given: Folder named by the user; if given, no other is searched.
     """
     if given is not None:
         return [given]
@@ -41,13 +41,13 @@ def source_roots(image_root: Path, annotations: Path, document: Mapping[str, Any
 
 
 class Surroundings:
-    """Reads squares around items out of the images that their patches were cut from.
+    """Reads squares around items from the images that their patches were cut from.
 
     Its methods may be called from any thread.
 
     Args:
         roots: Folders in which a source is looked for.
-        items: What will be asked for.
+        items: Items whose surroundings can be asked for.
         normalizer: The stain normalization of the patches; None where they have the colours of their sources.
     """
 
@@ -62,11 +62,11 @@ class Surroundings:
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """The number of sources that are at hand."""
+        """Return the number of sources that are available."""
         return len(self._paths)
 
     def read(self, item: Item, side_px: int) -> NDArray[np.uint8] | None:
-        """Read the square of a side around an item's anchor.
+        """Read a square with the given side around an item's anchor.
 
         Returns:
             Array ``(side, side, 3)``, RGB, at the patch's resolution, grey outside the source; None where there is no

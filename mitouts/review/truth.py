@@ -1,4 +1,4 @@
-"""Tells what is really there, where an annotation file knows which of its labels are noise."""
+"""Looks up the true labels, if an annotation file knows which of its labels are noise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Entry = Mapping[str, Any]
 
 
 class KnownTruth:
-    """The truth behind ``is_noise``: an annotation with it says the opposite of what is there, and so does an image.
+    """The true labels behind ``is_noise``: an annotation or image marked with it is the opposite of what it says.
 
-    A positive annotation without the key is noise where its image is.
+    A positive annotation without the key is noise if its image is.
 
     Args:
         document: An annotation file in which an image or an annotation has ``is_noise``.
@@ -43,14 +43,14 @@ class KnownTruth:
         )
 
     def image_label(self, image_id: int) -> int:
-        """Whether an image holds a mitotic figure, 0 or 1."""
+        """Return whether an image holds a mitotic figure, 0 or 1."""
         image, annotations = self._images[image_id], self._annotations[image_id]
         if not self._images_know and annotations:
             return int(any(self.is_figure(annotation) for annotation in annotations if not annotation.get('cut')))
         return int(image_label(image, annotations) != int(bool(image.get('is_noise', False))))
 
     def of_item(self, item: Item, radius_px: float) -> FinalLabel:
-        """What an item is."""
+        """Return an item's true label."""
         if item.kind == 'image':
             is_mitotic = self.image_label(item.image_id) == 1
         elif item.annotation_id is not None:
@@ -61,17 +61,17 @@ class KnownTruth:
 
 
 def known_truth(document: Mapping[str, Any]) -> KnownTruth | None:
-    """The truth where a document knows its noise, else None."""
+    """Return the truth if a document marks its noise, else None."""
     entries = (*document['images'], *document['annotations'])
     return KnownTruth(document) if any('is_noise' in entry for entry in entries) else None
 
 
 def image_label(image: Entry, annotations: Sequence[Entry]) -> int:
-    """The label of an image: as given, else 1 where it holds a mitotic figure that its border does not cut off."""
+    """Return an image's label: as given, else 1 if it holds a mitotic figure that its border does not cut off."""
     given = image.get('label')
     return int(num_figures(annotations) > 0) if given is None else int(given)
 
 
 def num_figures(annotations: Iterable[Entry]) -> int:
-    """How many annotations make their image positive."""
+    """Count the annotations that make their image positive."""
     return sum(entry['category_id'] == MITOTIC_FIGURE and not entry.get('cut') for entry in annotations)
