@@ -1,4 +1,4 @@
-"""Compares methods of different kinds: what they are told, what they find, and what that costs."""
+"""Compares methods of different kinds: supervision, scores and costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BaselineRow:
         row: The stage, and its name in the table.
         method: Name of the method alone.
         level: Label of the group of lines that it belongs to, such as a share of noise; empty without groups.
-        supervision: What a training is told, such as ``image label`` or ``box``.
+        supervision: Kind of labels that a training uses, such as ``image label`` or ``box``.
     """
 
     row: TableRow
@@ -40,7 +40,7 @@ class BaselineRow:
 
 @dataclass(frozen=True)
 class Baselines:
-    """What is compared.
+    """The lines to compare, their costs and runs.
 
     Attributes:
         rows: Lines.
@@ -88,10 +88,10 @@ def score_baselines(
     *,
     partial: bool = False,
 ) -> list[BaselineScores]:
-    """Score the lines, all on the same folds and seeds.
+    """Score all lines on the same folds and seeds.
 
     Args:
-        settings: How predictions are scored; both protocols are.
+        settings: Settings for scoring predictions; both protocols are scored.
         partial: See :func:`mitouts.experiments.rows.runs_of`.
 
     Raises:
@@ -106,7 +106,7 @@ def score_baselines(
 def baselines_table(
     scores: Sequence[BaselineScores], costs: Costs, settings: ScoreSettings, *, title: str = ''
 ) -> ResultTable:
-    """A line for each method.
+    """Make a table with a line for each method.
 
     Args:
         scores: The lines.

@@ -37,7 +37,7 @@ def methods_table(
     title: str = '',
     partial: bool = False,
 ) -> ResultTable:
-    """A line for each method.
+    """Make a table with a line for each method.
 
     Args:
         partial: See :func:`mitouts.experiments.rows.runs_of`.
@@ -79,7 +79,7 @@ def comparison_table(
     title: str = '',
     partial: bool = False,
 ) -> ResultTable:
-    """A line for each pair of methods; the arguments are those of :func:`methods_table`."""
+    """Make a table with a line for each pair of methods; the arguments are those of :func:`methods_table`."""
     compared = []
     for comparison in comparisons:
         sides = [comparison.a, comparison.b, *([comparison.oracle] if comparison.oracle else [])]
@@ -116,7 +116,7 @@ def comparison_table(
 def distillation_table(
     suite: Suite, rows: Sequence[TableRow], *, title: str = '', partial: bool = False
 ) -> ResultTable:
-    """A line for each distillation stage; the arguments are those of :func:`methods_table`."""
+    """Make a table with a line for each distillation stage; the arguments are those of :func:`methods_table`."""
     scores = [score_distillation(runs_of(suite, row, partial=partial)) for row in rows]
     shown = [name for name in _NOISE_COLUMNS if any(each.over_runs[name] for each in scores)]
     weighted = any(
@@ -141,7 +141,7 @@ def distillation_table(
 
 
 def review_table(suite: Suite, rows: Sequence[TableRow], *, title: str = '', partial: bool = False) -> ResultTable:
-    """A line for each review stage; the arguments are those of :func:`methods_table`."""
+    """Make a table with a line for each review stage; the arguments are those of :func:`methods_table`."""
     scores = [score_review(runs_of(suite, row, partial=partial)) for row in rows]
     shown = [name for name in QUANTITIES if any(each.over_runs[name] for each in scores)]
     notes = [
@@ -154,7 +154,7 @@ def review_table(suite: Suite, rows: Sequence[TableRow], *, title: str = '', par
 def _means_table(
     kind: str, headings: Mapping[str, str], scores: Sequence[StageMeans], notes: Sequence[str], title: str
 ) -> ResultTable:
-    """A line for each stage, with the means over its runs; ``headings`` of the quantities that are shown."""
+    """Make a table of each stage's means over its runs; ``headings`` names the quantities to show."""
     columns = (Column(kind), Column('Runs', 'number'), *(Column(heading, 'mean_sd') for heading in headings.values()))
     rows = tuple((each.runs.row.label, each.runs.count, *map(each.over_runs.get, headings)) for each in scores)
     lines = [each.runs for each in scores]
@@ -164,12 +164,12 @@ def _means_table(
 def literature_table(
     columns: Sequence[str], entries: Sequence[Sequence[Any]], source: str, title: str = ''
 ) -> ResultTable:
-    """What others have published, as they give it; nothing in it is measured here.
+    """Make a table of published results, as their authors give them; nothing in it is measured here.
 
     Args:
         columns: Headings.
         entries: Lines; a number shows with the digits it is written with, None as missing.
-        source: Where the numbers stand.
+        source: Where the numbers were published.
     """
     numeric = [
         all(entry[index] is None or isinstance(entry[index], (int, float)) for entry in entries)
@@ -210,6 +210,6 @@ def _distance_note(compared: Compared) -> str:
 
 
 def _pairing_note(compared: Compared) -> str:
-    """Says where runs of a side have no counterpart."""
+    """Name the runs that have no counterpart on the other side."""
     alone = distinct(run for line in compared.runs for run in line.done if run.key not in compared.common)
     return f'{compared.comparison.label}: without a counterpart and left out: {names_of(alone)}.' if alone else ''

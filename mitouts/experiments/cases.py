@@ -30,7 +30,7 @@ BOX_PX = 50.0
 
 @dataclass(frozen=True)
 class CaseCounts:
-    """Counts of one stage.
+    """Counts of one stage, case by case.
 
     Attributes:
         cases: ``(C,)`` names of the cases, sorted.
@@ -44,7 +44,7 @@ class CaseCounts:
 
 
 class CaseCounter:
-    """Counts stages and remembers the counts; every annotation file is read once.
+    """Counts stages and caches the counts; every annotation file is read once.
 
     Args:
         root: Folder that relative annotation paths are relative to; the one that the runs were started in.
@@ -106,7 +106,7 @@ class CaseCounter:
         return self._counts[key]
 
     def has_figures(self, stage: StageResult) -> bool:
-        """Whether any figure is annotated on a stage's test images; otherwise nothing is known of its localization.
+        """Whether the test images of a stage have annotated figures; otherwise its localization cannot be scored.
 
         Raises:
             MitoutsError: See :meth:`images`.
@@ -114,7 +114,7 @@ class CaseCounter:
         return any(map(len, self.images(stage).truths))
 
     def froc_score(self, stage: StageResult, *, radius_px: float = 30.0) -> float:
-        """Average sensitivity at 0.25 to 8 false positives an image, over all thresholds."""
+        """Compute the average sensitivity at 0.25 to 8 false positives per image, over all thresholds."""
         key = (stage.folder, radius_px)
         if key not in self._froc:
             images = self.images(stage).located()
@@ -123,7 +123,7 @@ class CaseCounter:
         return self._froc[key]
 
     def average_precision(self, stage: StageResult) -> dict[str, float | None]:
-        """COCO's ``ap`` and ``ap50`` of 50 px boxes around the points; None where nothing is annotated.
+        """Compute COCO's ``ap`` and ``ap50`` of 50 px boxes around the points; None if nothing is annotated.
 
         Raises:
             MitoutsError: See :meth:`images`; or they are not those that the run itself has found.
@@ -139,7 +139,7 @@ class CaseCounter:
         return self._precision[stage.folder]
 
     def annotation_path(self, stage: StageResult) -> Path:
-        """The annotation file that a stage was tested on.
+        """Return the annotation file that a stage was tested on.
 
         Raises:
             MitoutsError: ``results.json`` does not name it.
@@ -209,7 +209,7 @@ def _check_images(
 
 
 def _check_against_run(stage: StageResult, per_image: NDArray[np.int64], radius_px: float, protocol: str) -> None:
-    """Compare with what the run itself counted at this radius, if it did."""
+    """Check that the counts equal those of the run itself at this radius, if it has any."""
     for key, block in stage.row.items():
         if key.partition('@')[0] != protocol or not block or block.get('radius') != f'{radius_px:g} px':
             continue
@@ -222,7 +222,7 @@ def _check_against_run(stage: StageResult, per_image: NDArray[np.int64], radius_
 
 
 def _check_precision_against_run(stage: StageResult, found: Mapping[str, float | None]) -> None:
-    """Compare with what the run itself found, if it did."""
+    """Check that the average precision equals that of the run itself, if it has any."""
     own = stage.row.get('coco') or {}
     expected = np.array([own.get(key) for key in found], dtype=float)
     close = np.isclose(expected, np.array(list(found.values()), dtype=float), rtol=1e-9, atol=1e-9, equal_nan=True)

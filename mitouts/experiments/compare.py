@@ -15,7 +15,7 @@ from mitouts.functional.paired import PairedDifference, RecoveredShare, paired_d
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared.
+    """The methods to compare.
 
     Attributes:
         b: Method B, the baseline.
@@ -31,7 +31,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Compared:
-    """A finished comparison.
+    """The result of a comparison.
 
     Attributes:
         runs: The lines of A, B and, if there is one, the oracle.

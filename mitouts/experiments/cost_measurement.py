@@ -1,4 +1,4 @@
-"""Measures what trained models cost: parameters, multiplications, and the time of a prediction."""
+"""Measures the costs of trained models: parameters, multiplications, and the time of a prediction."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Trained:
     """A model to measure.
 
     Attributes:
-        row: What it is.
+        row: Row that the model stands for.
         ann_file: Annotations of its test images.
     """
 
@@ -46,13 +46,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Measuring:
-    """How it is measured.
+    """Settings of the measurement.
 
     Attributes:
         num_images: Test images, drawn at random but the same for data sets of one size; all where there are fewer.
         batch_size: Images that are predicted at once.
-        rounds: How often each model predicts all images with a clock running.
-        device: Where the models run.
+        rounds: Number of times that each model predicts all images while time is measured.
+        device: Device that the models run on.
     """
 
     num_images: int = 32
@@ -62,16 +62,16 @@ class Measuring:
 
 
 class Predictor:
-    """A model and the images that it is measured on, decoded and in memory.
+    """A model and the images to measure it on, decoded and in memory.
 
     Args:
         model: Localizer in evaluation mode, on its device.
-        items: Of its data set: ``inputs`` (uint8 ``(3, H, W)``) and ``data_samples``.
+        items: Items of its data set: ``inputs`` (uint8 ``(3, H, W)``) and ``data_samples``.
         batch_size: Images that are predicted at once.
 
     Attributes:
         num_images: Number of images.
-        megapixels: Of all images together.
+        megapixels: Megapixels of all images together.
     """
 
     def __init__(self, model: nn.Module, items: Sequence[dict[str, Any]], batch_size: int = 16) -> None:
@@ -100,16 +100,16 @@ class Predictor:
         return time.perf_counter() - begin
 
     def macs(self) -> int:
-        """Multiplications with addition of one :meth:`predict`; see :func:`count_macs`."""
+        """Count the multiply-adds of one :meth:`predict`; see :func:`count_macs`."""
         return count_macs(self.predict)
 
 
 def count_macs(action: Callable[[], object]) -> int:
-    """Count multiplications with addition: half of the floating-point operations of torch's flop counter.
+    """Count multiply-adds: half of the floating-point operations that torch's flop counter counts.
 
-    It sees convolutions, matrix products and attention, wherever they are called from. It does not see what is no such
-    operation (batch norms, activations, pooling, interpolation), nor mmcv's compiled operations, among them RoIAlign,
-    non-maximum suppression and deformable convolutions, nor anything outside torch, such as the components of a map.
+    It counts convolutions, matrix products and attention, wherever they are called from. It does not count other
+    operations (batch norms, activations, pooling, interpolation), mmcv's compiled operations (among them RoIAlign,
+    non-maximum suppression and deformable convolutions), or anything outside torch, such as the components of a map.
 
     Args:
         action: Is called once.
@@ -120,12 +120,12 @@ def count_macs(action: Callable[[], object]) -> int:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of weights, frozen ones included; a weight that is used in two places counts once."""
+    """Count the weights, including frozen ones; a weight that is used in two places counts once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
 def trained_models(suite: Suite, rows: Sequence[TableRow], root: str | Path = '.') -> list[Trained]:
-    """The checkpoint of each row: that of its first done run, by fold and seed.
+    """Find the checkpoint of each row: that of its first done run, by fold and seed.
 
     Args:
         root: Folder that relative annotation paths are relative to.
@@ -176,11 +176,11 @@ def measure(
 ) -> Costs:
     """Measure models together.
 
-    All are predicted in turns, round by round, each round beginning with another one, so that whatever else the machine
-    does hits all of them alike. The first prediction of each, which counts its multiplications, has no clock.
+    The models take turns, round by round, and each round begins with another model, so that other load on the machine
+    affects all of them alike. The first prediction of each model, which counts its multiplications, is not timed.
 
     Args:
-        models: What to measure; at least one.
+        models: Models to measure; at least one.
         report: Called with what is being done.
 
     Raises:

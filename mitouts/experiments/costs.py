@@ -1,4 +1,4 @@
-"""Reads and writes what trained models cost to keep and to use, as ``mitouts costs`` has measured it.
+"""Reads and writes the costs of trained models, as measured by ``mitouts costs``.
 
 The file is a JSON object::
 
@@ -25,15 +25,15 @@ from mitouts.formats.coco import read_json, write_json
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one model.
+    """Costs of one model.
 
     Attributes:
-        label: What it is called.
+        label: Name of the model.
         checkpoint: The file that was measured.
         parameters: Number of its weights, frozen ones included, statistics of batch norms not.
         gmac_per_megapixel: Multiplications with addition, in thousand millions, for a million pixels of input.
         megapixels_per_second: Input that it predicts, median over rounds.
-        seconds: Of each round.
+        seconds: Seconds of each round.
     """
 
     label: str
@@ -50,14 +50,14 @@ class Costs:
 
     Attributes:
         models: ``GROUP/STAGE`` -> its cost.
-        info: How and where they were measured; empty where nothing was.
+        info: Device and settings of the measurement; empty if nothing was measured.
     """
 
     models: Mapping[str, Cost] = field(default_factory=dict)
     info: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> str:
-        """Where and how it was measured, in a sentence; empty where nothing was."""
+        """Describe where and how the costs were measured, in a sentence; empty if nothing was."""
         if not self.info:
             return ''
         return (

@@ -1,4 +1,4 @@
-"""Reads the rows of figures: stages of a suite named on a command line, each over all its seeds and folds."""
+"""Reads the rows of figures: stages of a suite named on a command line, each with all its seeds and folds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPEC = '[GROUP/][STAGE+...]STAGE[@NUMBER][=LABEL]'
 
 
 class FigureRow(NamedTuple):
-    """A row and its place on a horizontal axis, None where there is none."""
+    """A row and its position on a horizontal axis, None if it has none."""
 
     row: TableRow
     x: float | None = None
@@ -58,9 +58,9 @@ def read_rows(suite: Suite, specs: Sequence[str], x_name: str | None = None) -> 
     """Read rows such as ``noise30/student=Student``, ``noise*/teacher+distill+student@0.3=UTS`` or ``student``.
 
     Args:
-        suite: Whose groups a pattern (``*``, ``?``) is compared with; a spec without a group means its only one.
+        suite: Suite with the groups that a pattern (``*``, ``?``) may match; without a group, its only one is meant.
         specs: Rows. Of stages joined by ``+`` the last is scored; the minutes of all of them count.
-        x_name: Where a row has no ``@NUMBER``, it is read from a group's name that is this word and a number:
+        x_name: If a row has no ``@NUMBER``, that is read from a group's name that is this word and a number:
             ``stride16`` is 16, and ``noise30``, a share, is 0.3. None reads no numbers.
 
     Raises:
@@ -71,7 +71,7 @@ def read_rows(suite: Suite, specs: Sequence[str], x_name: str | None = None) -> 
 
 
 def default_rows(suite: Suite) -> list[FigureRow]:
-    """Every tested stage of every group."""
+    """List every tested stage of every group."""
     rows = []
     for group in suite.groups:
         names = dict.fromkeys(name for run in suite.of_group(group) for name in run.stages)
@@ -80,10 +80,10 @@ def default_rows(suite: Suite) -> list[FigureRow]:
 
 
 class RowReader:
-    """Counts rows.
+    """Counts and scores rows.
 
     Args:
-        settings: How predictions are scored; ``second_radius_px`` is not used.
+        settings: Settings for scoring predictions; ``second_radius_px`` is not used.
         root: Folder that relative annotation paths are relative to.
     """
 
@@ -93,9 +93,9 @@ class RowReader:
         self.counter = CaseCounter(root)
 
     def setting(self, row: TableRow) -> Setting:
-        """Both F1, pooled over all runs, with intervals over cases and a number for each seed; and the minutes.
+        """Compute both F1, pooled over all runs, with intervals over cases and a value for each seed, and the minutes.
 
-        A case is drawn with its counts of all seeds, so the interval is that of the mean training on other cases.
+        A case is resampled with its counts of all seeds, so the interval is that of the mean training on other cases.
         """
         runs = runs_of(self.suite, row)
         if not runs.done:
@@ -106,9 +106,9 @@ class RowReader:
         return Setting(row.label, scores, _minutes(runs))
 
     def counts(self, row: TableRow) -> tuple[float, float, float] | None:
-        """TP, FP and FN: of each fold the mean over its seeds, summed over folds.
+        """Count TP, FP and FN: for each fold the mean over its seeds, summed over folds.
 
-        None without a done run that was tested on annotated points.
+        None if no done run was tested on annotated points.
         """
         folds: dict[int | None, list[np.ndarray]] = {}
         for (fold, _), counted in self._located_counts(runs_of(self.suite, row)).items():
@@ -119,7 +119,7 @@ class RowReader:
         return tp, fp, fn
 
     def detections(self, row: TableRow) -> list[EvaluatedImages]:
-        """What each run of a row found."""
+        """Return the evaluated images of each run of a row."""
         return [self.counter.images(run.stage(row.stage)) for run in runs_of(self.suite, row).done]
 
     def _located_counts(self, runs: RowRuns) -> dict[RunKey, CaseCounts]:
@@ -140,7 +140,7 @@ def _stages(runs: RowRuns) -> dict[RunKey, StageResult]:
 
 
 def _minutes(runs: RowRuns) -> list[float]:
-    """One number a seed: the mean over its folds of what all stages of the row took; empty where one is unknown."""
+    """Average the minutes of the row's stages over folds, for each seed; empty if those of a run are unknown."""
     minutes: dict[int, list[float]] = {}
     for run in runs.done:
         spent = run.minutes_of(runs.row.costs or (runs.row.stage,))
@@ -210,7 +210,7 @@ def _number(spec: str, number: str, row: TableRow, x_name: str) -> float:
 
 
 def _image_counts(images: EvaluatedImages) -> CaseCounts:
-    """``tp, fp, fn`` of the image label."""
+    """Count ``tp, fp, fn`` of the image label."""
     truth, called = images.labels == 1, images.scores > images.image_threshold
     counts = np.stack([truth & called, ~truth & called, truth & ~called], axis=1).astype(np.int64)
     return CaseCounts(images.cases, counts, images.image_threshold)

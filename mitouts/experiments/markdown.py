@@ -1,4 +1,4 @@
-"""Replaces generated parts of Markdown pages, each between two markers, so that no number is ever copied by hand.
+"""Replaces generated parts of Markdown pages between two markers, so that no number is copied by hand.
 
 A part is between ``<!-- KIND: NAME -->`` and ``<!-- end -->``; the kind says which tool writes it: ``results``
 (``update_results.py``) or ``table`` (``make_tables.py``).
@@ -14,22 +14,22 @@ END = '<!-- end -->'
 
 
 def folded(summary: str, text: str) -> str:
-    """Text that a page shows only when its summary is clicked, on GitHub and on the documentation's site."""
+    """Hide text until its summary is clicked, on GitHub and on the documentation's site."""
     return f'<details markdown="1"><summary>{summary}</summary>\n\n{text}\n\n</details>'
 
 
 def marker(kind: str, name: str) -> str:
-    """The marker that begins a part."""
+    """Return the marker that begins a part."""
     return f'<!-- {kind}: {name} -->'
 
 
 def marked_names(text: str, kind: str) -> list[str]:
-    """Names of the parts of a kind, in the page's order; markers quoted in code blocks do not count."""
+    """List the names of the parts of a kind, in the page's order; markers quoted in code blocks do not count."""
     return re.findall(rf'^<!-- {re.escape(kind)}: (.+?) -->', _without_code(text), flags=re.MULTILINE)
 
 
 def replace_block(text: str, name: str, content: str, *, kind: str) -> str:
-    """Replace what is between the markers of ``name``.
+    """Replace the text between the markers of ``name``.
 
     Raises:
         MitoutsError: A marker is missing, or another part begins before this one ends.
@@ -46,5 +46,5 @@ def replace_block(text: str, name: str, content: str, *, kind: str) -> str:
 
 
 def _without_code(text: str) -> str:
-    """The page with its code blocks blanked out, every other character where it was."""
+    """Blank out the page's code blocks; every other character stays where it was."""
     return re.sub(r'^(```|~~~).*?^\1', lambda block: ' ' * len(block.group()), text, flags=re.DOTALL | re.MULTILINE)

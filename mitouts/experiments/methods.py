@@ -23,11 +23,11 @@ from mitouts.functional.paired import pooled_f1
 
 @dataclass(frozen=True)
 class ScoreSettings:
-    """How predictions are scored.
+    """Settings for scoring predictions.
 
     Attributes:
         radius_px: The largest distance of a hit in pixels, inclusive.
-        second_radius_px: Of the column beside it.
+        second_radius_px: Radius of the second column.
         protocol: ``one_to_one`` or ``presence``.
         num_bootstrap: Replicates of the intervals.
         seed: Seed of the replicates.
@@ -42,7 +42,7 @@ class ScoreSettings:
 
 @dataclass(frozen=True)
 class MethodScores:
-    """The scores of one method; None where no run has them, such as those of points on images with labels alone.
+    """The scores of a method; None where no run has them, such as localization on images with labels alone.
 
     Attributes:
         runs: The runs behind them.

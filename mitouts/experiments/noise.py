@@ -1,4 +1,4 @@
-"""Measures how well a distillation tells mislabelled samples from clean ones."""
+"""Measures how well a distillation separates mislabelled samples from clean ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mitouts.utils.files import file_sha256
 
 @dataclass(frozen=True)
 class NoiseDetection:
-    """One distillation, over its positive samples; None where the file does not know the noise, or nothing was judged.
+    """The scores of a distillation over its positive samples; None if noise is unknown or nothing was judged.
 
     Attributes:
         dropped: Share of the positives that were dropped.
@@ -56,7 +56,7 @@ def score_distillation(runs: RowRuns) -> StageMeans:
 
 
 def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]:
-    """The positive samples of a distillation, and which of them are noise.
+    """Read the positive samples of a distillation, and which of them are noise.
 
     Args:
         folder: Holds ``hard_samples.json``.
@@ -75,7 +75,7 @@ def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]
 
 
 def detect_noise(samples: Sequence[dict[str, Any]], is_noise: Sequence[bool] | None) -> NoiseDetection:
-    """Judge a distillation by its positive samples.
+    """Score a distillation by its positive samples.
 
     Args:
         samples: As in ``hard_samples.json``: ``verdict``, ``distance_px``, and where a model was asked ``score``.
@@ -116,7 +116,7 @@ def _share(values: np.ndarray) -> float | None:
 
 
 def _marked_in_source(folder: Path, info: dict[str, Any]) -> set[int] | None:
-    """Ids of the noisy images in the annotation file that was distilled; None if it is gone or does not say."""
+    """Read the ids of noisy images from the distilled annotation file; None if it is gone or does not mark noise."""
     if not info.get('distilled_from'):
         return None
     source = folder / info.get('image_root', '') / info['distilled_from']

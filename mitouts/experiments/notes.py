@@ -1,4 +1,4 @@
-"""Writes the sentences below a table: how many runs it is made of, what is missing, and where they were made."""
+"""Writes the notes below a table: how many runs it comes from, what is missing, and where they were made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMES = 3
 
 
 def runs_notes(lines: Sequence[RowRuns]) -> list[str]:
-    """How many runs, seeds and folds the lines are made of, and what is missing."""
+    """Write how many runs, seeds and folds the lines come from, and what is missing."""
     runs = distinct(run for line in lines for run in line.done)
     seeds, folds = {run.seed for run in runs}, {run.fold for run in runs if run.fold is not None}
     counted = f'{plural(len(runs), "run")} ({plural(len(seeds), "seed")}'
@@ -40,7 +40,7 @@ def runs_notes(lines: Sequence[RowRuns]) -> list[str]:
 
 
 def cases_note(counts: Iterable[int]) -> str:
-    """Number of test cases of the lines; empty without any."""
+    """Write the number of test cases of the lines; empty if there are none."""
     known = sorted({count for count in counts if count})
     if not known:
         return ''
@@ -50,18 +50,18 @@ def cases_note(counts: Iterable[int]) -> str:
 
 
 def environments_note(lines: Sequence[RowRuns]) -> str:
-    """Machine and versions of the stages behind the lines."""
+    """Write the machines and versions of the stages behind the lines."""
     stages = {(run.folder, line.row.stage): run for line in lines for run in line.done}
     return describe_environments([run.stage(stage).environment for (_, stage), run in stages.items()])
 
 
 def distinct(runs: Iterable[RunResult]) -> list[RunResult]:
-    """Each run once, in the order given."""
+    """Remove duplicate runs, keeping their order."""
     return list({run.folder: run for run in runs}.values())
 
 
 def names_of(runs: Sequence[RunResult]) -> str:
-    """The runs' names, or of many of a group their number."""
+    """List the names of runs; if a group has many, give their number instead."""
     by_group: dict[str, list[str]] = {}
     for run in runs:
         by_group.setdefault(run.group, []).append(run.name)
@@ -72,5 +72,5 @@ def names_of(runs: Sequence[RunResult]) -> str:
 
 
 def sentences(notes: Iterable[str]) -> tuple[str, ...]:
-    """The notes that say something, each once."""
+    """Remove empty and repeated notes."""
     return tuple(dict.fromkeys(note for note in notes if note))

@@ -1,4 +1,4 @@
-"""Finds the threshold that suits a set of images best, on those very images: an upper bound for any rule."""
+"""Finds the best threshold for a set of images on those very images: an upper bound for any rule."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def best_threshold(
     protocol: str = 'one_to_one',
     ignored: Sequence[FloatArray],
 ) -> float:
-    """Find the threshold with the largest F1; of equals the highest.
+    """Find the threshold with the largest F1; the highest of several.
 
     The points are those of a run's predictions: of a score map components above the run's own threshold and peaks below
     it, so that its own counts are among the candidates. Under ``one_to_one`` these are compared by the greedy matching
@@ -50,7 +50,7 @@ def best_threshold(
 def _presence(
     points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float, ignored: Sequence[FloatArray]
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Thresholds ``(T,)``, descending, with precision and recall of the points above each."""
+    """Return thresholds ``(T,)``, descending, with precision and recall of the points above each."""
     predicted = [array[:, :2] for array in points]
     scores = np.concatenate([np.zeros(0), *(array[:, 2] for array in points)])
     hits = has_neighbour(predicted, truths, radius_px)
@@ -66,7 +66,7 @@ def _presence(
 
 
 def _highest_near(points: Sequence[FloatArray], truths: Sequence[FloatArray], radius_px: float) -> FloatArray:
-    """The highest score within the radius of each annotated point, image after image; -inf where there is none."""
+    """Return the highest score within the radius of each annotated point, image after image; -inf if there is none."""
     near = pairs_within([array[:, :2] for array in points], truths, radius_px)
     scores, first_point = _stacked([array[:, 2] for array in points])
     reached, first_truth = _stacked([np.full(len(array), -np.inf) for array in truths])
@@ -76,7 +76,7 @@ def _highest_near(points: Sequence[FloatArray], truths: Sequence[FloatArray], ra
 
 
 def _stacked(values: Sequence[FloatArray]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """Arrays in one, and where each begins."""
+    """Concatenate arrays; returns the result and the start of each array in it."""
     sizes = np.array([len(array) for array in values], dtype=np.int64)
     return np.concatenate([np.zeros(0), *values]), np.cumsum(sizes) - sizes
 

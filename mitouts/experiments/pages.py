@@ -1,4 +1,4 @@
-"""Fills the places of Markdown pages that are marked for tables."""
+"""Fills tables into the marked places of Markdown pages."""
 
 from __future__ import annotations
 

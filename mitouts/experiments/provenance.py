@@ -1,4 +1,4 @@
-"""Says on which machine and with which versions results were made."""
+"""Describes the machines and versions that results were made with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN = 'not recorded'
 
 
 def machine_of(environment: Mapping[str, Any]) -> str:
-    """Such as ``CPU, 2 threads``, or the accelerator's name.
+    """Describe a machine, such as ``CPU, 2 threads``, or an accelerator by its name.
 
     Args:
         environment: As in ``started.json``; empty where that is missing.
@@ -23,14 +23,14 @@ def machine_of(environment: Mapping[str, Any]) -> str:
 
 
 def versions_of(environment: Mapping[str, Any]) -> str:
-    """Such as ``mitouts 0.1.0 (abc1234), torch 2.13.0``."""
+    """Describe versions, such as ``mitouts 0.1.0 (abc1234), torch 2.13.0``."""
     if not environment:
         return UNKNOWN
     return f'mitouts {environment["mitouts"]} ({environment["git"]}), torch {environment["torch"]}'
 
 
 def describe_environments(environments: Sequence[Mapping[str, Any]]) -> str:
-    """One sentence, or several where machines or versions are mixed.
+    """Describe machines and versions in a sentence, or in several if they are mixed.
 
     Args:
         environments: One for each stage of each run.

@@ -1,4 +1,4 @@
-"""Averages what reviews have changed in the labels that they were about."""
+"""Averages the changes that reviews made to labels."""
 
 from __future__ import annotations
 

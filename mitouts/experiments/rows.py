@@ -25,7 +25,7 @@ class MeanSd(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """A value and its interval, which is None where it is not available."""
+    """A value and its 95% interval, None if that is not available."""
 
     value: float
     ci95: tuple[float, float] | None
@@ -49,7 +49,7 @@ class TableRow:
 
     @property
     def source(self) -> str:
-        """``group/stage``."""
+        """Stage with its group, ``group/stage``."""
         return f'{self.group}/{self.stage}'
 
 
@@ -78,7 +78,7 @@ class RowRuns:
 
     @property
     def count(self) -> str:
-        """Such as ``4``, or ``3 of 4`` where runs are missing."""
+        """Number of done runs, such as ``4``, or ``3 of 4`` if runs are missing."""
         return str(len(self.done)) if len(self.done) == len(self.all) else f'{len(self.done)} of {len(self.all)}'
 
     @property
@@ -112,7 +112,7 @@ def parse_row(text: str) -> TableRow:
 
 
 def runs_of(suite: Suite, row: TableRow, *, partial: bool = False) -> RowRuns:
-    """The runs behind a line.
+    """Find the runs behind a line.
 
     Args:
         partial: A group or stage that no run has is a line without runs instead of an error.
@@ -133,7 +133,7 @@ def runs_of(suite: Suite, row: TableRow, *, partial: bool = False) -> RowRuns:
 
 
 def mean_sd(values: Sequence[float | None]) -> MeanSd | None:
-    """Mean and sample standard deviation of the values that there are; None without any.
+    """Compute mean and sample standard deviation of the values that are not None; None if there are none.
 
     >>> mean_sd([1.0, 3.0, None])
     MeanSd(mean=2.0, sd=1.4142135623730951)
@@ -161,7 +161,7 @@ def sum_over_seeds(counts: dict[RunKey, CaseCounts]) -> tuple[list[str], NDArray
 
 
 def sums_by_seed(counts: dict[RunKey, CaseCounts]) -> dict[int, NDArray[np.int64]]:
-    """``tp, fp, fn`` of each seed, summed over its folds."""
+    """Sum ``tp, fp, fn`` of each seed over its folds."""
     sums: dict[int, NDArray[np.int64]] = {}
     for (_, seed), each in sorted(counts.items(), key=lambda item: item[0][1]):
         sums[seed] = sums.get(seed, 0) + each.counts.sum(axis=0)
@@ -169,5 +169,5 @@ def sums_by_seed(counts: dict[RunKey, CaseCounts]) -> dict[int, NDArray[np.int64
 
 
 def f1_by_seed(counts: dict[RunKey, CaseCounts]) -> dict[int, float]:
-    """F1 of each seed, its counts pooled over its folds."""
+    """Compute F1 of each seed, with counts pooled over its folds."""
     return {seed: pooled_f1(row[None]) for seed, row in sums_by_seed(counts).items()}

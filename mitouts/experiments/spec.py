@@ -1,4 +1,4 @@
-"""Reads the YAML file that lists the tables of a page, so that one command makes all of them anew."""
+"""Reads the YAML file that lists the tables of a page, so that one command makes all of them."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class TableBlock:
     """One table of a page.
 
     Attributes:
-        name: Of its markers.
+        name: Name in its markers.
         kind: ``methods``, ``compare``, ``distillation``, ``review``, ``baselines`` or ``literature``.
         title: Above it; may be empty.
-        settings: How predictions are scored.
+        settings: Settings for scoring predictions.
         rows: Lines of ``methods``, ``distillation`` and ``review``.
         comparisons: Lines of ``compare``.
         baselines: Lines of ``baselines``, and what else it says.
@@ -82,7 +82,7 @@ class TableBlock:
         return methods_table(suite, counter, self.rows, self.settings, **more)
 
     def measured(self, *, partial: bool = False) -> Costs:
-        """What the models of ``baselines`` cost; nothing where it names no file, or with ``partial`` none that exists.
+        """Read the costs of ``baselines``; none if it names no file, or with ``partial`` if the file does not exist.
 
         Raises:
             MitoutsError: The file is missing or broken.
@@ -100,7 +100,7 @@ class Spec:
 
 
 def suite_folders(given: Sequence[str], spec: Spec | None) -> Sequence[str]:
-    """The suites that are given on the command line, or else those of a spec.
+    """Return the suites given on the command line, or else those of a spec.
 
     Raises:
         ConfigError: There is neither.
@@ -165,7 +165,7 @@ def _block(path: Path, position: int, entry: Any, settings: ScoreSettings) -> Ta
 
 
 def _crossed(read: Any, entries: Any, groups: Any) -> list[Any]:
-    """Every entry, or with groups every entry in every group, its label after the group's."""
+    """Read every entry; if there are groups, every entry for each group, with the group's label first."""
     if not isinstance(entries, list):
         raise ConfigError(f'expected a list of lines, found {entries!r}')
     if not groups:
@@ -175,7 +175,7 @@ def _crossed(read: Any, entries: Any, groups: Any) -> list[Any]:
 
 
 def _row(entry: Any, group: str = '', group_label: str = '') -> TableRow:
-    """``group/stage=Label`` or ``{row, label, minutes}``; in a group ``stage=Label``."""
+    """Parse ``group/stage=Label`` or ``{row, label, minutes}``; within a group ``stage=Label``."""
     described = {'row': entry} if isinstance(entry, str) else entry
     if not isinstance(described, dict) or not isinstance(described.get('row'), str):
         raise ConfigError(f'a line is GROUP/STAGE=Label or has row, label and minutes; found {entry!r}')
@@ -201,7 +201,7 @@ def _baselines(entry: Mapping[str, Any]) -> Baselines:
 
 
 def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> BaselineRow:
-    """``{row, label, supervision, minutes}``; in a group ``row`` is a stage, or holds ``{group}``."""
+    """Parse ``{row, label, supervision, minutes}``; within a group ``row`` is a stage, or contains ``{group}``."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in ('row', 'supervision')):
         raise ConfigError(f'a line has row and supervision, and perhaps label and minutes; found {entry!r}')
     described = {key: value for key, value in entry.items() if key != 'supervision'}
@@ -217,7 +217,7 @@ def _baseline_row(entry: Any, group: str = '', group_label: str = '') -> Baselin
 
 
 def _comparison(entry: Any, group: str = '', group_label: str = '') -> Comparison:
-    """``{a, b, oracle, label}``: stages of a group, or ``group/stage``."""
+    """Parse ``{a, b, oracle, label}``: stages of a group, or ``group/stage``."""
     if not isinstance(entry, dict) or not all(isinstance(entry.get(side), str) for side in 'ab'):
         raise ConfigError(f'a comparison has a, b and perhaps oracle and label; found {entry!r}')
     _refuse_others(entry, ('a', 'b', 'oracle', 'label'), entry)

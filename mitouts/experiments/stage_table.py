@@ -1,4 +1,4 @@
-"""Shows the results of a staged run at its end: one table and one picture."""
+"""Shows the results of a staged run at its end, as a table and a picture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from mitouts.visualization.tables import (
 def report(experiment: Experiment, results: dict[str, Any], console: Console) -> None:
     """Print the tables of a run, and write ``results.md`` and ``summary.png`` into its work dir (rank 0).
 
-    Both files are about figures: a run whose models find none leaves ``results.json`` alone.
+    Both files are about figures; for a run whose models find none, only ``results.json`` is written.
     """
     if not is_main_process():
         return
@@ -84,7 +84,7 @@ def _write_picture(path: Path, experiment: Experiment, results: dict[str, Any]) 
 
 
 def read_records(stage: Stage, folder: Path) -> list[EvaluatedImage]:
-    """A tested stage's predictions joined with what its test set knows."""
+    """Join a tested stage's predictions with the annotations of its test set."""
     predictions = read_predictions(folder / 'predictions.json').images
     dataset = DATASETS.build({**stage.config.test_dataloader.dataset, 'pipeline': []})
     truths = (_truth(dataset.get_data_info(index)) for index in range(len(dataset)))

@@ -1,4 +1,4 @@
-"""Hands the runs of a suite to Slurm, a job each."""
+"""Submits the runs of a suite to Slurm, one job each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Report = Callable[[SuiteRun, str, str], None]
 def submit(
     runs: Sequence[SuiteRun], folder: Path, command: Sequence[str], sbatch: Sequence[str], report: Report
 ) -> int:
-    """Hand each run that is not done to Slurm.
+    """Submit each run that is not done to Slurm.
 
     Args:
         runs: The runs of the suite.

@@ -1,4 +1,4 @@
-"""Reads from YAML what a suite runs: configs x seeds x folds, each in a folder of its own."""
+"""Reads the YAML file of a suite: configs x seeds x folds, each with a folder of its own."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class SuiteRun:
 
     @property
     def folder_name(self) -> str:
-        """``fold{K}_seed{S}``, or ``seed{S}`` without folds."""
+        """Name of the run's folder: ``fold{K}_seed{S}``, or ``seed{S}`` without folds."""
         return f'seed{self.seed}' if self.fold is None else f'fold{self.fold}_seed{self.seed}'
 
     @property
@@ -67,7 +67,7 @@ class SuiteRun:
 
     @property
     def entry(self) -> str:
-        """Hash of what it runs: a run that was done with other settings is not done."""
+        """Hash of config file, overrides and stages; a run that was done with others is not done."""
         text = Path(self.config).read_text(encoding='utf-8')
         on_data = [] if self.data is None else ['--data', self.data]
         parts = [text, *on_data, *self.cfg_options, '--', *self.stages]
@@ -75,11 +75,11 @@ class SuiteRun:
 
     @property
     def settings(self) -> str:
-        """Hash of all that the config says, with what it inherits and with the configs of its stages."""
+        """Hash of the whole config, including what it inherits and the configs of its stages."""
         return _settings(Path(self.config).resolve(), self.data)
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``run.json``."""
+        """Return the content of ``run.json``."""
         names = ('suite', 'group', 'config', 'data', 'fold', 'seed')
         return {**{name: getattr(self, name) for name in names}, 'cfg_options': list(self.cfg_options)}
 
@@ -192,7 +192,7 @@ def _words(command: str, where: str) -> list[str]:
 
 @functools.cache
 def _stages(config: Path, data: str | None) -> tuple[str, ...]:
-    """Names of a config's stages; empty for a config of one training."""
+    """List the names of a config's stages; empty for a config of one training."""
     return tuple(str(stage.get('name')) for stage in _descriptions(load_config(config, data=data)))
 
 

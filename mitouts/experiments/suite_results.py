@@ -1,4 +1,4 @@
-"""Reads the runs of a suite, as ``mitouts suite`` leaves them: which are done, and what their stages gave.
+"""Reads the runs of a suite, as written by ``mitouts suite``: which are done, and the results of their stages.
 
 A suite is ``SUITE_DIR/GROUP/fold{K}_seed{S}/`` (``seed{S}`` without folds), each with ``run.json`` and, when done,
 ``results.json`` and a folder for each stage. A run that is not done stays in the list with its status.
@@ -25,7 +25,7 @@ _RUN_FOLDER = re.compile(r'(fold(?P<fold>\d+)_)?seed(?P<seed>\d+)')
 
 @dataclass(frozen=True)
 class StageResult:
-    """What one stage of a run left.
+    """The files and results of one stage of a run.
 
     Attributes:
         row: Its row in ``results.json``; empty for a stage that is not tested, such as a distillation.
@@ -37,7 +37,7 @@ class StageResult:
 
     @property
     def predictions_path(self) -> Path:
-        """The predictions on the test images."""
+        """File of the predictions on the test images."""
         return self.folder / 'predictions.json'
 
     @functools.cached_property
@@ -52,7 +52,7 @@ class StageResult:
 
     @functools.cached_property
     def minutes(self) -> float | None:
-        """How long the stage took, or None where it does not say."""
+        """Minutes that the stage took, or None if unknown."""
         row = self.row or _read_object(self.folder / 'stage.json', needed=False).get('results', {})
         return row.get('minutes')
 
@@ -86,7 +86,7 @@ class RunResult:
 
     @property
     def is_done(self) -> bool:
-        """Whether its results can be used; so can those of the finished part of a run that is gone on with."""
+        """Whether its results can be used, which includes the finished part of a run that is not complete."""
         return self.status == DONE or bool(self.stages)
 
     @property
@@ -105,13 +105,13 @@ class RunResult:
         return [*self.stages, *self.distillations, *self.reviews]
 
     def minutes_of(self, names: Iterable[str]) -> float | None:
-        """Minutes of these stages together; None where one of them is unknown."""
+        """Sum the minutes of these stages; None if one of them is unknown."""
         minutes = [self.stage(name).minutes for name in names]
         known = [value for value in minutes if value is not None]
         return sum(known) if len(known) == len(minutes) else None
 
     def stage(self, name: str) -> StageResult:
-        """A stage, tested or not."""
+        """Return a stage, tested or not."""
         return self.stages.get(name) or StageResult(name, self.folder / name)
 
 
@@ -128,16 +128,16 @@ class Suite:
 
     @property
     def unfinished(self) -> list[RunResult]:
-        """The runs that are not done, or not with all of their parts."""
+        """List the runs that are not done, or not with all of their parts."""
         return [run for run in self.runs if run.status != DONE]
 
     def restricted(self, folds: Sequence[int] | None = None, seeds: Sequence[int] | None = None) -> Suite:
-        """Only the runs of these folds and seeds; None keeps all."""
+        """Keep only the runs of these folds and seeds; None keeps all."""
         runs = (run for run in self.runs if folds is None or run.fold in folds)
         return Suite(tuple(run for run in runs if seeds is None or run.seed in seeds))
 
     def of_group(self, group: str) -> list[RunResult]:
-        """All runs of a group, finished or not.
+        """Return all runs of a group, finished or not.
 
         Raises:
             MitoutsError: There is no such group.
@@ -148,7 +148,7 @@ class Suite:
         return runs
 
     def done_with(self, group: str, stage: str) -> list[RunResult]:
-        """The done runs of a group that have a stage, tested, a distillation or a review.
+        """Return the done runs of a group that have a stage, whether tested, a distillation or a review.
 
         Raises:
             MitoutsError: There is no such group, or it has done runs and none of them has this stage.
@@ -196,7 +196,7 @@ def _read_folder(folder: Path) -> list[RunResult]:
 
 
 def _read_run(folder: Path) -> RunResult | None:
-    """A run; None for a folder that is none."""
+    """Read a run; None if the folder is not one."""
     named = _RUN_FOLDER.fullmatch(folder.name)
     if not (folder / RUN_FILE).is_file():
         if named is None:
@@ -230,7 +230,7 @@ def _read_run(folder: Path) -> RunResult | None:
 
 
 def _distillations(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Summaries by stage; without them (older runs), those of the folders that hold hard samples."""
+    """Return distillation summaries by stage; older runs lack them, so they are read from folders with hard samples."""
     if 'distillations' in results:
         return results['distillations']
     paths = sorted(folder.glob('*/hard_samples.json'))

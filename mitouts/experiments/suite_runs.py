@@ -1,4 +1,4 @@
-"""Runs the parts of a suite as processes, several at once; skips what is done, and notes down what fails."""
+"""Runs the parts of a suite as processes, several at once; skips what is done, and records what fails."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class SuiteRunner:
         return 'done', f'{minutes:.1f} minutes'
 
     def command(self, run: SuiteRun, folder: Path) -> list[str]:
-        """The words that train it."""
+        """Return the command line that trains a run."""
         config = Path(run.config)
         if not load_config(config, data=run.data).get('stages'):
             # Absolute, because ".." does not lead back where work_dirs is a link to another disk.
@@ -142,7 +142,7 @@ class SuiteRunner:
         return [*command, *self.arguments, '--cfg-options', *run.cfg_options]
 
     def _prepare(self, run: SuiteRun) -> str | None:
-        """Run what must come before, each command once; an error is given to every run that needs it."""
+        """Run the commands that must come first, each once; returns the error to every run that needs it."""
         for command in run.prepare:
             with self._preparing:
                 if command not in self._prepared:
@@ -153,7 +153,7 @@ class SuiteRunner:
         return None
 
     def _prepare_alone(self, command: tuple[str, ...]) -> str | None:
-        """Run a command while no other process prepares anything for this suite, as the jobs of a cluster do."""
+        """Run a command while no other process, such as another job, prepares anything for this suite."""
         words = [sys.executable if word == 'python' else word for word in command]
         while not self._stopped:
             with _locked(self.folder / PREPARE_LOCK_FILE) as lock:
@@ -163,9 +163,9 @@ class SuiteRunner:
         return INTERRUPTED
 
     def _call(self, words: Sequence[str], log: Path, lock: int) -> str | None:
-        """Call a command, its output into a log; returns None or what went wrong.
+        """Run a command and write its output to a log; returns None or what went wrong.
 
-        The command holds the lock as well: where this process is killed and the command goes on, nothing else starts.
+        The command holds the lock as well: if this process is killed while the command goes on, nothing else starts.
         """
         environment = dict(os.environ)
         if self.threads is not None:
@@ -196,13 +196,13 @@ class SuiteRunner:
 
 
 def is_finished(folder: Path, run: SuiteRun) -> bool:
-    """Whether this entry of the suite was run to its end with the same settings."""
+    """Whether this entry of the suite has been run to its end with the same settings."""
     state = _read(folder)
     return run.entry in state.get('finished', {}) and run.entry in _still_valid(state, run, run.settings)
 
 
 def _still_valid(state: dict[str, Any], run: SuiteRun, settings: str) -> dict[str, float]:
-    """The finished entries of a folder that were run with this config as it is now, and with these overrides."""
+    """Return the finished entries of a folder that were run with the present config and overrides."""
     if any(state.get(key) != value for key, value in run.to_dict().items() if key != 'suite'):
         return {}
     known = state.get('settings', {})
@@ -210,7 +210,7 @@ def _still_valid(state: dict[str, Any], run: SuiteRun, settings: str) -> dict[st
 
 
 def last_lines(log: Path, start: int) -> str:
-    """The last lines that say something, of what was written behind ``start``."""
+    """Return the last non-empty lines of a log after position ``start``."""
     with log.open('rb') as file:
         file.seek(start)
         lines = [line.strip() for line in file.read().decode('utf-8', 'replace').splitlines()]
@@ -228,7 +228,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int | None]:
-    """Hold a lock, the descriptor of its file; None where another process holds it. A process that dies lets go."""
+    """Hold a lock, and yield its file descriptor; None if another process holds it. A dying process releases it."""
     with path.open('a') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

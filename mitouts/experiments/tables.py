@@ -37,7 +37,7 @@ NOTES = 'How these numbers were made, and what is missing'
 
 @dataclass(frozen=True)
 class Column:
-    """A column.
+    """A column of a table.
 
     Attributes:
         name: Heading.
@@ -58,7 +58,7 @@ class Column:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """A table and what is to be said about it.
+    """A table with its title and notes.
 
     Attributes:
         rows: Cells, as many as there are columns; None is a number that does not exist.
@@ -75,7 +75,7 @@ class ResultTable:
 def fill(
     columns: Sequence[tuple[Column, Callable[[Any], Cell]]], lines: Sequence[Any]
 ) -> tuple[tuple[Column, ...], tuple[tuple[Cell, ...], ...]]:
-    """The columns and the rows of a table, of which each column says how its cell is read from a line."""
+    """Build the columns and rows of a table; each column comes with the function that reads its cell from a line."""
     rows = tuple(tuple(read(line) for _, read in columns) for line in lines)
     return tuple(column for column, _ in columns), rows
 
@@ -90,7 +90,7 @@ def render(tables: Sequence[ResultTable], style: str) -> str:
 
 
 def markdown(table: ResultTable) -> str:
-    """A GitHub Markdown table, its title bold above it, its notes as a paragraph below."""
+    """Render a GitHub Markdown table, with its title bold above it and its notes as a paragraph below."""
     heading = [_escape_markdown(column.name) for column in table.columns]
     rule = [':--' if column.kind == 'text' else '--:' for column in table.columns]
     rows = [
@@ -105,7 +105,7 @@ def markdown(table: ResultTable) -> str:
 
 
 def csv_text(table: ResultTable) -> str:
-    """Comma-separated values; mean, sd and the ends of an interval in columns of their own, remarks after ``#``."""
+    """Render comma-separated values; sd and ends of intervals have columns of their own, notes begin with ``#``."""
     buffer = io.StringIO()
     if table.title:
         buffer.write(f'# {table.title}\n')
@@ -119,7 +119,7 @@ def csv_text(table: ResultTable) -> str:
 
 
 def latex(table: ResultTable) -> str:
-    """A ``tabular`` in the style of booktabs (``\\usepackage{booktabs}``), its title a comment, its notes small."""
+    """Render a ``tabular`` in the style of booktabs (``\\usepackage{booktabs}``), title as comment, notes small."""
     alignment = ''.join('l' if column.kind == 'text' else 'r' for column in table.columns)
     rows = [[_latex_cell(column, cell) for column, cell in zip(table.columns, row)] for row in table.rows]
     heading = [_escape_latex(column.name) for column in table.columns]
@@ -133,7 +133,7 @@ def latex(table: ResultTable) -> str:
 
 
 def cell_text(column: Column, cell: Cell) -> str:
-    """A cell as people read it.
+    """Format a cell for reading.
 
     >>> cell_text(Column('F1', 'mean_sd'), MeanSd(0.75, 0.0123))
     '0.750 ± 0.012'
