@@ -38,7 +38,7 @@ NO_VALUE = 'no run'
 
 @dataclass(frozen=True)
 class Score:
-    """A score with what is known of its uncertainty.
+    """A score with its interval, and its value for each seed.
 
     Attributes:
         value: Over all runs.
@@ -53,7 +53,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Setting:
-    """One row or point of an ablation.
+    """A row or point of an ablation.
 
     Attributes:
         scores: Name of a score, such as ``localization F1``, -> its score; None where there is no run.
@@ -66,7 +66,7 @@ class Setting:
 
 
 def plot_bars(settings: Sequence[Setting], names: Sequence[str], *, title: str = '', note: str = '') -> Figure:
-    """A row a setting, a panel a score: the bar, its interval, a dot a seed, and the numbers.
+    """Plot a row for each setting and a panel for each score: bar, interval, a dot for each seed, and the numbers.
 
     Args:
         settings: From top to bottom.
@@ -84,7 +84,7 @@ def plot_bars(settings: Sequence[Setting], names: Sequence[str], *, title: str =
 
 
 def draw_bars(axes: Axes, scores: Sequence[Score | None], name: str) -> None:
-    """Horizontal bars from 0, row 0 at the top; the numbers stand right of the panel."""
+    """Draw horizontal bars from 0, row 0 at the top, with the numbers at the right of the panel."""
     style_axes(axes, grid='x')
     name_axes(axes, name, '')
     if not any(scores):
@@ -122,12 +122,12 @@ def plot_lines(
     title: str = '',
     note: str = '',
 ) -> Figure:
-    """Scores over a number, a line for each arm.
+    """Plot scores over a number, with a line for each arm.
 
     Args:
         arms: Name of an arm -> its settings, each with its place on the horizontal axis.
         names: Scores, a panel each.
-        x_name: What the horizontal axis is.
+        x_name: Name of the horizontal axis.
     """
     at_ends = len(names) == 1 and len(arms) <= _LABELS_AT_ENDS
     figure = print_figure(7.5)
@@ -146,10 +146,10 @@ def plot_lines(
 def draw_lines(
     axes: Axes, lines: Mapping[str, Sequence[tuple[float, Score | None]]], name: str, x_name: str
 ) -> dict[str, tuple[float, float]]:
-    """A line through the values of each arm, with intervals and a small dot a seed; it breaks where a run is missing.
+    """Draw a line for each arm, with intervals and a small dot for each seed; it breaks where a run is missing.
 
-    Arms stand a little beside each other, so that intervals at the same place can be told apart; the line's data keep
-    the shift.
+    Arms are shifted sideways a little, so that intervals at the same place can be told apart; the line's data keep the
+    shift.
 
     Returns:
         Where the line of each arm ends, in data units.
@@ -182,7 +182,7 @@ def draw_lines(
 
 
 def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: str = '') -> Figure:
-    """A score over the minutes that it costs, a point a setting, each with its name beside it.
+    """Plot a score over minutes of training, with a named point for each setting.
 
     Args:
         settings: Those without minutes or without the score are left out.
@@ -205,7 +205,7 @@ def plot_cost(settings: Sequence[Setting], name: str, *, title: str = '', note: 
 
 
 def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]], name: str) -> list[Bbox]:
-    """Points with the interval of the score and, over several seeds, the range of the minutes.
+    """Draw points with the interval of the score and, for several seeds, the range of the minutes.
 
     Args:
         points: Name -> minutes ``(S,)``, one a seed, and the score.
@@ -238,7 +238,7 @@ def draw_cost(axes: Axes, points: Mapping[str, tuple[NDArray[np.float64], Score]
 
 
 def score_in_words(score: Score, between: str = '\n') -> str:
-    """The number and its interval.
+    """Format a score with its interval.
 
     >>> score_in_words(Score(0.8425, (0.7756, 0.8962)))
     '0.843\\n(0.776–0.896)'
@@ -249,7 +249,7 @@ def score_in_words(score: Score, between: str = '\n') -> str:
 
 
 def sample_line(style: Look) -> Line2D:
-    """A piece of line for a key."""
+    """Make a piece of line for a key."""
     line = Line2D([], [], color=style.colour, marker=style.marker, markersize=5.5, linewidth=1.5)
     line.set_linestyle(style.dash)
     return line

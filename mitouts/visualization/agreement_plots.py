@@ -34,9 +34,9 @@ def plot_agreement(
     Args:
         x: ``(N,)`` reference, one value a slide; pairs with NaN are left out.
         y: ``(N,)`` prediction.
-        result: What :func:`mitouts.functional.agreement.agreement` found.
-        x_name: What ``x`` is.
-        y_name: What ``y`` is.
+        result: Result of :func:`mitouts.functional.agreement.agreement`.
+        x_name: Name of ``x``.
+        y_name: Name of ``y``.
     """
     figure = new_figure(1120, 500)
     scatter, differences = figure.subplots(1, 2, width_ratios=(1.0, 1.1))
@@ -56,7 +56,7 @@ def draw_scatter(
     x_name: str = 'reference',
     y_name: str = 'prediction',
 ) -> None:
-    """One dot a slide, the least-squares line between the outermost of them, and both correlations in words."""
+    """Draw a dot for each slide, the least-squares line between the outermost ones, and both correlations as text."""
     first, second = as_pairs(x, y)
     _label(axes, _short(y_name), f'{_short(x_name)} (n = {len(first)})')
     if not len(first):
@@ -83,7 +83,7 @@ def draw_bland_altman(
     x_name: str = 'reference',
     y_name: str = 'prediction',
 ) -> None:
-    """Differences over means, with the bias, the limits of agreement and a band for the interval of each."""
+    """Draw differences over means, with bias and limits of agreement, and a band for the interval of each."""
     first, second = as_pairs(x, y)
     _label(axes, _short(f'{y_name} - {x_name}'), 'mean of both')
     if not len(first):

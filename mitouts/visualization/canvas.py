@@ -1,4 +1,4 @@
-"""Makes figures without pyplot, sets up the panels of those for the screen, and writes pictures whole or not at all."""
+"""Makes figures without pyplot, sets up panels for the screen, and writes pictures whole or not at all."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def label_axes(axes: Axes, vertical: str, horizontal: str) -> None:
 
 
 def write_in_middle(axes: Axes, text: str) -> None:
-    """Say in an empty panel for the screen why it is empty."""
+    """Write in the middle of an empty panel for the screen why it is empty."""
     axes.set(xticks=[], yticks=[])
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha='center', va='center', fontsize=10, color=css(FAINT_INK))
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Write ``(H, W, 3)`` uint8 RGB; parents are made, and the file appears only when it is complete."""
+    """Write ``(H, W, 3)`` uint8 RGB as PNG; parent folders are created, and the file appears only when complete."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     _, encoded = cv2.imencode('.png', cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

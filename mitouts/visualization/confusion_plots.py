@@ -30,7 +30,7 @@ _COLUMN_PT = 30.0
 
 
 class Part(NamedTuple):
-    """What one kind of count looks like."""
+    """Name, colour and hatch of one kind of count."""
 
     name: str
     colour: str
@@ -60,7 +60,7 @@ class Counts(NamedTuple):
 
 
 def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str = '', note: str = '') -> Figure:
-    """A row a method: bars, and counts, precision, recall and F1 in columns beside them.
+    """Plot a row for each method: bars, and counts, precision, recall and F1 in columns beside them.
 
     Args:
         methods: From top to bottom.
@@ -91,7 +91,7 @@ def plot_counts(methods: Sequence[Counts], *, kind: str = 'stacked', title: str 
 
 
 def draw_stacked(axes: Axes, methods: Sequence[Counts]) -> None:
-    """One bar a method: false positives to the left of zero, then true positives and misses to the right."""
+    """Draw one bar for each method: false positives left of zero, then true positives and misses right of it."""
     for row, (_, tp, fp, fn) in enumerate(methods):
         for part, length, left in zip(PARTS, (tp, fp, fn), (0.0, -fp, tp)):
             _bar(axes, row, length, left, part, 0.62)
@@ -103,7 +103,7 @@ def draw_stacked(axes: Axes, methods: Sequence[Counts]) -> None:
 
 
 def draw_grouped(axes: Axes, methods: Sequence[Counts]) -> None:
-    """Three bars a method, all from zero: true positives, false positives, misses."""
+    """Draw three bars for each method, all from zero: true positives, false positives, misses."""
     for row, method in enumerate(methods):
         for offset, part, length in zip((-0.26, 0.0, 0.26), PARTS, method[1:]):
             _bar(axes, row + offset, length, 0.0, part, 0.24)
@@ -111,7 +111,7 @@ def draw_grouped(axes: Axes, methods: Sequence[Counts]) -> None:
 
 
 def write_columns(axes: Axes, methods: Sequence[Counts]) -> None:
-    """The numbers of each row, right-aligned in columns at the right of the panel."""
+    """Write the numbers of each row, right-aligned in columns at the right of the panel."""
     for column, heading in enumerate(_COLUMNS):
         _cell(axes, column, -0.62, heading, va='bottom', weight='bold')
     for row, (_, tp, fp, fn) in enumerate(methods):

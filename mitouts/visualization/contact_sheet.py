@@ -64,7 +64,7 @@ def fit_image(image: np.ndarray, width_px: int, height_px: int, *, enlarge: bool
 
 
 def on_paper(width_px: int, *placed: tuple[int, np.ndarray]) -> NDArray[np.uint8]:
-    """A strip of paper of this width, as high as it needs to be, with pictures at its top, each at its left edge."""
+    """Make a strip of paper of this width, as high as needed, with pictures at its top, each at its left edge."""
     strip = np.full((max(picture.shape[0] for _, picture in placed), width_px, 3), PAPER, np.uint8)
     for left, picture in placed:
         strip[: picture.shape[0], left : left + picture.shape[1]] = picture[:, : width_px - left]

@@ -1,4 +1,4 @@
-"""Draws what methods find over what they cost: a panel for each cost and level of noise, a marker for each method."""
+"""Draws what methods find over their costs: a panel for each cost and noise level, a marker for each method."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ _LOG_FROM = 5.0
 
 @dataclass(frozen=True)
 class PricedMethod:
-    """A method with what it finds and what it costs.
+    """A method with its score and its costs.
 
     Attributes:
-        kind: What it has in common with others, such as its supervision: methods of one kind look alike.
-        score: What it finds; None where there is no run.
+        kind: Kind of the method, such as its supervision; methods of one kind look alike.
+        score: Score of the method; None if there is no run.
         costs: Name of a cost, such as ``GMAC per megapixel``, -> its number; None or missing where it is unknown.
     """
 
@@ -58,7 +58,7 @@ class PricedMethod:
 
 
 class Drawn(NamedTuple):
-    """A method where its marker stands, in data units, and the ends of its interval."""
+    """The position of a method's marker, in data units, and the ends of its interval."""
 
     method: PricedMethod
     x: float
@@ -68,7 +68,7 @@ class Drawn(NamedTuple):
 
 
 class _Limits(NamedTuple):
-    """Ends of a cost's axis."""
+    """Limits of a cost's axis."""
 
     low: float
     high: float
@@ -98,14 +98,14 @@ def plot_costs(
     title: str = '',
     note: str = '',
 ) -> Figure:
-    """A panel for each cost and level, one below the other; a method's name is beside its marker.
+    """Plot a panel for each cost and level, one below the other, with each method's name beside its marker.
 
-    Where there is no room for the names, there are numbers, and the key says what they mean.
+    If there is no room for the names, numbers are written instead, and the key explains them.
 
     Args:
         levels: Level, such as ``noise 0.3``, -> its methods.
         costs: Names of costs, from top to bottom.
-        score_name: What the vertical axis is.
+        score_name: Name of the vertical axis.
     """
     kinds = list(dict.fromkeys(method.kind for methods in levels.values() for method in methods))
     names = list(dict.fromkeys(method.label for methods in levels.values() for method in methods))
@@ -142,13 +142,13 @@ def draw_costs(
     looks: Mapping[str, Look],
     limits: _Limits | None = None,
 ) -> list[Drawn]:
-    """A marker with its interval for each method; methods that cost the same stand a little beside each other.
+    """Draw a marker with its interval for each method; methods of equal cost are moved apart a little.
 
     Args:
         methods: Those without the score or the cost are left out.
-        score_name: What the vertical axis is.
+        score_name: Name of the vertical axis.
         looks: Kind -> colour and marker.
-        limits: Of the cost; default as these methods need them.
+        limits: Limits of the cost; default as these methods need them.
 
     Returns:
         The methods with the places of their markers.
@@ -177,7 +177,7 @@ def _known(methods: Sequence[PricedMethod], cost: str) -> list[PricedMethod]:
 
 
 def _beside_each_other(axes: Axes, values: Sequence[float]) -> list[float]:
-    """Places on the horizontal axis, moved as little as possible so that no marker hides another."""
+    """Move positions on the horizontal axis as little as possible, so that no marker hides another."""
     figure = axes.get_figure(root=True)
     columns = axes.get_subplotspec().get_gridspec().ncols  # type: ignore[union-attr]
     panel_pt = figure.get_figwidth() * 72 / columns  # type: ignore[union-attr]
@@ -188,7 +188,7 @@ def _beside_each_other(axes: Axes, values: Sequence[float]) -> list[float]:
 
 
 def _fitting(axes: Axes, names: Sequence[str]) -> list[str] | None:
-    """The names in as few lines as let them fit side by side above the panel; None where they cannot."""
+    """Wrap names into as few lines as let them fit side by side above the panel; None if they do not fit."""
     for width in _NAME_WIDTHS:
         texts = [wrapped(name, width) for name in names]
         if sum(_shares(axes, texts)) <= 1:
@@ -197,7 +197,7 @@ def _fitting(axes: Axes, names: Sequence[str]) -> list[str] | None:
 
 
 def _shares(axes: Axes, texts: Sequence[str]) -> list[float]:
-    """Widths of texts as shares of the panel's, with a gap."""
+    """Return the widths of texts, with a gap, as shares of the panel's width."""
     labels = [axes.text(0, 0, text, fontsize=SMALL_PT, parse_math=False) for text in texts]
     widths = [text_box(label).width / axes.get_window_extent().width + _GAP for label in labels]
     for label in labels:
@@ -208,7 +208,7 @@ def _shares(axes: Axes, texts: Sequence[str]) -> list[float]:
 def _name_above(axes: Axes, drawn: Sequence[Drawn], texts: Sequence[str]) -> None:
     """Write names in a line above the panel, each with a thin leader to its method.
 
-    A leader goes straight down inside the panel, so that it meets no interval but its own.
+    A leader goes straight down inside the panel, so that it crosses no interval but its own.
     """
     to_share = axes.transScale + axes.transLimits
     ends = [to_share.transform((each.x, each.high)).tolist() for each in drawn]

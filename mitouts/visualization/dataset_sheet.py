@@ -1,4 +1,4 @@
-"""Draws annotated points of a data set, by category, to see whether they are what they are called."""
+"""Draws annotated points of a data set by category, to check that they have the right one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LOOK_ALIKE_COLOUR: RGB = tuple(bytes.fromhex(NEGATIVE_CLASS[1:]))  # type: ignor
 def draw_sheet(
     dataset: Dataset, usable: Sequence[Image], *, num: int, crop_px: int, seed: int
 ) -> tuple[np.ndarray | None, list[Finding]]:
-    """Draw some annotations of each category, and find the images that cannot be read.
+    """Draw some annotations of each category, and list the images that cannot be read.
 
     Args:
         dataset: The data set.
         usable: Those of its images whose files are there.
         num: Annotations of each category.
         crop_px: Side of a crop in pixels.
-        seed: Of the choice.
+        seed: Seed of the choice.
 
     Returns:
         The sheet, None where no image can be read or nothing is annotated; and what was found.
@@ -57,7 +57,7 @@ def draw_sheet(
 
 
 def read_crop(image: Image, point: AnnotatedPoint, crop_px: int) -> np.ndarray:
-    """A square around a point, white beyond the image's edge."""
+    """Cut a square around a point, white beyond the image's edge."""
     with open_slide(image.path) as slide:
         corner = round(point.x) - crop_px // 2, round(point.y) - crop_px // 2
         return slide.read_region(corner, 0, (crop_px, crop_px))

@@ -1,4 +1,4 @@
-"""Draws overlays of evaluated images, and chooses those that are worth showing."""
+"""Draws overlays of evaluated images, and picks those worth showing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mitouts.visualization.overlay import draw_overlay
 
 
 def overlay_of(record: EvaluatedImage, *, threshold: float, radius_px: float) -> NDArray[np.uint8]:
-    """Overlay of one image: true positives, missed figures, false positives.
+    """Draw an overlay of one image: true positives, missed figures, false positives.
 
-    Of a positive image without annotated points it shows what is predicted, and judges nothing.
+    On a positive image without annotated points it shows the predictions without judging them.
     """
     truth, points = record.truth, record.prediction.points
     annotated = truth.points if truth.is_located else None
@@ -29,7 +29,7 @@ def overlay_of(record: EvaluatedImage, *, threshold: float, radius_px: float) ->
 def write_overlays(
     folder: str | Path, records: Sequence[EvaluatedImage], *, threshold: float, radius_px: float
 ) -> None:
-    """Write one PNG an image, named by its file and id."""
+    """Write one PNG for each image, named by its file and id."""
     for record in records:
         overlay = overlay_of(record, threshold=threshold, radius_px=radius_px)
         write_rgb(Path(folder) / f'{Path(record.truth.path).stem}_{record.truth.image_id:05d}.png', overlay)
@@ -38,7 +38,7 @@ def write_overlays(
 def pick_examples(
     records: Sequence[EvaluatedImage], *, threshold: float, radius_px: float, count: int = 4
 ) -> list[EvaluatedImage]:
-    """Images that show what a model does: figures found, one missed, one false positive, and more of the first kind.
+    """Pick typical images: figures found, one missed, one false positive, and more of the first kind.
 
     Positive images without annotated points, on which nothing can be judged, come last. Within each kind the most
     certain come first; ties go by image id, so the choice is always the same.

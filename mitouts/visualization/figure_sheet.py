@@ -1,4 +1,4 @@
-"""Draws a sheet of annotated figures, a block a category, to look at a data set before anything is trained on it."""
+"""Draws a sheet of annotated figures, a block for each category, to look at a data set before a training."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class CropBlock:
     """The crops of one category.
 
     Attributes:
-        title: What they are.
-        colour: Of the frames.
+        title: Title of the block.
+        colour: Colour of the frames.
         crops: ``(h, w, 3)`` uint8, RGB, each with its figure in the centre.
         captions: One a crop.
     """
@@ -41,7 +41,7 @@ def figure_sheet(
     """Draw the blocks one below the other.
 
     Args:
-        blocks: What to draw; one without crops is only a title.
+        blocks: Blocks to draw; one without crops is only a title.
         columns: Crops in a row.
         tile_px: Side of a crop on the sheet.
         note: A remark for the bottom line.

@@ -33,7 +33,7 @@ _MOST_TICKS = 6
 
 
 class Curve(NamedTuple):
-    """A stepwise curve with the point that the run itself worked at.
+    """A stepwise curve, with the operating point of the run.
 
     Attributes:
         x: ``(T,)``, ascending.
@@ -48,7 +48,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True)
 class Method:
-    """The curves of one method; None where one is not defined, such as the ROC of a single class.
+    """The curves of one method; None if one is not defined, such as the ROC of a single class.
 
     Attributes:
         froc: False positives a unit of area -> share of the figures found.
@@ -63,7 +63,7 @@ class Method:
 
 
 class _Steps(NamedTuple):
-    """One run: ``hits`` of ``total`` at each ``x``, and ``(x, hits)`` at its own threshold."""
+    """The steps of one run: ``hits`` of ``total`` at each ``x``, and ``(x, hits)`` at its own threshold."""
 
     x: FloatArray
     hits: FloatArray
@@ -73,7 +73,7 @@ class _Steps(NamedTuple):
 
 
 def unit_of(methods: Sequence[Sequence[EvaluatedImages]]) -> Unit:
-    """``mm2`` if the area of every image of every run is known, otherwise ``image``."""
+    """Return ``mm2`` if the area of every image of every run is known, otherwise ``image``."""
     return 'mm2' if all(run.located().areas_mm2 is not None for runs in methods for run in runs) else 'image'
 
 
@@ -95,12 +95,12 @@ def curves_of(label: str, runs: Sequence[EvaluatedImages], *, radius_px: float, 
 def plot_methods(
     methods: Sequence[Method], unit: Unit, panels: Sequence[str] = PANELS, *, title: str = '', note: str = ''
 ) -> Figure:
-    """A panel a kind of curve, a line a method, the operating point of each marked.
+    """Plot a panel for each kind of curve, with a line for each method and its operating point.
 
     Args:
         methods: At most a dozen or so.
-        unit: Of false positives.
-        panels: Of ``froc``, ``pr``, ``roc``.
+        unit: Unit of false positives.
+        panels: Any of ``froc``, ``pr``, ``roc``.
     """
     figure = print_figure(6.6 if len(panels) > 1 else 8.5)
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
@@ -114,7 +114,7 @@ def plot_methods(
 
 
 def draw_froc(axes: Axes, methods: Sequence[Method], unit: Unit) -> None:
-    """Share of the figures found over false positives, on a logarithmic axis."""
+    """Draw the share of figures found over false positives, on a logarithmic axis."""
     name = 'false positives per mm²' if unit == 'mm2' else 'false positives per image'
     curves = [method.froc for method in methods]
     if not _open(axes, name, 'figures found (sensitivity)', curves, 'no annotated figure'):
@@ -133,7 +133,7 @@ def draw_froc(axes: Axes, methods: Sequence[Method], unit: Unit) -> None:
 
 
 def draw_pr(axes: Axes, methods: Sequence[Method]) -> None:
-    """Precision over recall."""
+    """Draw precision over recall."""
     curves = [method.pr for method in methods]
     if _open(axes, 'recall', 'precision', curves, 'no annotated figure'):
         axes.set_xlim(0, 1.01)
@@ -141,7 +141,7 @@ def draw_pr(axes: Axes, methods: Sequence[Method]) -> None:
 
 
 def draw_roc(axes: Axes, methods: Sequence[Method]) -> None:
-    """True positive rate over false positive rate of the image label, with the diagonal of a guess."""
+    """Draw true positive rate over false positive rate of the image label, with the diagonal of a guess."""
     curves = [method.roc for method in methods]
     if _open(axes, 'false positive rate, images', 'true positive rate, images', curves, 'images of one class only'):
         axes.plot([0, 1], [0, 1], color='0.75', linewidth=0.8, linestyle=':', zorder=1)
@@ -175,7 +175,7 @@ def _draw(axes: Axes, curves: Sequence[Curve | None], left: float = -np.inf, bet
 
 
 def _log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten, with 2 and 5 between them where there are fewer than two, few enough for a narrow panel."""
+    """Return powers of ten, with 2 and 5 between if there are fewer than two; few enough for a narrow panel."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     inside = [10.0**decade for decade in decades if low <= 10.0**decade <= high]
     if len(inside) < 2:
@@ -208,7 +208,7 @@ def _roc_steps(run: EvaluatedImages) -> _Steps:
 
 
 def _averaged(runs: Sequence[_Steps]) -> Curve | None:
-    """Vertical average: what all runs together find where each has at most this rate of false positives."""
+    """Average curves vertically: what all runs together find if each has at most this rate of false positives."""
     if not runs:
         return None
     total = sum(run.total for run in runs)
@@ -226,7 +226,7 @@ def _averaged(runs: Sequence[_Steps]) -> Curve | None:
 
 
 def _precision_recall(froc: Curve | None, runs: Sequence[_Steps]) -> Curve | None:
-    """The free-response curve in other units: false positives are its rate times the size of all runs."""
+    """Convert a free-response curve to a precision-recall curve, given the size and figures of all runs."""
     if froc is None:
         return None
     total, size = sum(run.total for run in runs), sum(run.size for run in runs)

@@ -1,4 +1,4 @@
-"""Chooses the hard samples that a sheet shows, and captions them."""
+"""Chooses the hard samples to show on a sheet, and writes their captions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mitouts.utils.words import case_words
 def choose_samples(
     path: Path, samples: Sequence[Mapping[str, Any]], verdict: str, reason: str | None
 ) -> list[Mapping[str, Any]]:
-    """Choose the samples of a verdict and a reason: the largest distance first, then the least certain image score.
+    """Choose the samples of a verdict and a reason: largest distance first, then least certain image score.
 
     Raises:
         MitoutsError: There is none.

@@ -1,4 +1,4 @@
-"""Draws sheets of images for print: what a Teacher rejected, and two models side by side on the same images."""
+"""Draws sheets of images for print: those that a Teacher rejected, or two models side by side on the same images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class CaptionedPicture:
 
 @dataclass(frozen=True)
 class ModelPoints:
-    """What one model predicts on an image.
+    """The points that one model predicts on an image.
 
     Attributes:
         points: ``(P, 3)`` ``(x, y, score)`` in pixels.
@@ -52,7 +52,7 @@ class ModelPoints:
 
     @property
     def counted(self) -> NDArray[np.float64]:
-        """``(C, 2)`` float64, the points above the threshold."""
+        """The points above the threshold, ``(C, 2)`` float64."""
         return self.points[self.points[:, 2] > self.threshold, :2]
 
 
@@ -127,7 +127,7 @@ def sheet(
 
 
 def hard_sample_key() -> list[legend.Entry]:
-    """What the marks of :func:`draw_hard_sample` mean."""
+    """Explain the marks of :func:`draw_hard_sample`."""
     return [
         legend.mark_entry(ANNOTATED_MARK, ' annotated', TEXT_PX),
         legend.mark_entry(marks.FALSE_POSITIVE_MARK, ' predicted by the Teacher', TEXT_PX),
@@ -136,7 +136,7 @@ def hard_sample_key() -> list[legend.Entry]:
 
 
 def outcome_key(radius_px: float) -> list[legend.Entry]:
-    """What the marks of :func:`compare_tiles` mean."""
+    """Explain the marks of :func:`compare_tiles`."""
     return [
         legend.mark_entry(marks.TRUE_POSITIVE_MARK, ' true positive', TEXT_PX),
         legend.mark_entry(marks.MISSED_MARK, ' missed', TEXT_PX),
@@ -146,7 +146,7 @@ def outcome_key(radius_px: float) -> list[legend.Entry]:
 
 
 def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
-    """How far two sets of points lie apart: the distances of matched pairs, and the radius for each without a partner.
+    """Sum the distances of matched pairs of two sets of points, and the radius for each point without a partner.
 
     Args:
         a: ``(P, 2)`` points in pixels.
@@ -162,14 +162,14 @@ def difference_px(a: ArrayLike, b: ArrayLike, radius_px: float) -> float:
 def compare_tiles(
     image: np.ndarray, truth: NDArray[np.float64] | None, models: Sequence[ModelPoints], radius_px: float, caption: str
 ) -> list[CaptionedPicture]:
-    """One overlay a model on the same image, each with its counts below; the caption is below the first.
+    """Draw one overlay per model on the same image, each with its counts below; the caption is below the first.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         truth: ``(G, 2)`` annotated points in pixels; None where it is not known where the image's figures are.
-        models: What each predicts.
+        models: Points that each model predicts.
         radius_px: The largest distance of a hit in pixels, inclusive.
-        caption: What the image is.
+        caption: Description of the image.
     """
     tiles = []
     for index, model in enumerate(models):
@@ -192,7 +192,7 @@ def _cell(tile: CaptionedPicture, width: int) -> Image:
 
 
 def _broken(text: str, width: int) -> list[str]:
-    """Lines of a heading in bold letters, whose mean width is two thirds of their size."""
+    """Break a heading in bold letters, whose mean width is two thirds of their size, into lines."""
     return wrapped(text, int(width / (TEXT_PX * 0.66))).split('\n')
 
 

@@ -1,4 +1,4 @@
-"""Writes names at the ends of lines and around points, none on top of another."""
+"""Writes names at the ends of lines and around points without overlap."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _LEADER = {'arrowstyle': '-', 'linewidth': 0.6, 'color': '0.4'}
 
 
 def label_ends(axes: Axes, points: Mapping[str, tuple[float, float]], colours: Sequence[str]) -> list[Annotation]:
-    """Write names at the right of a panel, each beside its point as far as the others leave room, with a thin leader.
+    """Write names right of a panel, each as near to its point as the others allow, with a thin leader.
 
     Args:
-        axes: Whose limits are final.
+        axes: Panel; its limits must be final.
         points: Name -> ``(x, y)`` in data units.
-        colours: Of the leaders.
+        colours: Colours of the leaders.
     """
     labels = [
         axes.annotate(
@@ -51,10 +51,10 @@ def label_ends(axes: Axes, points: Mapping[str, tuple[float, float]], colours: S
 def label_points(
     axes: Axes, points: Mapping[str, tuple[float, float]], taken: Sequence[Bbox]
 ) -> list[Annotation] | None:
-    """Write each name close to its point, where it covers no other name and nothing that is taken.
+    """Write each name near its point, where it covers no other name and nothing that is taken.
 
     Args:
-        axes: Whose limits are final.
+        axes: Panel; its limits must be final.
         points: Name -> ``(x, y)`` in data units.
         taken: Boxes in data units that stay free, such as markers and whiskers.
 
@@ -102,7 +102,7 @@ def spread(wanted: ArrayLike, heights: ArrayLike) -> NDArray[np.float64]:
 
 
 def text_box(label: Text) -> Bbox:
-    """The box of a text in pixels, without the leader that an annotation has."""
+    """Return the box of a text in pixels, without the leader of an annotation."""
     return Text.get_window_extent(label)
 
 

@@ -1,4 +1,4 @@
-"""Draws the strip under a picture that says what its markers mean, with a scale bar where the resolution is known."""
+"""Draws the strip under a picture that explains its markers, with a scale bar if the resolution is known."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Icon = Callable[[np.ndarray, int, int, int], None]
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in a legend: how wide it is, and how to draw it with its left edge and its line's top given."""
+    """An entry of a legend: its width, and a function that draws it at a left edge and the top of a line."""
 
     width_px: int
     draw: Callable[[np.ndarray, int, int], None]
 
 
 def legend_strip(entries: list[Entry], width_px: int, text_px: float) -> np.ndarray:
-    """Entries from left to right, on as many lines as they need.
+    """Draw entries from left to right, on as many lines as they need.
 
     Returns:
         ``(h, width_px, 3)`` uint8, RGB.
@@ -44,7 +44,7 @@ def legend_strip(entries: list[Entry], width_px: int, text_px: float) -> np.ndar
 
 
 def icon_entry(icon: Icon, text: str, text_px: float) -> Entry:
-    """A small square picture and what it means."""
+    """Make an entry of a small square picture and its meaning."""
     side_px = round(text_px * 0.9)
 
     def draw(strip: np.ndarray, left: int, top: int) -> None:
@@ -55,7 +55,7 @@ def icon_entry(icon: Icon, text: str, text_px: float) -> Entry:
 
 
 def mark_entry(mark: MarkStyle, text: str, text_px: float) -> Entry:
-    """A marker and what it means."""
+    """Make an entry of a marker and its meaning."""
     icon_px = round(text_px * 1.4)
 
     def draw(strip: np.ndarray, left: int, top: int) -> None:
@@ -67,7 +67,7 @@ def mark_entry(mark: MarkStyle, text: str, text_px: float) -> Entry:
 
 
 def text_entry(text: str, text_px: float) -> Entry:
-    """A remark."""
+    """Make an entry of a remark."""
 
     def draw(strip: np.ndarray, left: int, top: int) -> None:
         draw_text(strip, text, left, text_top(top, text_px), text_px, FAINT_INK)
@@ -76,7 +76,7 @@ def text_entry(text: str, text_px: float) -> Entry:
 
 
 def scale_bar_entry(um_per_px: float, longest_px: float, text_px: float) -> Entry:
-    """A bar of a round number of micrometres, at most ``longest_px`` long."""
+    """Make an entry of a bar with a round number of micrometres, at most ``longest_px`` long."""
     length_um = round_length(longest_px * um_per_px)
     length_px = round(length_um / um_per_px)
     label = f'{length_um:g} µm'
@@ -92,7 +92,7 @@ def scale_bar_entry(um_per_px: float, longest_px: float, text_px: float) -> Entr
 
 
 def round_length(longest: float) -> float:
-    """The largest of 1, 2, 5, 10, 20, 50, ... that is not above ``longest``.
+    """Return the largest of 1, 2, 5, 10, 20, 50, ... that is not above ``longest``.
 
     >>> round_length(49.9)
     20.0
@@ -102,5 +102,5 @@ def round_length(longest: float) -> float:
 
 
 def text_top(top: int, text_px: float) -> int:
-    """Row at which the text of an entry begins whose line begins at ``top``."""
+    """Return the row where an entry's text begins if its line begins at ``top``."""
     return top + round(text_px * 0.3)

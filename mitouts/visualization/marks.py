@@ -1,4 +1,4 @@
-"""Draws markers on images at sub-pixel positions: one shape for each meaning, each with a dark rim."""
+"""Draws markers on images at sub-pixel positions: each meaning has its own shape, with a dark rim."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shape = Callable[[float, float, float], np.ndarray]
 
 @dataclass(frozen=True)
 class MarkStyle:
-    """What a kind of point looks like.
+    """Colour and shape of the marker for one kind of point.
 
     Attributes:
         shape: ``(x, y, radius) -> corners (N, 2)`` of a polygon, or None for a circle.
@@ -50,7 +50,7 @@ def draw_mark(image: np.ndarray, mark: MarkStyle, x: float, y: float, radius: fl
         image: ``(H, W, 3)`` uint8, RGB.
         x: Centre, in pixels; a whole number is the centre of a pixel.
         y: Centre, in pixels.
-        radius: Of the marker, in pixels.
+        radius: Radius of the marker, in pixels.
         pen: Width of the coloured line, in pixels.
     """
     for width, colour in ((pen + 2, OUTLINE), (pen, mark.colour)):

@@ -17,7 +17,7 @@ _SMALLEST_SIDE_PX = 480
 
 
 class PointOutcome(NamedTuple):
-    """Which points are right.
+    """The points of an image, sorted into hits, misses and false positives.
 
     Attributes:
         hits: ``(M, 3)`` predictions ``(x, y, score)`` that are matched.
@@ -42,7 +42,7 @@ class _Style(NamedTuple):
 
 
 def sort_points(truth: np.ndarray | None, points: np.ndarray, *, threshold: float, radius_px: float) -> PointOutcome:
-    """Match one to one and sort the points by what came of them.
+    """Match one to one, and sort the points into hits, misses and false positives.
 
     Args:
         truth: ``(G, 2)`` annotated points in pixels; None where nobody annotated the image.
@@ -137,7 +137,7 @@ def _style(image: np.ndarray, marker_px: float) -> _Style:
 
 
 def _place(xy: np.ndarray, style: _Style) -> np.ndarray:
-    """Pixel centres of the image, in pixels of the enlarged one."""
+    """Convert pixel positions of the image to those of the enlarged image."""
     return (np.asarray(xy, dtype=np.float64)[:, :2] + 0.5) * style.scale - 0.5
 
 
@@ -160,7 +160,7 @@ def _draw_points(canvas: np.ndarray, outcome: PointOutcome, style: _Style) -> No
 
 
 def _draw_scores(canvas: np.ndarray, outcome: PointOutcome, style: _Style) -> None:
-    """Write each score where it covers no marker and no other score, if there is such a place next to its marker."""
+    """Write each score where it covers no marker and no other score, if there is such a place beside its marker."""
     scored = np.concatenate([outcome.hits, outcome.false, outcome.unjudged])
     colours = [lighter(marks.TRUE_POSITIVE_MARK.colour)] * len(outcome.hits)
     colours += [lighter(marks.FALSE_POSITIVE_MARK.colour)] * len(outcome.false)
@@ -178,7 +178,7 @@ def _draw_scores(canvas: np.ndarray, outcome: PointOutcome, style: _Style) -> No
 
 
 def format_score(score: float) -> str:
-    """Two digits, and more where two would read as certainty.
+    """Format a score with two digits, or with more if two would read as certainty.
 
     >>> format_score(0.5), format_score(0.9987), format_score(0.99999)
     ('0.50', '0.999', '>0.999')
@@ -189,7 +189,7 @@ def format_score(score: float) -> str:
 
 
 def _label_places(centre: np.ndarray, reach: float, width: int, height: int) -> np.ndarray:
-    """Boxes ``(8, 4)`` as ``(x0, y0, x1, y1)`` around a marker, the best one first."""
+    """Return boxes ``(8, 4)`` as ``(x0, y0, x1, y1)`` around a marker, the best one first."""
     x, y = centre
     near = reach * 0.75
     corners = [

@@ -1,4 +1,4 @@
-"""Names the colours of all pictures; they differ for colour-blind readers and, by lightness, in grey print too."""
+"""Defines the colours of all pictures; they differ for colour-blind readers and, by lightness, in grey print."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DROPPED = '#E69F00'
 
 
 def css(colour: RGB) -> str:
-    """The colour as ``#rrggbb``.
+    """Return the colour as ``#rrggbb``.
 
     >>> css((255, 0, 16))
     '#ff0010'
@@ -39,6 +39,6 @@ def css(colour: RGB) -> str:
 
 
 def lighter(colour: RGB) -> RGB:
-    """Half way to white, for text on dark ground."""
+    """Mix a colour half and half with white, for text on dark ground."""
     red, green, blue = ((value + 255) // 2 for value in colour)
     return red, green, blue

@@ -19,7 +19,7 @@ _LOGIT_LIMIT = 1e-4
 
 
 def draw_losses(axes: Axes, log: list[Entry]) -> None:
-    """Training loss, and its parts where there are several."""
+    """Draw the training loss, and its parts if there are several."""
     training = [entry for entry in log if is_training_line(entry)]
     parts = sorted(
         {key for entry in training for key in entry if 'loss' in key.lower() and is_finite_number(entry[key])}
@@ -45,7 +45,7 @@ def draw_losses(axes: Axes, log: list[Entry]) -> None:
 
 
 def draw_validation(axes: Axes, log: list[Entry]) -> None:
-    """Validation metrics between 0 and 1: areas under curves and F1 where logged, otherwise whatever there is."""
+    """Draw validation metrics between 0 and 1: areas under curves and F1 if logged, otherwise whatever there is."""
     training = [entry for entry in log if is_training_line(entry)]
     validation = [entry for entry in log if not is_training_line(entry)]
     unit = _unit(training)
@@ -117,7 +117,7 @@ def draw_score_histogram(axes: Axes, scores: ArrayLike, labels: ArrayLike, thres
 
 
 def _metric_keys(validation: list[Entry]) -> list[str]:
-    """Shares between 0 and 1 that are worth a line; those of further radii (``one_to_one@15px/f1``) are left out."""
+    """Return the metrics between 0 and 1 to draw; those of further radii (``one_to_one@15px/f1``) are left out."""
     known = sorted({key for entry in validation for key in entry if '@' not in key} - _NOT_METRICS)
     shares = [
         key for key in known if len(values := series(validation, key)[1]) and 0 <= values.min() <= values.max() <= 1
@@ -131,7 +131,7 @@ def _unit(training: list[Entry]) -> str:
 
 
 def _to_epochs(steps: np.ndarray, training: list[Entry]) -> np.ndarray:
-    """Iterations as fractions of epochs, judged by the last iteration logged in each; unchanged without epochs."""
+    """Convert iterations to fractions of epochs by the last iteration logged in each; unchanged without epochs."""
     last: dict[int, float] = {}
     for entry in training:
         if 'epoch' in entry:

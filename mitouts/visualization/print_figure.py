@@ -1,4 +1,4 @@
-"""Makes figures for print: 16 cm wide, no text below 8 pt, told apart without colour, as PNG, SVG or PDF."""
+"""Makes figures for print: 16 cm wide, no text below 8 pt, readable without colour, as PNG, SVG or PDF."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EM_WIDTH = 0.56
 
 
 class Look(NamedTuple):
-    """What tells one line from another, with and without colour.
+    """Colour, dash and marker that tell one line from others.
 
     Attributes:
         colour: ``#rrggbb``.
@@ -48,7 +48,7 @@ class Look(NamedTuple):
 
 
 def look(index: int) -> Look:
-    """The look of line ``index``; the first 28 all differ, and by more than their colour.
+    """Return the look of line ``index``; the first 28 all differ, and by more than their colour.
 
     >>> look(0)
     Look(colour='#0072B2', dash='-', marker='o')
@@ -62,7 +62,7 @@ def look(index: int) -> Look:
 
 
 def check_suffix(path: str | Path, suffixes: Sequence[str] = SUFFIXES) -> Path:
-    """The path, if a figure can be written there.
+    """Return the path if a figure can be written there.
 
     Raises:
         MitoutsError: It ends in nothing that is known.
@@ -113,13 +113,13 @@ def row_labels(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def row_cm(labels: Sequence[str], least_cm: float) -> float:
-    """Height of a row that the longest of the labels fits into."""
+    """Return the height of a row that fits the longest label, in cm."""
     lines = max([wrapped(label, ROW_CHARACTERS).count('\n') + 1 for label in labels], default=1)
     return max(least_cm, 0.2 + lines * SMALL_PT * 1.25 / 72 * _CM_PER_INCH)
 
 
 def wrapped(text: str, width: int, most_lines: int = 3) -> str:
-    """``text`` broken into lines of at most ``width`` characters; what is left over becomes an ellipsis.
+    """Break ``text`` into lines of at most ``width`` characters; what does not fit is replaced by an ellipsis.
 
     >>> wrapped('instance max, 4 stages', 14)
     'instance max,\\n4 stages'
@@ -130,7 +130,7 @@ def wrapped(text: str, width: int, most_lines: int = 3) -> str:
 
 
 def style_axes(axes: Axes, *, grid: str = 'y') -> None:
-    """Open axes with a light grid and labels of 8 pt."""
+    """Style axes: open, with a light grid and labels of 8 pt."""
     axes.tick_params(labelsize=SMALL_PT)
     axes.spines[['top', 'right']].set_visible(False)
     axes.grid(axis=grid, color='0.9', linewidth=0.6)  # type: ignore[arg-type]
@@ -138,7 +138,7 @@ def style_axes(axes: Axes, *, grid: str = 'y') -> None:
 
 
 def name_axes(axes: Axes, horizontal: str, vertical: str) -> None:
-    """Write what both axes show, in as many lines as the panel's width asks for; ``$`` has no special meaning."""
+    """Label both axes, in as many lines as the panel's width needs; ``$`` has no special meaning."""
     spec, figure = axes.get_subplotspec(), axes.get_figure(root=True)
     columns = 1 if spec is None else spec.get_gridspec().ncols
     panel_pt = (WIDTH_CM / _CM_PER_INCH if figure is None else figure.get_figwidth()) * 72 / columns
@@ -149,7 +149,7 @@ def name_axes(axes: Axes, horizontal: str, vertical: str) -> None:
 
 
 def head_axes(axes: Axes, text: str) -> None:
-    """Write what a panel shows, if there is anything to say, at its upper left."""
+    """Write the title of a panel, if it has one, at its upper left."""
     if text:
         axes.set_title(printable(text), fontsize=TEXT_PT, loc='left', parse_math=False)
 
@@ -160,7 +160,7 @@ def draw_interval(axes: Axes, x: float, low: float, high: float, colour: str) ->
 
 
 def say_empty(axes: Axes, text: str) -> None:
-    """Say in an empty panel why it is empty."""
+    """Write in an empty panel why it is empty."""
     axes.set(xticks=[], yticks=[])
     axes.annotate(
         wrapped(text, 24, 5), (0.5, 0.5), xycoords='axes fraction', ha='center', va='center', fontsize=SMALL_PT,
@@ -190,7 +190,7 @@ def add_foot(figure: Figure, note: str = '', names: Sequence[str] = (), handles:
 
 
 def _key(figure: Figure, labels: Sequence[str], handles: Sequence[Artist]) -> Legend:
-    """In as many columns as fit."""
+    """Add a key with as many columns as fit."""
     for columns in range(min(_MOST_KEY_COLUMNS, len(labels)), 0, -1):
         legend = figure.legend(
             handles, labels, loc='lower center', ncols=columns, fontsize=SMALL_PT, frameon=False, handlelength=3.0,

@@ -21,7 +21,8 @@ _MARKER_PX = 20.0
 def draw_sample(image: np.ndarray, points: np.ndarray, label: int) -> np.ndarray:
     """Draw the annotated points of a sample as circles, and a frame around an image that is labelled positive.
 
-    A frame without a circle is a positive image whose figures are not annotated, or have left the image.
+    A frame without a circle marks a positive image whose figures are not annotated, or were moved out of the image by
+    augmentation.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.

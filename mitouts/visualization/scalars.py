@@ -1,4 +1,4 @@
-"""Reads the scalars that mmengine has logged, as one history of a run."""
+"""Reads the scalars that mmengine has logged for a run as one history."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def is_training_line(entry: Entry) -> bool:
 
 
 def series(entries: list[Entry], key: str) -> tuple[np.ndarray, np.ndarray]:
-    """Steps and values ``(N,)`` of one key, where it is a number."""
+    """Return steps and values ``(N,)`` of one key, where it is a number."""
     pairs = [(entry['step'], entry[key]) for entry in entries if is_finite_number(entry.get(key))]
     table = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     return table[:, 0], table[:, 1]
 
 
 def is_finite_number(value: Any) -> bool:
-    """Whether ``value`` is a finite number and no truth value."""
+    """Whether ``value`` is a finite number and not a bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
 
 

@@ -1,4 +1,4 @@
-"""Draws crops of a slide's figures, numbered as on its map: the most certain ones, and those next to the threshold."""
+"""Draws crops of a slide's figures, numbered as on its map: the most certain ones, and those near the threshold."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _GAP_PX = 8
 
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A point and how it looks.
+    """A crop around a point, and what is known about the point.
 
     Attributes:
         pixels: Square, RGB.
-        tag: What it is called on the map: a figure by its row in ``figures.csv``, another point by a letter.
+        tag: Its name on the map: the row in ``figures.csv`` of a figure, a letter for another point.
         point: ``(x, y, score)`` in level-0 pixels.
         is_figure: Whether its score is above the threshold.
         is_counted: Whether it lies in a counted tile.
@@ -42,7 +42,7 @@ class Crop:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Crops under one title."""
+    """A group of crops under one title."""
 
     title: str
     crops: Sequence[Crop]
@@ -50,7 +50,7 @@ class Gallery:
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Which points are shown, as positions among all points of a slide."""
+    """The points to show, as positions among all points of a slide."""
 
     certain: list[int]
     just_above: list[int]

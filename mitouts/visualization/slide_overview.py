@@ -1,4 +1,4 @@
-"""Draws a whole slide on one page: where it was counted, how dense mitoses are, the hottest region, and the figures."""
+"""Draws a slide on one page: where it was counted, the density of mitoses, the hottest region, and the figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WARNING: RGB = (178, 34, 0)
 
 @dataclass(frozen=True)
 class Fact:
-    """A line of text beside the picture; ``style`` says how it is set."""
+    """A line of text beside the picture, set in the given ``style``."""
 
     text: str
     style: Literal['headline', 'heading', 'plain', 'faint', 'warning'] = 'plain'
@@ -36,7 +36,7 @@ class Fact:
 
 @dataclass(frozen=True, eq=False)
 class SlidePicture:
-    """What an overview shows. Lengths are in level-0 pixels, 0 at the centre of the first one.
+    """The content of an overview. Lengths are in level-0 pixels, 0 at the centre of the first one.
 
     Attributes:
         thumbnail: ``(h, w, 3)`` uint8, RGB.
@@ -48,7 +48,7 @@ class SlidePicture:
         figures: ``(N, 3)`` of ``(x, y, score)``.
         is_counted: ``(N,)`` whether they lie in counted tiles.
         roi: Left, top, width and height of the region that is drawn; None draws none.
-        roi_label: What is written at it.
+        roi_label: Label of the region.
         unreadable: Rectangles ``(x, y, width, height)``.
         galleries: Crops of points; those of each are tagged on the map.
         facts: The text.
@@ -93,7 +93,7 @@ def draw_overview(picture: SlidePicture) -> NDArray[np.uint8]:
 
 
 def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
-    """Both maps, beside or above each other, whichever is larger, and what their signs mean."""
+    """Draw both maps, beside or above each other, whichever is larger, and explain their signs."""
     box = _shown_box(picture)
     shown_width, shown_height = box[2] - box[0], box[3] - box[1]
     half = (width_px - _GAP_PX) // 2
@@ -144,7 +144,7 @@ def _maps(picture: SlidePicture, width_px: int) -> NDArray[np.uint8]:
 
 
 def label_of_figures(is_counted: NDArray[np.bool_]) -> str:
-    """What the legend says of the figures on the map, of which some may lie outside the counted tiles.
+    """Return the legend's text for the figures on the map, some of which may lie outside the counted tiles.
 
     >>> label_of_figures(np.array([True, True])), label_of_figures(np.array([True, False]))
     ('mitotic figure (2)', 'mitotic figure (2, 1 of them counted)')
@@ -154,7 +154,7 @@ def label_of_figures(is_counted: NDArray[np.bool_]) -> str:
 
 
 def _shown_box(picture: SlidePicture) -> tuple[int, int, int, int]:
-    """Columns and rows of the thumbnail that are shown: all that has tissue, a figure or the region, and a rim."""
+    """Return the part of the thumbnail to show: everything with tissue, a figure or the region, and a margin."""
     height, width = picture.thumbnail.shape[:2]
     rows, columns = np.nonzero(picture.tissue)
     xy = [np.stack([columns, rows], axis=1) + 0.5] if len(rows) else []

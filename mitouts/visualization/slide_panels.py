@@ -1,4 +1,4 @@
-"""Draws the maps of a slide's overview and the signs of their legend."""
+"""Draws the maps of a slide's overview, and the signs in their legend."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DOUBT_MARK = MarkStyle(FALSE_POSITIVE, None)
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """A part of the thumbnail as it is shown.
+    """A part of the thumbnail, scaled as it is shown.
 
     Attributes:
         image: ``(H, W, 3)`` uint8, RGB.
@@ -65,11 +65,11 @@ class Panel:
         return cls(np.asarray(image, dtype=np.uint8), (left, top), cell_px, zoom)
 
     def place(self, points_xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Where ``(N, 2)`` points of level 0 are shown, 0 at the centre of the first pixel."""
+        """Return where ``(N, 2)`` points of level 0 are shown, 0 at the centre of the first pixel."""
         return ((points_xy + 0.5) / self.cell_px - self.corner) * self.zoom - 0.5
 
     def um_per_px(self, mpp: float) -> float:
-        """Micrometres per pixel shown."""
+        """Return the micrometres per pixel that is shown."""
         return mpp * self.cell_px[0] / self.zoom[0]
 
 
@@ -97,13 +97,13 @@ def draw_figures(image: NDArray[np.uint8], panel: Panel, figures: NDArray[np.flo
 
 
 def draw_doubts(image: NDArray[np.uint8], panel: Panel, points: NDArray[np.float64]) -> None:
-    """Draw a ring in place for each point that is just not a figure."""
+    """Draw a ring in place for each point just below the threshold."""
     for x, y in panel.place(points[:, :2]).tolist():
         draw_mark(image, DOUBT_MARK, x, y, 3.5, 2)
 
 
 def draw_tags(image: NDArray[np.uint8], panel: Panel, points: NDArray[np.float64], tags: Sequence[str]) -> None:
-    """Write a short text beside each point in place, where it covers no other one if there is such a place."""
+    """Write a short text beside each point in place, where it covers no other one if possible."""
     taken: list[tuple[float, float, float, float]] = []
     height, width = image.shape[:2]
     for (x, y), tag in zip(panel.place(points[:, :2]).tolist(), tags):
@@ -150,10 +150,10 @@ def draw_unreadable(
 
 
 def smoothing_um(counted: NDArray[np.bool_], tile_px: float, mpp: float) -> float:
-    """The standard deviation of the heat map's Gaussian: an eighth of the side of a square of the counted area.
+    """Return the standard deviation of the heat map's Gaussian: an eighth of the side of a square of the counted area.
 
-    It is kept from 50 um, a few cells, to 300 um, as on any slide with 5.76 mm2 or more: with that a single field would
-    have one colour.
+    It is limited to 50 um, a few cells, and to 300 um, its value for any slide with 5.76 mm2 or more; with a larger one
+    a single field would have one colour.
 
     Args:
         counted: ``(rows, columns)`` the tiles that count.
@@ -170,7 +170,7 @@ def smoothing_um(counted: NDArray[np.bool_], tile_px: float, mpp: float) -> floa
 def heat_panel(
     panel: Panel, figures: NDArray[np.float64], counted: NDArray[np.bool_], tile_px: float, mpp: float
 ) -> tuple[NDArray[np.uint8], float]:
-    """Lay the density of mitoses, smoothed by :func:`smoothing_um`, over the washed-out slide where it was counted.
+    """Draw the density of mitoses, smoothed by :func:`smoothing_um`, over the pale slide where it was counted.
 
     Args:
         panel: The slide.
@@ -201,7 +201,7 @@ def heat_panel(
 
 
 def nice_ceiling(value: float) -> float:
-    """The smallest round number that is not below ``value``; 1 for 0.
+    """Return the smallest round number that is not below ``value``; 1 for 0.
 
     >>> nice_ceiling(23.0), nice_ceiling(0.0)
     (30.0, 1.0)
@@ -213,7 +213,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def scale_bar(um_per_px: float, longest_px: float, text_px: float) -> Entry:
-    """A bar of a round number of millimetres, or micrometres below a tenth of one."""
+    """Draw a bar with a round number of millimetres, or of micrometres below a tenth of one."""
     length_um = round_length(max(longest_px, 1) * um_per_px)
     length_px = max(1, round(length_um / um_per_px))
     label = f'{length_um / 1000:g} mm' if length_um >= 100 else f'{length_um:g} µm'
@@ -244,7 +244,7 @@ def figure_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> Non
 
 
 def doubt_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) -> None:
-    """Draw the ring of a point that is just not a figure into a legend."""
+    """Draw the ring of a point just below the threshold into a legend."""
     draw_mark(strip, DOUBT_MARK, left + side / 2, top + side / 2, side / 3.5, 2)
 
 
@@ -260,7 +260,7 @@ def unreadable_icon(strip: NDArray[np.uint8], left: int, top: int, side: int) ->
 
 
 def colour_bar(highest: float, sigma_um: float, text_px: float) -> Entry:
-    """The colours of the density, as they look over tissue, with three marks."""
+    """Draw the colours of the density, as they look over tissue, with three marks."""
     bar_px, height_px = round(11 * text_px), round(text_px * 0.95)
     unit = f'mitoses per mm² (smoothed, σ = {sigma_um:g} µm)'
     marks = [f'{highest * share:g}' for share in (0, 0.5, 1)]

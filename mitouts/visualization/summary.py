@@ -1,4 +1,4 @@
-"""Draws one picture of a run: its results, how it learnt, what the Teacher dropped, and what the model sees."""
+"""Draws one picture of a run: results, course of training, dropped images, and training samples."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _new_part(height_px: int) -> Figure:
 
 
 def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
-    """Bars of 100%: the images that were kept, or where images have weights, what they count as."""
+    """Draw bars of 100%: the images that were kept or, if images have weights, their weights."""
     is_weighted = bool(distillation.get('weighted'))
     noise_kept = None
     if distillation.get('noise_total') is not None and distillation.get('noise_dropped') is not None:
@@ -165,7 +165,7 @@ def _distillation_bars(distillation: Mapping[str, Any]) -> np.ndarray:
 
 
 def _bar(axes: Axes, place: int, kept: float, total: int, kept_as: str, dropped_as: str) -> None:
-    """One bar of 100%: what was kept on the left, what was dropped (hatched) on the right."""
+    """Draw one bar of 100%: what was kept on the left, what was dropped (hatched) on the right."""
     if not total:
         axes.text(1, place, 'none', va='center', fontsize=11)
         return

@@ -1,4 +1,4 @@
-"""Makes the tables of a run's results and of a tissue model's, for the terminal and as Markdown."""
+"""Makes tables of the results of a run or of a tissue model, for the terminal and as Markdown."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _NOT_A_CLASS = ('mean', 'mean_ci95')
 
 
 def result_columns(stages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Those of :data:`COLUMNS` that the stages have anything for.
+    """Return those of :data:`COLUMNS` that the stages have values for.
 
-    Where all that were tested were tested on images without annotated points, nothing is said about localization.
+    If all tested stages were tested on images without annotated points, the columns on localization are left out.
     """
     blocks = [block for stage in stages for block in _blocks(stage).values()]
     if blocks and not any(map(_is_scored, blocks)):
@@ -37,7 +37,7 @@ def result_columns(stages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
 
 
 def result_rows(stages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The cells under :func:`result_columns`: a line for each stage and protocol; a stage's own are not repeated.
+    """Return the cells under :func:`result_columns`, a line for each stage and protocol.
 
     Args:
         stages: As in ``results.json``: ``{"stage", "images", "minutes", "image": {"auc", "f1"}, "one_to_one": {"tp",
@@ -54,7 +54,7 @@ def result_rows(stages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
-    """What the table cannot say because positive test images have no annotated point; empty where all have."""
+    """Explain that localization cannot be scored if positive test images lack annotated points; empty if none do."""
     for stage in stages:
         count, total = stage.get('images_without_points'), stage.get('test_images')
         if not count:
@@ -73,7 +73,7 @@ def localization_note(stages: Sequence[Mapping[str, Any]]) -> str:
 
 
 def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None) -> Table:
-    """The same table for the terminal: the protocols are below their stage, so that 80 characters hold it."""
+    """Make the results table for the terminal: protocols are below their stage, so that it fits 80 characters."""
     table = Table(title=title, box=SIMPLE_HEAD, padding=0, show_edge=False)
     columns = result_columns(stages)
     for column in columns:
@@ -90,10 +90,10 @@ def results_table(stages: Sequence[Mapping[str, Any]], title: str | None = None)
 
 
 def tissue_table(name: str, results: Mapping[str, Any]) -> Table:
-    """Dice of each class, its mean with the interval over cases, and the pixel accuracy.
+    """Make a table of the Dice of each class, its mean with the interval over cases, and the pixel accuracy.
 
     Args:
-        name: Whose results these are.
+        name: Name of the model or run.
         results: As :class:`mitouts.evaluation.dice.TissueEvaluator` gives them.
     """
     dice, interval = results['dice'], results['dice']['mean_ci95']
@@ -111,7 +111,7 @@ def tissue_table(name: str, results: Mapping[str, Any]) -> Table:
 
 
 def results_markdown(stages: Sequence[Mapping[str, Any]], distillation: Mapping[str, Any] | None = None) -> str:
-    """The same table for a README, followed by what the distillation did.
+    """Make the results table for a README, followed by a summary of the distillation.
 
     Returns:
         Lines of GitHub Markdown, ended by a newline.
@@ -129,7 +129,7 @@ def results_markdown(stages: Sequence[Mapping[str, Any]], distillation: Mapping[
 
 
 def distillation_sentence(distillation: Mapping[str, Any]) -> str:
-    """What was kept and dropped, in words; where images have weights, what they count as.
+    """Describe in words what was kept and dropped; if images have weights, what they sum up to.
 
     Args:
         distillation: The ``summary`` of :class:`mitouts.engine.distill.Distillation`.
@@ -163,7 +163,7 @@ def distillation_sentence(distillation: Mapping[str, Any]) -> str:
 
 
 def comparison_note(distillation: Mapping[str, Any]) -> str:
-    """Which positive images a distillation could not compare; empty where it could compare all, or compares none.
+    """Say how many positive images a distillation could not compare; empty if it could compare all, or compares none.
 
     Args:
         distillation: See :func:`distillation_sentence`.
@@ -180,7 +180,7 @@ def comparison_note(distillation: Mapping[str, Any]) -> str:
 
 
 def of_total(count: float, total: int) -> str:
-    """Such as ``3 of 4 (75%)``; a sum of weights has one decimal.
+    """Format a share, such as ``3 of 4 (75%)``; a sum of weights has one decimal.
 
     >>> of_total(0, 0)
     '0 of 0'
@@ -198,7 +198,7 @@ def _own_cells(stage: Mapping[str, Any]) -> tuple[list[str], str]:
 
 
 def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    """The protocols and radii that the stage was scored under; an untested stage shows the default without numbers.
+    """Return the protocols and radii a stage was scored under; an untested stage has the default without numbers.
 
     In the results, a second radius is called ``one_to_one@15px``.
     """
@@ -207,7 +207,7 @@ def _protocols(stage: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _blocks(stage: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The blocks of a stage by protocol and radius, the first radius' before the others."""
+    """Return the results of a stage by protocol and radius, those of the first radius first."""
     return {
         f'{name} {key.partition("@")[2]}'.strip(): result
         for suffix in (False, True)
@@ -218,7 +218,7 @@ def _blocks(stage: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _is_scored(block: Mapping[str, Any]) -> bool:
-    """Whether points were counted; not on images that have labels alone."""
+    """Whether points were counted, which is not so on images that have labels alone."""
     return any(value is not None for key, value in block.items() if key not in ('protocol', 'radius'))
 
 

@@ -1,4 +1,4 @@
-"""Writes smooth text on arrays: OpenCV's own strokes are hard to read at small sizes and know no µ.
+"""Writes smooth text on arrays: OpenCV's own letters are hard to read at small sizes and lack µ.
 
 The outlines come from the DejaVu Sans that matplotlib ships, so the pixels do not depend on the machine's fonts.
 """
@@ -28,17 +28,17 @@ def _font(bold: bool) -> FontProperties:
 
 @lru_cache(maxsize=4096)
 def printable(text: str) -> str:
-    """``text`` with every character that the font lacks, or that is no mark on paper, replaced by ``?``."""
+    """Replace every character of ``text`` that the font lacks, or that leaves no mark, by ``?``."""
     font = get_font(findfont(_font(False)))
     return ''.join(c if c.isprintable() and font.get_char_index(ord(c)) else '?' for c in text)
 
 
 @lru_cache(maxsize=1024)
 def text_mask(text: str, size_px: float, bold: bool = False) -> np.ndarray:
-    """Coverage of one line of text.
+    """Compute the coverage of one line of text.
 
     Args:
-        text: What to write; ``$`` has no special meaning.
+        text: Text to write; ``$`` has no special meaning.
         size_px: Size of the font (its em) in pixels.
         bold: Whether the bold cut is used.
 
@@ -62,7 +62,7 @@ def text_mask(text: str, size_px: float, bold: bool = False) -> np.ndarray:
 
 
 def text_size(text: str, size_px: float, bold: bool = False) -> tuple[int, int]:
-    """Width and height in pixels of the box that :func:`draw_text` fills."""
+    """Return width and height in pixels of the box that :func:`draw_text` fills."""
     height, width = text_mask(text, size_px, bold).shape
     return width, height
 
@@ -98,7 +98,7 @@ def draw_text(
 
 
 def fit_text(text: str, size_px: float, width_px: int, bold: bool = False) -> str:
-    """``text``, or its beginning with an ellipsis where the whole is wider than ``width_px``."""
+    """Return ``text``, or its beginning with an ellipsis if the whole is wider than ``width_px``."""
     if fitting_length(text, size_px, width_px, bold) == len(text):
         return text
     # Without the space that a beginning may end with, it is no wider.
@@ -107,9 +107,9 @@ def fit_text(text: str, size_px: float, width_px: int, bold: bool = False) -> st
 
 
 def fitting_length(text: str, size_px: float, width_px: int, bold: bool = False, end: str = '') -> int:
-    """Characters in the longest beginning that is not wider than ``width_px``, with ``end`` after it.
+    """Count the characters of the longest beginning that is not wider than ``width_px``, with ``end`` after it.
 
-    A few beginnings are measured, however long the text is.
+    Only a few beginnings are measured, however long the text is.
     """
 
     def width(length: int) -> int:

@@ -1,4 +1,4 @@
-"""Draws any logged scalar of several trainings over their epochs, trainings of one name as a mean with its range."""
+"""Draws any logged scalar of several trainings over epochs; trainings of one name are drawn as mean and range."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Course(NamedTuple):
 
 
 def by_epoch(log: Sequence[Entry], key: str) -> tuple[FloatArray, FloatArray]:
-    """One value an epoch: what validation logged, or the mean of what training logged during the epoch.
+    """Return one value for each epoch: the one validation logged, or the mean of those that training logged in it.
 
     Args:
         log: Lines of mmengine's scalar log, see :func:`mitouts.visualization.scalars.read_scalars`.
@@ -66,7 +66,7 @@ def by_epoch(log: Sequence[Entry], key: str) -> tuple[FloatArray, FloatArray]:
 
 
 def over_runs(logs: Sequence[Sequence[Entry]], key: str) -> Course:
-    """The mean and the range of several trainings; one that was shorter counts as far as it went."""
+    """Average several trainings and find their range; a shorter one counts as far as it went."""
     courses = [course for course in (by_epoch(log, key) for log in logs) if len(course[0])]
     epochs = np.unique(np.concatenate([np.zeros(0), *(steps for steps, _ in courses)]))
     table = np.full((len(courses), len(epochs)), np.nan)
@@ -80,7 +80,7 @@ def over_runs(logs: Sequence[Sequence[Entry]], key: str) -> Course:
 def plot_courses(
     logs: Mapping[str, Sequence[Sequence[Entry]]], keys: Sequence[str], *, title: str = '', note: str = ''
 ) -> Figure:
-    """A panel a scalar, a line a name.
+    """Plot a panel for each scalar, with a line for each name.
 
     Args:
         logs: Name -> logs of its trainings.
@@ -106,7 +106,7 @@ def plot_courses(
 
 
 def draw_courses(axes: Axes, courses: Mapping[str, Course], key: str) -> dict[str, tuple[float, float]]:
-    """Lines with a band from the lowest to the highest training where there are several of a name, and few names.
+    """Draw lines, with a band from the lowest to the highest training if a name has several and names are few.
 
     Returns:
         Where the line of each name ends.
