@@ -96,7 +96,7 @@ def build_dataset(config: Config, split: str) -> Any:
 
 
 def choose_images(labels: np.ndarray, num: int) -> np.ndarray:
-    """At most ``num`` indices in ascending order, spread over the data set, half of them positive where possible."""
+    """Choose at most ``num`` indices, ascending, spread over the data set, half of them positive where possible."""
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels != 1)
     num_positive = min(len(positive), max(num // 2, num - len(negative)))
     num_negative = min(len(negative), num - num_positive)

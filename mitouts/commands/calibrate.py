@@ -189,7 +189,7 @@ def on_slides(args: argparse.Namespace, settings: ThresholdSettings, console: Co
 
 
 def check_out(out: Path, checkpoint: Path) -> None:
-    """Refuse to write over anything but an earlier result of this tool.
+    """Refuse to overwrite anything but an earlier result of this tool.
 
     Raises:
         ConfigError: ``out`` is the input, or another file.
@@ -210,7 +210,7 @@ def check_out(out: Path, checkpoint: Path) -> None:
 
 
 def made_by(args: argparse.Namespace) -> dict[str, Any]:
-    """What the provenance of both kinds begins with."""
+    """Return the entries that the provenance of both kinds begins with."""
     return {
         'checkpoint': args.checkpoint.name,
         'checkpoint_sha256': file_sha256(args.checkpoint),

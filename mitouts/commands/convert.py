@@ -65,7 +65,7 @@ def run_converter(name: str, argv: Sequence[str] | None = None, prog: str | None
     Args:
         name: The converter's.
         argv: The command line behind the name, default the program's.
-        prog: What the help calls the program, default its file.
+        prog: Name of the program in the help, default its file.
 
     Raises:
         MitoutsError: The labels or the images make no sense.
@@ -89,7 +89,7 @@ def _names() -> list[str]:
 
 
 def _list_converters() -> str:
-    """The name of each converter, and the first line of its docstring."""
+    """List the name of each converter with the first line of its docstring."""
     import textwrap
 
     from mitouts.converters.base import known_converters
@@ -181,7 +181,7 @@ def _convert(name: str, converter: Converter, args: argparse.Namespace) -> None:
 
 
 def _export(converter: ExportingConverter, args: argparse.Namespace) -> None:
-    """Write one foreign file an image of an annotation file."""
+    """Write one foreign file for each image of an annotation file."""
     from mitouts.utils.files import write_folder
     from mitouts.utils.words import plural
 
@@ -193,7 +193,7 @@ def _export(converter: ExportingConverter, args: argparse.Namespace) -> None:
 
 
 def _counts_table(document: Mapping[str, Any], title: str) -> Table:
-    """Table of :func:`mitouts.converters.document.count_by_split`."""
+    """Make a table of :func:`mitouts.converters.document.count_by_split`."""
     from rich.markup import escape
     from rich.table import Table
 

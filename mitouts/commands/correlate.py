@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def correlate(args: CorrelateArguments) -> int:
-    """Compare two columns: a table to stderr, JSON to stdout and to the files that are asked for."""
+    """Compare two columns; writes a table to stderr, and JSON to stdout and to the files that are asked for."""
     from mitouts.formats.columns import read_columns
     from mitouts.functional.agreement import agreement
     from mitouts.visualization.agreement_plots import plot_agreement
@@ -104,7 +104,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def print_table(args: CorrelateArguments, rows: Sequence[tuple[str, Agreement]], num_missing: int) -> None:
-    """Print one line a group to stderr."""
+    """Print one line for each group to stderr."""
     table = Table(title=escape(f'{args.y} (y) against {args.x} (x)'), box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
     table.add_column(escape(args.by or ''))
     headings = 'n', 'Pearson r\n95% CI', 'Spearman rho\n95% CI', 'Bias y - x\n95% limits', 'Line'

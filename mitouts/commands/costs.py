@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def described(costs: Costs) -> str:
-    """The numbers, a line a model."""
+    """Format the costs, one line for each model."""
     width = max(len(cost.label) for cost in costs.models.values())
     lines = [
         f'{cost.label:{width}s}  {cost.parameters / 1e6:6.2f} M parameters  {cost.gmac_per_megapixel:7.1f} GMAC/MPix  '
@@ -104,7 +104,7 @@ def _check(args: argparse.Namespace, spec: Spec | None) -> None:
 
 
 def _of_spec(spec: Spec, suite: Suite, args: argparse.Namespace) -> dict[Path, list[Trained]]:
-    """File of costs -> the models that it is about; blocks that share a file are measured together."""
+    """Return the models to measure for each file of costs; blocks that share a file are measured together."""
     wanted: dict[Path, dict[str, Trained]] = {}
     for block in spec.blocks:
         compared = block.baselines

@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def count_slides(args: CountArguments) -> int:
-    """Count slides, and say how it goes.
+    """Count slides and show the progress.
 
     Returns:
         The exit code: 1 where a slide failed.

@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def print_tables(summary: Mapping[str, Any]) -> None:
-    """Print one table a grouping; of the cases only those with the most annotations."""
+    """Print one table for each grouping; of the cases only those with the most annotations."""
     console = Console()
     for key, title in TITLES.items():
         if key not in summary:
@@ -94,7 +94,7 @@ def print_tables(summary: Mapping[str, Any]) -> None:
 
 
 def _cells(row: Mapping[str, Any], total: Mapping[str, Any]) -> dict[str, str]:
-    """Heading -> cell; what is nowhere but in bad or overlapping data has a column only where there is some."""
+    """Return cells by heading; counts of bad or overlapping data have a column only if there are any."""
     counts = {'Images': row['images'], 'Cases': row['cases']}
     if 'labels' in row:
         counts |= {'Positive': row['labels']['positive'], 'Negative': row['labels']['negative']}

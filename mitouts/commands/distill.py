@@ -34,7 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def default_out_dir(args: argparse.Namespace) -> Path:
-    """Where the files go that no folder was given for."""
+    """Return the folder to write to if none was given."""
     from mitouts.engine.data_sets import run_name
 
     home = Path(args.checkpoint).parent if args.checkpoint else Path('work_dirs') / run_name(args.config, args.data)

@@ -113,7 +113,7 @@ def show_rejected(args: argparse.Namespace) -> None:
 
 
 def sample_root(args: argparse.Namespace, info: dict[str, Any]) -> Path:
-    """Folder of the images: that of the annotation file, or what the samples say.
+    """Return the folder of the images: that of the annotation file, or the one that the samples state.
 
     Raises:
         MitoutsError: Neither is known.

@@ -27,7 +27,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command that the first words name.
+    """Run the command named by the first words.
 
     Args:
         argv: Words behind ``mitouts`` (default: those of the command line).
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def commands() -> dict[str, str]:
-    """Name of each command, such as ``plot curves``, and its module; found by the files, and none is imported."""
+    """Map the name of each command, such as ``plot curves``, to its module; files are listed, nothing is imported."""
     modules = (path.relative_to(HERE).with_suffix('') for path in sorted(HERE.rglob('*.py')))
     return {
         ' '.join(module.parts).replace('_', '-'): '.'.join((__package__ or '', *module.parts))
@@ -66,14 +66,14 @@ def commands() -> dict[str, str]:
 
 
 def help_line(name: str) -> str:
-    """What a command or a group of commands does: the first line of its docstring, without the rest of the file."""
+    """Return the help of a command or group: the first line of its docstring, read without the rest of the file."""
     path = HERE / name.replace('-', '_').replace(' ', '/')
     with (path / '__init__.py' if path.is_dir() else path.with_suffix('.py')).open(encoding='utf-8') as file:
         return file.readline().strip().strip('"').rstrip('.:')
 
 
 def describe(group: str = '') -> str:
-    """Help of ``mitouts``, or of a group of commands such as ``mitouts plot``."""
+    """Write the help of ``mitouts``, or of a group of commands such as ``mitouts plot``."""
     parser = argparse.ArgumentParser(f'mitouts {group}'.strip(), description=_description(group))
     parser.usage = f'{parser.prog} NAME [ARGUMENTS ...]'
     parser.epilog = f'{parser.prog} NAME --help describes a command'
@@ -87,7 +87,7 @@ def describe(group: str = '') -> str:
 
 
 def complete() -> None:
-    """Answer the shell that completes a line; only the command on the line is imported."""
+    """Answer the shell's request for completions; only the command on the line is imported."""
     import argcomplete
 
     line = os.environ.get('COMP_LINE', '').split()[1:]
@@ -98,7 +98,7 @@ def complete() -> None:
 
 
 def _add_commands(parser: argparse.ArgumentParser, line: Sequence[str], group: str = '') -> None:
-    """Add every command to a parser, that on the line with its arguments."""
+    """Add every command to a parser; only the one on the line gets its arguments."""
     names = commands()
     added = parser.add_subparsers()
     for name in _first_words(group):
@@ -113,7 +113,7 @@ def _add_commands(parser: argparse.ArgumentParser, line: Sequence[str], group: s
 
 
 def _first_words(group: str = '') -> list[str]:
-    """Commands and groups of ``mitouts``, or the commands of a group."""
+    """List the commands and groups of ``mitouts``, or the commands of a group."""
     names = commands()
     if group:
         return [name.removeprefix(f'{group} ') for name in names if name.startswith(f'{group} ')]
@@ -137,7 +137,7 @@ def _description(group: str) -> str:
 
 
 def _hint(name: str) -> str:
-    """The commands that were perhaps meant, of the group on the line, and where all of them are listed."""
+    """Suggest commands that may have been meant, of the group on the line, and say where all of them are listed."""
     group, _, last = name.rpartition(' ')
     near = [f'{group} {found}'.strip() for found in difflib.get_close_matches(last, _first_words(group), n=3)]
     listed = f'{" ".join(["mitouts", *group.split()])} --help lists all'

@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def describe(path: Path) -> str:
-    """What a checkpoint says of itself, a line each."""
+    """Describe a checkpoint by what it states, one line for each fact."""
     from mitouts.checkpoint import read_checkpoint
     from mitouts.inference.training_record import UNKNOWN, describe_training
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def list_images(source: Path, leave_out: list[str]) -> list[Path]:
-    """The file named, or all images of the folder named and below it; folders in ``leave_out`` are not searched."""
+    """List the file, or all images in the folder and below it; folders in ``leave_out`` are not searched."""
     if not source.is_dir():
         if not source.exists():
             raise ImageError(f'{source} does not exist')
@@ -54,7 +54,7 @@ def find_sources(path: Path, mpp: float | None, leave_out: list[str]) -> list[Im
 
 
 def tell_colours(predictor: ImagePredictor) -> None:
-    """Say what is done to the images' colours."""
+    """Print how the images' colours are normalized."""
     preparer = predictor.localizer.preparer
     if preparer.normalizer is None:
         return

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def report(console: Console, summary: Summary, stain: str) -> None:
-    """Say what was made, and what was not."""
+    """Print what was made, and what was left out."""
     console.print(f'{plural(summary.patches, "patch", "patches")} with {plural(summary.figures, "annotated figure")}')
     if summary.skipped:
         console.print(f'- skipped as background: {plural(summary.skipped, "patch", "patches")} without figures')

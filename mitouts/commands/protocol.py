@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(console: Console, step: Callable[[Any], int], name: str, arguments: Any) -> int:
-    """Run a step, after it was said what with; its errors are raised."""
+    """Print the arguments of a step and run it; its errors are raised."""
     from mitouts.wsi.protocol_results import texts
 
     said = (f'{key}={value}' for key, value in texts(arguments).items())

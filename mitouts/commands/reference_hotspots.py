@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def count_references(args: ReferenceArguments) -> int:
-    """Write a table of what is annotated and predicted in one region of each slide.
+    """Write a table of annotated and predicted figures in one region of each slide.
 
     Returns:
         The exit code: 1 where no slide could be compared.
@@ -66,7 +66,7 @@ def count_references(args: ReferenceArguments) -> int:
 
 
 def summary(comparison: RegionComparison) -> Table:
-    """Table of all slides."""
+    """Make a table of all slides."""
     from mitouts.wsi.reference import COMPARED
 
     table = Table(title='for research use only')

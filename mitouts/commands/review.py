@@ -96,7 +96,7 @@ def apply(args: argparse.Namespace) -> None:
 
 
 def report(args: argparse.Namespace) -> None:
-    """Print what the review has come to, and write it down."""
+    """Print the report of a review, and write it to files."""
     from mitouts.review.report import build_report
     from mitouts.review.report_text import print_report, report_markdown
 
@@ -131,7 +131,7 @@ def export(args: argparse.Namespace) -> None:
 
 
 def simulated(args: argparse.Namespace) -> None:
-    """Decide every item by a simulated rater."""
+    """Let a simulated rater decide every item."""
     from mitouts.review.apply import check_annotations
     from mitouts.review.simulate import simulate
 
@@ -276,7 +276,7 @@ def _add_undecided(parser: argparse.ArgumentParser) -> None:
 
 
 def _application() -> tuple[Callable[..., None], Callable[..., Any]]:
-    """What serves, and what cuts crops; they need packages that the other commands do without."""
+    """Import the server and what cuts crops; both need packages that the other commands do without."""
     try:
         from mitouts.review.crops import CropSource
         from mitouts.review.serving import serve as start
@@ -292,7 +292,7 @@ def _application() -> tuple[Callable[..., None], Callable[..., Any]]:
 def _around_patches(
     args: argparse.Namespace, document: Mapping[str, Any], root: Path, items: Sequence[Item]
 ) -> dict[str, Any]:
-    """The argument of the crops that shows what lies around patches; none where the images are no patches."""
+    """Return the crops' argument for showing what lies around patches; empty if the images are not patches."""
     if all(item.source_xy_px is None for item in items):
         return {}
     # Most reviews need neither, and both take a while to load.

@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def read(path: Path) -> NDArray[np.uint8]:
-    """Read an image whole, or shrunk where it is larger than 100 megapixels; RGB ``(H, W, 3)``."""
+    """Read a whole image, shrunk if it is larger than 100 megapixels; RGB ``(H, W, 3)``."""
     from mitouts.imaging import open_slide
 
     with open_slide(path) as slide:

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
-    """The runs whose name fits a pattern, such as ``noise30/*``.
+    """Return the runs whose name matches a pattern, such as ``noise30/*``.
 
     Raises:
         ConfigError: A pattern fits none.
@@ -71,7 +71,7 @@ def choose(runs: list[SuiteRun], patterns: list[str]) -> list[SuiteRun]:
 
 
 def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """The words before and behind ``-m mitouts train``."""
+    """Return the words of the command line before and after ``-m mitouts train``."""
     more = [*(['--amp'] if args.amp else []), *(f'--import={name}' for name in args.imports)]
     if args.gpus is None:
         return [sys.executable], more
@@ -80,7 +80,7 @@ def launch_words(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 
 def own_words(args: argparse.Namespace, folder: Path) -> list[str]:
-    """This very command without the choice of runs, as a Slurm job starts it."""
+    """Return this command without the choice of runs, for a Slurm job to start."""
     own = [sys.executable, '-m', 'mitouts', 'suite', str(args.suite), '--work-dir', str(folder)]
     own += [f'--set={key}={value}' for key, value in args.set]
     own += [f'--import={name}' for name in args.imports]
@@ -90,7 +90,7 @@ def own_words(args: argparse.Namespace, folder: Path) -> list[str]:
 
 
 def listing(runs: list[SuiteRun], folder: Path) -> Table:
-    """What the suite holds, and what of it is done."""
+    """List the runs of the suite, and which of them are done."""
     from mitouts.experiments.suite_runs import is_finished
 
     table = Table('Run', 'Config', 'Stages', 'Done')
@@ -151,5 +151,5 @@ def _words(text: str) -> list[str]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End the trainings before this process does: ``kill`` must leave none behind."""
+    """Stop the trainings before this process ends, so that ``kill`` leaves none behind."""
     raise KeyboardInterrupt

@@ -22,7 +22,7 @@ from mitouts.visualization.tables import results_markdown
 
 
 def block(work_dir: Path) -> str:
-    """The tables of a finished run, and the machine, versions and seed it was made with.
+    """Return the tables of a finished run, with the machine, versions and seed that it was made with.
 
     Raises:
         MitoutsError: The run has no ``results.json``.

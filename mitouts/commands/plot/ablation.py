@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def default_scores(kind: str, settings: list[Setting]) -> list[str]:
-    """Both, without the localization where no run was tested on annotated points."""
+    """Return both scores, without localization if no run was tested on annotated points."""
     if kind == 'cost':
         return ['localization']
     known = [score for score in SCORES if any(setting.scores.get(f'{score} F1') for setting in settings)]
@@ -81,7 +81,7 @@ def default_scores(kind: str, settings: list[Setting]) -> list[str]:
 
 
 def draw(args: argparse.Namespace, rows: list[FigureRow], settings: list[Setting]) -> Figure:
-    """The figure in the form that was asked for."""
+    """Draw the figure of the kind that was asked for."""
     from mitouts.visualization.ablation_plots import plot_bars, plot_cost, plot_lines
 
     names = [f'{score} F1' for score in args.scores or default_scores(args.kind, settings)]

@@ -85,7 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def chosen_block(spec: Spec, args: argparse.Namespace) -> TableBlock:
-    """The block to draw.
+    """Return the block to draw.
 
     Raises:
         MitoutsError: There is no such block of kind baselines, or several and none is named.
@@ -102,7 +102,7 @@ def chosen_block(spec: Spec, args: argparse.Namespace) -> TableBlock:
 
 
 def priced(scores: BaselineScores) -> PricedMethod:
-    """What the figure shows of a line."""
+    """Collect the score and costs of a line for the figure."""
     from mitouts.visualization.ablation_plots import Score
     from mitouts.visualization.cost_plots import PricedMethod
 
@@ -121,7 +121,7 @@ def priced(scores: BaselineScores) -> PricedMethod:
 
 
 def described(scores: BaselineScores) -> str:
-    """The numbers of a line."""
+    """Format the numbers of a line."""
     from mitouts.visualization.ablation_plots import score_in_words
 
     method = priced(scores)

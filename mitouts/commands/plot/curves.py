@@ -70,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def default_labels(folders: Sequence[Path]) -> list[str]:
-    """Group and stage of a suite's run, otherwise the least of the path that tells the runs apart."""
+    """Label runs: by group and stage in a suite, otherwise by the shortest end of the path that tells them apart."""
     labels = [_suite_label(folder) for folder in folders]
     others = [folder.resolve().parts for folder, label in zip(folders, labels) if label is None]
     depth = next((n for n in range(1, 9) if len({parts[-n:] for parts in others}) == len(others)), 9)
@@ -78,7 +78,7 @@ def default_labels(folders: Sequence[Path]) -> list[str]:
 
 
 def read_log(folder: Path) -> list[Entry]:
-    """The scalar log of a training.
+    """Read the scalar log of a training.
 
     Raises:
         MitoutsError: There is none.
@@ -94,7 +94,7 @@ def read_log(folder: Path) -> list[Entry]:
 
 
 def choose_metrics(logs: dict[str, list[list[Entry]]], metrics: Sequence[str] | None) -> list[str]:
-    """The panels: what was asked for, or those of the usual ones that a run has logged.
+    """Choose the metrics to draw: those asked for, or those of the usual ones that a run has logged.
 
     A metric that was asked for and that nobody logged is a panel that says so, beside others that show something.
 

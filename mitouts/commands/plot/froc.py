@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def describe(method: Method, unit: str) -> str:
-    """The operating point and the area under the ROC in words."""
+    """Describe the operating point and the area under the ROC in words."""
     from sklearn.metrics import auc
 
     parts = []

@@ -100,7 +100,7 @@ def _split(text: str) -> str:
 
 
 def _stamp(args: argparse.Namespace) -> dict[str, Any]:
-    """Return all that the fields depend on."""
+    """Return everything that the fields depend on."""
     from mitouts.converters.amibr import CSV_NAME
 
     names = ('grid', 'num_train', 'num_val', 'num_test', 'noise', 'positive_rate', 'split', 'seed')
@@ -112,7 +112,7 @@ def _stamp(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _splits_to_make(out: Path, arguments: dict[str, Any], overwrite: bool) -> dict[str, set[str]]:
-    """Return the splits that are not there yet, or not whole, each with the images that its old file lists.
+    """Return the splits that are missing or incomplete, each with the images that its old file lists.
 
     The old file of a split that is about to change is removed at once, so that it never names images of another set.
 

@@ -79,7 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _stamp(args: argparse.Namespace, config: PhantomConfig) -> dict[str, Any]:
-    """All that the data set depends on, as JSON gives it back."""
+    """Return everything that the data set depends on, as JSON reads it back."""
     from mitouts.synthetic.phantom import writer
 
     names = ('num_train', 'num_val', 'num_test', 'noise', 'hard_negatives', 'seed')
@@ -88,7 +88,7 @@ def _stamp(args: argparse.Namespace, config: PhantomConfig) -> dict[str, Any]:
 
 
 def _is_complete(out: Path, split: str, stamp: dict[str, Any], overwrite: bool) -> bool:
-    """Whether a split is there, whole, and made with these arguments.
+    """Whether a split exists, is complete, and was made with these arguments.
 
     Raises:
         AnnotationError: It was made by something else, or with other arguments and ``overwrite`` is off.

@@ -117,7 +117,7 @@ def _from_zero(text: str) -> float:
 
 
 def _check_folder(out: Path, overwrite: bool) -> None:
-    """Make the folder, and the old annotations away.
+    """Make the folder, and delete old annotations.
 
     Raises:
         AnnotationError: Slides are there already, or something that this tool did not write.

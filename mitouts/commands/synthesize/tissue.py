@@ -83,7 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def is_complete(out: Path, draws: list[Draw], stamp: dict[str, Any], *, overwrite: bool) -> bool:
-    """Whether there is nothing to do.
+    """Whether the phantom is complete, so that nothing is left to do.
 
     Raises:
         AnnotationError: The folder holds something else, or a phantom made with other arguments.
@@ -102,7 +102,7 @@ def is_complete(out: Path, draws: list[Draw], stamp: dict[str, Any], *, overwrit
 
 
 def forget(out: Path) -> None:
-    """Remove what an earlier run left; the record goes first, so that half a phantom never looks complete."""
+    """Remove an earlier run's files, the record first, so that half a phantom never looks complete."""
     for path in (out / RECORD, out / 'splits.csv'):
         path.unlink(missing_ok=True)
     for folder in ('images', 'masks'):
@@ -111,5 +111,5 @@ def forget(out: Path) -> None:
 
 
 def _only_ours(out: Path) -> bool:
-    """An interrupted run leaves no record, but nothing else either."""
+    """Whether the folder holds nothing but images of an interrupted run, which leaves no record."""
     return all(path.name.startswith(('case_', '.case_')) for path in (out / 'images').iterdir())
