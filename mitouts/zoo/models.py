@@ -1,4 +1,4 @@
-"""Finds a model of the package, its card, or any checkpoint by name or path."""
+"""Finds models of the package, their cards, and any checkpoint by name or path."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SUFFIX = '.pth'
 
 
 def zoo_models() -> dict[str, Path]:
-    """Name of each model that the package brings, and its checkpoint."""
+    """Return the checkpoint of each model that the package brings, by name."""
     return {path.stem: path for path in sorted(FOLDER.glob(f'*{SUFFIX}'))}
 
 
 def card_of(name: str) -> str | None:
-    """The card of a model of the zoo, Markdown; None where it has none."""
+    """Return the card of a model of the zoo as Markdown; None if it has none."""
     path = FOLDER / f'{name}.md'
     return path.read_text(encoding='utf-8') if path.is_file() else None
 
 
 def resolve_checkpoint(name: str | Path) -> Path:
-    """The file of a checkpoint.
+    """Return the file of a checkpoint.
 
     Args:
         name: A path, or the name of a model of the zoo. What is a file, lies in a folder or ends in ``.pth`` is a path.
