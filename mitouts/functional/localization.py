@@ -1,6 +1,6 @@
-"""Scores how well predicted points localize annotated ones: counts, precision, recall, F1, free-response curves.
+"""Measures how well predicted points localize annotated ones: counts, precision, recall, F1, free-response curves.
 
-Wherever a division has nothing to divide by, the result is 0.0; where no annotated point could be found at all, the
+A ratio whose denominator is 0 is 0.0; where no annotated point could be found at all, the
 scores of a set of images are None.
 """
 
