@@ -47,7 +47,7 @@ class DicomHeader:
 
     @property
     def is_level(self) -> bool:
-        """Tell whether the file is a level of a slide."""
+        """Whether the file is a level of a slide."""
         return self.class_uid == _WHOLE_SLIDE_CLASS and self.flavor == 'VOLUME'
 
     @property

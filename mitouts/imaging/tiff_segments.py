@@ -54,7 +54,7 @@ def to_rgb(samples: NDArray, page: tifffile.TiffPage, path: str) -> NDArray[np.u
     """Convert samples ``(h, w, C)`` of :func:`decode_segment`, all channels together, to RGB uint8 ``(h, w, 3)``.
 
     Raises:
-        ImageError: A palette has no colour for a sample, or the colours are of another kind.
+        ImageError: The palette has no colours, or the samples are of another kind.
     """
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
         return _of_palette(samples[..., 0], page, path)
