@@ -124,7 +124,8 @@ class NormalizerChain:
     def describe(self) -> dict[str, Any]:
         """Return the description from which the normalizer can be rebuilt.
 
-        It is ``{"method": name, "reference": {"source": ..., method: {...}}}``."""
+        It is ``{"method": name, "reference": {"source": ..., method: {...}}}``.
+        """
         return {'method': self.name, 'reference': self.reference.to_dict(self.methods)}
 
     def _fit_and_apply(self, image: NDArray[np.uint8]) -> tuple[Fit | None, NDArray[np.uint8]]:
