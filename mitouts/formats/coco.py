@@ -130,8 +130,8 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
         keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
-        AnnotationError: The file is missing, is not JSON, or says something that makes no sense, such as a category 1
-            that is called as look-alikes are; the message names the file and the entry.
+        AnnotationError: The file is missing, is not JSON, or has invalid content, such as a category 1 with a name of
+            look-alikes; the message names the file and the entry.
     """
     path = Path(path)
     document = read_json(path)

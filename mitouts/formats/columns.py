@@ -41,7 +41,7 @@ def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
         by: Name of a column.
 
     Raises:
-        AnnotationError: The file is no such table, lacks a column, or a cell is neither empty nor a finite number.
+        AnnotationError: The file is not a table, lacks a column, or a cell is neither empty nor a finite number.
     """
     table = read_table(path)
     wanted = [table.index(name) for name in (x, y, *([by] if by else []))]

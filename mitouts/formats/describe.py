@@ -110,7 +110,7 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
         root: Folder of the images; None for the one that each file names.
 
     Raises:
-        AnnotationError: A file is missing, is no JSON, or makes no sense.
+        AnnotationError: A file is missing, is not JSON, or is invalid.
     """
     dataset = Dataset()
     for path in map(Path, paths):

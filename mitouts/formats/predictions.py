@@ -46,7 +46,7 @@ def write_predictions(
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
-        AnnotationError: An entry makes no sense, such as a NaN score or an id that occurs twice.
+        AnnotationError: An entry is invalid, such as a NaN score or an id that occurs twice.
         OSError: The file cannot be written.
     """
     entries = [to_dict(prediction) for prediction in predictions]
@@ -69,8 +69,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """Read predictions and check all of them.
 
     Raises:
-        AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
-            file and the entry.
+        AnnotationError: The file is missing, is not JSON, or has invalid content; the message names the file and the
+            entry.
     """
     document = read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get('images'), list):
@@ -123,10 +123,10 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
 
     Args:
         entry: As JSON gives it.
-        position: Of the entry in the file, named in errors.
+        position: Position of the entry in the file, named in errors.
 
     Raises:
-        AnnotationError: Something is missing, or makes no sense.
+        AnnotationError: A value is missing or invalid.
     """
     if not isinstance(entry, Mapping):
         raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')

@@ -57,7 +57,7 @@ def read_regions(
         Every polygon; a multipolygon is several.
 
     Raises:
-        AnnotationError: The file cannot be read, holds no such polygon, or one that makes no sense.
+        AnnotationError: The file cannot be read, holds no such polygon, or holds an invalid one.
     """
     path = Path(path)
     missing = None if classes is None else {spelling_key(name): name for name in classes}
