@@ -56,8 +56,8 @@ class BlandAltman:
         bias_ci95: ``bias +- t sd / sqrt(n)``.
         sd: Standard deviation of the differences (n - 1).
         limits: Limits of agreement, ``bias +- 1.96 sd``: 95% of normally distributed differences lie between them.
-        lower_limit_ci95: Of the lower limit, ``+- t sd sqrt(1 / n + 1.96^2 / (2 (n - 1)))``.
-        upper_limit_ci95: Of the upper limit.
+        lower_limit_ci95: Interval of the lower limit, ``+- t sd sqrt(1 / n + 1.96^2 / (2 (n - 1)))``.
+        upper_limit_ci95: Interval of the upper limit.
     """
 
     bias: float

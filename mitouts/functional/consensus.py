@@ -52,7 +52,7 @@ class Mark(NamedTuple):
     Attributes:
         x_px: Column in the image.
         y_px: Row in the image.
-        rater: Who added it.
+        rater: The rater who added it.
         item_id: The item that was judged.
     """
 
@@ -68,7 +68,7 @@ class AgreedMark(NamedTuple):
     Attributes:
         x_px: Column in the image.
         y_px: Row in the image.
-        raters: Who added it, by name.
+        raters: Names of the raters who added it.
         items: The items that were judged when it was added, in order.
     """
 

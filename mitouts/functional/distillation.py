@@ -99,7 +99,7 @@ def least_distance_px(predicted_xy: ArrayLike, annotated_xy: ArrayLike, *, diago
     Args:
         predicted_xy: ``(P, 2)`` points in pixels.
         annotated_xy: ``(G, 2)`` points in pixels.
-        diagonal_px: What is returned where either is empty.
+        diagonal_px: The image's diagonal, returned if either is empty.
     """
     predicted, annotated = (as_points(predicted_xy, name='predicted_xy'), as_points(annotated_xy, name='annotated_xy'))
     if not len(predicted) or not len(annotated):

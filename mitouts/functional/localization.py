@@ -59,7 +59,7 @@ class FrocCurve(NamedTuple):
     Attributes:
         thresholds: ``(T,)`` descending; a prediction counts when its score is > the threshold.
         sensitivity: ``(T,)`` share of the annotations that are found.
-        fp_per_image: ``(T,)`` false positives an image.
+        fp_per_image: ``(T,)`` false positives per image.
         precision: ``(T,)``.
     """
 
@@ -241,7 +241,7 @@ def average_sensitivity(froc: FrocCurve, fp_per_image: Sequence[float] = (0.25, 
 
 
 def sensitivity_at(froc: FrocCurve, fp_per_image: Sequence[float]) -> FloatArray:
-    """Interpolate the sensitivity at given numbers of false positives an image."""
+    """Interpolate the sensitivity at given numbers of false positives per image."""
     # Where the curve rises vertically, its upper end counts.
     last = np.flatnonzero(np.diff(froc.fp_per_image, append=np.inf))
     return np.interp(fp_per_image, froc.fp_per_image[last], froc.sensitivity[last])

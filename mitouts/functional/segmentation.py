@@ -75,7 +75,7 @@ def bootstrap_mean_dice_ci95(
     """Compute the 95% bootstrap interval of the mean Dice over cases, as pixels of one case are not independent.
 
     Args:
-        confusions: ``(N, C, C)``, one matrix an image.
+        confusions: ``(N, C, C)``, one matrix per image.
         cases: The case of each image.
         num_bootstrap: Replicates.
         seed: Seed of the replicates.

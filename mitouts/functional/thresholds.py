@@ -40,7 +40,7 @@ def select_threshold(
             on it.
 
     Raises:
-        ValueError: An argument makes no sense, a score is not finite, or the labels hold one class only.
+        ValueError: An argument is invalid, a score is not finite, or the labels hold one class only.
 
     >>> select_threshold([0.1, 0.4, 0.6, 0.9], [0, 0, 1, 1])
     0.5
