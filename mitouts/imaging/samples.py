@@ -18,7 +18,7 @@ FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 
 
 def samples_to_rgb(samples: NDArray, source: str | Path, *, is_premultiplied: bool = False) -> NDArray[np.uint8]:
-    """Turn grey, grey with alpha, RGB or RGBA samples into RGB uint8; what is transparent becomes white, as glass is.
+    """Turn grey, grey with alpha, RGB or RGBA samples into RGB uint8; transparent pixels become white, like glass.
 
     Args:
         samples: ``(H, W)`` or ``(H, W, C)`` with 1 to 4 channels, uint8 or uint16.

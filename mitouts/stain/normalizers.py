@@ -162,7 +162,7 @@ def from_description(description: Mapping[str, Any] | None) -> NormalizerChain |
     Keys other than ``method`` and ``reference`` are ignored.
 
     Raises:
-        ConfigError: It is no such description.
+        ConfigError: It is not such a description.
     """
     if description is None:
         return None

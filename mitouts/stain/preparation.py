@@ -35,7 +35,7 @@ class ImagePreparer:
         measured_over: Unit that the stain was measured on in training.
 
     Raises:
-        ConfigError: ``stain_reference`` is no such description.
+        ConfigError: ``stain_reference`` is not such a description.
     """
 
     def __init__(self, calibration: Mapping[str, Any]) -> None:
