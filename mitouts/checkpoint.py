@@ -1,4 +1,4 @@
-"""Writes checkpoint files whole or not at all, and reads them without unpickling code."""
+"""Writes checkpoint files that are complete or do not appear, and reads them without unpickling code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mitouts.zoo import resolve_checkpoint
 
 
 def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
-    """Write to a file beside ``path``, then rename; ``path`` is the old file or the new one, never half of it.
+    """Write to a temporary file and rename it to ``path``, which is always the old file or the complete new one.
 
     Raises:
         TrainingError: The disk is full or not writable; an older file at ``path`` is untouched.
@@ -41,10 +41,10 @@ def write_checkpoint(path: str | Path, checkpoint: dict[str, Any]) -> None:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint to the CPU with ``weights_only=True``; nothing in the file is executed.
+    """Load a checkpoint onto the CPU with ``weights_only=True``; nothing in the file is executed.
 
     Args:
-        path: Its file, or the name of a model of the zoo.
+        path: The file, or the name of a model in the zoo.
 
     Raises:
         CheckpointError: It is missing, broken, or holds more than tensors and the engine's own records.
@@ -62,10 +62,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def config_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, Any]:
-    """The config that a checkpoint was trained with, as plain values; nothing that it imports is imported.
+    """Return the config that a checkpoint was trained with, as plain values; its imports are not executed.
 
     Raises:
-        CheckpointError: It has none, or one that is no config with a model.
+        CheckpointError: It has no config, or one without a model.
     """
     text = checkpoint['meta'].get('cfg')
     try:
@@ -79,7 +79,7 @@ def config_of(checkpoint: Mapping[str, Any], source: str | Path) -> dict[str, An
 
 
 def need_finite(state: Mapping[str, torch.Tensor], name: str) -> None:
-    """Refuse to save weights that are not finite.
+    """Raise an error if weights to be saved are not finite.
 
     Raises:
         TrainingError: An entry holds NaN or infinity.
@@ -93,7 +93,7 @@ def need_finite(state: Mapping[str, torch.Tensor], name: str) -> None:
 
 
 def need_training_state(checkpoint: Mapping[str, Any], source: str | Path) -> None:
-    """Check that a training can go on from a checkpoint.
+    """Check that training can be resumed from a checkpoint.
 
     Raises:
         CheckpointError: It holds weights only, as ``best.pth`` and published checkpoints do.
@@ -109,10 +109,10 @@ def need_training_state(checkpoint: Mapping[str, Any], source: str | Path) -> No
 
 
 def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: str | Path) -> None:
-    """Load a state dict whole.
+    """Load a complete state dict.
 
     Raises:
-        CheckpointError: An entry is missing, too many, or of another shape; the message names the first ones.
+        CheckpointError: An entry is missing, unexpected, or of another shape; the message names the first ones.
     """
     own = model.state_dict()
     problems = [f'{key} is missing' for key in own if key not in state]
@@ -131,10 +131,10 @@ def load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], source: st
 
 
 def publish(checkpoint: dict[str, Any], source: str | Path = 'checkpoint') -> dict[str, Any]:
-    """Take the part of a checkpoint that is worth sharing: weights and meta, of plain Python and tensors only.
+    """Return the part of a checkpoint that is worth sharing: weights and meta, as plain Python and tensors only.
 
     Raises:
-        CheckpointError: It carries no calibration, so nothing could be counted with it.
+        CheckpointError: It has no calibration, so it could not be used for counting.
     """
     meta = checkpoint.get('meta', {})
     if not meta.get('mitouts'):

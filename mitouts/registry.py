@@ -1,7 +1,7 @@
 """Finds and builds everything that a config can name, under the scope ``mitouts``.
 
-Each one imports the package's modules itself the first time a name is looked up (``locations``), so a config never
-has to import anything of ours. Building an unknown name raises :class:`UnknownComponentError`.
+Each registry imports the package's modules the first time a name is looked up (``locations``), so a config never has to
+import modules of this package. Building an unknown name raises :class:`UnknownComponentError`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOT_FOUND_IN_MMENGINE = re.compile(r'(?P<name>\S+) is not in the ((?P<scope>\w+
 
 
 class UnknownComponentError(MitoutsError, KeyError):
-    """A config names a component that no registry knows.
+    """Raised when a config names a component that no registry knows.
 
     Args:
         name: The unknown name.
@@ -43,11 +43,11 @@ class UnknownComponentError(MitoutsError, KeyError):
         self.imports: list[str] = []
 
     def locate(self, cfg: Any) -> None:
-        """Find the config keys that hold the name; the outermost caller has the full path."""
+        """Store the keys of a config that hold the name; the outermost caller, which has full paths, is the last."""
         self.config_keys = [path for path, value in _walk(cfg) if path.endswith('type') and value == self.name]
 
     def came_from(self, checkpoint: str | Path, config: Mapping[str, Any]) -> None:
-        """Remember the checkpoint whose config holds the name, and what that config imports."""
+        """Store the checkpoint whose config holds the name, and the packages that the config imports."""
         listed = config.get('custom_imports')
         imports = listed.get('imports') if isinstance(listed, Mapping) else None
         names = [imports] if isinstance(imports, str) else imports if isinstance(imports, (list, tuple)) else []
@@ -85,13 +85,13 @@ class UnknownComponentError(MitoutsError, KeyError):
 
 
 def import_packages(names: Iterable[str]) -> None:
-    """Import packages that register components of one's own.
+    """Import packages that register the user's own components.
 
     Args:
         names: Dotted names, as ``import`` takes them.
 
     Raises:
-        ConfigError: One cannot be imported, whatever it raises.
+        ConfigError: A package cannot be imported, whatever it raises.
     """
     for name in names:
         try:
@@ -108,11 +108,11 @@ def import_packages(names: Iterable[str]) -> None:
 
 @contextmanager
 def components_of(checkpoint: str | Path, config: Mapping[str, Any]) -> Iterator[None]:
-    """Let an unknown component's error say which checkpoint and config key name it, and how its package is imported.
+    """Add the checkpoint, config key and imports to the error about an unknown component that is raised in the block.
 
     Args:
         checkpoint: The file.
-        config: The config in it; its ``custom_imports`` are named, never imported.
+        config: The config in it; its ``custom_imports`` are mentioned, never imported.
     """
     try:
         yield
@@ -133,28 +133,28 @@ def _walk(node: Any, path: str = '') -> Iterator[tuple[str, Any]]:
 
 
 class Registry(roots.Registry):
-    """mmengine's registry, with errors that tell where to look."""
+    """mmengine's registry, with errors that say where the unknown name is."""
 
     _imported: bool
 
     def import_from_location(self) -> None:
-        """Import the modules of this registry's components, once; mmengine's own logs it, which loads torch."""
+        """Import the modules of this registry's components, once; mmengine's version also logs, which loads torch."""
         if not self._imported:
             for location in self._locations:
                 importlib.import_module(location)
             self._imported = True
 
     def get(self, key: str) -> Any:
-        """Find a registered component; None where there is none of that name, as in mmengine's registries.
+        """Return a registered component; None if there is none of that name, as in mmengine's registries.
 
-        mmengine's own look-up ends by importing what the name spells, whatever that is: a checkpoint whose config says
+        mmengine's own look-up finally imports whatever the name spells: a checkpoint whose config says
         ``type='os.system'`` would run a command. Here, only what is registered is ever found.
 
         Args:
             key: Name, with or without a scope, or the import path of a registered class.
 
         Raises:
-            TypeError: It is no string.
+            TypeError: The key is not a string.
         """
         if not isinstance(key, str):
             raise TypeError(f'a registry is asked for a name, found {key!r:.80}')
@@ -169,20 +169,20 @@ class Registry(roots.Registry):
         return _registered(super().get(key))
 
     def require(self, key: str) -> Any:
-        """Find a registered component; raises an :class:`UnknownComponentError` where there is none of that name."""
+        """Return a registered component; raise an :class:`UnknownComponentError` if there is none of that name."""
         return self.class_of({'type': key})
 
     def own_components(self) -> dict[str, Any]:
-        """Name -> component, of all that are registered here and not in a parent."""
+        """Return the components by name that are registered here and not in a parent."""
         self.import_from_location()
         return dict(self.module_dict)
 
     def class_of(self, cfg: Any) -> Any:
-        """Find the class that a config stands for, however it names it.
+        """Return the class that a config stands for, in whatever way it names it.
 
         Args:
-            cfg: A dict whose ``type`` is a name, one with a scope (``mitouts.EMATeacherHook``), an import path or the
-                class itself; or an object that is built already.
+            cfg: A dict whose ``type`` is a name, a name with a scope (``mitouts.EMATeacherHook``), an import path or
+                the class itself; or an object that has already been built.
 
         Returns:
             The class; ``type(None)`` for a dict without ``type``.
@@ -200,11 +200,11 @@ class Registry(roots.Registry):
         return kind if isinstance(kind, type) else type(kind)
 
     def is_kind(self, cfg: Any, *kinds: type) -> bool:
-        """Tell whether what a config stands for is one of these classes or derived from one; see :meth:`class_of`."""
+        """Tell whether a config stands for one of these classes or a subclass of one; see :meth:`class_of`."""
         return issubclass(self.class_of(cfg), kinds)
 
     def build_kind(self, cfg: Any, *kinds: type) -> Any:
-        """Build a component that is used as one of these base classes.
+        """Build a component that must derive from one of these base classes.
 
         Raises:
             ConfigError: It derives from none of them.
@@ -225,9 +225,9 @@ class Registry(roots.Registry):
             return super().build(cfg, *args, **kwargs)
 
     def _refuse_foreign_paths(self, cfg: Any) -> None:
-        """Raise where a part of a config is named by the import path of something that is registered nowhere.
+        """Raise an error if a part of a config is named by the import path of something that is not registered.
 
-        Parts with a ``_scope_`` are looked up by other registries than this, which would import and call it.
+        Parts with a ``_scope_`` are looked up by other registries, which would import and call it.
         """
         self.import_from_location()
         for path, value in _walk(cfg):
@@ -237,13 +237,13 @@ class Registry(roots.Registry):
 
 @contextmanager
 def locating(cfg: Any) -> Iterator[None]:
-    """Let the error of an unknown component say which key of a config names it.
+    """Add the config key to the error about an unknown component that is raised in the block.
 
     Args:
         cfg: The config, or the part of one that is built.
 
     Raises:
-        UnknownComponentError: Also where a registry of mmengine's own was asked to build it.
+        UnknownComponentError: The component is unknown, even if one of mmengine's own registries was asked to build it.
     """
     try:
         yield
@@ -256,7 +256,7 @@ def locating(cfg: Any) -> Iterator[None]:
 
 
 def unknown_component(error: Exception) -> UnknownComponentError | None:
-    """The error as one of ours, where it is one or mmengine's of an unknown name; otherwise None."""
+    """Convert an error about an unknown name, from here or from mmengine; return None for any other error."""
     if isinstance(error, UnknownComponentError):
         return error
     # mmengine says it in a plain KeyError, in words that a test pins.
@@ -280,12 +280,12 @@ def _ancestry(registry: roots.Registry | None) -> Iterator[roots.Registry]:
 
 
 def import_path(component: Any) -> str:
-    """Say where a class or function can be imported from, such as ``mitouts.models.localizer.WSSLocalizer``."""
+    """Return the import path of a class or function, such as ``mitouts.models.localizer.WSSLocalizer``."""
     return f'{getattr(component, "__module__", "")}.{getattr(component, "__qualname__", "")}'
 
 
 def _is_foreign_path(name: str) -> bool:
-    """Tell whether a name is the import path of something that is registered nowhere, and no ``scope.Name``."""
+    """Tell whether a name is the import path of something that is not registered, rather than a ``scope.Name``."""
     scope, *rest = name.split('.')
     if not rest or _registered(_imported(name)) is not None:
         return False
@@ -294,19 +294,19 @@ def _is_foreign_path(name: str) -> bool:
 
 
 def _imported(path: str) -> Any:
-    """Follow an import path, where its module is imported already; otherwise None."""
+    """Return the object at an import path if its module is already imported, otherwise None."""
     module, _, attribute = path.rpartition('.')
     return getattr(sys.modules.get(module), attribute, None)
 
 
 def _registered(component: Any) -> Any:
-    """The component if a registry holds it, otherwise None."""
+    """Return the component if a registry holds it, otherwise None."""
     holds = any(component is known for registry in all_registries() for known in registry.module_dict.values())
     return component if holds else None
 
 
 def all_registries() -> Iterator[roots.Registry]:
-    """Our registries, mmengine's, and those of other packages that are imported."""
+    """Yield the registries of this package, of mmengine, and of other imported packages."""
     for root in (*(own for own in _OURS if own.parent is None), *vars(roots).values()):
         if isinstance(root, roots.Registry):
             yield from _descendants(root)
@@ -357,16 +357,16 @@ _OURS = (*(value for value in tuple(globals().values()) if isinstance(value, Reg
 
 
 def modules_from_outside(*registries: Registry) -> list[str]:
-    """The modules that have registered components of one's own here; a new process must import them, too."""
+    """Return the modules outside the package that have registered components; a new process must import them, too."""
     modules = {component.__module__ for registry in registries for component in registry.module_dict.values()}
     return sorted(module for module in modules if module.partition('.')[0] not in (SCOPE, '__main__'))
 
 
 def find_component(name: str) -> Any:
-    """The class or function of a name, whatever registry has it; None where none has, or it is another package's.
+    """Return the class or function with a name, from any registry; None if it is unknown or another package's.
 
     Args:
-        name: As a config's ``type`` says it.
+        name: Name as in a config's ``type``.
     """
     if name.partition('.')[0] in ('mmdet', 'mmcv'):
         return None

@@ -1,4 +1,4 @@
-"""Reads foreign data sets, a class for each, and makes annotation files of them."""
+"""Reads foreign data sets, one class for each, and turns them into annotation files."""
 
 from mitouts.converters.amibr import AMiBr
 from mitouts.converters.base import Converter, Exported, ExportingConverter

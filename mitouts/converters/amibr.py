@@ -114,7 +114,7 @@ class Figure:
         atypical: Whether the majority of three experts calls it atypical.
         dataset: The data set that its slide is from.
         votes: Whether each of the experts calls it atypical.
-        phases: What each of two experts calls it, such as ``NMF metaphase``.
+        phases: Phase that each of two experts names, such as ``NMF metaphase``.
     """
 
     slide: str
@@ -197,7 +197,7 @@ def read_crop(figure: Figure) -> np.ndarray:
 
 
 def has_padding(crop: np.ndarray) -> bool:
-    """Tell whether an outermost row or column is black: the crop reaches over its slide's border."""
+    """Tell whether an outermost row or column is black, which means that the crop reaches over its slide's border."""
     return any(not side.any() for side in (crop[0], crop[-1], crop[:, 0], crop[:, -1]))
 
 

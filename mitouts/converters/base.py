@@ -1,4 +1,4 @@
-"""Defines converters of foreign data sets, which read labels and know how cases are divided, and finds them by name."""
+"""Defines converters of foreign data sets, which read labels and know the splits of cases, and finds them by name."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ class Converter(ABC):
                 say it.
 
         Raises:
-            AnnotationError: ``src`` is not there, is something else, or says something that makes no sense. The message
-                names the file, and the entry where there is one.
+            AnnotationError: ``src`` is missing, is something else, or holds invalid content. The message names the file
+                and, where possible, the entry.
         """
 
     def images_of(self, src: Path) -> Path | None:
-        """The images' folder where ``--image-root`` names none; None where ``src`` does not hold them."""
+        """Return the images' folder to use without ``--image-root``; None if ``src`` does not hold the images."""
         return None
 
     @classmethod
     def datasets(cls) -> Sequence[str]:
-        """The data sets that ``src`` can be of, whose partitions the help lists."""
+        """Return the data sets that ``src`` may be; the help lists their partitions."""
         return list(cls.partitions)
 
     def options(self) -> dict[str, Any]:
-        """The values of its options, for the record in the annotation file."""
+        """Return the values of the converter's options, to be recorded in the annotation file."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value.name if isinstance(value, Path) else value for name, value in values.items()}
 
@@ -72,9 +72,9 @@ class Exported:
     """An annotation file or predictions in a foreign format.
 
     Attributes:
-        files: Relative path -> content, one file an image.
-        points: How many points they hold.
-        notes: What the user should know of them.
+        files: Relative path -> content, one file for each image.
+        points: Number of points in the files.
+        notes: Notes for the user.
     """
 
     files: Mapping[str, Any]
@@ -97,7 +97,7 @@ class ExportingConverter(Converter):
             image_root: The images' folder, where it is known.
 
         Raises:
-            AnnotationError: ``src`` is no such file, or holds something that the format cannot say.
+            AnnotationError: ``src`` is not such a file, or holds something that the format cannot express.
         """
 
     def write(self, path: Path, content: Any) -> None:
@@ -106,17 +106,17 @@ class ExportingConverter(Converter):
 
 
 def known_converters() -> dict[str, type[Converter]]:
-    """Every registered converter by its name."""
+    """Return every registered converter by its name."""
     CONVERTERS.import_from_location()
     return dict(CONVERTERS.module_dict)
 
 
 def find_converter(name: str) -> type[Converter]:
-    """The converter of a name.
+    """Return the converter with a given name.
 
     Raises:
-        UnknownComponentError: There is none; it names the nearest.
-        ConfigError: It has options, but is no dataclass, so that they would be lost.
+        UnknownComponentError: There is none; the message names the nearest.
+        ConfigError: It has options but is not a dataclass, so that they would be lost.
     """
     known = known_converters()
     if name not in known:
@@ -133,11 +133,11 @@ def find_converter(name: str) -> type[Converter]:
 
 
 def partitions_of(dataset: str) -> Mapping[str, Partition]:
-    """The partitions that a data set comes with by name, the default first; none of a data set that has none."""
+    """Return the partitions that a data set comes with, by name, the default first; empty if it has none."""
     known = (converter.partitions for converter in known_converters().values())
     return next((partitions[dataset] for partitions in known if dataset in partitions), {})
 
 
 def default_partition(dataset: str) -> str:
-    """Name of the partition that a data set is divided by unless another is asked for."""
+    """Return the name of the partition that is used for a data set unless another is asked for."""
     return next(iter(partitions_of(dataset)), NO_SPLIT)

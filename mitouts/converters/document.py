@@ -1,6 +1,6 @@
-"""Makes one annotation document of a foreign data set: sizes, resolutions, splits, and notes on what was odd.
+"""Makes one annotation document from a foreign data set: sizes, resolutions, splits, and notes on oddities.
 
-A converter returns a :class:`mitouts.formats.source.SourceSet`; what is the same for all data sets happens here.
+A converter returns a :class:`mitouts.formats.source.SourceSet`; the steps that all data sets share are here.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ def to_document(
     cases: str | os.PathLike[str] | None = None,
     skip_missing: bool = False,
 ) -> dict[str, Any]:
-    """Make the annotation document of a foreign data set.
+    """Make the annotation document for a foreign data set.
 
     Args:
-        source: What its label file says.
+        source: Content of its label file.
         tool: Name of the converter, for ``info.mitouts``.
         arguments: Its arguments, for ``info.mitouts``.
         image_root: The images' folder: sizes and resolutions are read from the images' headers. Without it they come
             from the label file, and where that has none an image is as large as its points need (``size_known`` is
             false then).
         out: Where the document will be written; ``info.mitouts.image_root`` leads from there to the images.
-        mpp: Micrometres per pixel of all images; it comes before what the images say.
+        mpp: Micrometres per pixel of all images; it takes precedence over the images' own.
         split: A partition's name, ``none`` or a split file; default the data set's first partition. A split file with
-            both ``file_name`` and ``case_id`` says the cases as well.
-        cases: A table with ``file_name`` and ``case_id``; it comes before what anything else says of cases.
+            both ``file_name`` and ``case_id`` also defines the cases.
+        cases: A table with ``file_name`` and ``case_id``; it takes precedence over all other sources of cases.
         skip_missing: Leave images out that ``image_root`` does not hold, instead of raising.
 
     Raises:
@@ -115,7 +115,7 @@ def count_by_split(document: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 @dataclass(frozen=True)
 class _Located:
-    """An image with what its file says, or is assumed to be where there is no file."""
+    """An image with the name, size and resolution of its file, or the assumed ones where there is no file."""
 
     image: SourceImage
     file_name: str
@@ -138,7 +138,7 @@ def _by_image(source: SourceSet) -> dict[str, list[SourceFigure]]:
 
 
 def _with_own_cases(images: Sequence[SourceImage]) -> list[SourceImage]:
-    """Let images that are taken for a case each, such as ``1.tif`` and ``1.svs``, share none."""
+    """Give images that are each taken for a case of their own, such as ``1.tif`` and ``1.svs``, distinct case ids."""
     shared = Counter(image.case_id for image in images)
     return [
         replace(image, case_id=image.file_name)
@@ -213,7 +213,7 @@ def _divide(
     cases: str | os.PathLike[str] | None,
     notes: list[str],
 ) -> tuple[list[_Located], list[str | None], str]:
-    """Give images their cases and splits, and say where the splits come from."""
+    """Assign cases and splits to images, and return them with the origin of the splits."""
     partitions = partitions_of(dataset)
     is_file = str(chosen) not in (NO_SPLIT, *partitions) and Path(chosen).is_file()
     table = cases if cases is not None or not is_file or not has_cases(chosen) else chosen
@@ -261,7 +261,7 @@ def _onto_edges(figures: list[SourceFigure], each: _Located, edge_px: float, not
 
 
 def _numbers(given: Sequence[int | None]) -> list[int]:
-    """Keep the ids that labels give, and number what has none; number everything anew where two share one."""
+    """Keep the given ids and number the entries that have none; renumber everything if two share an id."""
     known = [number for number in given if number is not None]
     if len(set(known)) < len(known):
         return list(range(1, len(given) + 1))
@@ -311,7 +311,7 @@ def _image_entry(
 
 
 def _odd(images: Sequence[Mapping[str, Any]], annotations: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Say what a user should know of the result."""
+    """List oddities of the result that the user should know."""
     notes = []
     unknown = sum(image.get('size_known', True) is False for image in images)
     if unknown:

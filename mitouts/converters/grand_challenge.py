@@ -92,6 +92,6 @@ class GrandChallenge(ExportingConverter):
 
 
 def _mpp_of(image_root: Path, name: str) -> float | None:
-    """The resolution that an image's own file says; None where there is no such file, or it does not say."""
+    """Return the resolution stated in an image's own file; None if there is no such file or it states none."""
     path = find_file(image_root, name)
     return None if path is None else probe(path).mpp

@@ -110,7 +110,7 @@ class Midog(Converter):
 
 @dataclass(frozen=True)
 class _Edition:
-    """One of the published files, or one that is neither."""
+    """One of the published files, or another file of the same kind."""
 
     name: str
     dataset: str
@@ -118,7 +118,7 @@ class _Edition:
 
 
 def _index(path: Path, document: Mapping[str, Any], key: str, required: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """Return a list's entries by id."""
+    """Return the entries of a list by their id."""
     entries = document.get(key)
     if not isinstance(entries, list):
         raise AnnotationError(
@@ -185,12 +185,12 @@ def _image(path: Path, image_id: int, entry: Mapping[str, Any], edition: _Editio
 
 
 def scanner_of(number: int) -> str | None:
-    """The scanner of an image of MIDOG 2021, by its number; None for the number of no such image."""
+    """Return the scanner of an image of MIDOG 2021 by its number; None if there is no such image."""
     return BREAST_SCANNERS[(number - 1) // 50] if number in MIDOG21_IDS else None
 
 
 def _is_xyxy(path: Path, entries: Mapping[int, Mapping[str, Any]]) -> bool:
-    """Tell ``[x1, y1, x2, y2]`` from ``[x, y, width, height]``: all boxes of MIDOG are 50 x 50 px."""
+    """Tell whether boxes are ``[x1, y1, x2, y2]`` rather than ``[x, y, width, height]``; MIDOG's are all 50 x 50 px."""
     corners: str | None = None
     sizes: str | None = None
     for annotation_id, entry in entries.items():

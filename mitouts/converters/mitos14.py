@@ -140,7 +140,7 @@ def _read_figures(frame: str, text: str, category_id: int, where: str) -> Iterab
 
 
 def _unique(frame: _Frame, file_name: str, notes: list[str]) -> list[SourceFigure]:
-    """Give figures their image, and leave out those that stand twice in one file."""
+    """Assign figures to their image, without those that occur twice in one file."""
     first: dict[tuple[float, float, int], SourceFigure] = {}
     for figure in frame.figures:
         key = (figure.x, figure.y, figure.category_id)
@@ -152,7 +152,7 @@ def _unique(frame: _Frame, file_name: str, notes: list[str]) -> list[SourceFigur
 
 
 def _find_images(root: Path, frames: Mapping[str, _Frame], notes: list[str]) -> dict[str, str]:
-    """Return the image file of every frame there is, without those of slides that nobody labelled."""
+    """Return the image file of every frame, except frames of slides without labels."""
     files: dict[str, str] = {}
     for name in walk(root):
         frame = PurePosixPath(name).stem

@@ -1,7 +1,7 @@
-"""Joins the frames at x40 of MITOS-ATYPIA 2014 into the areas that they are quarters of, as small slides.
+"""Joins the x40 frames of MITOS-ATYPIA 2014 into the larger areas that they are quarters of, saved as small slides.
 
 Frame ``H03_00Aa`` is quarter ``a`` of area ``H03_00A`` (x20), which is quarter ``A`` of area ``H03_00`` (x10). Quarters
-lie as ``A B / C D`` and ``a b / c d``, without a gap and without overlap.
+are laid out as ``A B / C D`` and ``a b / c d``, without gaps or overlap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOOL = 'mitos14_areas'
 ANN_NAME = 'ann.json'
 
 JPEG_QUALITY = 95
-"""The frames are JPEG already; at this quality joining them adds about a grey level."""
+"""JPEG quality of areas. The frames are JPEG already; at this quality joining them adds about one grey level."""
 
 _QUARTERS: dict[AreaMagnification, list[list[str]]] = {
     'x20': [['a', 'b'], ['c', 'd']],
@@ -33,7 +33,7 @@ _GLASS = np.array([243, 242, 244], dtype=np.uint8)
 
 
 def complete_areas(frames: Iterable[str], magnification: AreaMagnification) -> list[str]:
-    """Name the areas whose frames are all there.
+    """Return the names of the areas whose frames are all present.
 
     Args:
         frames: Names of frames at x40, such as ``H03_00Aa``.
@@ -119,7 +119,7 @@ def join_areas(
 
 
 def _offsets(area: str, grid: Sequence[Sequence[Mapping[str, Any]]]) -> tuple[list[int], list[int]]:
-    """Where the columns and the rows of frames begin, in pixels of the area."""
+    """Return where the columns and the rows of frames begin, in pixels of the area."""
     widths = [{image['width'] for image in column} for column in zip(*grid)]
     heights = [{image['height'] for image in row} for row in grid]
     if any(len(sizes) > 1 for sizes in (*widths, *heights)) or len({image['mpp'] for row in grid for image in row}) > 1:

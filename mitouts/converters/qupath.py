@@ -1,8 +1,8 @@
-"""Makes QuPath GeoJSON of annotation documents and reads it again, one file an image.
+"""Writes annotation documents as QuPath GeoJSON and reads it back, one file for each image.
 
-What QuPath shows (points, classes, probabilities) stands where it looks for it; the document's own entries stand in a
-foreign member ``mitouts`` of the collection and of each feature's properties. QuPath drops that member when it writes
-the file again: points, classes and probabilities survive, ids, sizes, cases, votes and further keys do not.
+What QuPath shows (points, classes, probabilities) is stored where QuPath looks for it; the document's own entries are
+stored in a foreign member ``mitouts`` of the collection and of each feature's properties. QuPath drops that member when
+it writes the file again: points, classes and probabilities survive, ids, sizes, cases, votes and further keys do not.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ Bounds = Mapping[str, Sequence[float]]
 
 @dataclass
 class _Tally:
-    """What was seen in the files, for the notes."""
+    """Counts of what was found in the files, for the notes."""
 
     left_out: Counter[str] = field(default_factory=Counter)
     polygons: int = 0
@@ -75,18 +75,18 @@ class _Tally:
 def export_geojson(
     document: Mapping[str, Any], *, object_type: ObjectType = 'annotation', bounds_xy_px: Bounds | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Make one feature collection an image.
+    """Make one feature collection for each image.
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it.
-        object_type: What QuPath makes of the points; annotations can be moved there.
+        object_type: Type of the objects in QuPath; annotations can be moved there.
         bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y`` of slides that have them.
 
     Returns:
         Relative path, ``<file_name>.geojson``, -> collection, also for images without figures.
 
     Raises:
-        AnnotationError: Two images share a name, or a point is nowhere.
+        AnnotationError: Two images share a name, or a point has no finite position.
     """
     check_exportable(document['images'], 'a folder of GeoJSON files')
     names = {category['id']: str(category['name']) for category in document['categories']}
@@ -132,7 +132,7 @@ def read_qupath(
     hard_negative: str | None = None,
     image_root: Path | None = None,
 ) -> SourceSet:
-    """Read a GeoJSON file, or a folder of them; an image is called as its file is, unless the file says another name.
+    """Read a GeoJSON file, or a folder of them; an image is named after its file, unless the file gives another name.
 
     Points and multi-points are figures; a polygon is one at its centroid, or at a point inside where that lies outside
     (:func:`mitouts.functional.outline.interior_point`; holes do not count), of its largest part where it has several.
@@ -182,7 +182,7 @@ def read_qupath(
 
 
 def read_bounds(image_root: Path | None, file_names: Iterable[str]) -> dict[str, tuple[int, int]]:
-    """Left top corner of the scanned part of each slide in level-0 pixels; files that are not there are left out.
+    """Read the top left corner of the scanned part of each slide, in level-0 pixels; missing files are left out.
 
     Raises:
         ImageError: A slide cannot be opened.
@@ -225,7 +225,7 @@ def _notes(tally: _Tally, images: int) -> list[str]:
 
 
 def _read_file(path: Path) -> tuple[list[Any], dict[str, Any]]:
-    """Return a file's features, and what was carried in it."""
+    """Return a file's features, and the document entries that were carried in it."""
     content = read_geojson(path)
     if isinstance(content, list):
         return content, {}

@@ -1,4 +1,4 @@
-"""Makes QuPath GeoJSON of what a model predicted: one file an image."""
+"""Writes the predictions of a model as QuPath GeoJSON, one file for each image."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def export_predictions(
     object_type: ObjectType = 'annotation',
     bounds_xy_px: Bounds | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Make one feature collection an image, of the points that count as mitotic figures.
+    """Make one feature collection for each image, with the points that count as mitotic figures.
 
     Args:
         threshold: Points with a score above it are figures; the others are left out.
         file_names: Image id -> file name, as an annotation file has them; default those in the predictions.
-        object_type: What QuPath makes of the points; annotations can be moved there.
+        object_type: Type of the objects in QuPath; annotations can be moved there.
         bounds_xy_px: File name -> ``openslide.bounds-x`` and ``-y`` of slides that have them.
 
     Returns:
@@ -68,7 +68,7 @@ def export_predictions(
 
 
 def names_of(predictions: Predictions, file_names: Mapping[int, str] | None = None) -> dict[int, str]:
-    """Relative file name of each image that was predicted.
+    """Return the relative file name of each image in the predictions.
 
     Raises:
         AnnotationError: An image has none.

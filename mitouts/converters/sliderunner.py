@@ -1,8 +1,8 @@
 """Reads SlideRunner databases: MIDOG's, the TUPAC16 alternative labels, CCMCT, and your own.
 
-A spot's coordinates are its point; circles, areas and polygons are taken at the middle of their bounding box, where
-SlideRunner itself has their centre, and polygons that this misses at a point inside. The class is the stored
-``agreedClass``: 0 where the persons disagree.
+A spot's coordinates are its point. For circles, areas and polygons it is the middle of the bounding box, which is also
+SlideRunner's centre; if that lies outside a polygon, it is a point inside. The class is the stored ``agreedClass``: 0
+where the persons disagree.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class SlideRunner(Converter):
 
 
 def recognise(database: Database) -> str:
-    """Name the data set that a database is of: a key of :data:`DATASETS`."""
+    """Return the data set that a database belongs to: a key of :data:`DATASETS`."""
     stems = {PurePosixPath(slide.filename).stem for slide in database.slides}
     if stems >= {f'{number:03d}' for number in range(1, 151)}:
         return 'midogpp' if '553' in stems else 'midog21'
@@ -102,7 +102,7 @@ def from_database(
     hard_negative: str | None = None,
     keep_empty: bool = False,
 ) -> SourceSet:
-    """Take the figures out of a database.
+    """Read the figures from a database.
 
     Args:
         dataset: Key of :data:`DATASETS`.
@@ -112,7 +112,7 @@ def from_database(
             anybody looked at them; in data sets that are known to be annotated throughout they always stay.
 
     Raises:
-        AnnotationError: No class is of mitotic figures, or something makes no sense.
+        AnnotationError: No class stands for mitotic figures, or the content is invalid.
     """
     notes: list[str] = []
     slides = {slide.uid: slide for slide in database.slides}
@@ -160,7 +160,7 @@ def from_database(
 
 
 def _published(slide: Slide, dataset: str) -> dict[str, Any]:
-    """What the data set's authors say of a slide's scanner and resolution."""
+    """Return the scanner and resolution that the data set's authors published for a slide."""
     stem = PurePosixPath(slide.filename).stem
     mpp, scanner = DATASETS[dataset][1:]
     if dataset.startswith('midog') and stem.isdecimal():
@@ -226,7 +226,7 @@ def _usual_classes(database: Database, counts: Mapping[int, int], dataset: str) 
 
 
 def is_ccmct(classes: Mapping[int, str]) -> bool:
-    """Whether the classes can be CCMCT's, where class 2 is that of mitotic figures."""
+    """Tell whether the classes can be those of CCMCT, in which class 2 is mitotic figures."""
     return 'mito' in classes.get(2, '').casefold()
 
 

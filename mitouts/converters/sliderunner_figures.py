@@ -21,7 +21,7 @@ _LEAST_POINTS = {1: 1, 2: 2, 3: 3, 4: 1, 5: 2}
 
 
 def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None, str]:
-    """File name of each slide, by ``uid``; slides of one name are told apart by the ends of their directories.
+    """Return the file name of each slide by ``uid``; slides of the same name get the last folders of their directories.
 
     ``25.tif`` of ``D:\\part1\\images`` and of ``D:\\part2\\images`` are ``part1/images/25.tif`` and
     ``part2/images/25.tif``.
@@ -50,7 +50,7 @@ def slide_names(database: Database, slides: Iterable[Slide]) -> dict[int | None,
 
 
 def _distinct_ends(directories: Sequence[str]) -> list[str]:
-    """The last folders of each of several directories, as many as it takes to tell them apart; none for one."""
+    """Return the last folders of each directory, as many as it takes to tell them apart; none for one directory."""
     folders = [_folders(directory) for directory in directories]
     for depth in range(max(map(len, folders)) + 1):
         ends = ['/'.join(parts[len(parts) - depth :] if depth < len(parts) else parts) for parts in folders]
@@ -60,13 +60,13 @@ def _distinct_ends(directories: Sequence[str]) -> list[str]:
 
 
 def _folders(directory: str) -> list[str]:
-    """Folders of a Windows or POSIX path, without the drive."""
+    """Return the folders of a Windows or POSIX path, without the drive."""
     parts = directory.replace('\\', '/').split('/')
     return [part for part in parts if part not in ('', '.', '..') and not part.endswith(':')]
 
 
 def located(database: Database, slides: Mapping[int, Slide], notes: list[str]) -> list[Annotation]:
-    """Leave out what is deleted, or lies nowhere."""
+    """Return the annotations that are not deleted and have a slide and coordinates."""
     kept = []
     deleted = 0
     nowhere = []
@@ -85,13 +85,13 @@ def located(database: Database, slides: Mapping[int, Slide], notes: list[str]) -
 
 
 def list_classes(database: Database, counts: Mapping[int, int]) -> str:
-    """Name all classes with their counts."""
+    """List all classes with their counts."""
     uids = sorted({*database.classes, *counts})
     return ', '.join(class_name(database, uid, counts.get(uid, 0)) for uid in uids) or 'no classes at all'
 
 
 def class_name(database: Database, uid: int, count: int) -> str:
-    """Name a class with its count."""
+    """Return the name of a class with its count."""
     if uid == 0:
         return f'0 not agreed on ({count:,})'
     name = database.classes.get(uid)
@@ -99,10 +99,10 @@ def class_name(database: Database, uid: int, count: int) -> str:
 
 
 def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
-    """The point ``(x, y)`` of an annotation in pixels.
+    """Return the point ``(x, y)`` of an annotation in pixels.
 
     Raises:
-        AnnotationError: It is of a type without a place, or its coordinates do not suit its type.
+        AnnotationError: Its type has no position, or its coordinates do not suit its type.
     """
     kind = annotation.kind
     if kind not in KINDS:
@@ -122,13 +122,13 @@ def centre(path: Path, annotation: Annotation) -> tuple[float, float]:
 
 
 def middle_of(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """The middle of the bounding box of points."""
+    """Return the middle of the bounding box of points."""
     columns, rows = zip(*points)
     return (min(columns) + max(columns)) / 2, (min(rows) + max(rows)) / 2
 
 
 def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
-    """Say how many annotations were no spots."""
+    """Add a note on how many annotations were not spots."""
     kinds = Counter(KINDS[annotation.kind] for annotation in annotations if annotation.kind not in (1, 4, None))
     if kinds:
         listing = ', '.join(plural(count, kind) for kind, count in sorted(kinds.items()))
@@ -136,13 +136,13 @@ def note_kinds(annotations: Iterable[Annotation], notes: list[str]) -> None:
 
 
 def unique_names(persons: Mapping[int, str]) -> dict[int, str]:
-    """Name of each person, with the ``uid`` where two have the same."""
+    """Return the name of each person, with the ``uid`` if several share it."""
     counts = Counter(persons.values())
     return {uid: name if counts[name] == 1 else f'{name} ({uid})' for uid, name in persons.items()}
 
 
 def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotation) -> dict[str, dict[str, str]]:
-    """The key ``votes``, ``{person: class}``, of an annotation that has any."""
+    """Return ``{'votes': {person: class}}`` for an annotation, and an empty dict if it has no votes."""
     votes = {
         persons.get(person, str(person)): database.classes.get(uid, str(uid))
         for person, uid in database.votes.get(annotation.uid, {}).items()
@@ -151,7 +151,7 @@ def votes_of(database: Database, persons: Mapping[int, str], annotation: Annotat
 
 
 def case_ids_of(file_names: Collection[str], dataset: str) -> dict[str, str]:
-    """The case of each slide: the slide itself, by its number in TUPAC16.
+    """Return the case of each slide: the slide itself, or in TUPAC16 its number.
 
     Args:
         file_names: Those of :func:`slide_names`; ``1.tif`` and ``1.svs`` are two cases.
@@ -168,7 +168,7 @@ def case_ids_of(file_names: Collection[str], dataset: str) -> dict[str, str]:
 def labelled_slides(
     slides: Iterable[Slide], looked_at: set[int | None], dataset: str, keep_empty: bool, notes: list[str]
 ) -> list[Slide]:
-    """Leave out slides that nobody annotated."""
+    """Return the slides that were annotated."""
     kept: list[Slide] = []
     unlabelled: list[Slide] = []
     for slide in slides:

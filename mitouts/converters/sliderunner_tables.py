@@ -27,7 +27,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Slide:
-    """A row of ``Slides``; width and height in pixels are None until SlideRunner has opened the slide.
+    """A row of the table ``Slides``; width and height in pixels are None until SlideRunner has opened the slide.
 
     ``directory`` is the folder on the annotator's machine, in the words of its system; empty in old databases.
     """
@@ -60,14 +60,14 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Database:
-    """What a SlideRunner database holds.
+    """The content of a SlideRunner database.
 
     Attributes:
         annotations: Every annotation, also deleted ones.
         classes: ``uid`` -> name.
         persons: ``uid`` -> name.
         votes: ``uid`` of an annotation -> ``uid`` of a person -> ``uid`` of the class that the person chose last.
-        changed_votes: How many of a person's votes on one annotation were replaced by another class.
+        changed_votes: Number of votes that the same person later replaced by another class.
     """
 
     path: Path

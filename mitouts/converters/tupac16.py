@@ -102,7 +102,7 @@ class Tupac16(Converter):
 
 @dataclass(frozen=True)
 class _Region:
-    """A region: its file, its size, and line, row and column of its figures as they stand in the csv."""
+    """A region: its file, its size, and the line, row and column of its figures as written in the csv."""
 
     file_name: str
     side_px: int
@@ -136,7 +136,7 @@ def _read_labels(src: Path, notes: list[str]) -> dict[Key, _Region]:
 
 
 def _key(name: str) -> Key | None:
-    """Case and region of ``.../01/07.csv``, None of another path."""
+    """Return case and region for a path such as ``.../01/07.csv``, None for any other path."""
     path = PurePosixPath(name)
     if not _NUMBER.fullmatch(path.parent.name) or not _NUMBER.fullmatch(path.stem):
         return None
@@ -151,7 +151,7 @@ def _side_px(key: Key) -> int:
 def _add_images(
     labels: Mapping[Key, _Region], root: Path, is_whole_release: bool, notes: list[str]
 ) -> dict[Key, _Region]:
-    """Name the regions' image files, and add those images that have no csv."""
+    """Fill in the regions' image files, and add a region for each image without a csv."""
     files: dict[Key, str] = {}
     for name in walk(root):
         key = _key(name)
@@ -182,7 +182,7 @@ def _add_images(
 
 
 def _find_origin(regions: Iterable[_Region], figures: int, src: Path, wanted: int | None, notes: list[str]) -> int:
-    """Find out whether the first pixel is number 0 or 1, and say why."""
+    """Determine whether coordinates start at 0 or 1, and add the reason to the notes."""
     asked = ('--origin says so' if wanted == 0 else '', '--origin says so' if wanted == 1 else '')
     evidence = _evidence(regions)
     counted = _counted(figures)
@@ -208,14 +208,14 @@ def _find_origin(regions: Iterable[_Region], figures: int, src: Path, wanted: in
 
 
 def _counted(figures: int) -> tuple[str, str]:
-    """Say which release has that many figures, under the origin that it has."""
+    """Return evidence for 0-based and for 1-based coordinates: the release that has this number of figures, if any."""
     first, name = RELEASES.get(figures, (0, ''))
     reason = f'{figures:,} figures, as many as in the {name}' if name else ''
     return ('', reason) if first else (reason, '')
 
 
 def _evidence(regions: Iterable[_Region]) -> tuple[str, str]:
-    """Say which coordinate can only be 0-based and which only 1-based; the first one found of each."""
+    """Return the first coordinate found that can only be 0-based and the first that can only be 1-based, as text."""
     reasons = ['', '']
     for region in regions:
         for line, *place in region.rows:

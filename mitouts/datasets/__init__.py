@@ -1,4 +1,4 @@
-"""Reads the samples of a training: images with points, crops, tissue; samplers decide which are drawn."""
+"""Reads training samples (images with points, crops, tissue images), and provides samplers that draw from them."""
 
 from mitouts.datasets.figure_crops import FigureCropDataset
 from mitouts.datasets.oversampled import OversampledSampler

@@ -28,7 +28,7 @@ TRIES_PER_CROP = 20
 class FigureCropDataset(AnnotatedDataset):
     """One sample a crop: around an annotated figure (label 1), around a hard negative or somewhere else (label 0).
 
-    Reads the annotation format of ``docs/data_format.md``, best one with the false proposals of a localizer
+    Reads the annotation format of ``docs/data_format.md``, preferably a file with the false proposals of a localizer
     (:mod:`mitouts.engine.proposals`). Annotations with ``proposed`` are hard negatives whatever the positive categories
     are. Figures that are counted in another image or cut by the border give no crop, nor do those of an image whose
     given label is 0. Crops that reach over the border are reflected there.
@@ -37,13 +37,12 @@ class FigureCropDataset(AnnotatedDataset):
         data_root: Folder that ``file_name`` is relative to; default as in :class:`PointDataset`.
         positive_categories: Category ids that count as figures.
         pipeline: Transforms of the crop; none of them loads an image.
-        jitter_px: In each epoch a crop lies up to this far beside its place, along each axis.
+        jitter_px: In each epoch a crop is shifted at random by up to this distance along each axis.
         background: Further crops of each image, at random places (the same in every epoch) at least ``crop_px`` away
-            from every figure; fewer where there is no such place. Images that are positive without an annotated point
-            give none.
+            from every figure; fewer if there is no such place. Images that
+                are positive without an annotated point give none.
         background_seed: Seed of those places.
-        cache_mib: Decoded images that are kept in memory, in each process; a whole image is read again otherwise for
-            every crop.
+        cache_mib: Memory for decoded images in each process; without it a whole image is read again for every crop.
 
     Raises:
         AnnotationError: The file is broken, names images that do not exist, or has no figure, or nothing of label 0.
@@ -79,7 +78,7 @@ class FigureCropDataset(AnnotatedDataset):
         super().__init__(ann_file, data_root, positive_categories, pipeline=pipeline, seed=seed, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One entry a crop."""
+        """Return one entry for each crop."""
         document, root = self._read_annotations()
         negatives, others = split_negatives(document['annotations'], self.positive_categories)
         figures = image_truths({**document, 'annotations': others}, self.positive_categories)
@@ -97,7 +96,7 @@ class FigureCropDataset(AnnotatedDataset):
     def _places(
         self, image: Mapping[str, Any], figures: ImageTruth, rejected: NDArray[np.float64], index: int
     ) -> list[tuple[NDArray[np.float64], int]]:
-        """Centres and labels of an image's crops."""
+        """Return the centres and labels of an image's crops."""
         given = image.get('label')
         places = [] if given == 0 else [(point, 1) for point in figures.counted_points]
         places += [(point, 0) for point in rejected]
@@ -158,7 +157,7 @@ class FigureCropDataset(AnnotatedDataset):
         return self.transform(self._cut(self._seeded_info(idx)))
 
     def _cut(self, info: dict[str, Any]) -> dict[str, Any]:
-        """Add the crop and the place of its figure in it; a hard negative has none."""
+        """Add the crop and the position of its figure in it; a hard negative has no figure."""
         image = self._images.read(info['img_path'], info['image_size_px'])
         x, y = info['center_xy']
         # No step of a pipeline has a stream with this number.
@@ -176,16 +175,16 @@ class FigureCropDataset(AnnotatedDataset):
         }
 
     def weights(self) -> NDArray[np.float32]:
-        """Weights of the crops in the loss ``(N,)``, those of their images."""
+        """Return the weights of the crops in the loss ``(N,)``, which are those of their images."""
         return np.array([self.get_data_info(index)['gt_weight'] for index in range(len(self))], dtype=np.float32)
 
 
 def split_negatives(
     annotations: Sequence[Mapping[str, Any]], positive_categories: Sequence[int]
 ) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Hard negatives, and all other annotations.
+    """Split annotations into hard negatives and all others.
 
-    What a localizer proposed is a hard negative even where the annotators' are taken for figures.
+    Proposals of a localizer are hard negatives even if the annotators' hard negatives count as figures.
     """
     negatives = [
         annotation
@@ -198,7 +197,7 @@ def split_negatives(
 
 
 class DecodedImages:
-    """Images as they were read last, up to a number of bytes; copies in other processes begin empty."""
+    """A cache of the images that were read last, up to a number of bytes; copies in other processes start empty."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -206,7 +205,7 @@ class DecodedImages:
         self._bytes = 0
 
     def read(self, path: str, size_px: tuple[int, int]) -> NDArray[np.uint8]:
-        """RGB image ``(H, W, 3)``; see :func:`mitouts.imaging.image.read_rgb`."""
+        """Return an RGB image ``(H, W, 3)``; see :func:`mitouts.imaging.image.read_rgb`."""
         if path in self._kept:
             self._kept.move_to_end(path)
             return self._kept[path]

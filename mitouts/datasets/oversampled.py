@@ -17,7 +17,7 @@ _POOL, _EPOCH = range(2)
 
 @DATA_SAMPLERS.register_module()
 class OversampledSampler(EpochSampler):
-    """One fixed pool in which the minority class is oversampled; an epoch takes part of it.
+    """Draws from one fixed pool in which the minority class is oversampled; an epoch takes part of it.
 
     The pool is drawn once: where the majority is ``r`` times the minority, ``r`` rounded, the minority's samples are
     replaced by ``r`` times as many draws with replacement (so some of them are never seen), and the majority stays as
@@ -46,7 +46,7 @@ class OversampledSampler(EpochSampler):
         self.pool = oversampled_pool(minority, majority, self._generator(_POOL))
 
     def global_order(self) -> NDArray[np.int64]:
-        """Indices ``(world_size * num_samples,)`` of the epoch, the same on every rank."""
+        """Return the indices ``(world_size * num_samples,)`` of the epoch, the same on every rank."""
         shuffled = self._generator(_EPOCH, self.epoch).permutation(self.pool)
         return shuffled[: self.num_samples * self.world_size]
 
@@ -63,7 +63,7 @@ class OversampledSampler(EpochSampler):
 def oversampled_pool(
     minority: NDArray[np.int64], majority: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """The majority, and the minority drawn with replacement ``round(len(majority) / len(minority))`` times over.
+    """Return the majority, and ``round(len(majority) / len(minority))`` times as many minority draws with replacement.
 
     Args:
         minority: Indices ``(M,)`` of the rarer class, at least one.

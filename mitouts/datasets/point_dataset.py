@@ -40,7 +40,7 @@ class PointDataset(AnnotatedDataset):
 
     Raises:
         AnnotationError: The file is broken, empty, or names images that do not exist.
-        ConfigError: A positive category that the file does not have.
+        ConfigError: A positive category is not in the file.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class PointDataset(AnnotatedDataset):
         self._weights = torch.tensor(given, dtype=torch.float32).share_memory_()
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One entry an image: paths, label, points."""
+        """Return one entry for each image: path, label, points."""
         document, root = self._read_annotations()
         truths = image_truths(document, self.positive_categories, root)
         wanted = [
@@ -110,7 +110,7 @@ class PointDataset(AnnotatedDataset):
         return {**super().get_data_info(idx), 'gt_weight': float(self._weights[idx])}
 
     def weights(self) -> np.ndarray:
-        """Sample weights ``(N,)``, float32, as they are now."""
+        """Return the current sample weights ``(N,)``, float32."""
         return self._weights.numpy().copy()
 
     def set_weights(self, weights: np.ndarray) -> None:
@@ -120,7 +120,7 @@ class PointDataset(AnnotatedDataset):
             weights: ``(N,)`` from 0 to 1; a sample with 0 is not drawn by :class:`ClassBalancedSampler`.
 
         Raises:
-            ValueError: Another length, or a value outside 0 to 1.
+            ValueError: The length differs, or a value is outside 0 to 1.
         """
         given = torch.as_tensor(np.asarray(weights, dtype=np.float32))
         if given.shape != self._weights.shape or not bool(((given >= 0) & (given <= 1)).all()):

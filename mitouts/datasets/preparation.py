@@ -1,4 +1,4 @@
-"""Makes a data set hand out images in the resolution and the colours that a model was trained on."""
+"""Gives a data set's images the colours that a model was trained on, and checks their resolution."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAX_IMAGES_PER_FIT = 64
 class NormalizeLikeTraining(Transform):
     """Gives the images of a data set the colours that a model was trained on; built from a checkpoint, not a config.
 
-    The stain is measured over what it was measured over in training: each image file (patches of one
-    ``source_image`` together), all images of a case (at most 64 of them, evenly chosen), or each patch by itself. An
+    The stain is measured on the same unit as in training: each image file (patches of one ``source_image`` together),
+    all images of a case (at most 64 of them, evenly chosen), or each patch by itself. An
     image that cannot be measured stays as it is.
 
     Args:
-        calibration: The model's, with a ``stain_reference``.
-        infos: The data set's entries: ``img_path``, ``case_id`` and, of patches, ``source_image``.
+        calibration: Calibration of the model, with a ``stain_reference``.
+        infos: The data set's entries: ``img_path``, ``case_id`` and, for patches, ``source_image``.
     """
 
     def __init__(self, calibration: Mapping[str, Any], infos: Sequence[Mapping[str, Any]]) -> None:
@@ -66,10 +66,10 @@ class NormalizeLikeTraining(Transform):
 
 
 def stain_of(dataset: Any) -> dict[str, Any] | None:
-    """The colours in which a data set hands out its images: those of its pipeline, otherwise those of its files.
+    """Return the stain normalization of a data set's images: that of its pipeline, otherwise that of its files.
 
     Returns:
-        A description as in a checkpoint's ``stain_reference``; None where the images are as they were scanned.
+        A description as in a checkpoint's ``stain_reference``; None if the images are as scanned.
     """
     for step in reversed(_steps(dataset)):
         if isinstance(step, StainNormalize):
@@ -80,7 +80,7 @@ def stain_of(dataset: Any) -> dict[str, Any] | None:
 
 
 def resolution_of(dataset: Any) -> float | None:
-    """Micrometres per pixel of a data set's images; None where they differ by more than 1% or none says it."""
+    """Return the micrometres per pixel of a data set's images; None if they differ by more than 1% or none is known."""
     spacings = _spacings(dataset)
     if not spacings or spacings[-1] / spacings[0] - 1 > MPP_TOLERANCE:
         return None
@@ -88,18 +88,18 @@ def resolution_of(dataset: Any) -> float | None:
 
 
 def prepare_dataset(dataset: Any, calibration: Mapping[str, Any], name: str = 'the data set') -> str | None:
-    """Make a data set hand out images as a model was trained on them.
+    """Give a data set's images the colours that a model was trained on, and check their resolution.
 
     Images as they were scanned are normalized from now on where the model needs it; those that are normalized already
     stay as they are.
 
     Args:
         dataset: It is changed; calling this again changes nothing.
-        calibration: Of the model. ``mpp`` and ``stain_reference`` are used; what it lacks is not checked.
-        name: What an error calls the data set.
+        calibration: Calibration of the model. ``mpp`` and ``stain_reference`` are used; a missing one is not checked.
+        name: Name of the data set in errors.
 
     Returns:
-        What was done, in words; None where nothing was.
+        Description of the change; None if nothing was changed.
 
     Raises:
         AnnotationError: The images have another resolution, or were normalized in another way.

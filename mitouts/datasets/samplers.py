@@ -1,4 +1,4 @@
-"""Draws as many samples of one class as of the other."""
+"""Samplers that draw as many samples of one class as of the other, in an order that depends on seed and epoch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mitouts.registry import DATA_SAMPLERS
 
 
 class EpochSampler(Sampler[int]):
-    """Draws an order that depends on seed and epoch alone, and of which every process takes its part."""
+    """Draws an order that depends only on seed and epoch; every process takes its part of it."""
 
     def __init__(self, dataset: Any, seed: int | None = None) -> None:
         self.rank, self.world_size = get_dist_info()
@@ -43,7 +43,7 @@ class EpochSampler(Sampler[int]):
 
 @DATA_SAMPLERS.register_module()
 class ClassBalancedSampler(EpochSampler):
-    """Half of the indices from each class.
+    """Draws half of the indices from each class.
 
     Each class runs through permutations of its own samples, one after the other, so every sample is drawn as often
     as any other of its class (give or take one). Positives and negatives alternate in one global order, which
@@ -69,13 +69,13 @@ class ClassBalancedSampler(EpochSampler):
         self.check_length(self.pairs)
 
     def global_order(self) -> np.ndarray:
-        """Pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
+        """Return pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
         count = self.pairs * self.world_size
         members = self._members()
         return np.stack([self._cycle(value, members[value], count) for value in (0, 1)], axis=1)
 
     def _members(self) -> list[np.ndarray]:
-        """The samples of each class that may be drawn now."""
+        """Return the samples of each class that may be drawn now."""
         # A data set from outside has labels, but may know neither weights nor an annotation file.
         weights = getattr(self.dataset, 'weights', None)
         drawn = [indices if weights is None else indices[weights()[indices] > 0] for indices in self._of_class]
@@ -83,7 +83,7 @@ class ClassBalancedSampler(EpochSampler):
         return drawn
 
     def _cycle(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
-        """``count`` indices of a class from where the epoch before stopped in its stream of permutations."""
+        """Return ``count`` indices of a class, continuing its stream of permutations where the last epoch stopped."""
         start = self.epoch * count
         first, last = start // len(members), (start + count - 1) // len(members)
         stream = [

@@ -1,4 +1,4 @@
-"""Makes the augmentation of a data set a function of seed, epoch, rank and worker, and reads annotation files."""
+"""Data sets whose augmentation depends only on seed, epoch, rank and worker, and that read annotation files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mitouts.registry import TRANSFORMS
 
 
 class SeededDataset(BaseDataset):
-    """Hands every pipeline an ``augmentation_seed``; a resumed run draws what one never stopped does.
+    """Gives every pipeline an ``augmentation_seed``, so that a resumed run draws the same as an uninterrupted one.
 
     Args:
-        **kwargs: Of mmengine's ``BaseDataset``.
+        **kwargs: Arguments of mmengine's ``BaseDataset``.
     """
 
     def __init__(self, pipeline: Sequence[Any] = (), seed: int = 0, **kwargs: Any) -> None:
@@ -35,7 +35,7 @@ class SeededDataset(BaseDataset):
         super().__init__(pipeline=steps, **kwargs)
 
     def set_epoch(self, epoch: int) -> None:
-        """Tell the augmentation which epoch begins, in this process and in its workers."""
+        """Set the epoch for the augmentation, in this process and in its workers."""
         self._epoch.fill_(epoch)
 
     def prepare_data(self, idx: int) -> Any:
@@ -45,7 +45,7 @@ class SeededDataset(BaseDataset):
         """Put an image through the pipeline.
 
         Raises:
-            ConfigError: A step needs what no step before it has made.
+            ConfigError: A step needs a key that no earlier step has set.
         """
         known = {*info}
         try:
@@ -86,9 +86,9 @@ class AnnotatedDataset(SeededDataset):
     """Reads an annotation file; every sample has a label.
 
     Args:
-        data_root: Folder that ``file_name`` is relative to; None where the file says it.
+        data_root: Folder that ``file_name`` is relative to; None to use the file's own.
         positive_categories: Category ids that count as figures.
-        **kwargs: Of :class:`SeededDataset`.
+        **kwargs: Arguments of :class:`SeededDataset`.
     """
 
     def __init__(self, ann_file: str, data_root: str | None, positive_categories: Sequence[int], **kwargs: Any) -> None:
@@ -97,11 +97,11 @@ class AnnotatedDataset(SeededDataset):
         super().__init__(ann_file=str(ann_file), **kwargs)
 
     def labels(self) -> NDArray[np.int64]:
-        """Labels of the samples ``(N,)``, int64, before augmentation."""
+        """Return the labels of the samples ``(N,)``, int64, before augmentation."""
         return np.array([self.get_data_info(index)['gt_label'] for index in range(len(self))], dtype=np.int64)
 
     def _read_annotations(self) -> tuple[dict[str, Any], Path]:
-        """Read the file and the folder of its images, and keep its name, classes and stain as metainfo."""
+        """Read the annotation file, find its image folder, and store its name, classes and stain as metainfo."""
         if not Path(self.ann_file).exists():
             raise AnnotationError(
                 f'{self.ann_file}: no such file, though the config names it as its data: make it with mitouts '

@@ -1,4 +1,4 @@
-"""Reads images with a label image each, whose codes are tissue classes."""
+"""Reads images that each have a label image, whose codes are tissue classes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class TissueDataset(SeededDataset):
         images: Folder of the images, below ``data_root``.
         masks: Folder of the label images, below ``data_root``; each has its image's name and ends in ``.png``.
         mpp: Micrometres per pixel of the images; None reads it from names such as ``..._MPP-0.2500.png``.
-        case_pattern: Regular expression; what it matches at the beginning of a file's name is the case.
+        case_pattern: Regular expression; the part that it matches at the beginning of a file's name is the case.
         split: Keep only this split: ``train``, ``val`` or ``test``.
         partition: Split -> beginnings of case ids, such as ``dict(test=['TCGA-OL'])``; all other cases train.
         split_file: CSV or JSON that says the split of every case or file, instead of ``partition``
             (:func:`mitouts.formats.splits.read_split_file`); relative to ``data_root``.
-        crops_per_image: How often an image comes in one epoch; training images are far larger than a crop.
+        crops_per_image: Number of times an image is used in one epoch; training images are far larger than a crop.
 
     Raises:
         AnnotationError: Folders or label images are missing, a name has no case or no resolution, or no image is left.
@@ -85,7 +85,7 @@ class TissueDataset(SeededDataset):
         super().__init__(pipeline=pipeline, seed=seed, **kwargs)
 
     def load_data_list(self) -> list[dict[str, Any]]:
-        """One entry an image and crop, by name."""
+        """Return one entry for each image and crop, sorted by name."""
         self._metainfo['classes'] = self.classes
         self._metainfo['label_map'] = {name: list(codes) for name, codes in self.label_map.items()}
         self._metainfo['ignore_codes'] = list(self.ignore_codes)
@@ -178,7 +178,7 @@ class TissueDataset(SeededDataset):
 def code_table(
     classes: Sequence[str], label_map: Mapping[str, Sequence[int]], ignore_codes: Sequence[int]
 ) -> NDArray[np.uint8]:
-    """Look-up table from code to class index.
+    """Return the look-up table from code to class index.
 
     Args:
         classes: Names, in order.

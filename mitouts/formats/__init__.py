@@ -1,1 +1,1 @@
-"""Reads and writes files: annotations, predictions, reports, tables, GeoJSON, Grand Challenge; a module a format."""
+"""Reads and writes files: annotations, predictions, reports, tables, GeoJSON, Grand Challenge; one module each."""

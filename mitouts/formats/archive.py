@@ -43,7 +43,7 @@ _BROKEN = (
 def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
     """Read all text files with a suffix below a folder, or inside a ``.tar``, ``.tar.gz`` or ``.zip``.
 
-    Hidden files and macOS's resource forks are passed over.
+    Hidden files and macOS's resource forks are skipped.
 
     Args:
         suffix: Such as ``.csv``, in lower case.
@@ -66,14 +66,14 @@ def read_files(src: str | os.PathLike[str], suffix: str) -> dict[str, str]:
 
 
 def read_rows(text: str, columns: Sequence[str], where: str) -> Iterator[tuple[int, list[float]]]:
-    """Yield line and numbers of a table without a header; empty lines are passed over.
+    """Yield the line number and the values of each row of a table without a header; empty lines are skipped.
 
     Args:
         text: The table, separated by commas.
         columns: Names of its columns, all of them numbers from 0.
 
     Raises:
-        AnnotationError: A row of another kind.
+        AnnotationError: A row is not of this form.
     """
     for line, row in enumerate(text.splitlines(), start=1):
         if not row.strip():
@@ -91,7 +91,7 @@ def walk(root: Path, suffixes: Sequence[str] = SUFFIXES) -> Iterator[str]:
     """Yield the relative paths of a folder's files that end in one of ``suffixes``, at most six folders deep.
 
     Raises:
-        AnnotationError: The folder holds too much to be a data set's, or a file name that is not text.
+        AnnotationError: The folder is too large to be that of a data set, or a file name is not text.
     """
     for number, path in enumerate(walk_files(root, max_depth=MAX_DEPTH)):
         if number >= MAX_ENTRIES:
@@ -154,7 +154,7 @@ def _tar_members(src: Path, suffix: str) -> Iterator[tuple[str, bytes]]:
 
 
 class _Bounded:
-    """A stream that ends with an error where a small archive unpacks to an absurd size."""
+    """A stream that raises an error once an archive has unpacked to too many bytes."""
 
     def __init__(self, stream: IO[bytes] | gzip.GzipFile, src: Path) -> None:
         self._stream = stream

@@ -1,7 +1,8 @@
-"""Carries what a foreign format has no place for along in its files, so that coming back loses nothing.
+"""Embeds in exported files what a foreign format has no field for, so that reading them back loses nothing.
 
-An exporter puts the document's own entries where the other program ignores them. When the file comes back, perhaps
-edited there, what the other program shows (points, classes, which figures exist) counts; the rest is taken from here.
+An exporter puts the document's own entries where the other program ignores them. When the file is read back, perhaps
+after edits in that program, what that program shows (points, classes, which figures exist) takes precedence; the rest
+is taken from the embedded ("carried") entries.
 """
 
 from __future__ import annotations
@@ -39,12 +40,12 @@ def check_exportable(images: Sequence[Mapping[str, Any]], what: str) -> None:
 
 
 def base_of(document: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a document but its images and annotations."""
+    """Return everything in a document except its images and annotations."""
     return {key: value for key, value in document.items() if key not in ('images', 'annotations')}
 
 
 def check_base(base: Any, where: str) -> dict[str, Any]:
-    """Check what :func:`base_of` made, read back from a foreign file.
+    """Check the result of :func:`base_of` after it was read back from a foreign file.
 
     Raises:
         AnnotationError: It was damaged.
@@ -64,7 +65,7 @@ def check_base(base: Any, where: str) -> dict[str, Any]:
 
 
 def carried_image(entry: Any, where: str) -> SourceImage:
-    """Make the image of a carried entry of ``images``.
+    """Make an image from a carried entry of ``images``.
 
     Raises:
         AnnotationError: The entry was damaged.
@@ -94,10 +95,10 @@ def carried_image(entry: Any, where: str) -> SourceImage:
 def carried_figure(
     entry: Any, where: str, *, file_name: str, x: float, y: float, category_id: int
 ) -> tuple[SourceFigure, bool]:
-    """Make the figure of a carried entry of ``annotations``, at the place where the other program has it now.
+    """Make a figure from a carried entry of ``annotations``, at the position that the other program has for it now.
 
     Args:
-        entry: What was exported.
+        entry: The entry that was exported.
         x: Column in pixels that the other program shows.
         y: Row in pixels.
         category_id: The category that it shows.
@@ -138,16 +139,16 @@ def check_unique_ids(images: Sequence[SourceImage], figures: Sequence[SourceFigu
 
 
 def case_of(file_name: str) -> str:
-    """Case of an image that nothing else is known of: its path without an image's suffix.
+    """Return the case of an image of which only the path is known: the path without its image suffix.
 
-    The folders stay: ``clinic_a/001.png`` and ``clinic_b/001.png`` are two cases.
+    Folders are kept: ``clinic_a/001.png`` and ``clinic_b/001.png`` are two cases.
     """
     path = PurePosixPath(file_name)
     return str(path.with_suffix('') if path.suffix.lower() in SUFFIXES else path)
 
 
 def label_files(src: Path, suffixes: Sequence[str]) -> Iterator[tuple[Path, str]]:
-    """The label files of a folder and below it, or one file by itself.
+    """List the label files in a folder and below it, or a single file.
 
     Args:
         suffixes: Endings of label files, lower case, such as ``.geojson``.

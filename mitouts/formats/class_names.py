@@ -1,7 +1,7 @@
-"""Tells which class names mean mitotic figures and which look-alikes, as people really spell them.
+"""Recognizes the class names of mitotic figures and look-alikes, in the spellings that people use.
 
-Ids count everywhere in this package: category 1 are mitotic figures and 2 look-alikes. Names decide only where a
-foreign file is converted, and show here when the ids of an annotation file mean something else.
+Everywhere else in this package the id counts: category 1 is mitotic figures, 2 is look-alikes. Names matter only when a
+foreign file is converted, and to detect annotation files whose ids mean something else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _IS_LOOK_ALIKE = re.compile(
 
 
 def known_category(name: str) -> int | None:
-    """Category of a class that is called as such classes usually are, None for any other name."""
+    """Return the category that a class name usually stands for, None for any other name."""
     plain = ''.join(filter(str.isalnum, unicodedata.normalize('NFKC', name).casefold()))
     if _IS_MITOTIC.fullmatch(plain):
         return MITOTIC_FIGURE
@@ -39,10 +39,10 @@ def known_category(name: str) -> int | None:
 
 
 def named_category(name: str, mitotic: str | None, hard_negative: str | None) -> int | None:
-    """Category of a class name: the one the user gives it, else the usual one, else None.
+    """Return the category of a class name: the one the user gives it, else the usual one, else None.
 
     Args:
-        mitotic: The class of mitotic figures; None for those that are usually called so.
+        mitotic: The class of mitotic figures; None for the usual names.
         hard_negative: The class of look-alikes, or None.
     """
     usual = known_category(name)
@@ -55,13 +55,13 @@ def named_category(name: str, mitotic: str | None, hard_negative: str | None) ->
 
 
 def check_category_names(path: Path, names: Mapping[int, str]) -> None:
-    """Check that the categories of an annotation file are called as what their ids mean.
+    """Check that the category names of an annotation file match the meaning of their ids.
 
     Args:
         names: Category id -> name.
 
     Raises:
-        AnnotationError: Category 1 is called as look-alikes are, or category 2 as mitotic figures. Other names of
+        AnnotationError: Category 1 has a name of look-alikes, or category 2 a name of mitotic figures. Other names of
             these two, and such a name under another id, only warn (:class:`AnnotationWarning`).
     """
     said = {number: known_category(name) for number, name in names.items()}

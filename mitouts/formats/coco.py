@@ -92,7 +92,7 @@ def make_document(
     seed: int | None = None,
     **info: Any,
 ) -> dict[str, Any]:
-    """Make a whole document that says in ``info.mitouts`` how it came about.
+    """Make a whole document, with its provenance in ``info.mitouts``.
 
     Args:
         images: Entries made by :func:`make_image`.
@@ -121,7 +121,7 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
     """Read an annotation file and check all of it.
 
     A missing ``point`` is derived from the box's centre, a missing ``bbox`` from the point. An image without a
-    ``case_id`` is a case of its own: the case is called as its file, and ``case_known`` is False. A missing ``mpp``
+    ``case_id`` is a case of its own, named after its file, and ``case_known`` is False. A missing ``mpp``
     becomes None. Flags (:data:`IMAGE_FLAGS`, :data:`ANNOTATION_FLAGS`) may be written as 0, 1, true or false, also as
     text. An ``info`` that is mere text becomes its description. An annotation whose point lies outside its image is
     left out with an :class:`AnnotationWarning` (:func:`is_inside`).
@@ -130,8 +130,8 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
         keep_outside: Keep annotations outside their image, and do not warn of them.
 
     Raises:
-        AnnotationError: The file is missing, is not JSON, or says something that makes no sense, such as a category 1
-            that is called as look-alikes are; the message names the file and the entry.
+        AnnotationError: The file is missing, is not JSON, or has invalid content, such as a category 1 with a name of
+            look-alikes; the message names the file and the entry.
     """
     path = Path(path)
     document = read_json(path)
@@ -164,11 +164,11 @@ def read_coco(path: str | os.PathLike[str], *, keep_outside: bool = False) -> di
 def image_root(
     ann_file: str | os.PathLike[str], document: Mapping[str, Any], data_root: str | os.PathLike[str] | None = None
 ) -> Path:
-    """Folder that the ``file_name`` of a document are relative to.
+    """Return the folder that the file names in a document are relative to.
 
     Args:
-        document: What it holds; a distilled file names its source's folder in ``info.mitouts.image_root``, relative to
-            its own.
+        document: Content of the file; a distilled file names its source's folder in ``info.mitouts.image_root``,
+            relative to its own.
     """
     if data_root:
         return Path(data_root)
@@ -176,7 +176,7 @@ def image_root(
 
 
 def is_of_predictions(document: Any) -> bool:
-    """Whether JSON content is that of a predictions file and no annotation file."""
+    """Tell whether JSON content is that of a predictions file rather than of an annotation file."""
     images = document.get('images') if isinstance(document, dict) and 'annotations' not in document else None
     return isinstance(images, list) and any(
         isinstance(entry, dict) and {'image_id', 'points'} <= entry.keys() for entry in images
@@ -287,7 +287,7 @@ def _check_annotations(
 
 
 def is_inside(point: Sequence[float], image: Mapping[str, Any]) -> bool:
-    """Whether a point lies between the outer edges of an image's outermost pixels, both included."""
+    """Tell whether a point lies inside an image, up to and including the outer edges of its outermost pixels."""
     return -0.5 <= point[0] <= image['width'] - 0.5 and -0.5 <= point[1] <= image['height'] - 0.5
 
 
@@ -309,7 +309,7 @@ def _with_point(path: Path, entry: Mapping[str, Any], annotation_id: int) -> dic
 
 
 def _with_flags(path: Path, entry: Mapping[str, Any], where: str, flags: Iterable[str]) -> dict[str, Any]:
-    """Return an entry with its flags as truth values; one that is null is as good as missing."""
+    """Return an entry with its flags as bools, without those that are null."""
     flagged = dict(entry)
     for key in flags:
         if flagged.get(key) is not None:
@@ -333,7 +333,7 @@ def read_flag(value: Any, where: str) -> bool:
 
 
 def _case_of(path: Path, image: Mapping[str, Any], image_id: int) -> dict[str, Any]:
-    """The keys that say which case an image is of."""
+    """Return the keys of an image entry that state its case: ``case_id``, and ``case_known`` where it is unknown."""
     case_id = image.get('case_id')
     if case_id is None:
         return {'case_id': image['file_name'], 'case_known': False}

@@ -16,13 +16,13 @@ MISSING = frozenset({'', '-', 'na', 'n/a', '#n/a', 'nan', 'none', 'null', 'not a
 
 
 class Columns(NamedTuple):
-    """The rows that have both values.
+    """The rows of a table in which both values are present.
 
     Attributes:
         x: ``(N,)`` float64.
         y: ``(N,)`` float64.
         group: ``(N,)`` text; empty without ``--by``.
-        num_missing: Rows that have not.
+        num_missing: Number of rows in which a value is missing.
     """
 
     x: np.ndarray
@@ -41,7 +41,7 @@ def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
         by: Name of a column.
 
     Raises:
-        AnnotationError: The file is no such table, lacks a column, or a cell is neither empty nor a finite number.
+        AnnotationError: The file is not a table, lacks a column, or a cell is neither empty nor a finite number.
     """
     table = read_table(path)
     wanted = [table.index(name) for name in (x, y, *([by] if by else []))]
@@ -59,7 +59,7 @@ def read_columns(path: Path, x: str, y: str, by: str | None = None) -> Columns:
 
 
 def _number(path: Path, line: int, column: str, cell: str) -> float | None:
-    """The number in a cell, or None where it is missing."""
+    """Return the number in a cell, or None if it is missing."""
     if cell.lower() in MISSING:
         return None
     try:

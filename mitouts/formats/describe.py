@@ -29,7 +29,7 @@ class AnnotatedPoint:
     Attributes:
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
-        is_cut: Whether a part of it is seen at the border and its centre is outside.
+        is_cut: Whether its centre is outside the image and only a part of it is visible at the border.
     """
 
     annotation_id: int
@@ -46,8 +46,8 @@ class Image:
     Attributes:
         split: ``images[].split``, else the stem of the annotation file.
         entry: Its entry in the annotation file.
-        points: What is annotated and counted here.
-        shown: What is seen here but counted in another patch (``iscrowd`` 1).
+        points: Annotations that are counted in this image.
+        shown: Annotations that are visible here but counted in another patch (``iscrowd`` 1).
         outside: Annotations whose point lies outside the image; they are left out of training.
     """
 
@@ -60,17 +60,17 @@ class Image:
 
     @property
     def case_id(self) -> str:
-        """The patient or slide; the image's path where nobody named it, which tells folders apart."""
+        """The patient or slide; the image's path, including its folders, if the file names none."""
         return str(self.entry['case_id'] if self.entry.get('case_known', True) else self.path)
 
     @property
     def has_figures(self) -> bool:
-        """Whether the centre of an annotated mitotic figure is inside, be it counted here or in another patch."""
+        """Whether the centre of a mitotic figure is inside the image, no matter in which patch it is counted."""
         return any(point.category_id == MITOTIC_FIGURE and not point.is_cut for point in (*self.points, *self.shown))
 
     @property
     def is_positive(self) -> bool:
-        """Its label, otherwise whether it shows a mitotic figure."""
+        """The image's label; if it has none, whether it shows a mitotic figure."""
         label = self.entry.get('label')
         return self.has_figures if label is None else label == 1
 
@@ -104,13 +104,13 @@ class Dataset:
 
 
 def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Dataset:
-    """Read annotation files, also the annotations outside their images.
+    """Read annotation files, including the annotations that lie outside their images.
 
     Args:
         root: Folder of the images; None for the one that each file names.
 
     Raises:
-        AnnotationError: A file is missing, is no JSON, or makes no sense.
+        AnnotationError: A file is missing, is not JSON, or is invalid.
     """
     dataset = Dataset()
     for path in map(Path, paths):
@@ -126,7 +126,7 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
 
 
 def summarize(dataset: Dataset) -> dict[str, Any]:
-    """Count everything, as a whole and by split, case, scanner and tumour type (the last two where they are known).
+    """Count everything: in total, and by split, case, scanner and tumour type (the last two where they are known).
 
     Returns:
         ``{"total": row, "by_split": {name: row}, "by_case": ..., "by_scanner": ..., "by_tumor_type": ...}``; a row is
@@ -153,7 +153,7 @@ def summarize(dataset: Dataset) -> dict[str, Any]:
 
 
 def find_problems(dataset: Dataset) -> list[Finding]:
-    """Everything that looks wrong and can be seen without opening an image."""
+    """List everything that looks wrong and can be found without opening an image."""
     findings = [
         _leakage(dataset.images, 'case_leakage', 'case', lambda image: image.case_id),
         _leakage(dataset.images, 'image_leakage', 'image', lambda image: str(image.path)),
@@ -170,7 +170,7 @@ def check_files(images: Sequence[Image]) -> tuple[list[Finding], list[Image]]:
     """Compare each image file's header with the annotation file.
 
     Returns:
-        What differs or cannot be read, and the images that can be read and have the size that is stated.
+        Findings about files that differ or cannot be read, and the images that can be read and have the stated size.
     """
     unreadable, sizes, resolutions, usable = [], [], [], []
     for image in images:
@@ -201,7 +201,7 @@ def check_files(images: Sequence[Image]) -> tuple[list[Finding], list[Image]]:
 def choose_points(
     images: Sequence[Image], category_id: int, num: int, seed: int = 0
 ) -> list[tuple[Image, AnnotatedPoint]]:
-    """Up to ``num`` annotations of a category, drawn so that every case gives one before any gives two.
+    """Draw up to ``num`` annotations of a category, one from every case before a second from any.
 
     Returns:
         ``(image, point)``, sorted by split, case and file.
@@ -225,7 +225,7 @@ def choose_points(
 
 
 def close_pairs(xy: np.ndarray, closer_than_px: float = DUPLICATE_PX) -> list[tuple[int, int]]:
-    """Pairs of rows of ``(N, 2)`` that lie less than a distance apart, by a KD-tree, in ascending order."""
+    """Find the pairs of points, rows of ``(N, 2)``, that lie closer than a given distance, in ascending order."""
     if len(xy) < 2:
         return []
     pairs = KDTree(xy).query_pairs(closer_than_px)

@@ -35,7 +35,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, 'mitouts')
 
 
 def to_qupath(x: float, y: float, bounds_xy_px: Sequence[float] = (0, 0)) -> tuple[float, float]:
-    """Turn a point of ours into QuPath's pixels.
+    """Convert a point of this package to QuPath's pixel coordinates.
 
     Args:
         x: Column in pixels, 0 at the centre of the leftmost pixel.
@@ -46,17 +46,17 @@ def to_qupath(x: float, y: float, bounds_xy_px: Sequence[float] = (0, 0)) -> tup
 
 
 def from_qupath(x: float, y: float, bounds_xy_px: Sequence[float] = (0, 0)) -> tuple[float, float]:
-    """Turn QuPath's pixels into a point of ours; the inverse of :func:`to_qupath`."""
+    """Convert QuPath's pixel coordinates to a point of this package; the inverse of :func:`to_qupath`."""
     return round(x - HALF_PIXEL + bounds_xy_px[0], DECIMALS), round(y - HALF_PIXEL + bounds_xy_px[1], DECIMALS)
 
 
 def feature_id(*parts: Any) -> str:
-    """A UUID that is always the same for the same parts, such as file name and number."""
+    """Make a UUID that is always the same for the same parts, such as file name and number."""
     return str(uuid.uuid5(_NAMESPACE, '\x1f'.join(map(str, parts)).encode('utf-8', 'replace').decode()))
 
 
 def class_name_of(properties: Mapping[str, Any]) -> str | None:
-    """A feature's class as QuPath shows it; derived classes have several names."""
+    """Return a feature's class as QuPath shows it; derived classes have several names."""
     classification = properties.get('classification')
     if isinstance(classification, dict):
         names = classification.get('names')
@@ -82,11 +82,11 @@ def point_feature(
     Args:
         x: Column in pixels, 0 at the centre of the leftmost pixel.
         y: Row in pixels.
-        identity: Of :func:`feature_id`.
+        identity: Result of :func:`feature_id`.
         measurements: Numbers that QuPath shows and keeps, such as ``{'probability': 0.93}``.
-        object_type: QuPath lets its users move annotations, and is faster with many detections.
+        object_type: Annotations can be moved in QuPath; detections are faster when there are many.
         name: Shown beside the object.
-        carried: What QuPath has no place for; it is dropped when QuPath writes the file again.
+        carried: Data that QuPath has no field for; it is dropped when QuPath writes the file again.
         bounds_xy_px: See :func:`to_qupath`.
 
     Raises:
@@ -142,7 +142,7 @@ def feature_collection(
 
     Args:
         features: Of :func:`point_feature` and :func:`polygon_feature`.
-        carried: What QuPath has no place for.
+        carried: Data that QuPath has no field for.
     """
     collection: dict[str, Any] = {'type': 'FeatureCollection', 'features': [dict(feature) for feature in features]}
     return collection if carried is None else {**collection, FOREIGN_MEMBER: dict(carried)}

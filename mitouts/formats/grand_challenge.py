@@ -33,7 +33,7 @@ class Point:
     Attributes:
         x: In the file's unit: millimetres, or pixels where the image has no resolution.
         y: In the same unit.
-        name: What it is called, None where it has no name.
+        name: Name of the point, None where it has no name.
         probability: None where it has none.
     """
 
@@ -47,7 +47,7 @@ def read_points(path: str | os.PathLike[str]) -> list[Point]:
     """Read one file.
 
     Raises:
-        AnnotationError: It is missing, is not JSON, or is of another kind.
+        AnnotationError: It is missing, is not JSON, or is not such a file.
     """
     document = read_json(path)
     if not isinstance(document, dict):
@@ -107,7 +107,7 @@ def points_document(
 
 
 def export_points(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Make one file an image of an annotation document.
+    """Make one file for each image of an annotation document.
 
     An annotation's ``score`` becomes its probability. Ids, votes and further keys have no place in the format.
 

@@ -22,15 +22,15 @@ _POINTS = {'predicted_points': 3, 'annotated_points': 2}
 def sample_entry(
     image: Mapping[str, Any], label: int, verdict: Verdict, record: EvaluatedImage | None = None
 ) -> dict[str, Any]:
-    """The entry of one judged image, ready for JSON.
+    """Make the entry of one judged image, ready for JSON.
 
     Args:
-        image: Its entry in the annotation file; where that knows of noise (``is_noise``), so does this one.
+        image: Its entry in the annotation file; ``is_noise`` is copied from it if present.
         label: 0 or 1.
-        verdict: What becomes of it.
-        record: What the Teacher saw, its points the figures; None where the criterion looked at no prediction: the
-            entry then has neither score nor distance. The distance of a positive image without annotated points is
-            None.
+        verdict: Whether the image is kept or dropped, and why.
+        record: The image with the Teacher's prediction, whose points are the predicted figures; None if the criterion
+            used no prediction: the entry then has neither score nor distance. The distance of a positive image without
+            annotated points is None.
     """
     entry = {
         'image_id': image['id'],
@@ -52,7 +52,7 @@ def sample_entry(
 
 
 def read_hard_samples(path: str | os.PathLike[str], needed: Collection[str] = NEEDED) -> dict[str, Any]:
-    """Read what a distillation wrote.
+    """Read the hard samples that a distillation wrote.
 
     Args:
         needed: Keys that each sample must have.

@@ -1,8 +1,8 @@
-"""Reads what an annotation file knows of its images: which figures each shows, and which of them are counted in it.
+"""Reads the ground truth of images from an annotation file: the figures in each image, and which are counted there.
 
-Patches cut from one image overlap at its edges and end anywhere. A figure then stands in the file once as an ordinary
-annotation, in the patch that it belongs to; every other patch that shows it has it with ``iscrowd: 1``, and with
-``cut: true`` where its centre is outside and only a part of it is seen.
+Patches cut from one image may overlap at its edges, and a figure may lie on a patch's border. The figure is then an
+ordinary annotation in one patch only, the one that it belongs to; in every other patch that shows it, its annotation
+has ``iscrowd: 1``, and ``cut: true`` if its centre is outside and only a part of it is visible.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from mitouts.structures.image_record import ImageTruth
 def image_truths(
     document: Mapping[str, Any], categories: Collection[int], root: Path | None = None
 ) -> dict[int, ImageTruth]:
-    """Sort the annotations of every image.
+    """Collect the annotations of every image.
 
     Args:
         document: As :func:`mitouts.formats.coco.read_coco` returns it.
-        categories: Category ids that are wanted. An image without a ``label`` of its own is positive when it has a
+        categories: Ids of the categories to keep. An image without a ``label`` of its own is positive when it has a
             point of one of them.
         root: Folder that ``file_name`` is relative to; None leaves the paths relative.
 
     Returns:
-        Image id -> what is known of it, for every image of the document.
+        Image id -> its annotation, for every image of the document.
     """
     shown: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
     cut: dict[int, list[list[float]]] = defaultdict(list)

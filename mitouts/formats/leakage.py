@@ -15,7 +15,7 @@ def check_splits(documents: Mapping[str, Mapping[str, Any]]) -> None:
 
     Args:
         documents: Split name -> document as :func:`mitouts.formats.coco.read_coco` returns it. All file names are
-            relative to one root. An image whose case nobody named (``case_known`` is False) shares none with another.
+            relative to one root. An image whose case is unknown (``case_known`` is False) shares none with another.
 
     Raises:
         AnnotationError: One image is in two splits. A case that does so only warns (:class:`AnnotationWarning`).

@@ -20,11 +20,11 @@ from mitouts.formats.source import is_id, is_number
 from mitouts.structures.image_record import ImagePrediction
 
 DECIMALS = 9
-"""Of the places of points, in pixels."""
+"""Decimal places to which the coordinates of points are rounded, in pixels."""
 
 
 class Predictions(NamedTuple):
-    """What a model predicted.
+    """The predictions of a model.
 
     Attributes:
         info: Where the predictions come from.
@@ -38,15 +38,15 @@ class Predictions(NamedTuple):
 def write_predictions(
     path: str | os.PathLike[str], predictions: Sequence[ImagePrediction], info: Mapping[str, Any]
 ) -> None:
-    """Write predictions aside and rename them, so that a reader never sees half a file.
+    """Write predictions to a temporary file and rename it, so that a reader never sees half a file.
 
     Args:
         path: The JSON file; its folder is made where it does not exist.
-        predictions: One an image.
+        predictions: One for each image.
         info: Where they come from: checkpoint, thresholds, package version.
 
     Raises:
-        AnnotationError: An entry makes no sense, such as a NaN score or an id that occurs twice.
+        AnnotationError: An entry is invalid, such as a NaN score or an id that occurs twice.
         OSError: The file cannot be written.
     """
     entries = [to_dict(prediction) for prediction in predictions]
@@ -55,7 +55,7 @@ def write_predictions(
 
 
 def to_dict(prediction: ImagePrediction) -> dict[str, Any]:
-    """The entry of one image, ready for JSON."""
+    """Return the entry of one image, ready for JSON."""
     entry: dict[str, Any] = {'image_id': int(prediction.image_id)}
     if prediction.file_name is not None:
         entry['file_name'] = prediction.file_name
@@ -69,8 +69,8 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
     """Read predictions and check all of them.
 
     Raises:
-        AnnotationError: The file is missing, is not JSON, or says something that makes no sense; the message names the
-            file and the entry.
+        AnnotationError: The file is missing, is not JSON, or has invalid content; the message names the file and the
+            entry.
     """
     document = read_json(path)
     if not isinstance(document, dict) or not isinstance(document.get('images'), list):
@@ -86,16 +86,16 @@ def read_predictions(path: str | os.PathLike[str]) -> Predictions:
 
 
 def _rounded(points: NDArray[np.float64]) -> list[list[float]]:
-    """Places without the digits that only binary arithmetic has put there; scores are compared, so they stay."""
+    """Round coordinates to drop binary rounding noise; scores stay exact because they are compared with thresholds."""
     return np.column_stack([points[:, :2].round(DECIMALS), points[:, 2]]).tolist()
 
 
 def map_threshold_of(path: str | os.PathLike[str], predictions: Predictions, option: str) -> float:
-    """The threshold on points that the model of a predictions file was validated with.
+    """Return the threshold on point scores that the model of a predictions file was validated with.
 
     Args:
-        predictions: Its content.
-        option: What gives a threshold instead.
+        predictions: Content of the file.
+        option: Command-line option that gives a threshold instead, named in the error.
 
     Raises:
         AnnotationError: The file holds none.
@@ -123,10 +123,10 @@ def from_dict(entry: Any, path: str | os.PathLike[str], position: int) -> ImageP
 
     Args:
         entry: As JSON gives it.
-        position: Of the entry in the file, named in errors.
+        position: Position of the entry in the file, named in errors.
 
     Raises:
-        AnnotationError: Something is missing, or makes no sense.
+        AnnotationError: A value is missing or invalid.
     """
     if not isinstance(entry, Mapping):
         raise AnnotationError(f'{path}: images[{position}] must be an object, found {entry!r}')

@@ -11,11 +11,11 @@ from mitouts.formats.coco import read_json
 
 
 def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwrite: bool) -> dict[str, Any] | None:
-    """Read what an earlier run of a tool wrote, if it may stay.
+    """Read the file that an earlier run of a tool wrote with the same arguments.
 
     Args:
-        arguments: All that its output depends on, as JSON gives it back.
-        overwrite: What was made with other arguments may be replaced.
+        arguments: All that the output depends on, as read back from JSON.
+        overwrite: Allow replacing a file that was made with other arguments.
 
     Returns:
         The document; None where it was made with other arguments and may be replaced.
@@ -30,10 +30,10 @@ def read_earlier(path: Path, tool: str, arguments: Mapping[str, Any], *, overwri
 
 
 def check_arguments(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], *, overwrite: bool) -> bool:
-    """Whether what lies at ``path`` was made with the arguments that are wanted.
+    """Tell whether the file at ``path`` was made with the given arguments.
 
     Raises:
-        AnnotationError: It was not, and ``overwrite`` is off.
+        AnnotationError: It was made with other arguments, and ``overwrite`` is off.
     """
     differing = sorted(key for key in {*found, *wanted} if found.get(key) != wanted.get(key))
     if differing and not overwrite:

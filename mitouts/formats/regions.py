@@ -1,7 +1,7 @@
-"""Reads areas of a slide out of GeoJSON, as QuPath draws them, and outlines masks for it.
+"""Reads areas of a slide from QuPath's GeoJSON, and turns masks into outlines for it.
 
-A region is a list of rings, the outline first and its holes after it. Points are ours, level-0 pixels with 0 at the
-centre of the first one; QuPath has 0 at that pixel's corner (:func:`mitouts.formats.geojson.to_qupath`).
+A region is a list of rings, the outline first and its holes after it. Points are in level-0 pixels with 0 at the centre
+of the first one; QuPath has 0 at that pixel's corner (:func:`mitouts.formats.geojson.to_qupath`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_regions(
         Every polygon; a multipolygon is several.
 
     Raises:
-        AnnotationError: The file cannot be read, holds no such polygon, or one that makes no sense.
+        AnnotationError: The file cannot be read, holds no such polygon, or holds an invalid one.
     """
     path = Path(path)
     missing = None if classes is None else {spelling_key(name): name for name in classes}
@@ -90,7 +90,7 @@ def read_regions(
 
 
 def spelling_key(name: str) -> str:
-    """What is the same in British and American spelling of a class's name, whatever its case.
+    """Return a key of a class name that is the same for its British and American spelling, whatever its case.
 
     >>> spelling_key('Tumour') == spelling_key('TUMOR'), spelling_key('haemorrhage') == spelling_key('Hemorrhage')
     (True, True)
@@ -102,7 +102,7 @@ def spelling_key(name: str) -> str:
 
 
 def mask_to_polygons(mask: ArrayLike, cell_px: float | tuple[float, float]) -> list[Region]:
-    """Outline the marked cells of a mask, exactly along their edges.
+    """Trace the outlines of the marked cells of a mask, exactly along their edges.
 
     Cells that touch at a corner only belong to different polygons, and no ring passes a point twice, so the polygons
     are valid for QuPath (OGC simple features): together they cover the marked cells and nothing else.
@@ -135,7 +135,7 @@ def mask_to_polygons(mask: ArrayLike, cell_px: float | tuple[float, float]) -> l
 
 
 def _trace(pieces: NDArray[np.integer]) -> Iterator[tuple[NDArray[np.int64], int]]:
-    """Follow the edges between cells of a piece and empty ones, the piece on the right.
+    """Walk along the edges between the cells of a piece and empty cells, with the piece on the right.
 
     Args:
         pieces: ``(rows + 2, columns + 2)``, 0 where a cell is empty, as all of the border are.
@@ -159,7 +159,7 @@ def _trace(pieces: NDArray[np.integer]) -> Iterator[tuple[NDArray[np.int64], int
 
 
 def _edges(pieces: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sides of cells that face an empty one, sorted by ``4 * point + direction``, and whose they are."""
+    """Return the cell sides that face an empty cell as sorted keys ``4 * point + direction``, and each one's piece."""
     marked = pieces > 0
     # Each side of a cell runs clockwise: the neighbour beyond it, and where in the cell it begins.
     sides = (((-1, 0), (0, 0)), ((0, 1), (1, 0)), ((1, 0), (1, 1)), ((0, -1), (0, 1)))
@@ -175,7 +175,7 @@ def _edges(pieces: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def _following(keys: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
-    """The edge that each edge goes on with."""
+    """Return the index of the edge that follows each edge."""
     points, directions = np.divmod(keys, 4)
     ends = points + np.array([1, columns, -1, -columns])[directions]
     following = np.full(len(keys), -1, dtype=np.int64)
@@ -189,7 +189,7 @@ def _following(keys: NDArray[np.int64], columns: int) -> NDArray[np.int64]:
 
 
 def _cut(walk: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Cut a closed walk over points wherever it comes back to one."""
+    """Split a closed walk over points into rings wherever it returns to a point."""
     if len(np.unique(walk)) == len(walk):
         yield walk
         return
@@ -207,7 +207,7 @@ def _cut(walk: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 def _corners(ring: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The points at which a ring turns."""
+    """Return the points at which a ring turns."""
     ahead = np.roll(ring, -1, axis=0) - ring
     return ring[(ahead != np.roll(ahead, 1, axis=0)).any(axis=1)].astype(np.float64)
 
@@ -218,7 +218,7 @@ def _doubled_area(ring: NDArray[np.float64]) -> float:
 
 
 def _geometries(content: Any, where: str) -> Iterator[_Geometry]:
-    """Yield the geometries of a document, with what their features say of them."""
+    """Yield the geometries of a document, with the class and object type of their features."""
     waiting: list[tuple[Any, str | None, str | None, str]] = [(content, None, None, where)]
     while waiting:
         entry, class_name, object_type, where = waiting.pop()

@@ -1,8 +1,8 @@
 """Writes tables of slides and figures for spreadsheets and scripts.
 
-A table of slides begins with its header, and says in columns which model each row comes from: every reader takes it as
-it is, whatever a slide is called. ``figures.csv`` has numbers alone, and may have no row at all, so there it stands
-above the table in lines that begin with ``#``: pandas and polars skip them with ``comment='#'`` (``comment_prefix``), R
+A table of slides begins with its header, and names the model of each row in columns, so that every reader can read it
+whatever a slide is called. ``figures.csv`` holds only numbers, and may have no rows, so the model is named above the
+table in lines that begin with ``#``: pandas and polars skip them with ``comment='#'`` (``comment_prefix``), R
 with ``comment.char = '#'``, NumPy by itself.
 """
 
@@ -31,14 +31,14 @@ def write_figures(
     mpp: float,
     comments: Mapping[str, Any],
 ) -> None:
-    """Write one figure a row, in the order given.
+    """Write one figure per row, in the order given.
 
     Args:
         path: The CSV file; it appears only when it is complete.
         figures: ``(N, 3)`` of ``(x, y, score)`` in level-0 pixels.
-        is_counted: ``(N,)`` whether the figure lies in a counted tile; written as 0 and 1.
+        is_counted: ``(N,)`` bool, whether the figure lies in a counted tile; written as 0 and 1.
         mpp: Micrometres per pixel of level 0.
-        comments: What is said above the table, one line a key.
+        comments: Comments above the table, one line for each key.
     """
     counted = np.asarray(is_counted, dtype=bool).tolist()
     rows = (
@@ -58,10 +58,10 @@ def write_table(
 
     Args:
         path: The file; it appears only when it is complete.
-        columns: Their names.
-        rows: Their values; None is an empty cell. Text with a ``#`` is quoted, as text with a comma is: readers that
-            skip comments would cut it there otherwise.
-        comments: What is said above the table, one line a key; for tables of numbers.
+        columns: Names of the columns.
+        rows: Values of the rows; None is an empty cell. Text with a ``#`` is quoted, as text with a comma is:
+            otherwise readers that skip comments would cut it there.
+        comments: Comments above the table, one line for each key; only for tables of numbers.
     """
     path = Path(path)
     lines = [' '.join(f'# {key}: {value}'.split()) for key, value in (comments or {}).items()]

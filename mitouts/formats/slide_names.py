@@ -11,7 +11,7 @@ NOTHING = (0, 0)
 
 
 def relative_names(paths: Sequence[str | PurePath]) -> list[str]:
-    """Name slides by their paths below the folder that all of them lie in, with forward slashes.
+    """Name slides by their paths relative to their common folder, with forward slashes.
 
     Slides of one folder are called by their file names; ``c1/1.tif`` and ``c2/1.tif`` keep their folders.
     """
@@ -25,13 +25,13 @@ def relative_names(paths: Sequence[str | PurePath]) -> list[str]:
 
 
 def folder_names(paths: Sequence[str | PurePath], taken: Collection[str] = ()) -> list[str]:
-    """Name a folder for each slide's results: the file's stem, and as much more of its path as tells equal ones apart.
+    """Choose a folder name for each slide's results: the file's stem, with as much of its path as makes it unique.
 
     The name of a slide does not depend on the order of the list: ``c1/1.tif`` and ``c2/1.tif`` become ``c1_1`` and
     ``c2_1``, ``1.tif`` and ``1.svs`` of one folder become ``1.tif`` and ``1.svs``.
 
     Args:
-        taken: Names that may not be used. Names differ in more than their case, because some disks know none.
+        taken: Names that may not be used. Names differ in more than case, because some disks ignore case.
     """
     whole = [_absolute(path) for path in paths]
     of_stem: dict[str, list[int]] = defaultdict(list)
@@ -52,17 +52,17 @@ def folder_names(paths: Sequence[str | PurePath], taken: Collection[str] = ()) -
 
 
 def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
-    """Find the file that each named slide is.
+    """Find the file of each named slide.
 
-    Files of the same name are taken, or of the same stem where none has the name; of several, those that share most
-    folders with it, counted from the file upwards. A file that shares more with another of ``names`` is that one's.
+    Files of the same name match, or of the same stem if none has the name; of several, those that share most parent
+    folders with it, counted from the file upwards. A file that matches another of ``names`` better is left to that one.
 
     Args:
         names: File names or paths, as a table or an annotation file has them.
 
     Returns:
         Positions in ``paths`` for each of ``names``: none, one, or several that cannot be told apart. Two of ``names``
-        that cannot be told apart have the same.
+        that cannot be told apart have the same positions.
     """
     wanted, there = ([_parts(text) for text in texts] for texts in (names, paths))
     shared = [[_shared(name, path) for path in there] for name in wanted]
@@ -75,7 +75,7 @@ def match_slides(names: Sequence[str], paths: Sequence[str]) -> list[list[int]]:
 
 
 def _absolute(path: str | PurePath) -> Path:
-    """The path from the root, without ``..``; links are not followed, because their names are what a user knows."""
+    """Return the absolute path without ``..``; links are not followed, because users know the names of the links."""
     return Path(os.path.normpath(Path(path).absolute()))
 
 
@@ -85,7 +85,7 @@ def _stem(path: PurePath) -> str:
 
 
 def _told_apart(paths: Sequence[PurePath]) -> list[str]:
-    """Names of slides of one stem, as short as they can be."""
+    """Return the shortest names that tell slides of one stem apart."""
     depth = max(len(path.parts) for path in paths)
     for last in (_stem, lambda path: path.name.lstrip('.') or 'slide'):
         for above in range(depth):
@@ -105,7 +105,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _shared(name: Sequence[str], path: Sequence[str]) -> tuple[int, int]:
-    """2 for the same file name, 1 for the same stem, 0 for neither, and how many folders above it are the same."""
+    """Return 2 for the same file name, 1 for the same stem, 0 for neither; and the number of equal folders above it."""
     if not name or not path or PurePath(name[-1]).stem != PurePath(path[-1]).stem:
         return NOTHING
     folders = 0

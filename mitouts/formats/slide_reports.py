@@ -18,10 +18,10 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
     """Read the report of a counted slide.
 
     Args:
-        needed: What the report must say, of :data:`REPORT_KEYS`, beside the slide and its provenance.
+        needed: Keys of :data:`REPORT_KEYS` that the report must have, beside the slide and its provenance.
 
     Raises:
-        AnnotationError: It is missing, or no report of ``mitouts count``; the message names what is wrong.
+        AnnotationError: It is missing, or not a report of ``mitouts count``; the message says what is wrong.
     """
     path = folder / REPORT_NAME
     report = read_json(path)
@@ -38,10 +38,10 @@ def read_report(folder: Path, needed: Sequence[str]) -> dict[str, Any]:
 
 
 def read_failure(folder: Path) -> tuple[str, str]:
-    """Read which slide failed, and why.
+    """Read the name of a slide that failed, and the reason.
 
     Raises:
-        AnnotationError: It is missing, or of another kind.
+        AnnotationError: It is missing, or not such a file.
     """
     failure = read_json(folder / FAILURE_NAME)
     if not isinstance(failure, dict):
@@ -77,4 +77,4 @@ REPORT_KEYS: Mapping[str, Callable[[Any], bool]] = {
     'counted_area.from': lambda value: isinstance(value, str),
     'unreadable.rectangles_px': _are_rectangles,
 }
-"""What is read of reports -> whether a value can be that."""
+"""Key of a report -> function that tells whether a value is valid for it."""

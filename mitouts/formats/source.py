@@ -28,8 +28,8 @@ class SourceImage:
         image_id: The number that the label file gives it, or None.
         extra: Further keys of the image's entry, such as ``scanner``.
         exact_name: Whether the file name is certain, and is never completed by a suffix.
-        size_from: What states the size, with a verb, for the message where the image has another.
-        size_tolerance_px: By how much an image may differ from it; it is the image's size that counts then.
+        size_from: Source of the stated size, with a verb, for the error message about an image of another size.
+        size_tolerance_px: Largest difference allowed between the stated and the real size; the real size is used.
     """
 
     file_name: str
@@ -54,7 +54,7 @@ class SourceFigure:
         y: Row in pixels.
         category_id: ``MITOTIC_FIGURE`` or ``HARD_NEGATIVE``.
         extra: Further keys of the annotation, such as ``source_uid`` or ``votes``; they come before derived ones.
-        annotation_id: The number it is to have, or None.
+        annotation_id: Id that the annotation should get, or None.
     """
 
     file_name: str
@@ -67,12 +67,12 @@ class SourceFigure:
 
 @dataclass
 class SourceSet:
-    """What a label file holds.
+    """The content of a label file.
 
     Attributes:
         dataset: The word by which converters know its partitions, or any other for a set without a partition.
         images: Every image, also those without figures.
-        notes: What was found out, repaired or left out; shown to the user and kept in ``info.mitouts.notes``.
+        notes: Notes on what was inferred, repaired or left out; shown to the user and kept in ``info.mitouts.notes``.
         base: The document that the file was exported from, without images and annotations: its categories, ``info``
             and further keys are taken over.
         edge_px: Points at most so far beyond the centres of an image's outermost pixels are moved onto them.
@@ -117,12 +117,12 @@ def check_coordinate(value: Any, where: str) -> float:
 
 
 def is_id(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the id of an image, an annotation or a category."""
+    """Tell whether a value can be the id of an image, an annotation or a category."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_ID
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number of a size that coordinates, scores and resolutions have."""
+    """Tell whether a value is a finite number in the range of coordinates, scores and resolutions."""
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
@@ -132,5 +132,5 @@ def is_number(value: Any) -> TypeGuard[float]:
 
 
 def listed(values: Sequence[Any], most: int = 5) -> str:
-    """Name the first of some values."""
+    """Join the first few of some values into a text."""
     return ', '.join(str(value) for value in values[:most]) + (', ...' if len(values) > most else '')

@@ -9,12 +9,12 @@ from mitouts.imaging.walk import SUFFIXES, slide_file, slide_in_folder
 
 
 def find_file(root: Path, name: str) -> Path | None:
-    """Find an image that a label file names, also under another suffix than it says, or where it says none.
+    """Find an image that a label file names, even if its suffix differs or is missing there.
 
     A DICOM slide is found by any of its files, or by the name of the folder that holds nothing but it.
 
     Raises:
-        AnnotationError: It can be several files.
+        AnnotationError: Several files match.
         ImageError: It is a DICOM file without a slide.
     """
     if (root / name).is_file():
@@ -38,5 +38,5 @@ def find_file(root: Path, name: str) -> Path | None:
 
 
 def with_suffix(name: str) -> str:
-    """Give a file name the usual suffix where it has none of an image."""
+    """Add the usual suffix to a file name that has no image suffix."""
     return name if PurePosixPath(name).suffix.lower() in SUFFIXES else f'{name}.tif'

@@ -1,6 +1,6 @@
 """Divides cases into training, validation and test, by the partitions of a data set or a split file of your own.
 
-A split is a function of the case alone, so that no case ever stands on two sides.
+The split depends on the case alone, so that no case is ever in two splits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Partition:
     """One way of dividing a data set.
 
     Attributes:
-        source: Where it comes from.
+        source: Origin of the partition.
         rest: The split of all other cases.
     """
 
@@ -39,14 +39,14 @@ class Partition:
     rest: str = 'train'
 
     def split_of(self, case_id: str) -> str:
-        """``train``, ``val`` or ``test``."""
+        """Return the split of a case: ``train``, ``val`` or ``test``."""
         if case_id in self.val:
             return 'val'
         return 'test' if case_id in self.test else self.rest
 
 
 def numbered(numbers: Iterable[int], digits: int) -> frozenset[str]:
-    """Cases that are called by their numbers, such as ``007`` with three digits."""
+    """Return the names of numbered cases, such as ``007`` with three digits."""
     return frozenset(f'{number:0{digits}d}' for number in numbers)
 
 
@@ -56,12 +56,12 @@ def assign_splits(
     wanted: str | os.PathLike[str],
     partitions: Mapping[str, Partition] = MappingProxyType({}),
 ) -> tuple[list[str | None], str]:
-    """Give every image its split.
+    """Assign a split to every image.
 
     Args:
-        dataset: Its name, for the message.
+        dataset: Name of the data set, for the error message.
         wanted: A partition's name, ``none``, or a file that :func:`read_split_file` reads.
-        partitions: Those that the data set comes with, by name.
+        partitions: Partitions that the data set comes with, by name.
 
     Returns:
         The split of each image (``ignore`` where a file says so, None for ``none``), and where they come from.
@@ -118,7 +118,7 @@ def read_split_file(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def read_cases(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read which case each file is of: a table with a column ``file_name`` (or ``slide``) and a column ``case_id``.
+    """Read the case of each file from a table with a column ``file_name`` (or ``slide``) and a column ``case_id``.
 
     Returns:
         Name of a file, with forward slashes -> its case.
@@ -145,7 +145,7 @@ def read_cases(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def has_cases(path: str | os.PathLike[str]) -> bool:
-    """Whether a split file is a table that also says of which case each file is."""
+    """Tell whether a split file is a table that also states the case of each file."""
     if Path(path).suffix.lower() == '.json':
         return False
     table = read_table(path)
@@ -178,11 +178,11 @@ def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[st
 
 
 def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], splits: Sequence[str | None]) -> None:
-    """Check that no case is divided.
+    """Check that no case is in more than one split.
 
     Args:
-        path: What divides them, for the message.
-        splits: The split of each.
+        path: Partition or file that defines the splits, for the error message.
+        splits: The split of each image.
 
     Raises:
         AnnotationError: A case is in two splits; an image that is ignored is in none.
@@ -225,7 +225,7 @@ def _table_rows(path: Path) -> list[tuple[str, str, str]]:
 
 
 def _column(table: Table, names: Sequence[str]) -> int | None:
-    """Position of the first of some columns that a table has, whatever their case."""
+    """Return the position of the first of some columns that a table has, ignoring case; None if it has none."""
     columns = [name.casefold() for name in table.names]
     present = [name for name in names if name in columns]
     return columns.index(present[0]) if present else None
@@ -239,6 +239,9 @@ def _look_up(named: Mapping[str, str], case_id: str, file_name: str) -> str | No
 
 
 def _file_keys(file_name: str) -> list[str]:
-    """How a table may call a file: path, path without suffix, name, stem; a spreadsheet makes 1 of 001."""
+    """Return the names that a table may use for a file: path, path without suffix, name, stem.
+
+    The last one is the stem without leading zeros, because spreadsheets turn 001 into 1.
+    """
     path = PurePosixPath(file_name)
     return [file_name, str(path.with_suffix('')), path.name, path.stem, path.stem.lstrip('0')]

@@ -1,4 +1,4 @@
-"""Reads tables of slides as people keep them: CSV with a header, separated by commas, semicolons or tabs."""
+"""Reads tables of slides: CSV with a header, separated by commas, semicolons or tabs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Table:
     """A table as text.
 
     Attributes:
-        names: Of the columns.
-        lines: Line of each row in the file, from 1.
-        rows: As many cells as there are columns, stripped.
-        separator: Between the cells.
+        names: Names of the columns.
+        lines: Line number of each row in the file, from 1.
+        rows: Cells of each row, stripped, as many as there are columns.
+        separator: Character between the cells.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class Table:
     separator: str
 
     def index(self, name: str) -> int:
-        """Position of a column.
+        """Return the position of a column.
 
         Raises:
             AnnotationError: There is none of that name, or several.
@@ -52,10 +52,10 @@ class Table:
 
 
 def read_table(path: str | os.PathLike[str], expected: str = 'the columns') -> Table:
-    """Read a table; empty lines, and lines with ``#`` above the header, are passed over, short rows are filled up.
+    """Read a table; empty lines and ``#`` lines above the header are skipped, and short rows are padded.
 
     Args:
-        expected: What its header should name, for the message where there is none.
+        expected: Columns that the header should have, for the error message if there is no header.
 
     Raises:
         AnnotationError: Not UTF-8 text, no header, a row that is longer than it, or broken quotes.

@@ -11,17 +11,17 @@ _EPS = 1e-6
 
 
 def max_pool(values: Tensor) -> Tensor:
-    """Largest value; its gradient flows through one position only (Sec. 3.1 of Fernandez-Martin et al. 2024)."""
+    """Return the maximum; its gradient flows through one position only (Sec. 3.1 of Fernandez-Martin et al. 2024)."""
     return values.flatten(2).max(dim=2).values
 
 
 def mean_pool(values: Tensor) -> Tensor:
-    """Arithmetic mean."""
+    """Return the arithmetic mean."""
     return values.flatten(2).mean(dim=2)
 
 
 def log_sum_exp_pool(values: Tensor, sharpness: Tensor | float) -> Tensor:
-    """Smooth maximum ``log(mean(exp(r x))) / r`` (Pinheiro and Collobert 2015), in float32.
+    """Compute the smooth maximum ``log(mean(exp(r x))) / r`` (Pinheiro and Collobert 2015), in float32.
 
     It tends to the mean for ``r -> 0`` and to the maximum for ``r -> inf``.
     """
@@ -30,13 +30,15 @@ def log_sum_exp_pool(values: Tensor, sharpness: Tensor | float) -> Tensor:
 
 
 def top_k_mean(values: Tensor, k: int) -> Tensor:
-    """Mean of the ``k`` largest values (all of them where the map is smaller)."""
+    """Return the mean of the ``k`` largest values (all of them where the map is smaller)."""
     flat = values.flatten(2)
     return flat.topk(min(k, flat.shape[2]), dim=2).values.mean(dim=2)
 
 
 def generalized_mean(values: Tensor, power: Tensor | float) -> Tensor:
-    """``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32; values below 1e-6 count as that.
+    """Compute ``mean(x^p)^(1/p)`` of non-negative values (Radenovic et al. 2018), in float32.
+
+    Values below 1e-6 are raised to 1e-6.
 
     It is the exponential of the log-sum-exp pooling of ``log x``: as powers, ``1e-6 ** 10`` or ``20 ** 30`` would leave
     the range of float32.
@@ -45,12 +47,12 @@ def generalized_mean(values: Tensor, power: Tensor | float) -> Tensor:
 
 
 def noisy_or(probabilities: Tensor) -> Tensor:
-    """``1 - prod(1 - p)`` (Maron and Lozano-Perez 1998), in float32 and in log space."""
+    """Compute ``1 - prod(1 - p)`` (Maron and Lozano-Perez 1998), in float32 and in log space."""
     return -torch.expm1(_log_absent(probabilities))
 
 
 def noisy_or_logit(probabilities: Tensor) -> Tensor:
-    """Logit of :func:`noisy_or`, ``log(1 - e^a) - a`` with ``a = sum(log(1 - p))``, in float32.
+    """Compute the logit of :func:`noisy_or`, ``log(1 - e^a) - a`` with ``a = sum(log(1 - p))``, in float32.
 
     Twenty positions at p = 0.5, an untrained map, already make a probability that float32 can hardly tell from 1: its
     own logit has no gradient left, this one has.
@@ -64,7 +66,7 @@ def _log_absent(probabilities: Tensor) -> Tensor:
 
 
 def attention_pool(values: Tensor, attention_logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Weighted mean with softmax weights over positions, Eqs. (7)-(8) of Ilse et al. 2018.
+    """Compute the mean weighted by a softmax over positions, Eqs. (7)-(8) of Ilse et al. 2018.
 
     Args:
         values: Tensor ``(N, C, h, w)``.
@@ -79,7 +81,9 @@ def attention_pool(values: Tensor, attention_logits: Tensor) -> tuple[Tensor, Te
 
 
 def probability_to_logit(probability: Tensor) -> Tensor:
-    """``log(p / (1 - p))`` in float32, kept where float32 can tell ``p`` from 0 and 1: from -69 to 16.6.
+    """Compute ``log(p / (1 - p))`` in float32, clipped to the range where float32 can tell ``p`` from 0 and 1.
+
+    That range is from -69 to 16.6.
 
     A wider margin at 0 would leave an image that the network is wrongly sure about without a gradient.
     """

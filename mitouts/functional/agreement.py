@@ -1,6 +1,6 @@
 """Measures how well predicted counts agree with reference counts: correlation, Bland-Altman, least-squares line.
 
-Pairs of which either value is NaN are left out. With fewer than three pairs, nothing is available (None); with fewer
+Pairs with a NaN are left out. With fewer than three pairs, nothing is available (None); with fewer
 than four, no interval is. A correlation with constant values is not available either.
 """
 
@@ -24,7 +24,7 @@ FloatArray = NDArray[np.float64]
 MIN_PAIRS = 3
 MIN_PAIRS_FOR_INTERVALS = 4
 LARGEST = 1e100
-"""Of a value: beyond it, squares and sums leave the range of double precision."""
+"""Largest absolute value allowed: beyond it, squares and sums overflow double precision."""
 
 _Z95 = 1.959963984540054
 # Values that differ by less than this share of their size differ by rounding only.
@@ -35,7 +35,7 @@ _PERFECT = 1e-14
 
 @dataclass(frozen=True)
 class Correlation:
-    """A correlation coefficient with its 95% intervals; None is "not available"."""
+    """A correlation coefficient with its 95% intervals; None means "not available"."""
 
     value: float | None
     ci95_fisher: Interval | None
@@ -56,8 +56,8 @@ class BlandAltman:
         bias_ci95: ``bias +- t sd / sqrt(n)``.
         sd: Standard deviation of the differences (n - 1).
         limits: Limits of agreement, ``bias +- 1.96 sd``: 95% of normally distributed differences lie between them.
-        lower_limit_ci95: Of the lower limit, ``+- t sd sqrt(1 / n + 1.96^2 / (2 (n - 1)))``.
-        upper_limit_ci95: Of the upper limit.
+        lower_limit_ci95: Interval of the lower limit, ``+- t sd sqrt(1 / n + 1.96^2 / (2 (n - 1)))``.
+        upper_limit_ci95: Interval of the upper limit.
     """
 
     bias: float
@@ -78,14 +78,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well the values of some pairs agree; None is "not available".
+    """Agreement between two columns of paired values; None means "not available".
 
     Attributes:
         n: Number of pairs.
-        pearson: Of the values.
-        spearman: Of the ranks.
-        bland_altman: Of the differences ``y - x``.
-        line: Least squares of ``y`` over ``x``.
+        pearson: Correlation of the values.
+        spearman: Correlation of the ranks.
+        bland_altman: Analysis of the differences ``y - x``.
+        line: Least-squares line of ``y`` on ``x``.
     """
 
     n: int
@@ -107,7 +107,7 @@ def agreement(x: ArrayLike, y: ArrayLike, *, num_bootstrap: int = NUM_BOOTSTRAP,
         x: ``(N,)`` reference, one value a slide.
         y: ``(N,)`` prediction.
         num_bootstrap: Replicates of the bootstrap intervals; 0 leaves them out.
-        seed: Of the replicates.
+        seed: Seed of the replicates.
 
     Raises:
         ValueError: The lengths differ, or a value is infinite or beyond 1e100.
@@ -187,7 +187,7 @@ def least_squares_line(x: ArrayLike, y: ArrayLike) -> Line | None:
 
 
 def as_pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    """Check two columns and leave out the pairs of which either value is NaN.
+    """Check two columns and drop the pairs in which either value is NaN.
 
     Args:
         x: ``(N,)``.
@@ -210,7 +210,7 @@ def as_pairs(x: ArrayLike, y: ArrayLike) -> tuple[FloatArray, FloatArray]:
 
 
 def _is_constant(values: FloatArray) -> NDArray[np.bool_]:
-    """Tell whether the values along the last axis are equal, but for rounding."""
+    """Tell whether all values along the last axis are equal, apart from rounding."""
     return np.ptp(values, axis=-1) <= _CONSTANT * np.abs(values).max(axis=-1)
 
 
@@ -222,7 +222,7 @@ def _coefficient(x: FloatArray, y: FloatArray) -> float | None:
 
 
 def _coefficients(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Pearson's r of each row of ``(B, N)`` arrays; NaN where either is constant."""
+    """Compute Pearson's r of each row of ``(B, N)`` arrays; NaN where either is constant."""
     defined = ~(_is_constant(x) | _is_constant(y))
     r = np.full(len(x), np.nan)
     first, second = (_standardized(values[defined]) for values in (x, y))
@@ -237,7 +237,7 @@ def _standardized(values: FloatArray) -> FloatArray:
 
 
 def _fisher_ci95(value: float, n: int, variance_factor: float) -> Interval | None:
-    """Interval on Fisher's z scale, ``z +- 1.96 sqrt(variance_factor / (n - 3))``; a point for r = 1 and r = -1."""
+    """Compute the interval ``z +- 1.96 sqrt(variance_factor / (n - 3))`` on Fisher's z scale; a point for r = +-1."""
     if n < MIN_PAIRS_FOR_INTERVALS:
         return None
     if abs(value) >= 1:

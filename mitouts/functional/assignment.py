@@ -30,7 +30,7 @@ _MAX_ENTRIES_PER_EDGE_OF_MANY = 4
 
 
 def least_cost_matching(row: IntArray, col: IntArray, cost: FloatArray, num_rows: int, num_cols: int) -> IntArray:
-    """Choose edges that share no row and no column: as many as possible, and of these the least total cost.
+    """Choose as many edges as possible that share no row or column, at the least total cost.
 
     Dulmage and Mendelsohn 1958 (the parts), Bertsekas 1988 (the bids), Jonker and Volgenant 1987 (the paths). Equal
     costs are resolved by the order of the edges, so the result is deterministic.
@@ -71,14 +71,14 @@ def least_cost_matching(row: IntArray, col: IntArray, cost: FloatArray, num_rows
 
 
 def _compact(row: IntArray, col: IntArray) -> tuple[IntArray, IntArray, tuple[int, int]]:
-    """Number the rows and the columns that occur from 0."""
+    """Renumber the rows and columns that occur, starting from 0."""
     rows, row = np.unique(row, return_inverse=True)
     cols, col = np.unique(col, return_inverse=True)
     return row, col, (len(rows), len(cols))
 
 
 def _solve_stars(component: IntArray, cost: FloatArray, edges: IntArray) -> IntArray:
-    """Choose the cheapest edge of each component that has one row or one column. Nearly all components are such."""
+    """Choose the cheapest edge of each component with a single row or column. Nearly all components have one."""
     edges = edges[np.lexsort((cost[edges], component[edges]))]
     return edges[_is_first(component[edges])]
 
@@ -148,7 +148,7 @@ def _reachable(
 
 @dataclass
 class _Market:
-    """Bidders, items and the edges between them, sorted by bidder; a full matching of the bidders exists.
+    """An auction: bidders, items and the edges between them, sorted by bidder. Every bidder can be matched.
 
     The prices keep complementary slackness: an owner's item is the cheapest (cost + price) of those it could have, and
     an item that nobody owns has the price 0.
@@ -163,7 +163,7 @@ class _Market:
 
 
 def _saturate(bidder: IntArray, item: IntArray, cost: FloatArray, num_bidders: int, num_items: int) -> IntArray:
-    """Give every bidder an item of its own at the least total cost; returns one edge for each bidder."""
+    """Give every bidder an item of its own at the least total cost, and return one edge for each bidder."""
     order = np.argsort(bidder, kind='stable')
     market = _Market(
         indptr=np.searchsorted(bidder[order], np.arange(num_bidders + 1)),
@@ -183,7 +183,7 @@ def _saturate(bidder: IntArray, item: IntArray, cost: FloatArray, num_bidders: i
 
 
 def _bid(market: _Market, free: IntArray) -> IntArray:
-    """Let every free bidder bid once for its best item; returns those who are free afterwards."""
+    """Let every free bidder bid once for its best item, and return those still free afterwards."""
     first = market.indptr[free]
     degree = market.indptr[free + 1] - first
     start = np.cumsum(degree) - degree
@@ -212,9 +212,9 @@ def _bid(market: _Market, free: IntArray) -> IntArray:
 
 
 def _augment(market: _Market, free: IntArray) -> None:
-    """Serve the remaining bidders along shortest augmenting paths, by Dijkstra's algorithm on the reduced costs.
+    """Match the remaining bidders along shortest augmenting paths, by Dijkstra's algorithm on the reduced costs.
 
-    Plain lists, because the searches are short and local.
+    The data are plain lists because the searches are short and local.
     """
     if not len(free):
         return

@@ -28,7 +28,7 @@ def box_average_precision(
     *,
     box_px: float = 50.0,
 ) -> dict[str, float | None]:
-    """Average precision of the square boxes centred on predicted points against those around annotated ones.
+    """Compute the average precision of square boxes centred on predicted points against boxes around annotated ones.
 
     Args:
         points: ``(P, 3)`` predicted points ``(x, y, score)`` in pixels, an array for each image.

@@ -30,12 +30,13 @@ def bootstrap(
     """Compute a statistic of resampled cases.
 
     Args:
-        statistic: Of ``(B, C)`` float64 weights, how often each of B replicates has drawn each case; ``(..., B)``.
+        statistic: Function from ``(B, C)`` float64 weights (how often each of B replicates drew each case) to
+            ``(..., B)``.
         num_cases: C, at least 1.
         num_bootstrap: Number of replicates R, at least 1.
-        seed: Of the draws. The same seed draws the same cases, so that two statistics are paired.
-        one_by_one: Give ``statistic`` the indices ``(B, C)`` of the drawn cases instead of weights; for what weights
-            cannot express, such as ranks.
+        seed: Seed of the draws. The same seed draws the same cases, so that two statistics are paired.
+        one_by_one: Give ``statistic`` the indices ``(B, C)`` of the drawn cases instead of weights, for statistics that
+            weights cannot express, such as ranks.
 
     Returns:
         ``(..., R)``.
@@ -62,7 +63,7 @@ def bootstrap_ci95(
     seed: int,
     one_by_one: bool = False,
 ) -> Interval | None:
-    """The 95% percentile interval of a statistic; the arguments are those of :func:`bootstrap`.
+    """Compute the 95% percentile interval of a statistic; the arguments are those of :func:`bootstrap`.
 
     Returns:
         The 2.5th and the 97.5th percentile; None with fewer than two cases, without replicates, or where the statistic
@@ -76,9 +77,9 @@ def bootstrap_ci95(
 
 
 def percentile_ci95(replicates: FloatArray) -> Interval | None:
-    """The 2.5th and the 97.5th percentile of replicates ``(R,)``; None where more than half of them are NaN.
+    """Return the 2.5th and the 97.5th percentile of replicates ``(R,)``; None if more than half of them are NaN.
 
-    Replicates that are NaN, where the statistic is not defined, are left out.
+    Replicates for which the statistic is undefined (NaN) are left out.
     """
     known = replicates[~np.isnan(replicates)]
     if not len(known) or 2 * len(known) < len(replicates):
@@ -88,7 +89,7 @@ def percentile_ci95(replicates: FloatArray) -> Interval | None:
 
 
 def sum_by_case(values: NDArray[Any], cases: ArrayLike) -> tuple[NDArray[np.str_], NDArray[Any]]:
-    """Sum rows that belong to the same case.
+    """Sum the rows that belong to the same case.
 
     Args:
         values: ``(N, ...)``.

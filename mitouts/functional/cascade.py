@@ -33,7 +33,7 @@ def hard_negatives(
         radius_px: A proposal within this distance (inclusive) of either is not false.
         spacing_px: Of proposals within this distance (inclusive) of each other, the strongest stays.
         known_xy: Array ``(K, 2)``, hard negatives that are annotated already; proposals within ``spacing_px`` of one
-            are the same place again.
+            are left out as duplicates.
         max_count: At most this many, the strongest; None for all.
 
     Returns:
@@ -76,7 +76,7 @@ def combine_scores(proposal: ArrayLike, verification: ArrayLike, rule: Combinati
 
 
 def crop_corner(x: float, y: float, crop_px: int) -> tuple[int, int]:
-    """Find column and row of the first pixel of a crop whose centre is nearest to a point."""
+    """Return the column and row of the first pixel of the crop whose centre is nearest to a point."""
     half = (crop_px - 1) / 2
     return int(np.floor(x - half + 0.5)), int(np.floor(y - half + 0.5))
 

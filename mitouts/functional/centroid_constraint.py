@@ -14,7 +14,7 @@ CONSTRAINT_KINDS: tuple[str, ...] = get_args(ConstraintKind)
 
 
 def soft_centroid(map_logit: Tensor, x_px: Tensor, y_px: Tensor, sharpness: float = 10.0) -> Tensor:
-    """Centroid of a score map as a differentiable function of its logits, Eq. (2).
+    """Compute the centroid of a score map as a differentiable function of its logits, Eq. (2).
 
     ``sum_i h_i c_i / sum_i h_i`` with ``h_i = sigmoid(sharpness * logit_i)`` and ``c_i`` the place of cell ``i``. The
     weights are computed as the softmax of ``log h``, which is the same and stays finite where all ``h`` underflow.
@@ -34,7 +34,7 @@ def soft_centroid(map_logit: Tensor, x_px: Tensor, y_px: Tensor, sharpness: floa
 
 
 def log_barrier_extension(excess: Tensor, t: float) -> Tensor:
-    """Penalty of the constraint ``z <= 0`` that stays finite where it is violated (Kervadec et al. 2022).
+    """Compute a penalty for the constraint ``z <= 0`` that stays finite where it is violated (Kervadec et al. 2022).
 
     ``psi(z) = -log(-z) / t`` for ``z <= -1 / t^2``, beyond that its tangent ``t z - log(1 / t^2) / t + 1 / t``.
 

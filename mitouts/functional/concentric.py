@@ -17,9 +17,9 @@ from mitouts.functional.weighting import weighted_mean
 def concentric_target(points_xy: Tensor, x_px: Tensor, y_px: Tensor, *, inner_px: float, outer_px: float) -> Tensor:
     """Label every cell of a map.
 
-    A cell is 1 where its centre is at most ``inner_px`` from any point, else ignored where it is at most ``outer_px``
-    from any, else 0. A point that has no centre so close, because the cells are far apart, takes the nearest one (of
-    several the first), so that every figure is learned from.
+    A cell is 1 where its centre is at most ``inner_px`` from any point, ignored where it is at most ``outer_px`` from
+    any point, and 0 elsewhere. Where the cells are so far apart that no centre is within ``inner_px`` of a point, the
+    nearest cell (the first of equally near ones) is labelled 1, so that every figure is learned from.
 
     Args:
         points_xy: Tensor ``(G, 2)``, ``(x, y)`` in pixels.

@@ -1,4 +1,4 @@
-"""Makes one label and one position out of what several raters say, and finds the figures that enough of them added."""
+"""Combines the votes of several raters into one label and position, and finds the figures that enough of them added."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Vote(NamedTuple):
     """A rater's vote on an item.
 
     Attributes:
-        rater: Who; each rater votes once.
+        rater: Name of the rater; each rater votes once.
         label: None is an abstention: the rater has looked and is unsure.
         order: Later votes have larger numbers.
         breaks_ties: The vote counts only where the others tie.
@@ -35,9 +35,9 @@ class Consensus(NamedTuple):
     """The label that the votes give.
 
     Attributes:
-        label: None where they give none.
-        why: ``agreed``; ``tie_broken`` by a vote that only breaks ties; and without a label ``not_reviewed``
-            (nobody has voted), ``unsure`` (an abstention was decisive), ``tie``, or ``disagreement``.
+        label: The agreed label; None if the votes give none.
+        why: Reason for the result: ``agreed``; ``tie_broken`` by a vote that only breaks ties; and without a label
+            ``not_reviewed`` (nobody has voted), ``unsure`` (an abstention was decisive), ``tie``, or ``disagreement``.
         voters: The raters whose votes carry the label.
     """
 
@@ -52,7 +52,7 @@ class Mark(NamedTuple):
     Attributes:
         x_px: Column in the image.
         y_px: Row in the image.
-        rater: Who added it.
+        rater: The rater who added it.
         item_id: The item that was judged.
     """
 
@@ -68,7 +68,7 @@ class AgreedMark(NamedTuple):
     Attributes:
         x_px: Column in the image.
         y_px: Row in the image.
-        raters: Who added it, by name.
+        raters: Names of the raters who added it.
         items: The items that were judged when it was added, in order.
     """
 

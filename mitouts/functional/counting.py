@@ -39,12 +39,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class TumourTiles:
-    """Which tiles of a slide are counted.
+    """The tiles of a slide that are counted.
 
     Attributes:
-        counted: ``(rows, columns)`` whether the tile counts.
-        probability: ``(rows, columns)`` mean tumour probability over the tile's readable part; 0 where it has none.
-        area_mm2: ``(rows, columns)`` the tile's readable part.
+        counted: ``(rows, columns)`` bool, whether each tile counts.
+        probability: ``(rows, columns)`` mean tumour probability over each tile's readable part; 0 where it has none.
+        area_mm2: ``(rows, columns)`` readable area of each tile.
         tile_px: Side of a tile in level-0 pixels.
         tile_um: Side of a tile in micrometres.
         unreadable_mm2: Area of the slide that could not be read, all tiles together.
@@ -70,14 +70,14 @@ class TumourTiles:
 
 @dataclass(frozen=True)
 class SlideCounts:
-    """The counts of one slide; None is "not available".
+    """The counts of one slide; None means "not available".
 
     Intervals are exact 95% Poisson intervals (:func:`poisson_ci95`): how far a count of this size varies by chance.
     They say nothing about the detector's mistakes or about another slide of the tumour.
 
     Attributes:
         figures: Mitotic figures anywhere on the slide.
-        count: Those in counted tiles.
+        count: Mitotic figures in counted tiles.
         count_ci95: Interval of ``count``.
         num_tiles: Number of counted tiles.
         tile_um: Side of a tile in micrometres.
@@ -115,7 +115,7 @@ class SlideCounts:
 
 
 def tile_side_px(mpp: float) -> float:
-    """Side of a tile in pixels of another resolution, in micrometres per pixel; in general no whole number.
+    """Return the side of a tile in pixels at another resolution (micrometres per pixel); often not a whole number.
 
     >>> tile_side_px(0.25)
     1024.0
@@ -135,9 +135,9 @@ def counted_tiles(
 ) -> TumourTiles:
     """Choose the tiles that count: those with a mean tumour probability of at least 0.40.
 
-    Cells need not fit into tiles: a cell on a border gives to each tile the part that lies in it. At the right and
-    lower edge a tile may reach beyond the slide; its mean and its area are then those of the part on the slide, and so
-    with unreadable cells. A tile of which less than half is left does not count, whatever its mean.
+    Cells need not line up with tiles: a cell on a border is shared between tiles by area. Parts of a tile beyond the
+    slide's right or lower edge, and unreadable cells, do not enter its mean and area. A tile of which less than half is
+    left does not count, whatever its mean.
 
     Args:
         probability_map: ``(h, w)`` tumour probabilities in [0, 1]. Cell ``(i, j)`` covers ``[j * cell_px, (j + 1) *
@@ -295,14 +295,14 @@ def poisson_ci95(count: int) -> Interval:
 
 
 def exclusion_reason(counted_mm2: float, min_area_mm2: float = MIN_AREA_MM2) -> str | None:
-    """Say why a slide has no rates; None where at least ``min_area_mm2`` of it were counted in."""
+    """Return the reason why a slide has no rates; None if its counted area is at least ``min_area_mm2``."""
     if counted_mm2 < min_area_mm2 - _ROUNDING:
         return f'{counted_mm2:.2f} mm2 counted, less than {min_area_mm2:g} mm2'
     return None if counted_mm2 > 0 else 'no tile is counted'
 
 
 def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: int) -> FloatArray:
-    """Measure the lengths that intervals share with the cells of a regular axis.
+    """Return how much of each cell of a regular axis each interval covers.
 
     Args:
         starts: ``(M,)`` from the outer edge of the first cell.
@@ -321,7 +321,7 @@ def overlap_px(starts: ArrayLike, ends: ArrayLike, cell_px: float, num_cells: in
 
 
 def _shared_lengths(length_px: int, tile_px: float, num_cells: int, cell_px: float, axis: str) -> FloatArray:
-    """Measure the lengths that the tiles of one axis share with its cells, as far as the slide reaches."""
+    """Return how much of each cell each tile covers along one axis, up to the end of the slide."""
     _require_positive(length_px=length_px)
     if num_cells * cell_px < length_px - cell_px - _ROUNDING:
         raise ValueError(

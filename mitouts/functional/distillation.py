@@ -1,4 +1,4 @@
-"""Judges a training image by Uninformed Teacher-Student: does the teacher look where the annotator did?"""
+"""Judges a training image for Uninformed Teacher-Student by comparing the teacher's points with the annotated ones."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Verdict:
         keep: Whether the student trains on it.
         reason: Why, in a word or a few joined by underscores, in the criterion's own words. Files, tables and pages
             show it as it is.
-        distance_px: The least distance between any prediction and any annotation in pixels; the image's diagonal where
-            either is missing.
+        distance_px: The least distance between any prediction and any annotation in pixels; the image's diagonal if
+            there is no prediction or no annotation.
         new_label: The label that replaces the image's own; None leaves it as it is.
         weight: Weight of the image in the student's loss.
     """
@@ -52,7 +52,7 @@ def judge_sample(
     drop_image_errors: bool = False,
     diagonal_px: float,
 ) -> Verdict:
-    """Judge one image by where the teacher localizes (Section 3.3 of Fernandez-Martin et al. 2024).
+    """Judge one image by the points that the teacher predicts (Section 3.3 of Fernandez-Martin et al. 2024).
 
     A negative is kept. A positive is kept, depending on the policy,
 
@@ -71,7 +71,7 @@ def judge_sample(
         predicted_xy: ``(P, 2)`` points of the teacher in pixels.
         annotated_xy: ``(G, 2)`` annotated points in pixels.
         label: The image's label, 0 or 1.
-        predicted_label: The teacher's, 0 or 1.
+        predicted_label: The label that the teacher predicts, 0 or 1.
         radius_px: Tau of Eq. (5) in pixels, inclusive.
         policy: See above.
         drop_image_errors: See above.
@@ -99,7 +99,7 @@ def least_distance_px(predicted_xy: ArrayLike, annotated_xy: ArrayLike, *, diago
     Args:
         predicted_xy: ``(P, 2)`` points in pixels.
         annotated_xy: ``(G, 2)`` points in pixels.
-        diagonal_px: What is returned where either is empty.
+        diagonal_px: The image's diagonal, returned if either is empty.
     """
     predicted, annotated = (as_points(predicted_xy, name='predicted_xy'), as_points(annotated_xy, name='annotated_xy'))
     if not len(predicted) or not len(annotated):
@@ -108,7 +108,7 @@ def least_distance_px(predicted_xy: ArrayLike, annotated_xy: ArrayLike, *, diago
 
 
 def soft_weight(distance_px: float, *, radius_px: float, softness_px: float) -> float:
-    """Weight ``1 / (1 + exp((d - tau) / s))`` of a sample whose disagreement is ``d``.
+    """Compute the weight ``1 / (1 + exp((d - tau) / s))`` of a sample whose prediction is ``d`` off.
 
     Args:
         distance_px: d in pixels.

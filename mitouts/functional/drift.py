@@ -1,4 +1,4 @@
-"""Estimates how far a weakly trained map lies beside the figures, without any annotated point.
+"""Estimates how far a weakly trained map is shifted from the figures, without any annotated point.
 
 Image labels do not say where a figure is. A network whose maximum falls a constant vector beside every figure fits
 them as well as one that falls on it, as long as the receptive field still covers the figure. That vector belongs to
@@ -31,11 +31,11 @@ def estimate_drift(
         points_xy: Array ``(N, 2)``, one point an image, in pixels.
         turned_xy: Array ``(N, 2)``, the point of the turned image, in pixels of the turned image.
         sizes_px: Array ``(N, 2)``, width and height of each image.
-        max_drift_px: A longer one is not believed; a cell that sees a figure is within the receptive radius of it.
-        max_spread_px: Largest median absolute deviation from the median along an axis that is believed.
+        max_drift_px: A longer drift is rejected; a cell that sees a figure is within the receptive radius of it.
+        max_spread_px: A drift with a larger median absolute deviation from the median along an axis is rejected.
 
     Returns:
-        ``(dx, dy)`` in pixels; zeros where no drift can be believed, or fewer than 10 images.
+        ``(dx, dy)`` in pixels; zeros if the drift is rejected or there are fewer than 10 images.
     """
     points, turned, sizes = (
         np.asarray(pairs, dtype=np.float64).reshape(-1, 2) for pairs in (points_xy, turned_xy, sizes_px)

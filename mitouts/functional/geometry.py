@@ -1,4 +1,4 @@
-"""Says where the cells of a feature map lie in the image, and up-samples maps to image size."""
+"""Computes where the cells of a feature map lie in the image, and up-samples maps to image size."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FeatureGeometry(CellAxis):
     receptive_radius_px: float = 0.0
 
     def then(self, kernel: int, stride: int = 1, pad_before: int | None = None) -> FeatureGeometry:
-        """Geometry after one more convolution or pooling.
+        """Return the geometry after one more convolution or pooling.
 
         Args:
             kernel: Kernel size.
@@ -58,7 +58,7 @@ class FeatureGeometry(CellAxis):
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The three numbers under their names, as a checkpoint keeps them."""
+        """Return the three numbers by name, as a checkpoint stores them."""
         return asdict(self)
 
     def on_axis(self, size_px: int, cells: int) -> CellAxis:
@@ -77,7 +77,7 @@ class AlignCornersGeometry(FeatureGeometry):
     """
 
     def to_dict(self) -> dict[str, Any]:
-        """The three numbers under their names, and how the map is read."""
+        """Return the three numbers by name, and the way the map is interpolated."""
         return {**asdict(self), 'upsample': 'align_corners'}
 
     def on_axis(self, size_px: int, cells: int) -> CellAxis:
@@ -85,7 +85,7 @@ class AlignCornersGeometry(FeatureGeometry):
 
 
 class CellPlaces(NamedTuple):
-    """Between which two cells of an axis each pixel lies.
+    """The two cells of an axis that each pixel lies between.
 
     Attributes:
         lower: ``(N,)`` int, the cell before each pixel.
@@ -116,10 +116,10 @@ def place_pixels(pixels: NDArray, size_px: int, cells: int, geometry: FeatureGeo
 def blend_cells(
     score_map: NDArray[np.float32], rows: CellPlaces, columns: CellPlaces, geometry: FeatureGeometry
 ) -> NDArray[np.float32]:
-    """Read the up-sampled map where some pixel rows and columns cross.
+    """Compute the up-sampled map at the crossings of some pixel rows and columns.
 
-    A pixel's value is the same to the last bit whichever others are read with it, so all who read a map, whole or in
-    parts, find the same scores.
+    A pixel's value is the same to the last bit whichever other pixels are read with it, so reading a map whole or in
+    parts gives the same scores.
 
     Args:
         score_map: Array ``(h, w)``, probabilities; may be memory-mapped.
@@ -191,7 +191,7 @@ def map_maximum(score_map: NDArray[np.float32], height: int, width: int, geometr
 def cell_maxima(
     score_map: NDArray[np.float32], height: int, width: int, geometry: FeatureGeometry
 ) -> NDArray[np.float32]:
-    """Find how high each cell reaches in the up-sampled map: the highest pixel beside its centre.
+    """Return the highest value that the up-sampled map takes at the pixels next to each cell's centre.
 
     There are four around a centre between pixels, one at a centre on a pixel (whose value is the cell's), and for a
     centre outside the image those of the border. From centre to centre the interpolation rises or falls all the way,
@@ -218,7 +218,7 @@ def cell_maxima(
 
 
 def _pixels_beside(size_px: int, cells: int, geometry: FeatureGeometry) -> tuple[list[NDArray[np.float64]], bool]:
-    """Find the pixels beside each cell centre of an axis.
+    """Find the pixels next to each cell centre of an axis.
 
     Returns:
         One or two arrays ``(cells,)``, and whether the pixels are the centres themselves.

@@ -21,7 +21,7 @@ _GREEN_ABOVE = 0.03
 
 
 def colour_doubt(image: NDArray[np.uint8]) -> str | None:
-    """Say why an image cannot be H&E; None where it can, or where there is too little in it to tell.
+    """Return the reason why an image cannot be H&E; None if it can be, or if there is too little in it to tell.
 
     Args:
         image: A field or a slide's thumbnail, RGB uint8 ``(H, W, 3)``.

@@ -1,4 +1,4 @@
-"""Finds where a slide has most mitoses: the hottest region of an area, the paper's DBSCAN hotspot, a density map.
+"""Finds where a slide has the most mitoses: the hottest region of an area, the paper's DBSCAN hotspot, a density map.
 
 A region (ROI) is an axis-parallel rectangle with all four sides included. Coordinates are level-0 pixels.
 """
@@ -52,7 +52,7 @@ class Hotspot:
     """The hottest region.
 
     Attributes:
-        roi: Where it is.
+        roi: The region.
         count: Points inside.
     """
 
@@ -65,14 +65,14 @@ class ReferenceHotspot:
     """The hotspot of annotated figures under the paper's protocol, :func:`reference_hotspot`.
 
     Attributes:
-        roi: Where it is.
+        roi: The region.
         area_mm2: Its area.
         count: Annotated figures inside, the reference.
         cluster_size: Figures of the most populated cluster.
         num_clusters: Clusters that were found.
         eps_um: The DBSCAN radius they were found with.
         min_samples: The DBSCAN core size they were found with.
-        converged: Whether there are two clusters at least, or one figure only.
+        converged: Whether there are at least two clusters, or only one figure.
     """
 
     roi: Roi
@@ -108,7 +108,7 @@ def roi_side_px(area_mm2: float, mpp: float) -> float:
 def hottest_roi(
     points_xy: ArrayLike, *, area_mm2: float, mpp: float, bounds_px: Bounds | None = None
 ) -> Hotspot | None:
-    """Find the square of a given area with most points, exactly, over all positions.
+    """Find the square of a given area that holds the most points, exactly, over all positions.
 
     Any region can be moved right and down until its left side and its upper side touch a point, and loses none by it:
     so it suffices to look at regions whose left side is at a point's x and whose upper side is at a point's y.
@@ -232,7 +232,7 @@ def density_map(points_xy: ArrayLike, *, mpp: float, cell_px: float, sigma_um: f
 
 
 def _hottest_corner(xy: FloatArray, side_px: float) -> tuple[float, float]:
-    """Find the square with most points among those with a point's x as left and a point's y as upper side.
+    """Find the square with the most points among those whose left side is at a point's x and upper side at a point's y.
 
     A sweep over x keeps, for every such upper side, the points inside; a point that enters or leaves changes one run of
     them. Memory is O(n); time is O(n^2) in the worst case, n vector operations of up to n elements.
@@ -287,7 +287,7 @@ def _centred(members: FloatArray, side_px: float, bounds_px: Bounds | None) -> R
 
 
 def _most_populated(points: FloatArray, labels: IntArray, num_clusters: int) -> tuple[tuple[float, float], int]:
-    """Find the cluster with most figures: its centroid and size."""
+    """Return the centroid and size of the cluster with the most figures."""
     members = labels >= 0
     sizes = np.bincount(labels[members], minlength=num_clusters)
     x, y = (np.bincount(labels[members], points[members, axis], minlength=num_clusters) / sizes for axis in (0, 1))

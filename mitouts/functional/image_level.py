@@ -1,4 +1,4 @@
-"""Scores how well image scores tell positive from negative images."""
+"""Measures how well image scores separate positive from negative images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mitouts.functional.thresholds import as_scores
 
 @dataclass(frozen=True)
 class ImageScores:
-    """Image-level scores; a ratio without anything to divide by is 0.0.
+    """Image-level scores; a ratio whose denominator is 0 is 0.0.
 
     Attributes:
         auc: Area under the ROC curve; None with one class only.

@@ -28,8 +28,8 @@ class Kappa(NamedTuple):
             it is undefined in more than half of the replicates.
         observed: Share of the pairs of ratings that agree.
         expected: The share expected by chance.
-        num_items: Items that count: those that at least two have rated.
-        num_cases: Their cases.
+        num_items: Number of items rated by at least two raters.
+        num_cases: Number of their cases.
     """
 
     kappa: float | None
@@ -55,7 +55,7 @@ def cohen_kappa(
         second: ``(N,)`` categories of the second rater, the items in the same order.
         cases: ``(N,)`` case of each item; None takes each item as a case of its own.
         num_bootstrap: Number of replicates; 0 leaves the interval out.
-        seed: Of the replicates.
+        seed: Seed of the replicates.
 
     Raises:
         ValueError: The lengths differ.
@@ -128,7 +128,7 @@ def _owner(cases: Sequence[Hashable] | None, num_items: int) -> tuple[NDArray[np
 
 
 def _cohen(tables: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Observed and expected agreement of confusion tables ``(R, K, K)``; NaN without items."""
+    """Compute the observed and expected agreement of confusion tables ``(R, K, K)``; NaN without items."""
     total = tables.sum(axis=(1, 2))
     agreeing = np.trace(tables, axis1=1, axis2=2)
     by_chance = (tables.sum(axis=1) * tables.sum(axis=2)).sum(axis=1)
@@ -136,7 +136,10 @@ def _cohen(tables: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _fleiss(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """The same from sums ``(R, 3 + K)`` of: agreement, paired items, rated items, and shares of the categories."""
+    """Compute the observed and expected agreement from sums ``(R, 3 + K)``.
+
+    The columns are agreement, paired items, rated items, and the shares of the categories.
+    """
     observed = ratio(sums[:, 0], sums[:, 1], np.nan)
     expected = ratio((sums[:, 3:] ** 2).sum(axis=1), sums[:, 2] ** 2, np.nan)
     return observed, expected

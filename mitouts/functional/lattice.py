@@ -42,11 +42,11 @@ class Margin(NamedTuple):
 
     @property
     def both(self) -> int:
-        """On both sides together."""
+        """Number of cells on both sides together."""
         return self.before + self.after
 
     def inner(self, cells: int) -> slice:
-        """The kept ones of ``cells + both`` cells."""
+        """Return the slice of ``cells + both`` cells that is kept."""
         return slice(self.before, self.before + cells)
 
 
@@ -67,10 +67,10 @@ def margin_cells(geometry: FeatureGeometry, step: int = 1) -> Margin:
 
 
 def plan_bands(needed: NDArray[np.bool_], max_cells: int, margin: Margin, step: int = 1) -> list[list[Window]]:
-    """Cover the needed cells with windows, so that few other cells are computed.
+    """Cover the needed cells with windows that include few other cells.
 
-    What is needed is cut into equal windows of at most ``max_cells``, each is shrunk, and halved wherever its halves
-    cost less. The cost of a window is its area with the margin, and a little for being one more.
+    The needed area is cut into equal windows of at most ``max_cells``; each window is shrunk, and halved wherever its
+    halves cost less. The cost of a window is its area with the margin, plus a small constant.
 
     Args:
         needed: Array ``(h, w)``.
@@ -113,7 +113,7 @@ def _blocks(needed: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
 
 
 def _enlarged(window: Window, step: int, shape: tuple[int, ...]) -> Window:
-    """Turn a window of blocks into one of cells, cut where the cells end."""
+    """Convert a window of blocks into a window of cells, clipped where the cells end."""
     row, column, rows, columns = (step * number for number in window)
     return Window(row, column, min(rows, shape[0] - row), min(columns, shape[1] - column))
 

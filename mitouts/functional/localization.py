@@ -1,6 +1,6 @@
-"""Scores how well predicted points localize annotated ones: counts, precision, recall, F1, free-response curves.
+"""Measures how well predicted points localize annotated ones: counts, precision, recall, F1, free-response curves.
 
-Wherever a division has nothing to divide by, the result is 0.0; where no annotated point could be found at all, the
+A ratio whose denominator is 0 is 0.0; where no annotated point could be found at all, the
 scores of a set of images are None.
 """
 
@@ -59,7 +59,7 @@ class FrocCurve(NamedTuple):
     Attributes:
         thresholds: ``(T,)`` descending; a prediction counts when its score is > the threshold.
         sensitivity: ``(T,)`` share of the annotations that are found.
-        fp_per_image: ``(T,)`` false positives an image.
+        fp_per_image: ``(T,)`` false positives per image.
         precision: ``(T,)``.
     """
 
@@ -241,7 +241,7 @@ def average_sensitivity(froc: FrocCurve, fp_per_image: Sequence[float] = (0.25, 
 
 
 def sensitivity_at(froc: FrocCurve, fp_per_image: Sequence[float]) -> FloatArray:
-    """Interpolate the sensitivity at given numbers of false positives an image."""
+    """Interpolate the sensitivity at given numbers of false positives per image."""
     # Where the curve rises vertically, its upper end counts.
     last = np.flatnonzero(np.diff(froc.fp_per_image, append=np.inf))
     return np.interp(fp_per_image, froc.fp_per_image[last], froc.sensitivity[last])

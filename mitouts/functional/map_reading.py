@@ -17,8 +17,8 @@ class MapPoints(NamedTuple):
     """Points of a map, both ``(N, 3)`` float64, ``(x, y, score)`` in pixels, descending by score.
 
     Attributes:
-        points: The components at the map threshold, which are the prediction, then the peaks that are not above it,
-            which say what a lower threshold would find.
+        points: The components at the map threshold, which are the prediction, followed by the weaker peaks, which a
+            lower threshold would find.
         peaks: The peaks at every score, which depend on no threshold; None where they were not asked for.
     """
 
@@ -39,7 +39,7 @@ def read_map(
     drift_px: ArrayLike = (0.0, 0.0),
     is_large: bool = False,
 ) -> MapPoints:
-    """Read a map in both ways: what is predicted at a threshold, and what curves over all thresholds are drawn from.
+    """Read the predicted points at a threshold, and the peaks that curves over all thresholds are drawn from.
 
     Args:
         score_map: Array ``(h, w)``, probabilities at network resolution; may be memory-mapped where ``is_large``.
@@ -50,7 +50,7 @@ def read_map(
         min_score: Weakest peak that is kept; None reads no peaks.
         min_area_px: Smaller components are left out.
         centroid: See :func:`mitouts.functional.points.mask_components`.
-        drift_px: Taken off all points, see :mod:`mitouts.functional.drift`.
+        drift_px: Subtracted from all points, see :mod:`mitouts.functional.drift`.
         is_large: Never up-sample the whole map, which would not fit into memory.
     """
     if is_large:
@@ -78,7 +78,7 @@ def _large_map_components(
     min_area_px: int,
     centroid: Centroid,
 ) -> NDArray[np.float64]:
-    """Find the points of :func:`mitouts.functional.points.mask_components` in one group of cells after the other.
+    """Find the points of :func:`mitouts.functional.points.mask_components`, one group of cells at a time.
 
     A pixel of the up-sampled map is above the threshold only if one of the four cells around it is. So a component lies
     within the cells above the threshold and their neighbours, and groups of such cells that do not touch can be
@@ -107,10 +107,10 @@ def _large_map_components(
 def _pixels_between(
     first: int, cells: int, total: int, size_px: int, geometry: FeatureGeometry
 ) -> tuple[int, CellPlaces]:
-    """The pixels between the centres of the first and the last cell, to the border where the map ends there.
+    """Return the pixels between the centres of the first and the last cell, or up to the border where the map ends.
 
     Returns:
-        The first of them, and where all lie among these cells.
+        The first pixel, and the places of all of them among these cells.
     """
     axis = geometry.on_axis(size_px, total)
     last = first + cells - 1

@@ -61,7 +61,7 @@ class ImageMatches(NamedTuple):
 
 
 class _Stack(NamedTuple):
-    """The points of many images in one array."""
+    """The points of many images stacked in one array."""
 
     xy: FloatArray
     image: IntArray
@@ -202,7 +202,7 @@ def pairs_within(
 def _batches(
     pred_xy: Sequence[ArrayLike], truth_xy: Sequence[ArrayLike], radius_px: float | Sequence[float]
 ) -> Iterator[tuple[int, _Stack, _Stack, FloatArray]]:
-    """Yield runs of images: the first one's index, the stacked points of both sides, and each image's radius."""
+    """Yield batches of images: the first index, the stacked points of both sides, and the radius of each image."""
     if len(pred_xy) != len(truth_xy):
         raise ValueError(
             f'expected predictions and annotations of the same images, found {len(pred_xy)} and {len(truth_xy)} arrays'
@@ -237,7 +237,7 @@ def _tree(stack: _Stack, widest_px: float) -> cKDTree:
 
 
 def _pairs_within(preds: _Stack, truths: _Stack, radii: FloatArray) -> Matches:
-    """All pairs within the radius; the indices count through the stacks."""
+    """Find all pairs within the radius; the indices refer to the stacks."""
     widest = float(radii.max(initial=0.0))
     near = _tree(preds, widest).sparse_distance_matrix(
         _tree(truths, widest), widest * _SEARCH_SLACK, output_type='ndarray'
@@ -265,7 +265,7 @@ def _has_neighbour(points: _Stack, others: _Stack, radii: FloatArray) -> NDArray
 
 
 def _serial_choice(pairs: Matches, scores: FloatArray, num_truths: int) -> IntArray:
-    """Choose the pairs that the sequential rule of :func:`match_images_by_score` would; returns their positions."""
+    """Return the positions of the pairs that the sequential rule of :func:`match_images_by_score` would choose."""
     rank = np.empty(len(scores), dtype=np.int64)
     rank[np.argsort(-scores, kind='stable')] = np.arange(len(scores))
     order = np.lexsort((pairs.truth_index, pairs.distance_px, pairs.pred_index))

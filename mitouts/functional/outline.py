@@ -14,14 +14,14 @@ _NO_WIDTH = 1e-9
 def interior_point(outline_xy: ArrayLike, preferred_xy: ArrayLike | None = None) -> tuple[float, float]:
     """Find the centroid of an outline, or another point inside where the centroid lies outside or at an edge.
 
-    The centroid (shoelace formula) lies outside of crescents, and anywhere where an outline crosses itself, because
-    parts that run the other way round count as negative areas. Horizontal lines are then drawn across, and of the
-    middles of what they have inside the one farthest from all edges is taken. Inside is what an odd number of edges
-    separates from the outside.
+    The centroid (shoelace formula) of a crescent lies outside it, and that of an outline that crosses itself can lie
+    anywhere, because parts that run the other way round count as negative areas. If it is not well inside, horizontal
+    lines are drawn across the outline, and of the midpoints of their inner sections the one farthest from all edges is
+    returned. A point is inside if an odd number of edges separates it from the outside.
 
     Args:
         outline_xy: ``(N, 2)`` corners ``(x, y)``, the first one repeated at the end or not.
-        preferred_xy: What is tried instead of the centroid.
+        preferred_xy: Point that is tried instead of the centroid.
 
     Returns:
         ``(x, y)``, the mean of the corners where the outline has no area.
@@ -43,7 +43,7 @@ def interior_point(outline_xy: ArrayLike, preferred_xy: ArrayLike | None = None)
 
 
 def _centroid(corners: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Centroid by signed areas; None where they cancel."""
+    """Return the centroid by signed areas; None if they cancel."""
     following = np.roll(corners, -1, axis=0)
     crosses = corners[:, 0] * following[:, 1] - following[:, 0] * corners[:, 1]
     doubled = crosses.sum()
@@ -57,7 +57,10 @@ def _is_inside(point: NDArray[np.float64], corners: NDArray[np.float64]) -> bool
 
 
 def _candidates(corners: NDArray[np.float64], least_width: float) -> NDArray[np.float64]:
-    """Middles ``(N, 2)`` of what horizontal lines have inside, between corners and evenly over the whole height."""
+    """Return the midpoints ``(N, 2)`` of the inner sections of horizontal lines.
+
+    The lines lie between corners and evenly over the whole height.
+    """
     heights = np.unique(corners[:, 1])
     steps = np.diff(heights)
     tallest = np.argsort(-steps, kind='stable')[:_NUM_LINES]
@@ -71,7 +74,7 @@ def _candidates(corners: NDArray[np.float64], least_width: float) -> NDArray[np.
 
 
 def _clearance(point: NDArray[np.float64], corners: NDArray[np.float64]) -> float:
-    """Distance of a point from the nearest edge."""
+    """Return the distance of a point from the nearest edge."""
     edges = np.roll(corners, -1, axis=0) - corners
     lengths = (edges**2).sum(axis=1)
     along = ((point - corners) * edges).sum(axis=1) / np.where(lengths, lengths, 1)
@@ -80,7 +83,7 @@ def _clearance(point: NDArray[np.float64], corners: NDArray[np.float64]) -> floa
 
 
 def _crossings(y: float, corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find where edges cross a horizontal line, left to right; a corner on the line belongs to the edge below it."""
+    """Return where edges cross a horizontal line, left to right; a corner on the line belongs to the edge below it."""
     following = np.roll(corners, -1, axis=0)
     crosses = (corners[:, 1] > y) != (following[:, 1] > y)
     (x, top), (next_x, bottom) = corners[crosses].T, following[crosses].T

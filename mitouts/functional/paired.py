@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 
 
 class PairedDifference(NamedTuple):
-    """How much larger the pooled F1 of one method is than another's.
+    """Difference between the pooled F1 of two methods, A and B.
 
     Attributes:
         difference: F1 of A minus F1 of B.
@@ -35,7 +35,7 @@ class PairedDifference(NamedTuple):
 
 
 class RecoveredShare(NamedTuple):
-    """Which share of the distance between a baseline B and an oracle O a method A recovers.
+    """Share of the F1 gap between a baseline B and an oracle O that a method A closes.
 
     Attributes:
         share: ``(F1(A) - F1(B)) / (F1(O) - F1(B))``; None where O and B have the same F1.
@@ -72,7 +72,7 @@ def bootstrap_f1(counts: Sequence[ArrayLike], *, num_bootstrap: int, seed: int =
 
 
 def pooled_f1(counts: ArrayLike) -> float:
-    """F1 of counts ``(C, 3)`` summed over cases.
+    """Compute the F1 of counts ``(C, 3)`` summed over cases.
 
     >>> pooled_f1([[3, 1, 0], [3, 1, 2]])
     0.75
@@ -111,10 +111,10 @@ def recovered_share(
     num_bootstrap: int = 10_000,
     seed: int = 0,
 ) -> RecoveredShare:
-    """Compute how much of the way from B to the oracle A goes.
+    """Compute the share of the F1 gap between a baseline B and an oracle O that a method A closes.
 
-    Unless the interval of the oracle's distance from B lies above 0, the ratio divides by what may be nothing, or less:
-    the share is given, but is not defined and has no interval. Replicates in which oracle and B are equal are left out.
+    Unless the interval of the gap lies above 0, the denominator may be zero or negative: the share is then returned,
+    but ``is_defined`` is False and there is no interval. Replicates in which O and B are equal are left out.
 
     The counts of the method, the baseline and the oracle, and the rest, are as in :func:`paired_difference`.
     """

@@ -14,7 +14,7 @@ def as_points(
     Args:
         values: ``(N, columns)``, or anything empty.
         columns: Numbers of a point: 2 for ``x, y``, 3 with a score.
-        name: What an error calls the points.
+        name: Name of the points in errors.
         drop_rest: Drop further columns instead of refusing them.
 
     Returns:

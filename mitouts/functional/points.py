@@ -51,7 +51,7 @@ def mask_components(
 
 
 def strongest_first(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points ``(N, 3)`` as ``(x, y, score)`` in descending order; equal scores keep their order."""
+    """Sort points ``(N, 3)``, ``(x, y, score)``, by descending score; equal scores keep their order."""
     return points[np.argsort(-points[:, 2], kind='stable')]
 
 
@@ -60,9 +60,9 @@ def map_peaks(
 ) -> NDArray[np.float64]:
     """Find the local maxima of a map: cells that none of the eight around them exceeds.
 
-    How high a cell reaches is read in the up-sampled map (:func:`mitouts.functional.geometry.cell_maxima`), so that
+    A cell's height is read in the up-sampled map (:func:`mitouts.functional.geometry.cell_maxima`), so that
     the highest peak has the score of the image's best component. A plateau of equal cells is one peak, at their mean,
-    unless a higher cell lies beside it. Which peaks there are depends on no threshold.
+    unless a higher cell lies beside it. The set of peaks does not depend on a threshold.
 
     Args:
         score_map: Array ``(h, w)``, probabilities at network resolution; may be memory-mapped.
@@ -92,7 +92,7 @@ def map_peaks(
 
 
 def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Number the groups of cells that touch each other, ``(N,)``; local maxima that touch are equal."""
+    """Return a group number ``(N,)`` for each cell: cells that touch share one. Local maxima that touch are equal."""
     pairs = cKDTree(cells).query_pairs(1, p=np.inf, output_type='ndarray')
     if not len(pairs):
         return np.arange(len(cells))
@@ -101,7 +101,7 @@ def _plateaus(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _continues(cells: NDArray[np.int64], reached: NDArray[np.float32], is_top: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Tell where a plateau leads upwards, ``(N,)``: a cell beside is as high, but no local maximum."""
+    """Tell which cells ``(N,)`` have a neighbour that is as high but no local maximum: the plateau leads upwards."""
     continues = np.zeros(len(cells), dtype=bool)
     own = reached[tuple(cells.T)]
     for step in np.ndindex(3, 3):

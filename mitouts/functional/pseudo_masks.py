@@ -1,4 +1,4 @@
-"""Makes masks for annotated points that have none."""
+"""Makes masks for annotated points, which have none of their own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def map_masks(
     max_radius_px: float,
     fallback_radius_px: float,
 ) -> NDArray[np.bool_]:
-    """Cut out of a score map what it shows around each point.
+    """Cut a mask around each point out of a score map.
 
     A point's territory are the pixels that are nearer to it than to any other point and at most ``max_radius_px``
     away. Its mask is the part within the territory of one connected component (8 neighbours) of
@@ -70,7 +70,7 @@ def map_masks(
 
 
 def _nearest_points(points: ArrayLike, height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The index of each pixel's nearest point, -1 without points, and how far away it is; both ``(H, W)``."""
+    """Return each pixel's nearest point (its index, -1 without points) and the distance to it; both ``(H, W)``."""
     centres = np.asarray(points, dtype=np.float64)
     if centres.ndim != 2 or centres.shape[1] != 2:
         raise ValueError(f'expected points (N, 2), found {centres.shape}')

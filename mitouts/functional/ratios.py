@@ -1,4 +1,4 @@
-"""Divides where there is something to divide by."""
+"""Divides elementwise, with a default where the denominator is 0."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def ratio(above: ArrayLike, below: ArrayLike, undefined: float = 0.0) -> NDArray[np.float64]:
-    """``above / below`` elementwise, and ``undefined`` where ``below`` is not above 0.
+    """Return ``above / below`` elementwise, and ``undefined`` where ``below`` is not positive.
 
     >>> ratio([3, 1], [4, 0]).tolist()
     [0.75, 0.0]

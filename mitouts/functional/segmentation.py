@@ -11,9 +11,9 @@ from mitouts.functional.bootstrap import bootstrap_ci95, sum_by_case
 from mitouts.functional.ratios import ratio
 
 IGNORE_INDEX = 255
-"""The label of pixels that nobody judged: neither trained on nor scored."""
+"""Label of pixels that were not annotated: they are neither trained on nor scored."""
 UNKNOWN_INDEX = 254
-"""Stands in a table of codes for a code that is neither a class nor ignored."""
+"""Entry of a code table for codes that are neither a class nor ignored."""
 
 
 def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, num_classes: int) -> NDArray[np.int64]:
@@ -42,7 +42,7 @@ def confusion_matrix(truth: ArrayLike, predicted: ArrayLike, num_classes: int) -
 
 
 def dice_scores(confusion: ArrayLike) -> NDArray[np.float64]:
-    """Dice of each class, ``2 TP / (2 TP + FP + FN)``, over all pixels that were counted.
+    """Compute the Dice score of each class, ``2 TP / (2 TP + FP + FN)``, over all pixels that were counted.
 
     Args:
         confusion: ``(..., C, C)``, true classes in rows.
@@ -57,14 +57,14 @@ def dice_scores(confusion: ArrayLike) -> NDArray[np.float64]:
 
 
 def mean_dice(confusion: ArrayLike) -> NDArray[np.float64]:
-    """Mean of :func:`dice_scores` over the classes that have one; NaN without any."""
+    """Average :func:`dice_scores` over the classes that have one; NaN without any."""
     scores = dice_scores(confusion)
     known = ~np.isnan(scores)
     return ratio(np.where(known, scores, 0).sum(axis=-1), known.sum(axis=-1), np.nan)
 
 
 def pixel_accuracy(confusion: ArrayLike) -> float:
-    """Share of the counted pixels whose class is right; NaN without any."""
+    """Return the share of the counted pixels whose class is right; NaN without any."""
     counts = np.asarray(confusion, dtype=np.float64)
     return float(ratio(np.trace(counts), counts.sum(), np.nan))
 
@@ -72,10 +72,10 @@ def pixel_accuracy(confusion: ArrayLike) -> float:
 def bootstrap_mean_dice_ci95(
     confusions: ArrayLike, cases: Sequence[str], *, num_bootstrap: int = 1000, seed: int = 0
 ) -> tuple[float, float] | None:
-    """95% percentile bootstrap interval of the mean Dice over cases: pixels of one case are not independent.
+    """Compute the 95% bootstrap interval of the mean Dice over cases, as pixels of one case are not independent.
 
     Args:
-        confusions: ``(N, C, C)``, one matrix an image.
+        confusions: ``(N, C, C)``, one matrix per image.
         cases: The case of each image.
         num_bootstrap: Replicates.
         seed: Seed of the replicates.

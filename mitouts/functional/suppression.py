@@ -1,4 +1,4 @@
-"""Leaves one point a figure: non-maximum suppression by distance."""
+"""Reduces points to one per figure: non-maximum suppression by distance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 
 def suppress_by_distance(points: NDArray[np.float64], radius_px: float) -> NDArray[np.int64]:
-    """Keep the points that remain when each one suppresses the weaker ones around it.
+    """Return the points that remain when each point suppresses the weaker ones around it.
 
     Greedy, as for boxes: the strongest point is kept, all within the radius of it go, the strongest of the rest is
     kept, and so on. Of equal scores the first goes first.

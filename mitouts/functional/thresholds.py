@@ -40,7 +40,7 @@ def select_threshold(
             on it.
 
     Raises:
-        ValueError: An argument makes no sense, a score is not finite, or the labels hold one class only.
+        ValueError: An argument is invalid, a score is not finite, or the labels hold one class only.
 
     >>> select_threshold([0.1, 0.4, 0.6, 0.9], [0, 0, 1, 1])
     0.5
@@ -70,7 +70,7 @@ def select_threshold(
 
 
 def class_weights(positive: NDArray[np.bool_], prevalence: float | None) -> NDArray[np.float64]:
-    """Weigh samples as if positive ones had a given share.
+    """Compute sample weights that give the positive samples a given share.
 
     Args:
         positive: ``(N,)``, of both classes.
@@ -111,7 +111,7 @@ def as_scores(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64]
 
 
 def _sum_from(values: NDArray) -> NDArray[np.float64]:
-    """Sum the values from each position on; the extra last entry, 0, is for a threshold above all levels."""
+    """Sum the values from each position to the end; an extra last entry, 0, is for a threshold above all levels."""
     return np.append(np.cumsum(values[::-1])[::-1], 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Says where patches start, and which patch a figure belongs to."""
+"""Computes where patches start, and which patch a figure belongs to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tile_starts(length_px: int, tile_px: int, stride_px: int, edges: Edges = 'co
     Args:
         length_px: Length of the image.
         tile_px: Length of a tile.
-        stride_px: From one tile to the next.
+        stride_px: Distance from the start of one tile to the next.
         edges: ``cover`` adds a last tile, shifted inward to end where the image ends; an image that is shorter than a
             tile gets one tile at 0, which reaches beyond it. ``drop`` keeps the tiles that end before the image does,
             as the authors' code has it (``while x + tile < length``): a tile that fits exactly is dropped as well.

@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIN_CHROMA = 15
-"""Grey levels between the strongest and the weakest channel; glass, pen-free background and black padding have less."""
+"""Least difference in grey levels between the strongest and the weakest channel of tissue.
+
+Glass, background without pen marks, and black padding have less.
+"""
 OTSU_RANGE = (12.0, 25.0)
-"""Bounds of Otsu's threshold of the chroma: the noise of glass lies below, pale tissue above."""
+"""Range that Otsu's threshold of the chroma is clipped to: the noise of glass lies below it, pale tissue above."""
 DARKEST_TISSUE = 75
-"""Grey levels of the strongest channel; ink and scanner borders have less, haematoxylin at low resolution has more."""
+"""Least grey level of the strongest channel of tissue.
+
+Ink and scanner borders have less, haematoxylin at low resolution has more.
+"""
 
 _SMOOTHING_PX = 2.0
 # Smaller holes belong to the tissue around them: a square of 256 um.
@@ -25,7 +31,7 @@ _INK_BLUE_OVER_RED = 95
 
 
 def tissue_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the pixels that are coloured, as haematoxylin and eosin are, and glass, black and grey are not.
+    """Mark the coloured pixels: haematoxylin and eosin are coloured, glass, black and grey are not.
 
     Args:
         image: Array ``(H, W, 3)``, RGB, uint8.
@@ -37,7 +43,7 @@ def tissue_mask(image: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def tissue_share(image: NDArray[np.uint8]) -> float:
-    """Share of an RGB image ``(H, W, 3)`` that is tissue, from every fourth pixel of both axes."""
+    """Return the share of an RGB image ``(H, W, 3)`` that is tissue, from every fourth pixel of both axes."""
     return float(tissue_mask(np.ascontiguousarray(image[::4, ::4])).mean())
 
 
@@ -45,9 +51,9 @@ def find_tissue(thumbnail: NDArray[np.uint8], mpp: float, *, min_area_um2: float
     """Find the tissue of a slide at low resolution.
 
     Smoothed chroma (saturation times brightness, which unlike saturation is quiet in the dark) is cut at Otsu's
-    threshold, kept within :data:`OTSU_RANGE`: on glass alone, and on tissue alone, Otsu would cut a noise in two.
+    threshold, clipped to :data:`OTSU_RANGE`: on glass alone, or on tissue alone, Otsu would split mere noise in two.
     Pen marks that are blue, green or black and black borders are left out; red ink looks like eosin and is not
-    recognized. Specks go, then holes are closed, except where there is ink.
+    recognized. Specks are removed, then holes are closed, except where there is ink.
 
     Args:
         thumbnail: Array ``(H, W, 3)``, RGB, uint8.
@@ -78,7 +84,7 @@ def find_tissue(thumbnail: NDArray[np.uint8], mpp: float, *, min_area_um2: float
 
 
 def tissue_threshold(chroma: NDArray[np.uint8]) -> float:
-    """Otsu's threshold of the chroma (Otsu 1979), kept within :data:`OTSU_RANGE`; a pixel counts from there on."""
+    """Compute Otsu's threshold of the chroma (Otsu 1979), clipped to :data:`OTSU_RANGE`; inclusive."""
     between, _ = cv2.threshold(chroma, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     # OpenCV's is the last grey level of the lower class.
     return float(np.clip(between + 1, *OTSU_RANGE))

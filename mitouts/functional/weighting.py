@@ -1,4 +1,4 @@
-"""Averages samples that count differently."""
+"""Computes a weighted mean of samples."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
-    """``sum(w v) / sum(w)``, so that a sample of weight 0 might as well not be there; 0 when all weights are 0.
+    """Compute ``sum(w v) / sum(w)``, so that samples of weight 0 have no effect; 0 if all weights are 0.
 
-    The result has a graph in any case: a batch that counts for nothing can still be sent backwards.
+    The result always has a graph, so that ``backward`` works even for a batch whose weights are all 0.
 
     Args:
         values: Tensor ``(N,)``, finite.

@@ -25,12 +25,12 @@ _THUMBNAIL_BAND_PX = 16_000_000
 
 @dataclass(frozen=True)
 class SlideHeader:
-    """A file's header: known without decoding a pixel.
+    """A file's header, read without decoding a pixel.
 
     Attributes:
         level_dimensions: ``(width, height)`` of each level in its own pixels, finest first.
         mpp_xy: Micrometres per pixel along x and y at level 0, None where the file does not say.
-        bounds_xy_px: Left top corner of the scanned part, in level-0 pixels.
+        bounds_xy_px: Top left corner of the scanned part, in level-0 pixels.
         properties: Further facts: ``format``, ``vendor``, ``compression``, ``objective_power``, as far as known.
     """
 
@@ -41,7 +41,7 @@ class SlideHeader:
 
 
 class SlideReader(ABC):
-    """A slide or image of which regions are read.
+    """A slide or image that is read in regions.
 
     A reader can be pickled and survives a fork: each process opens the file for itself at its first read. ``close``
     frees the file; a later read opens it again.
@@ -51,13 +51,13 @@ class SlideReader(ABC):
 
     Args:
         path: File.
-        mpp: Micrometres per pixel at level 0; it replaces what the file says.
+        mpp: Micrometres per pixel at level 0; it replaces the file's own value.
 
     Attributes:
-        suffixes: Endings of names, lower case, of the files that are opened by it whatever is in them, such as
-            ``('.npy',)``: those of a format that no other reader knows.
-        kind: What :func:`mitouts.imaging.image_header.file_kind` calls the files that are opened by it; None for no
-            such kind.
+        suffixes: Lower-case suffixes of the files that this reader opens whatever their content, such as ``('.npy',)``:
+            those of a format that no other reader knows.
+        kind: Kind of the files that this reader opens, as :func:`mitouts.imaging.image_header.file_kind` returns it;
+            None for no such kind.
 
     Raises:
         ImageError: The file cannot be read, or ``mpp`` is not positive.
@@ -94,9 +94,9 @@ class SlideReader(ABC):
 
     @property
     def mpp(self) -> float | None:
-        """Micrometres per pixel at level 0: as given, else from the file, else None; never guessed.
+        """Micrometres per pixel at level 0: the given value, else the file's, else None; never guessed.
 
-        What the file states counts only from 0.1 to 2; what is given is taken as it is.
+        A value from the file is used only between 0.1 and 2; a given value is used as it is.
 
         Raises:
             ImageError: The file says that its pixels are not square (more than 1% apart).
@@ -104,7 +104,7 @@ class SlideReader(ABC):
         return self._given_mpp or scanner_mpp(self._header.mpp_xy, self.path)
 
     def known_mpp(self) -> float:
-        """:attr:`mpp` where something depends on it.
+        """Return :attr:`mpp`, and raise if it is unknown.
 
         Raises:
             ImageError: The file does not state it, or states one that no scanner has; or its pixels are not square.
@@ -120,12 +120,12 @@ class SlideReader(ABC):
 
     @property
     def bounds_xy_px(self) -> tuple[int, int]:
-        """Left top corner of the scanned part in level-0 pixels; ``(0, 0)`` where the format has no such thing."""
+        """Top left corner of the scanned part in level-0 pixels; ``(0, 0)`` if the format has no such entry."""
         return self._header.bounds_xy_px
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """Further facts: ``format``, ``vendor``, ``compression``, ``objective_power``, as far as known."""
+        """Further metadata: ``format``, ``vendor``, ``compression``, ``objective_power``, as far as known."""
         return self._header.properties
 
     def read_region(self, xy_px: tuple[int, int], level: int, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -148,7 +148,7 @@ class SlideReader(ABC):
         return self.read_level(level, x, y, *size)
 
     def read_level(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """:meth:`read_region` with the corner ``(x, y)`` in the level's own pixels."""
+        """Read a rectangle like :meth:`read_region`, but with the corner ``(x, y)`` in the level's own pixels."""
         self._check_level(level)
         if width < 1 or height < 1:
             raise ValueError(f'a region must have at least 1 x 1 px, found {width} x {height}')
@@ -164,7 +164,7 @@ class SlideReader(ABC):
         return region
 
     def thumbnail(self, max_px: int) -> NDArray[np.uint8]:
-        """The whole slide, shrunk to at most ``max_px`` along its longer side (never enlarged).
+        """Return the whole slide, shrunk to at most ``max_px`` along its longer side (never enlarged).
 
         It is read in bands of rows, so that a large image without a pyramid needs little memory.
 
@@ -190,7 +190,7 @@ class SlideReader(ABC):
         return np.asarray(cv2.resize(np.concatenate(bands), size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
     def close(self) -> None:
-        """Free this process's handle."""
+        """Close this process's handle."""
         handle = self._opened.pop(os.getpid(), None)
         if handle is not None:
             self._close(handle)
@@ -225,18 +225,18 @@ class SlideReader(ABC):
 
     @abstractmethod
     def _open(self) -> Any:
-        """Open the file, once a process.
+        """Open the file, once per process.
 
         Returns:
-            The handle that the other methods are given.
+            The handle that is passed to the other methods.
 
         Raises:
-            ImageError: It is broken, or of another format.
+            ImageError: The file is broken or of another format.
         """
 
     @abstractmethod
     def _describe(self, handle: Any) -> SlideHeader:
-        """Read the header, when the reader is made. What the file does not say stays unknown: it is never guessed."""
+        """Read the header, when the reader is created. Values that the file does not state stay unknown."""
 
     @abstractmethod
     def _read(self, handle: Any, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -245,7 +245,7 @@ class SlideReader(ABC):
         Several threads may read at a time, each through a copy of the reader with a handle of its own.
 
         Args:
-            handle: What ``_open`` gave.
+            handle: The result of ``_open``.
             level: Index of the level.
             x: Left column, in pixels of the level.
             y: Top row, likewise.

@@ -1,4 +1,4 @@
-"""Tells which DICOM files of a folder make one slide, from their headers alone."""
+"""Finds the DICOM files in a folder that form one slide, by their headers alone."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class DicomHeader:
 
     @property
     def is_level(self) -> bool:
-        """Tell whether the file is a level of a slide."""
+        """Whether the file is a level of a slide."""
         return self.class_uid == _WHOLE_SLIDE_CLASS and self.flavor == 'VOLUME'
 
     @property
     def kind(self) -> str:
-        """Say in words what the file is."""
+        """Description of the file in words."""
         if self.class_uid != _WHOLE_SLIDE_CLASS:
             return 'a DICOM object that is no whole-slide image'
         return f'the {self.flavor.lower() or "unnamed part"} of a slide'
@@ -68,7 +68,7 @@ def is_dicom(path: Path) -> bool:
 
 
 def read_dicom_header(path: Path) -> DicomHeader:
-    """Read what tells the files of a slide apart; no pixel is read.
+    """Read the header entries that tell the files of a slide apart; no pixel is read.
 
     Raises:
         ImageError: The header is broken, or compressed.
@@ -89,7 +89,7 @@ def read_dicom_header(path: Path) -> DicomHeader:
 
 
 def dicom_slide(path: Path) -> Path:
-    """Find the file that stands for a DICOM file's slide: the largest level of its series in its folder.
+    """Return the file to open for a DICOM file's slide: the largest level of its series in its folder.
 
     Args:
         path: Any file of the slide; its label and overview lead to the slide, too.
@@ -118,7 +118,7 @@ def _slides_of_folder(folder: Path) -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _index(folder: str, changed_ns: int) -> dict[str, str]:
-    """Series -> name of the file of its largest level; ``changed_ns`` makes the memory forget a folder that changed."""
+    """Map each series to the file of its largest level; ``changed_ns`` makes the cache forget a folder that changed."""
     best: dict[str, tuple[int, str]] = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         path = Path(entry.path)
@@ -139,7 +139,7 @@ def _text(value: bytes) -> str:
 
 
 def _read_values(file: IO[bytes]) -> dict[tuple[int, int], bytes]:
-    """Values of the elements up to the total size of the level, nested ones left out."""
+    """Read the values of the elements up to the total size of the level, except nested ones."""
     if file.read(132)[128:] != b'DICM':
         raise ValueError('no DICM at byte 128')
     values: dict[tuple[int, int], bytes] = {}
@@ -168,7 +168,7 @@ def _read_values(file: IO[bytes]) -> dict[tuple[int, int], bytes]:
 
 
 def _element(file: IO[bytes], is_explicit: bool) -> tuple[tuple[int, int] | None, bytes, int]:
-    """Tag, type and length of the next element; no tag at the end of the file."""
+    """Read tag, type and length of the next element; the tag is None at the end of the file."""
     head = file.read(8)
     if not head:
         return None, b'', 0

@@ -20,9 +20,9 @@ WRITTEN_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 
 
 def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """Read an image or a small slide whole, at its full resolution.
+    """Read a whole image or small slide at its full resolution.
 
-    It shows what :func:`mitouts.imaging.open_slide` shows: both decode a file in one way.
+    The pixels are the same as those of :func:`mitouts.imaging.open_slide`: both decode a file in the same way.
 
     Args:
         path: File.
@@ -34,8 +34,8 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
         known.
 
     Raises:
-        ImageError: Missing, unreadable, of another kind, of another size than expected, or, by its header, too large to
-            be decoded whole (:func:`mitouts.imaging.size_limit.max_image_px`).
+        ImageError: The file is missing, unreadable, of another kind or size than expected, or, by its header, too large
+            to be decoded whole (:func:`mitouts.imaging.size_limit.max_image_px`).
     """
     path = Path(path)
     if file_kind(path) == 'image':
@@ -57,7 +57,7 @@ def read_rgb(path: str | Path, expected_size: tuple[int, int] | None = None) -> 
 
 
 def write_rgb(path: str | Path, image: NDArray[np.uint8]) -> None:
-    """Write an RGB uint8 array ``(H, W, 3)``; the format goes by the suffix, and the folder is made.
+    """Write an RGB uint8 array ``(H, W, 3)``; the suffix determines the format, and the folder is created.
 
     A reader never sees half of the file (:func:`mitouts.utils.files.written_aside`).
 
@@ -79,7 +79,7 @@ def write_rgb(path: str | Path, image: NDArray[np.uint8]) -> None:
 
 
 def _png_parameters() -> list[int]:
-    """Huffman codes after the averaging filter.
+    """Return PNG parameters: Huffman codes after the averaging filter.
 
     On stained tissue, where nothing repeats, this is several times faster than zlib's levels 1 to 3 and no larger.
     """

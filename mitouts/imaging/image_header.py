@@ -1,4 +1,4 @@
-"""Reads kind, size and resolution of an image or slide file without decoding a pixel."""
+"""Reads the kind, size and resolution of an image or slide file without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def probe(path: str | Path) -> ImageInfo:
 
 
 def file_kind(path: Path) -> Kind:
-    """Tell what reads the file: ``openslide`` for a scanner's format, else ``tiff`` or ``image``.
+    """Return the kind of reader that a file needs: ``openslide`` for a scanner's format, else ``tiff`` or ``image``.
 
     A generic TIFF goes to tifffile although OpenSlide opens some of them: that is twice as fast, and it sees pyramids
     in sub-IFDs and OME metadata.
@@ -121,7 +121,7 @@ def encoded_image(source: IO[bytes]) -> PIL.Image.Image | None:
     A TIFF may hold several images (:func:`mitouts.imaging.tiff.slide_pages`).
 
     Args:
-        source: Of the encoded bytes; it stays open as long as the image is used.
+        source: Stream of the encoded bytes; it must stay open as long as the image is used.
 
     Returns:
         The image; None where the header is broken, of a TIFF, or of a kind that is not known here.
@@ -146,7 +146,7 @@ def encoded_image(source: IO[bytes]) -> PIL.Image.Image | None:
 
 
 def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float | None:
-    """Average the two resolutions that a file states; None where it states none, or one that no scanner has.
+    """Average the resolutions along x and y that a file states; None if it states none, or one that no scanner has.
 
     Args:
         mpp_xy: Micrometres per pixel along x and y.
@@ -167,7 +167,7 @@ def scanner_mpp(mpp_xy: tuple[float, float] | None, path: str | Path) -> float |
 
 
 def mpp_doubt(mpp_xy: tuple[float, float] | None) -> str | None:
-    """Say what is wrong with a resolution that a file states and no scanner has; None where it states none.
+    """Describe what is wrong with a stated resolution that no scanner has; None if the file states none.
 
     Args:
         mpp_xy: Micrometres per pixel along x and y, one of them outside 0.1 to 2.
@@ -179,7 +179,7 @@ def mpp_doubt(mpp_xy: tuple[float, float] | None) -> str | None:
 
 
 def openslide_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
-    """Micrometres per pixel along x and y from OpenSlide's properties."""
+    """Return micrometres per pixel along x and y from OpenSlide's properties."""
     try:
         return float(properties['openslide.mpp-x']), float(properties['openslide.mpp-y'])
     except (KeyError, ValueError):
@@ -187,7 +187,7 @@ def openslide_mpp(properties: Mapping[str, str]) -> tuple[float, float] | None:
 
 
 def open_with_openslide(path: Path) -> openslide.OpenSlide:
-    """Open a scanner's file.
+    """Open a file of a scanner's format with OpenSlide.
 
     Raises:
         ImageError: It is broken, or a DICOM file without a slide.

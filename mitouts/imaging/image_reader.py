@@ -14,7 +14,7 @@ from mitouts.registry import SLIDE_READERS
 
 @SLIDE_READERS.register_module()
 class ImageReader(SlideReader):
-    """PNG, JPEG and BMP: one level, decoded at the first read and kept until the reader is closed.
+    """Reads PNG, JPEG and BMP: one level, decoded at the first read and kept until the reader is closed.
 
     Raises:
         ImageError: Unreadable, or too large to be decoded whole.

@@ -53,6 +53,6 @@ def read_labels(path: str | Path, expected_size: tuple[int, int] | None = None) 
 
 
 def write_labels(path: str | Path, codes: NDArray[np.uint8]) -> None:
-    """Write codes ``(H, W)`` as a grey PNG, whole or not at all."""
+    """Write codes ``(H, W)`` as a grey PNG; the file is complete or does not appear."""
     with written_aside(path) as aside:
         Image.fromarray(np.ascontiguousarray(codes, dtype=np.uint8)).save(aside, format='PNG')

@@ -19,7 +19,7 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
     Args:
         path: File.
         reader: Registered name of a reader; None for the one that suits the file (:func:`reader_for`).
-        mpp: Micrometres per pixel at level 0; it replaces what the file says.
+        mpp: Micrometres per pixel at level 0; it replaces the file's own value.
 
     Raises:
         ImageError: Missing, empty, broken, or neither a slide nor an image.
@@ -32,7 +32,7 @@ def open_slide(path: str | Path, reader: str | None = None, mpp: float | None = 
 
 
 def reader_for(path: Path) -> type[SlideReader]:
-    """The registered reader of a file.
+    """Return the registered reader for a file.
 
     It is the one that claims the ending of the file's name, if any; else OpenSlide for a scanner's format, tifffile for
     every other TIFF (tiled pyramids too, where it is twice as fast), and for a plain image one that decodes it whole.

@@ -23,10 +23,10 @@ _SHIFT_TOLERANCE_PX = 0.01
 
 @SLIDE_READERS.register_module()
 class OpenSlideReader(SlideReader):
-    """SVS, NDPI, MRXS, SCN, DICOM and what else OpenSlide opens, generic tiled TIFF included.
+    """Reads SVS, NDPI, MRXS, SCN, DICOM and all other formats that OpenSlide opens, including generic tiled TIFF.
 
-    A DICOM slide opens by any of its files. A generic TIFF is refused where OpenSlide takes another image than the
-    largest for the slide.
+    A DICOM slide can be opened by any of its files. A generic TIFF is refused if the image that OpenSlide takes for the
+    slide is not the largest in the file.
     """
 
     kind = 'openslide'

@@ -58,7 +58,7 @@ def read_raster(path: Path) -> NDArray[np.uint8]:
 
 
 def _orientation(data: bytes) -> int:
-    """The EXIF orientation; 1 where there is none."""
+    """Return the EXIF orientation; 1 if there is none."""
     # Most files have no EXIF, and are not parsed once more.
     if data.startswith(b'RIFF') or b'Exif\0\0' in data[:65_536] or b'eXIf' in data[:65_536]:
         with contextlib.suppress(OSError, ValueError, SyntaxError, struct.error), warnings.catch_warnings():

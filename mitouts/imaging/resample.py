@@ -13,7 +13,7 @@ _MAX_BLOCK_PX = 64
 
 
 class LevelReader(Protocol):
-    """The part of a slide reader that is needed here."""
+    """The part of a slide reader's interface that is needed here."""
 
     @property
     def level_dimensions(self) -> tuple[tuple[int, int], ...]: ...
@@ -39,7 +39,7 @@ def simplest_ratio(scale: float, tolerance: float = 0.01) -> Fraction:
 
 
 def resampled_dimensions(size: tuple[int, int], ratio: Fraction) -> tuple[int, int]:
-    """``(width, height)`` of a level after resampling; a last pixel that is only partly covered counts."""
+    """Return ``(width, height)`` of a level after resampling; a partly covered last pixel counts."""
     width, height = (-(-length * ratio.denominator // ratio.numerator) for length in size)
     return width, height
 
@@ -93,7 +93,7 @@ def _blocks(start: int, stop: int, ratio: Fraction) -> tuple[int, int]:
 def _read_blocks(
     reader: LevelReader, level: int, size: tuple[int, int], columns: tuple[int, int], rows: tuple[int, int], block: int
 ) -> NDArray[np.uint8]:
-    """The level's pixels of whole blocks; beyond the slide its outermost pixels go on."""
+    """Read whole blocks of a level's pixels; beyond the slide its outermost pixels are repeated."""
     left, right = max(columns[0] * block, 0), min(columns[1] * block, size[0])
     top, bottom = max(rows[0] * block, 0), min(rows[1] * block, size[1])
     inside = reader.read_level(level, left, top, right - left, bottom - top)

@@ -18,7 +18,7 @@ FULL_RANGE = (0.0, 255.0, 128.0, 255.0, 128.0, 255.0)
 
 
 def samples_to_rgb(samples: NDArray, source: str | Path, *, is_premultiplied: bool = False) -> NDArray[np.uint8]:
-    """Turn grey, grey with alpha, RGB or RGBA samples into RGB uint8; what is transparent becomes white, as glass is.
+    """Turn grey, grey with alpha, RGB or RGBA samples into RGB uint8; transparent pixels become white, like glass.
 
     Args:
         samples: ``(H, W)`` or ``(H, W, C)`` with 1 to 4 channels, uint8 or uint16.
@@ -48,7 +48,7 @@ def samples_to_rgb(samples: NDArray, source: str | Path, *, is_premultiplied: bo
 
 
 def warn_of_16_bits(source: str | Path, stacklevel: int = 3) -> None:
-    """Say that a range was assumed."""
+    """Warn that the range of a 16-bit image was assumed."""
     warnings.warn(
         f'{source}: 16-bit image, scaled by 1/257 to 8 bits; convert it yourself if its white is not 65535',
         AnnotationWarning,
@@ -57,7 +57,7 @@ def warn_of_16_bits(source: str | Path, stacklevel: int = 3) -> None:
 
 
 def warn_of_orientation(source: str | Path, orientation: int, stacklevel: int = 3) -> None:
-    """Say that a file asks to be turned or flipped when it is shown, and is read as it is stored.
+    """Warn that a file's orientation tag (turned or flipped) is ignored and the image is read as stored.
 
     Pixels, sizes and points are those of the stored image, because that is what QuPath, OpenSlide, ASAP and ImageJ show
     and what their annotations count in.

@@ -13,11 +13,11 @@ from mitouts.imaging.view import ScaledView
 STAIN_TILE_PX = 256
 STAIN_TILES = 64
 GRID_TILES = 5
-"""Tiles a side where nothing says which part of an image is tissue."""
+"""Tiles along each side of an image whose tissue is not known."""
 
 
 def tissue_tiles(view: ScaledView, tissue: NDArray[np.bool_]) -> Iterator[NDArray[np.uint8]]:
-    """Read tiles spread evenly over the tissue; those that cannot be read are passed over.
+    """Read tiles spread evenly over the tissue; tiles that cannot be read are skipped.
 
     Args:
         view: The slide at one resolution.
@@ -41,7 +41,7 @@ def tissue_tiles(view: ScaledView, tissue: NDArray[np.bool_]) -> Iterator[NDArra
 def even_tiles(
     dimensions: tuple[int, int], read: Callable[[int, int, int, int], NDArray[np.uint8]]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Read tiles spread evenly over an image, whatever it shows.
+    """Read tiles spread evenly over an image, regardless of its content.
 
     Args:
         dimensions: Width and height in pixels.
@@ -60,7 +60,7 @@ def even_tiles(
 
 
 def array_tiles(image: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The :func:`even_tiles` of an image ``(H, W, 3)`` in memory, as views of it."""
+    """Return the :func:`even_tiles` of an image ``(H, W, 3)`` in memory, as views of it."""
     return even_tiles(
         (image.shape[1], image.shape[0]), lambda x, y, width, height: image[y : y + height, x : x + width]
     )

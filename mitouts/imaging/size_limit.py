@@ -1,4 +1,4 @@
-"""Refuses images that would be decoded whole and are too large for that."""
+"""Refuses images that are too large to be decoded whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ _DECODER_LIMIT_PX = 1 << 30
 
 
 def max_image_px() -> int:
-    """Pixels above which an image is not decoded whole: where PIL refuses (178,956,970), or ``MITOUTS_MAX_IMAGE_PX``.
+    """Return the number of pixels above which an image is not decoded whole.
+
+    It is PIL's limit (178,956,970), or ``MITOUTS_MAX_IMAGE_PX``.
 
     Raises:
         ImageError: The environment variable is not a positive number.
@@ -42,14 +44,14 @@ def check_size(
     what: str = 'image',
     instead: str = 'Convert it to a tiled TIFF, which is read in parts',
 ) -> None:
-    """Refuse what must be decoded in one piece and is too large for that.
+    """Raise an error if an image that must be decoded in one piece is too large.
 
     Args:
         width: In pixels.
         height: In pixels.
         path: Named in the error.
-        what: What is too large.
-        instead: What else can be done than to raise the limit.
+        what: Name of the image, for the error.
+        instead: Alternative to raising the limit, for the error.
 
     Raises:
         ImageError: It has more than :func:`max_image_px` pixels.

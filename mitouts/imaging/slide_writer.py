@@ -24,7 +24,7 @@ ReadPart = Callable[[int, int, int, int], 'NDArray[np.uint8] | None']
 
 
 def level_sizes(width_px: int, height_px: int) -> list[tuple[int, int]]:
-    """``(width, height)`` of each level: 4 times smaller each, down to 64 times, while 256 px are left a side."""
+    """Return ``(width, height)`` of each level: each 4 times smaller, down to 64 times, with at least 256 px a side."""
     sizes = [(width_px, height_px)]
     factor = DOWNSAMPLE
     while factor <= MAX_DOWNSAMPLE and min(width_px, height_px) // factor >= _MIN_LEVEL_PX:
@@ -46,11 +46,11 @@ def write_slide(
     on_row: Callable[[], None] | None = None,
     software: str = 'mitouts phantom slide',
 ) -> None:
-    """Write a slide; it appears under its name when it is whole.
+    """Write a slide; the file appears under its name only when it is complete.
 
-    Memory is bounded by one row of tiles of the first reduced level, and what ``read`` keeps. All tiles of plain glass
-    share one place in the file. Each pixel of a reduced level is the mean of the level-0 pixels that it covers, before
-    compression; pixels at the right and lower border that are not covered wholly are left out.
+    Memory is bounded by one row of tiles of the first reduced level, plus the memory that ``read`` needs. All tiles of
+    plain glass share one place in the file. Each pixel of a reduced level is the mean of the level-0 pixels that it
+    covers, before compression; pixels at the right and lower border that are not covered wholly are left out.
 
     Args:
         path: The TIFF file.
@@ -60,13 +60,13 @@ def write_slide(
         glass_rgb: Colour of glass, (3,).
         mpp: Micrometres per pixel of level 0.
         tile_px: Side of a tile, a multiple of 64.
-        quality: Of the JPEG compression.
+        quality: Quality of the JPEG compression.
         corrupt: Tiles ``(column, row)`` of level 0 that are made unreadable.
         on_row: Called after each row of tiles.
-        software: What the file says it was made by.
+        software: Name of the software, stored in the file.
 
     Raises:
-        OSError: The file cannot be written; nothing is left behind then.
+        OSError: The file cannot be written; no partial file is left behind.
     """
     sizes = level_sizes(*size)
     encoder = _Encoder(tile_px, quality, glass_rgb)
@@ -96,7 +96,7 @@ def write_slide(
 
 
 class _Encoder:
-    """Makes JPEG tiles."""
+    """Encodes JPEG tiles."""
 
     def __init__(self, tile_px: int, quality: int, glass_rgb: NDArray[np.uint8]) -> None:
         self.tile_px = tile_px
@@ -117,7 +117,7 @@ class _Encoder:
 
 
 class _Level:
-    """A reduced level: collects a row of tiles, and keeps the encoded ones in a file until they are wanted."""
+    """A reduced level: it collects a row of tiles, and keeps encoded tiles in a file until they are needed."""
 
     def __init__(self, size: tuple[int, int], encoder: _Encoder, spool: BinaryIO) -> None:
         self._encoder = encoder
@@ -131,7 +131,7 @@ class _Level:
         self._clear()
 
     def put(self, part: NDArray[np.float32], x: int, y: int) -> None:
-        """Lay a part at its place; what lies beyond the last column of tiles is dropped."""
+        """Add a part at its position; pixels beyond the last column of tiles are dropped."""
         tile = self._encoder.tile_px
         self._finish_rows_before(y // tile)
         columns = slice(x, min(x + part.shape[1], self._pixels.shape[1]))
@@ -141,7 +141,7 @@ class _Level:
             self._used[columns.start // tile : -(-columns.stop // tile)] = True
 
     def tiles(self) -> Iterator[bytes]:
-        """Encoded tiles in the order of the file; empty for glass."""
+        """Yield the encoded tiles in the order of the file; empty for glass."""
         self._finish_rows_before(self._num_rows)
         self._spool.seek(0)
         for length in self._lengths:
@@ -172,7 +172,7 @@ def _finest_tiles(
     corrupt: set[tuple[int, int]],
     on_row: Callable[[], None] | None,
 ) -> Iterator[bytes]:
-    """Encoded tiles of level 0, empty for glass; each also goes into all reduced levels."""
+    """Yield the encoded tiles of level 0, empty for glass, and add each to all reduced levels."""
     tile = encoder.tile_px
     for row in range(-(-size[1] // tile)):
         for column in range(-(-size[0] // tile)):
@@ -197,7 +197,7 @@ def _reduce(pixels: NDArray[np.uint8], x: int, y: int, levels: list[_Level]) -> 
 
 
 def _with_one_glass(tiles: Iterator[bytes], glass: bytes, shared: list[int]) -> Iterator[bytes]:
-    """Fill the first empty tile, and note its index (-1 where none is empty)."""
+    """Put glass into the first empty tile, and append its index (-1 if none is empty) to ``shared``."""
     level = len(shared)
     shared.append(-1)
     for index, data in enumerate(tiles):
@@ -208,7 +208,7 @@ def _with_one_glass(tiles: Iterator[bytes], glass: bytes, shared: list[int]) -> 
 
 
 def _share_glass(path: Path, shared: list[int]) -> None:
-    """Let all empty tiles of a level point to the one that holds glass."""
+    """Make all empty tiles of a level refer to the tile that holds glass."""
     with tifffile.TiffFile(path, mode='r+') as tiff:
         for page, index in zip(tiff.pages, shared):
             if index >= 0:

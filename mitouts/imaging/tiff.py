@@ -1,4 +1,4 @@
-"""Reads the pyramid and the resolution of a TIFF file and checks that it is whole, without decoding a pixel."""
+"""Reads the pyramid and the resolution of a TIFF file and checks that it is complete, without decoding a pixel."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ if logging.getLogger('tifffile').level == logging.NOTSET:
 
 @contextmanager
 def reading_tiff(path: str | Path, what: str = 'its header') -> Iterator[None]:
-    """Turn whatever a broken file makes tifffile or a codec raise into an :class:`ImageError`."""
+    """Turn any error that tifffile or a codec raises on a broken file into an :class:`ImageError`."""
     try:
         yield
     except ImageError:
@@ -74,8 +74,8 @@ def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tiff
     A TIFF or OME-TIFF may hold a label, a macro or a thumbnail beside the slide, and before it.
 
     Raises:
-        ImageError: It is no grey, palette, RGB(A) or YCbCr image of up to 16 bits, a page ends outside the file, or
-            several images are the largest.
+        ImageError: It is not a grey, palette, RGB(A) or YCbCr image of up to 16 bits, a page ends outside the file, or
+            several images share the largest size.
     """
     with reading_tiff(path):
         levels = [_only_page(level, tiff, path) for level in _largest(tiff, path).levels]
@@ -96,12 +96,12 @@ def slide_pages(tiff: tifffile.TiffFile, path: str | Path) -> list[tifffile.Tiff
 
 
 def is_mappable(page: tifffile.TiffPage) -> bool:
-    """Tell whether the pixels lie in the file as they are, in one piece."""
+    """Tell whether the pixels are stored in one uncompressed piece, so that they can be memory-mapped."""
     return page.is_memmappable and page.photometric != tifffile.PHOTOMETRIC.YCBCR
 
 
 def segment_size(page: tifffile.TiffPage) -> tuple[int, int]:
-    """Width and height of the tiles or strips."""
+    """Return width and height of the tiles or strips."""
     if page.is_tiled:
         return page.tilewidth, page.tilelength
     return page.imagewidth, min(page.rowsperstrip, page.imagelength)
@@ -114,7 +114,7 @@ def tiff_mpp(tiff: tifffile.TiffFile, page: tifffile.TiffPage) -> tuple[float, f
 
     Args:
         tiff: The file.
-        page: The image that is meant (:func:`slide_pages`): each has a resolution of its own.
+        page: The image in the file (:func:`slide_pages`): each has a resolution of its own.
     """
     try:
         if tiff.is_ome:

@@ -23,14 +23,14 @@ _SEPARATE = 2
 
 @SLIDE_READERS.register_module()
 class TiffReader(SlideReader):
-    """OME-TIFF and plain TIFF: tiled, striped or in one piece, with or without a pyramid, of any compression.
+    """Reads OME-TIFF and plain TIFF: tiled, striped or in one piece, with or without a pyramid, of any compression.
 
     The largest image of the file is read, wherever in it a label or a macro lies. An orientation tag is ignored with a
     warning, and all channels become RGB as :func:`mitouts.imaging.tiff_segments.to_rgb` says.
 
     Only the tiles or strips that a region touches are decoded, and an uncompressed image in one piece is mapped into
-    memory, so a region costs what its own rows cost. The last decoded ones are kept, because neighbouring regions share
-    them. A tile without data is white.
+    memory, so reading a region takes time only for its own rows. The last decoded tiles are cached, because
+    neighbouring regions share them. A tile without data is white.
 
     Raises:
         ImageError: Broken, truncated, neither grey, palette, RGB(A) nor YCbCr of up to 16 bits, or with several images
@@ -68,7 +68,7 @@ class TiffReader(SlideReader):
 
 
 class _Pyramid:
-    """The open file: one page a level, and the tiles or strips that were decoded last."""
+    """The open file: one page for each level, and a cache of the tiles or strips that were decoded last."""
 
     def __init__(self, tiff: tifffile.TiffFile, path: str) -> None:
         self.tiff = tiff
@@ -83,7 +83,7 @@ class _Pyramid:
         self._tile.cache_clear()
 
     def read(self, level: int, x: int, y: int, width: int, height: int) -> NDArray[np.uint8]:
-        """RGB ``(height, width, 3)``."""
+        """Read a rectangle as RGB ``(height, width, 3)``."""
         page = self.pages[level]
         if is_mappable(page):
             return to_rgb(np.array(self._mapped(level)[y : y + height, x : x + width]), page, self._path)
@@ -112,7 +112,7 @@ class _Pyramid:
         return self._maps[level]
 
     def _decode_tile(self, level: int, index: int) -> tuple[NDArray[np.uint8] | None, tuple[int, int]]:
-        """One tile or strip, RGB, and its row and column; None where the file stores nothing of it."""
+        """Decode one tile or strip to RGB; return it (None without data in the file) with its row and column."""
         page = self.pages[level]
         planes = page.samplesperpixel if page.planarconfig == _SEPARATE else 1
         apart = len(page.dataoffsets) // planes
@@ -130,7 +130,10 @@ class _Pyramid:
 
 
 def _touched(page: tifffile.TiffPage, x: int, y: int, width: int, height: int) -> list[int]:
-    """Indices of the tiles or strips that a rectangle touches, row by row, of the first channel where stored apart."""
+    """Return the indices of the tiles or strips that a rectangle touches, row by row.
+
+    If channels are stored separately, they are those of the first channel.
+    """
     tile_width, tile_height = segment_size(page)
     across = -(-page.imagewidth // tile_width)
     return [

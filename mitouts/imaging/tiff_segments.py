@@ -25,15 +25,15 @@ def decode_segment(page: tifffile.TiffPage, data: bytes | None, index: int) -> t
 
     Args:
         page: The image.
-        data: What the file stores of it; None where it stores nothing.
-        index: Which tile or strip.
+        data: Stored bytes; None if the file has no data for it.
+        index: Index of the tile or strip.
 
     Returns:
-        Samples ``(h, w, C)`` (one channel of several where these are stored apart), None without data; and the row
-        and the column of its left top pixel.
+        Samples ``(h, w, C)`` (one channel of several if these are stored separately), None without data; and the row
+        and the column of its top left pixel.
 
     Raises:
-        Exception: What a codec raises for data that are broken or cut (see
+        Exception: Any error that a codec raises for broken or truncated data (see
             :func:`mitouts.imaging.tiff.reading_tiff`).
     """
     if data is not None and page.compression in _JPEG and page.jpegheader is None and b'\xff\xd9' not in data:
@@ -51,10 +51,10 @@ def decode_segment(page: tifffile.TiffPage, data: bytes | None, index: int) -> t
 
 
 def to_rgb(samples: NDArray, page: tifffile.TiffPage, path: str) -> NDArray[np.uint8]:
-    """Samples ``(h, w, C)`` as :func:`decode_segment` gives them, all channels together, as RGB uint8 ``(h, w, 3)``.
+    """Convert samples ``(h, w, C)`` of :func:`decode_segment`, all channels together, to RGB uint8 ``(h, w, 3)``.
 
     Raises:
-        ImageError: There is no such colour.
+        ImageError: The palette has no colours, or the samples are of another kind.
     """
     if page.photometric == tifffile.PHOTOMETRIC.PALETTE:
         return _of_palette(samples[..., 0], page, path)
@@ -110,7 +110,7 @@ def _decode_subsampled(page: tifffile.TiffPage, data: bytes, index: int) -> tupl
 
 
 def _extent(page: tifffile.TiffPage, index: int) -> tuple[int, int, tuple[int, int]]:
-    """Width and height of a tile or strip, and the row and column of its left top pixel."""
+    """Return width and height of a tile or strip, and the row and column of its top left pixel."""
     if page.is_tiled:
         across = -(-page.imagewidth // page.tilewidth)
         place = index // across * page.tilelength, index % across * page.tilewidth
@@ -129,7 +129,7 @@ def _of_palette(codes: NDArray, page: tifffile.TiffPage, path: str) -> NDArray[n
 
 
 def _numbers(value: tuple[int, ...] | None, default: tuple[float, ...]) -> tuple:
-    """Numbers of a tag, which stores a fraction as two."""
+    """Return the numbers of a tag, which stores each fraction as two integers."""
     if value is None:
         return default
     if len(value) == 2 * len(default):

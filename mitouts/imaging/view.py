@@ -13,18 +13,18 @@ from mitouts.imaging.resample import read_resampled, resampled_dimensions, simpl
 
 MPP_TOLERANCE = 0.01
 MAX_UPSAMPLING = 1.5
-"""How much an image may be enlarged where even its finest level is too coarse."""
+"""Largest factor by which an image may be enlarged if even its finest level is too coarse."""
 
 
 def level_for_mpp(reader: SlideReader, mpp: float) -> tuple[int, float]:
-    """Find the coarsest level that is not coarser than wanted (by more than 1%).
+    """Find the coarsest level that is at most 1% coarser than wanted.
 
     Args:
         reader: Slide.
         mpp: Wanted micrometres per pixel.
 
     Returns:
-        The level and how many of its pixels make one wanted pixel (below 1 where it must be enlarged).
+        The level, and the number of its pixels per wanted pixel (below 1 if it must be enlarged).
 
     Raises:
         ImageError: The slide has no resolution, or would have to be enlarged more than 1.5 times.
@@ -54,16 +54,16 @@ class ScaledView:
 
     Pixel ``v`` of the view covers ``[v * downsample, (v + 1) * downsample)`` of level 0, measured from the slide's
     outer corner, so a point ``p`` (0 at the centre of a pixel) goes to ``(p + 0.5) / downsample - 0.5``. The scale
-    between the level and the view is rounded to a simple fraction within 1%, and ``mpp`` and ``downsample`` are those
-    that came out: a slide of 0.2521 um per pixel seen at 0.25 is not resampled at all.
+    between the level and the view is rounded to a simple fraction within 1%, and ``mpp`` and ``downsample`` are the
+    resulting values: a slide of 0.2521 um per pixel seen at 0.25 is not resampled at all.
 
     Args:
         reader: Slide.
         mpp: Wanted micrometres per pixel.
-        level: Instead of ``mpp``: a level as it is. Without either, level 0.
+        level: A level to show unscaled, instead of ``mpp``. Without either, level 0.
 
     Raises:
-        ImageError: The resolution cannot be had (:func:`level_for_mpp`).
+        ImageError: The resolution is not available (:func:`level_for_mpp`).
         ValueError: Both ``mpp`` and ``level`` are given, or there is no such level.
     """
 
@@ -81,7 +81,7 @@ class ScaledView:
 
     @property
     def dimensions(self) -> tuple[int, int]:
-        """``(width, height)`` in pixels of the view; a last pixel that is only partly covered counts."""
+        """``(width, height)`` in pixels of the view; a partly covered last pixel counts."""
         return resampled_dimensions(self.reader.level_dimensions[self.level], self.ratio)
 
     @property
@@ -108,15 +108,15 @@ class ScaledView:
         return read_resampled(self.reader, self.level, self.ratio, x, y, width, height)
 
     def to_view(self, points: NDArray) -> NDArray[np.float64]:
-        """Points ``(..., 2)`` from level-0 pixels to the view's: ``(p + 0.5) / downsample - 0.5``."""
+        """Convert points ``(..., 2)`` from level-0 pixels to pixels of the view: ``(p + 0.5) / downsample - 0.5``."""
         return (np.asarray(points, dtype=np.float64) + 0.5) / self.downsample - 0.5
 
     def to_level0(self, points: NDArray) -> NDArray[np.float64]:
-        """The inverse of :meth:`to_view`."""
+        """Convert points ``(..., 2)`` from pixels of the view to level-0 pixels; the inverse of :meth:`to_view`."""
         return (np.asarray(points, dtype=np.float64) + 0.5) * self.downsample - 0.5
 
     def copy(self) -> ScaledView:
-        """The same view with a handle of its own, for another thread."""
+        """Return the same view with a handle of its own, for another thread."""
         other = copy.copy(self)
         other.reader = copy.copy(self.reader)
         return other

@@ -1,4 +1,4 @@
-"""Walks folders and tells which files below one are images or slides."""
+"""Walks through folders and finds the images and slides in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _JUNK = (
 
 
 def is_junk(name: str) -> bool:
-    """Tell whether a name is hidden or left by an operating system: ``._1.tif``, ``Thumbs.db``, ``__MACOSX``."""
+    """Tell whether a file is hidden or created by an operating system: ``._1.tif``, ``Thumbs.db``, ``__MACOSX``."""
     return name.startswith('.') or name.lower() in _JUNK
 
 
@@ -37,14 +37,14 @@ def walk_files(
     max_depth: int | None = None,
     leave_out: Iterable[str | os.PathLike[str]] = (),
 ) -> Iterator[Path]:
-    """Walk through a folder and everything below it, by name; hidden files and an operating system's are passed over.
+    """Walk through a folder and everything below it, sorted by name, without junk files (:func:`is_junk`).
 
     Linked folders are followed, except back into a folder that the link lies in.
 
     Args:
         root: The folder.
         suffixes: Endings of the wanted files, lower case; None for every file.
-        max_depth: How many folders deep; 0 for the folder alone.
+        max_depth: Number of folder levels to descend; 0 for the folder alone.
         leave_out: Folders that are not entered, such as that of the results.
 
     Returns:
@@ -70,7 +70,7 @@ def find_images(
     The arguments are those of :func:`walk_files`.
 
     Returns:
-        Paths that begin with ``root``, each file once, and notes on what is passed over: DICOM files that belong to no
+        Paths that begin with ``root``, each file once, and notes on skipped files: DICOM files that belong to no
         slide, and images whose names do not end like one's.
     """
     images: dict[str, Path] = {}
@@ -99,7 +99,7 @@ def find_images(
 
 
 def slide_file(path: Path) -> Path:
-    """Find the file that stands for a file's slide: itself, or the largest level of a DICOM slide.
+    """Return the file to open for a slide: the file itself, or the largest level of a DICOM slide.
 
     Args:
         path: Any file of the slide, or the folder that holds nothing but one DICOM slide.
@@ -116,7 +116,7 @@ def slide_file(path: Path) -> Path:
 
 
 def slide_in_folder(folder: Path) -> Path | None:
-    """Find the DICOM slide whose files a folder holds; None where it holds none, or several."""
+    """Find the DICOM slide in a folder; None if the folder holds none, or several."""
     slides = dicom_slides(folder) if folder.is_dir() else []
     return slides[0] if len(slides) == 1 else None
 
@@ -136,7 +136,7 @@ def _walk(folder: Path, depth: int | None, closed: frozenset[str]) -> Iterator[P
 
 
 def _may_be_dicom(suffix: str) -> bool:
-    """Archives name DICOM files by numbers, often without a suffix."""
+    """Tell whether a file with this suffix may be DICOM: archives number such files, often without a suffix."""
     return suffix in ('', '.dcm', '.dicom') or suffix[1:].isdecimal()
 
 
@@ -160,7 +160,7 @@ def _slide_of_dicom(path: Path) -> tuple[Path | None, str | None]:
 
 
 def _parts_of_hamamatsu(path: Path) -> list[Path]:
-    """The files that a ``.vms`` or ``.vmu`` file names: the slide's pixels, its map and its macro image."""
+    """Return the files that a ``.vms`` or ``.vmu`` file names: the slide's pixels, its map and its macro image."""
     try:
         lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
     except OSError:

@@ -16,10 +16,10 @@ NO_SPLIT_NAME = 'all'
 
 
 def split_names(document: Mapping[str, Any]) -> list[str]:
-    """The splits of an annotation file, in order; ``all`` where images have none.
+    """Return the splits of an annotation file, in order; ``all`` if the images have none.
 
     Raises:
-        AnnotationError: A split with another name.
+        AnnotationError: A split has another name.
     """
     named = [image.get('split') or NO_SPLIT_NAME for image in document['images']]
     names = {name for name in named if isinstance(name, str)}

@@ -1,4 +1,4 @@
-"""Opens the images of an annotation file and lays them out in patches."""
+"""Opens the images of an annotation file and divides them into patches."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from mitouts.imaging import ScaledView, SlideReader, open_slide
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
 
 IMAGES_FOLDER = 'images'
-"""Where the patches lie in the output folder."""
+"""Folder of the patches inside the output folder."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asks for.
+    """The options for cutting patches.
 
     Attributes:
-        stride_px: From one patch to the next.
+        stride_px: Distance from the start of one patch to the next.
         edges: ``cover`` or ``drop``; see :func:`mitouts.functional.tiling.tile_starts`.
         mpp: Resolution to resample to; None keeps each image's own.
         level: Level of the slides, where ``mpp`` is None.
-        fit: ``image`` fits the stain once an image, ``case`` once a case, ``patch`` fits each patch (the authors'
+        fit: ``image`` fits the stain once per image, ``case`` once per case, ``patch`` once per patch (the authors'
             code).
         min_tissue: Patches with a smaller share of tissue and no figure are skipped; 0 keeps all.
     """
@@ -43,7 +43,7 @@ class Options:
     min_tissue: float = 0.0
 
     def view(self, reader: SlideReader) -> ScaledView:
-        """An image at the resolution or level that patches are cut from."""
+        """Return an image at the resolution or level that patches are cut from."""
         return ScaledView(reader, level=self.level) if self.mpp is None else ScaledView(reader, mpp=self.mpp)
 
 
@@ -53,11 +53,11 @@ class ImagePlan:
 
     Attributes:
         entry: Its entry in the source's annotation file.
-        folder: Where its patches go, relative to the output folder.
+        folder: Folder of its patches, relative to the output folder.
         figures: ``(x, y)`` of a patch's first pixel -> the figures it shows.
         lost: Figures that no patch holds.
         mpp: Micrometres per pixel of the patches, or None.
-        downsample: Pixels of the image a pixel of the patches.
+        downsample: Image pixels per pixel of the patches.
     """
 
     entry: Mapping[str, Any]
@@ -71,10 +71,10 @@ class ImagePlan:
 
 
 def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tuple[dict[str, Any], list[ImagePlan]]:
-    """Read the annotations and the headers of all images, and lay out the patches.
+    """Read the annotations and the headers of all images, and plan the patches.
 
     Args:
-        image_root: Their folder; None where the annotation file says it.
+        image_root: Folder of the images; None to use the one named in the annotation file.
 
     Returns:
         The annotations, and a plan for each image. Positive images without an annotated point that are cut into
@@ -82,7 +82,7 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
 
     Raises:
         AnnotationError: The annotations are broken, do not fit the images, or say of no image what its patches show.
-        ImageError: An image is missing or broken, or cannot be had at the resolution.
+        ImageError: An image is missing or broken, or not available at the resolution.
     """
     document = coco.read_coco(ann_file, keep_outside=True)
     root = coco.image_root(ann_file, document, None if image_root is None else str(image_root))
@@ -106,7 +106,7 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
 def _with_known_labels(
     plans: Sequence[ImagePlan], annotations: Mapping[int, Sequence[Mapping[str, Any]]], ann_file: Path
 ) -> list[ImagePlan]:
-    """Leave out images whose patches nobody can label: positive, without a point, and cut into several."""
+    """Leave out images whose patches cannot be labelled: positive, without a point, and cut into several patches."""
 
     def is_known(plan: ImagePlan) -> bool:
         figures = [
@@ -155,7 +155,7 @@ def _plan_image(
 
 
 def _folders(images: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A folder for each image: its path without suffix, and without anything that leads elsewhere."""
+    """Choose a folder for each image: its path without the suffix, and without parts that lead out of the folder."""
     folders: list[str] = []
     for image in images:
         parts = [part for part in PurePosixPath(image['file_name']).with_suffix('').parts if part not in ('..', '/')]

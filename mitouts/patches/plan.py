@@ -51,7 +51,7 @@ class PatchFigure:
     """A figure as one patch shows it.
 
     Attributes:
-        source: Its annotation in the image's file.
+        source: Its annotation in the image's annotation file.
         x: Column in the patch in pixels; at the border where the figure is cut.
         y: Row in the patch in pixels.
         cut: Whether its centre is outside the patch.
@@ -64,7 +64,7 @@ class PatchFigure:
     cut: bool
 
     def annotation_keys(self) -> dict[str, Any]:
-        """Keys of the patch's annotation beyond its place and category."""
+        """Return the keys of the patch's annotation other than position and category."""
         keys = {key: value for key, value in self.source.items() if key not in DERIVED_KEYS}
         keys['source_id'] = self.source['id']
         # What is not counted in the image, or cut by its border, is neither counted nor whole in a part of it.
@@ -90,7 +90,7 @@ def figures_by_patch(
     Args:
         annotations: Those of the image.
         points: ``(N, 2)`` their centres, in pixels of the grid.
-        downsample: Pixels of the image a pixel of the grid; a figure reaches 25 image pixels around its centre.
+        downsample: Image pixels per pixel of the grid; a figure reaches 25 image pixels around its centre.
 
     Returns:
         ``(x, y)`` of a patch's first pixel -> its figures; and how many figures belong to no patch (dropped edges).
@@ -121,7 +121,7 @@ def figures_by_patch(
 
 
 class _Axis:
-    """The part of the image that each patch holds, along one axis: ``first - 0.5 .. last + 0.5``."""
+    """The extent of each patch along one axis of the image: ``first - 0.5 .. last + 0.5``."""
 
     def __init__(self, starts: NDArray[np.int64], patch_px: int, length_px: int) -> None:
         self.first = starts
@@ -130,20 +130,20 @@ class _Axis:
         self.length_px = length_px
 
     def owners(self, positions: NDArray[np.float64]) -> NDArray[np.int64]:
-        """The patch that each position belongs to; -1 for none."""
+        """Return the patch that each position belongs to; -1 for none."""
         outside = (positions < -0.5) | (positions > self.length_px - 0.5)
         return np.where(outside, -1, owning_tile(positions, self.first, self.patch_px))
 
     def showing(self, position: float, reach: float) -> list[int]:
-        """The patches that a figure reaches into."""
+        """Return the patches that a figure reaches into."""
         begin = int(np.searchsorted(self.last, position - reach - 0.5, side='right'))
         end = int(np.searchsorted(self.first, position + reach + 0.5, side='left'))
         return list(range(begin, end))
 
     def holds(self, patch: int, position: float) -> bool:
-        """Whether a position is inside."""
+        """Tell whether a position is inside a patch."""
         return bool(self.first[patch] - 0.5 <= position <= self.last[patch] + 0.5)
 
     def nearest(self, patch: int, position: float) -> float:
-        """The nearest pixel centre inside."""
+        """Clip a position to the range between the first and the last pixel centre of a patch."""
         return float(np.clip(position, self.first[patch], self.last[patch]))

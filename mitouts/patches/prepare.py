@@ -30,7 +30,7 @@ _JOBS_PER_WORKER = 3
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run made.
+    """Summary of the patches that a run made.
 
     Attributes:
         files: Annotation files, by split.
@@ -48,7 +48,7 @@ class Summary:
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is done, how many steps are finished, and how many there are."""
+"""Function called with the name of the task, the number of finished steps, and the total number of steps."""
 
 
 def prepare(
@@ -64,14 +64,14 @@ def prepare(
 ) -> Summary | None:
     """Write patches ``OUT/images/IMAGE/X_Y.png`` and ``OUT/SPLIT.json``.
 
-    A run that was killed goes on with the next one. Memory is bounded by a row of patches in each process.
+    A run that was killed is continued by the next one. Memory is bounded by a row of patches in each process.
 
     Args:
-        image_root: Their folder; None where the annotation file says it.
-        workers: Processes; no effect on the result.
+        image_root: Folder of the images; None to use the one named in the annotation file.
+        workers: Number of processes; it does not affect the result.
 
     Returns:
-        What was made; None where ``out`` is complete and was made with these arguments.
+        Summary of the run; None if ``out`` is already complete and was made with these arguments.
 
     Raises:
         MitoutsError: ``out`` holds something else; and see :func:`plan_images`.
@@ -125,7 +125,7 @@ RunAll = Callable[[Callable[..., dict[str, Any]], Iterable[tuple[Any, ...]]], It
 
 @contextlib.contextmanager
 def _runner(workers: int) -> Iterator[RunAll]:
-    """Run jobs here, or in processes of which each has only a few jobs waiting."""
+    """Provide a function that runs jobs in this process, or in several that each have only a few jobs waiting."""
     if workers == 1:
         yield lambda job, arguments: (job(*each) for each in arguments)
         return

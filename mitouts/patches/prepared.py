@@ -1,4 +1,4 @@
-"""Tells how images were stained that ``prepare_patches`` has written."""
+"""Finds the stain normalization of images that ``prepare_patches`` has written."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mitouts.patches.images import IMAGES_FOLDER
 
 
 def colours_of_patch(path: Path) -> dict[str, Any] | None:
-    """The stain description of the data set that an image file is a patch of.
+    """Return the stain description of the data set that a patch's image file belongs to.
 
     Returns:
-        None where it is no patch of ``prepare_patches``, or its colours are as they were scanned.
+        None if it is not a patch of ``prepare_patches``, or its colours are as scanned.
 
     Raises:
         AnnotationError: The annotation file of its data set is broken.

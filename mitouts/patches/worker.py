@@ -22,16 +22,16 @@ from mitouts.registry import import_packages
 from mitouts.stain import Fit, NormalizerChain, from_description
 
 MAX_STRIP_PX = 16_384
-"""Width of what is read at once; a row of a slide can be far wider than memory likes."""
+"""Largest width that is read at once, because a whole row of a slide may not fit into memory."""
 _THUMBNAIL_PX = 2048
 
 
 @dataclass(frozen=True)
 class PatchSettings:
-    """What is the same for all rows.
+    """Settings that all rows share.
 
     Attributes:
-        out: Folder that patches go to.
+        out: Folder that patches are written to.
         stain: JSON of the normalizer's description; ``null`` for none.
     """
 
@@ -58,11 +58,11 @@ class PatchRow:
     """A row of patches of one image.
 
     Attributes:
-        folder: Where its patches go, relative to the output folder.
+        folder: Folder of its patches, relative to the output folder.
         y: First pixel row of the patches.
         columns: First pixel columns of the patches.
         keep: Columns that are never skipped, because they show a figure.
-        fit: The image's stain fit; None where it could not be fitted, or where patches are.
+        fit: The image's stain fit; None if the image could not be fitted, or if each patch is fitted.
     """
 
     source: Source
@@ -74,15 +74,15 @@ class PatchRow:
 
 
 def patch_name(folder: str, x: int, y: int) -> str:
-    """File of the patch whose first pixel is ``(x, y)``, relative to the output folder."""
+    """Return the file of the patch whose first pixel is ``(x, y)``, relative to the output folder."""
     return f'{folder}/{x:06d}_{y:06d}.png'
 
 
 def start(modules: Sequence[str] = ()) -> None:
-    """Prepare a process: processes share the cores, so each computes with one thread.
+    """Prepare a worker process: limit it to one thread, because the processes share the cores.
 
     Args:
-        modules: What registers components from outside of the package, which a new process does not know.
+        modules: Modules outside the package that register components; a new process has to import them.
     """
     cv2.setNumThreads(1)
     import_packages(modules)
@@ -120,7 +120,7 @@ def write_row(settings: PatchSettings, row: PatchRow) -> dict[str, Any]:
 
 
 def fit_images(settings: PatchSettings, sources: Sequence[Source]) -> dict[str, Any]:
-    """Fit the stain of whole images together on tiles spread over them, on a slide with a pyramid over its tissue.
+    """Fit the stain of whole images together, on tiles spread over them (over the tissue of a slide with a pyramid).
 
     Returns:
         ``image_ids`` and ``fit``, which is None where the images cannot be fitted.
@@ -158,7 +158,7 @@ def _read(view: ScaledView, columns: Sequence[int], y: int, patch_px: int) -> It
 
 
 def _may_hold_tissue(settings: PatchSettings, view: ScaledView, x: int, y: int) -> bool:
-    """Rule out glass by the thumbnail, so that it is not even read."""
+    """Tell by the thumbnail whether a patch may hold tissue, so that glass is not even read."""
     if settings.options.min_tissue <= 0 or len(view.reader.level_dimensions) == 1:
         return True
     mask = _thumbnail_mask(str(view.reader.path))

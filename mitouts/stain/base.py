@@ -1,4 +1,4 @@
-"""Defines what a stain normalizer does, and finds one by its name."""
+"""Defines the interface of stain normalizers, and finds a normalizer by its name."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Numbers = Any
 
 
 class StainNormalizer(ABC):
-    """One way to give an image the colours of a reference.
+    """A method of giving an image the colours of a reference.
 
-    Registered in :data:`mitouts.registry.STAIN_NORMALIZERS`, without arguments, under the name by which configs,
-    ``--stain``, references and checkpoints call it, such as ``macenko``. An image is measured, a reference was measured
-    before, and the two measurements say how the image's colours change.
+    It is registered in :data:`mitouts.registry.STAIN_NORMALIZERS`, without arguments, under the name that configs,
+    ``--stain``, references and checkpoints use, such as ``macenko``. The image is measured, the reference was measured
+    before, and the two measurements determine how the image's colours change.
 
     Attributes:
         numbers: Class of the measurements.
-        shapes: Field of ``numbers`` -> shape of its array; what a file holds is checked against it.
+        shapes: Field of ``numbers`` -> shape of its array; the content of files is checked against it.
     """
 
     numbers: ClassVar[type]
@@ -38,7 +38,7 @@ class StainNormalizer(ABC):
             image: Array ``(H, W, 3)``, RGB; ``(N, 1, 3)`` for pooled pixels. It must not be changed.
 
         Returns:
-            None where the image cannot be normalized, such as one without tissue.
+            None if the image cannot be normalized, for example because it shows no tissue.
         """
 
     @abstractmethod
@@ -46,30 +46,30 @@ class StainNormalizer(ABC):
         """Give an image ``(H, W, 3)`` the colours of the reference.
 
         Args:
-            image: It need not be the one that was measured: it may be a tile of that slide.
-            measured: Of the image or its slide.
-            reference: Of the reference.
+            image: The image that was measured, or a tile of the slide that was measured.
+            measured: Measurements of the image or its slide.
+            reference: Measurements of the reference.
 
         Returns:
             A new array of the same shape.
         """
 
     def flaw(self, numbers: Numbers) -> str | None:
-        """Say why numbers read from a file, of the right shape, are no measurement; None where they are one."""
+        """Describe why numbers of the right shape, read from a file, are not a valid measurement; None if they are."""
         return None
 
     def rounded(self, numbers: Numbers) -> Numbers:
-        """Round a reference's numbers as files and checkpoints keep them."""
+        """Round a reference's numbers to the precision stored in files and checkpoints."""
         return numbers
 
 
 def known_methods() -> tuple[str, ...]:
-    """The names of all registered normalizers."""
+    """Return the names of all registered normalizers."""
     return tuple(STAIN_NORMALIZERS.own_components())
 
 
 def find_normalizer(method: str) -> StainNormalizer:
-    """Build the normalizer of a name.
+    """Build the normalizer with a given name.
 
     Args:
         method: One of :func:`known_methods`.

@@ -1,4 +1,4 @@
-"""Keeps what was measured on an image or a slide, so that it can be saved and used again."""
+"""Holds the stain measurements of an image or a slide, so that they can be saved and reused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mitouts.utils.text_files import read_json, write_json
 
 @dataclass(frozen=True)
 class Fit:
-    """The numbers of one method, or of the methods of a chain.
+    """The measurements of one method, or of the methods of a chain.
 
     Attributes:
         parts: Method, the name of a registered :class:`~mitouts.stain.base.StainNormalizer` -> its numbers.
@@ -28,7 +28,7 @@ class Fit:
     parts: Mapping[str, Numbers]
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """As plain numbers: ``{"macenko": {"stains": [[...], [...]], "maxima": [...]}}``."""
+        """Return plain numbers: ``{"macenko": {"stains": [[...], [...]], "maxima": [...]}}``."""
         return {
             method: {name: np.asarray(values).tolist() for name, values in dataclasses.asdict(numbers).items()}
             for method, numbers in self.parts.items()
@@ -36,14 +36,14 @@ class Fit:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], where: str = 'stain fit') -> Fit:
-        """Read what :meth:`to_dict` made; keys that are no method are passed over.
+        """Make a fit from the result of :meth:`to_dict`; keys that are not methods are ignored.
 
         Args:
             data: Method -> numbers.
-            where: What an error names as the place.
+            where: Origin of the data, named in errors.
 
         Raises:
-            ConfigError: No method, or numbers that are missing, of another shape, or cannot be a fit.
+            ConfigError: There is no method, or its numbers are missing, of another shape, or invalid.
         """
         parts = {method: _parse(data[method], method, where) for method in known_methods() if method in data}
         if not parts:
@@ -54,7 +54,7 @@ class Fit:
         return cls(parts)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as JSON; the file is complete or not there."""
+        """Write the fit as JSON; the file is complete or does not appear."""
         write_json(path, self.to_dict())
 
     @classmethod

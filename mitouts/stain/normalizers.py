@@ -1,4 +1,4 @@
-"""Measures an image or a slide once and gives it the colours of a reference, by one stain normalizer or several."""
+"""Measures an image or a slide once and gives it the colours of a reference, by one or several stain normalizers."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MAX_POOLED_PX = 4_194_304
 
 
 class NormalizerChain:
-    """Stain normalizers applied one after the other, each to what the one before has made; mostly just one.
+    """Stain normalizers that are applied one after the other, each to the result of the one before; usually just one.
 
-    An image that one of them cannot measure stays as it was before the first.
+    An image that any of them cannot measure stays unchanged.
 
     Args:
         methods: Names of registered :class:`~mitouts.stain.base.StainNormalizer`.
@@ -44,7 +44,7 @@ class NormalizerChain:
 
     @property
     def name(self) -> str:
-        """Its methods joined by ``+``; :func:`~mitouts.stain.build_normalizer` knows it by this."""
+        """Names of the methods joined by ``+``, as :func:`~mitouts.stain.build_normalizer` takes them."""
         return '+'.join(self.methods)
 
     def fit(self, image: NDArray[np.uint8]) -> Fit | None:
@@ -54,7 +54,7 @@ class NormalizerChain:
             image: Array ``(H, W, 3)``, RGB uint8; ``(N, 1, 3)`` for pooled pixels.
 
         Returns:
-            None where it cannot be normalized: the conditions are those of the methods in
+            None if it cannot be normalized: the conditions are those of the methods in
             :mod:`mitouts.functional.stain`.
 
         Raises:
@@ -64,16 +64,16 @@ class NormalizerChain:
         return self._fit_and_apply(image)[0]
 
     def fit_tiles(self, tiles: Iterable[NDArray[np.uint8]]) -> Fit | None:
-        """Measure a slide on tiles of it.
+        """Measure a slide by its tiles.
 
-        A regular sample of at most 16,384 pixels of each is pooled; it is thinned out whenever it passes 4 million, so
-        memory does not grow with the slide.
+        A regular sample of at most 16,384 pixels of each is pooled; it is thinned out whenever it exceeds 4 million
+        pixels, so that memory does not grow with the slide.
 
         Args:
             tiles: Arrays ``(H, W, 3)``; they are taken one at a time.
 
         Returns:
-            As :meth:`fit`; None also where there is no tile.
+            As for :meth:`fit`; None also if there is no tile.
         """
         pooled: list[NDArray[np.uint8]] = []
         px_per_tile = POOLED_PX_PER_TILE
@@ -87,7 +87,7 @@ class NormalizerChain:
         return self.fit(np.concatenate(pooled)[:, None]) if pooled else None
 
     def apply(self, image: NDArray[np.uint8], fit: Fit) -> NDArray[np.uint8]:
-        """Normalize an image ``(H, W, 3)`` with what was measured on it or on its slide.
+        """Normalize an image ``(H, W, 3)`` with the measurements of the image or of its slide.
 
         Raises:
             ImageError: The array is no RGB uint8 image.
@@ -100,7 +100,7 @@ class NormalizerChain:
         return image
 
     def check_fit(self, fit: Fit) -> None:
-        """Check that a fit is one of this normalizer's.
+        """Check that a fit belongs to this normalizer.
 
         Raises:
             ConfigError: It is one of another method.
@@ -113,7 +113,7 @@ class NormalizerChain:
         """Normalize an image with a given fit, or with its own.
 
         Returns:
-            The normalized image and True; the image itself, unchanged, and False where it has no fit.
+            The normalized image and True; or the unchanged image and False if it has no fit.
         """
         if fit is not None:
             return self.apply(image, fit), True
@@ -122,7 +122,10 @@ class NormalizerChain:
         return (image, False) if own is None else (normalized, True)
 
     def describe(self) -> dict[str, Any]:
-        """All that it takes to build it again: ``{"method": name, "reference": {"source": ..., method: {...}}}``."""
+        """Return the description from which the normalizer can be rebuilt.
+
+        It is ``{"method": name, "reference": {"source": ..., method: {...}}}``.
+        """
         return {'method': self.name, 'reference': self.reference.to_dict(self.methods)}
 
     def _fit_and_apply(self, image: NDArray[np.uint8]) -> tuple[Fit | None, NDArray[np.uint8]]:
@@ -154,12 +157,12 @@ def build_normalizer(name: str, reference: ReferenceLike = None) -> NormalizerCh
 
 
 def from_description(description: Mapping[str, Any] | None) -> NormalizerChain | None:
-    """Build the normalizer that :meth:`NormalizerChain.describe` described; None for None.
+    """Build a normalizer from the result of :meth:`NormalizerChain.describe`; None for None.
 
-    Keys other than ``method`` and ``reference`` are passed over.
+    Keys other than ``method`` and ``reference`` are ignored.
 
     Raises:
-        ConfigError: It is no such description.
+        ConfigError: It is not such a description.
     """
     if description is None:
         return None

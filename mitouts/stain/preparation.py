@@ -25,16 +25,17 @@ class ImagePreparer:
     """Brings images to the resolution and the colours that a model was trained on.
 
     Args:
-        calibration: The model's: ``mpp`` and ``stain_reference`` (what :meth:`NormalizerChain.describe` gives, with
-            ``fit``: one of :data:`MEASURED_OVER`). What it lacks is left alone.
+        calibration: Calibration of the model: ``mpp`` and ``stain_reference`` (the result of
+            :meth:`NormalizerChain.describe`, with ``fit``: one of :data:`MEASURED_OVER`). Either may be missing; images
+            are then left as they are in that respect.
 
     Attributes:
-        mpp: Micrometres per pixel that the model takes; None if unknown.
-        normalizer: None where the model was trained on images as they are.
-        measured_over: What the stain was measured on in training.
+        mpp: Micrometres per pixel that the model expects; None if unknown.
+        normalizer: None if the model was trained on images as they are.
+        measured_over: Unit that the stain was measured on in training.
 
     Raises:
-        ConfigError: ``stain_reference`` is no such description.
+        ConfigError: ``stain_reference`` is not such a description.
     """
 
     def __init__(self, calibration: Mapping[str, Any]) -> None:
@@ -44,10 +45,12 @@ class ImagePreparer:
         self.measured_over = measured_over(description)
 
     def scale(self, mpp: float | None) -> float:
-        """Compute how many pixels of the model an image's pixel is; 1 within 1%, and where a resolution is unknown.
+        """Compute the factor that scales an image to the model's resolution.
+
+        It is exactly 1 if the resolutions agree within 1%, or if one of them is unknown.
 
         Args:
-            mpp: Micrometres per pixel of the image; None takes the model's.
+            mpp: Micrometres per pixel of the image; None to assume the model's.
 
         Raises:
             ImageError: It is not above 0, or the image would have to be enlarged more than 1.5 times.
@@ -79,7 +82,7 @@ class ImagePreparer:
             images: Arrays ``(H, W, 3)``, RGB, at the model's resolution; taken one at a time.
 
         Returns:
-            None where it cannot be measured, or where the model takes images as they are.
+            None if it cannot be measured, or if the model takes images as they are.
         """
         if self.normalizer is None:
             return None
@@ -90,10 +93,10 @@ class ImagePreparer:
 
         Args:
             image: Array ``(H, W, 3)``, RGB, at the model's resolution.
-            fit: What was measured on its slide or its case; None measures the image itself.
+            fit: Measurements of its slide or its case; None to measure the image itself.
 
         Returns:
-            The normalized image and None; or the image as it is and the reason why.
+            The normalized image and None; or the unchanged image and the reason why it could not be normalized.
         """
         if self.normalizer is None:
             return image, 'the model was trained on images as they are'
@@ -106,13 +109,13 @@ class ImagePreparer:
         return self.normalizer.apply(image, fit), None
 
     def why_not(self, what: str) -> str:
-        """Say why something could not be normalized."""
+        """Return the reason why something could not be normalized."""
         assert self.normalizer is not None, 'nothing is to be normalized'
         return f'{self.normalizer.name} cannot be fitted to {what}: too little stained tissue'
 
 
 def resample(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """Enlarge an image ``(H, W, 3)`` ``scale`` times, or shrink it by the mean over areas."""
+    """Resize an image ``(H, W, 3)`` by the factor ``scale``; shrinking averages over areas."""
     if scale == 1:
         return image
     size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
@@ -121,10 +124,10 @@ def resample(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
 
 
 def measured_over(description: Mapping[str, Any] | None) -> str:
-    """Say what the stain of a description is measured over; ``image`` where it does not say.
+    """Return the unit that a description's stain is measured on; ``image`` if it names none.
 
     Raises:
-        ConfigError: It says something unknown.
+        ConfigError: The unit is unknown.
     """
     measured = 'image' if description is None else description.get('fit', 'image')
     if measured not in MEASURED_OVER:
@@ -138,10 +141,10 @@ def measured_over(description: Mapping[str, Any] | None) -> str:
 def same_colours(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> bool:
     """Tell whether two descriptions give images the same colours: same methods, same reference numbers.
 
-    Notes on where a reference comes from and what the stain was measured over do not count.
+    The notes on the origin of a reference and the unit that the stain was measured on are ignored.
 
     Raises:
-        ConfigError: One is no description of a normalizer.
+        ConfigError: One of them is not a description of a normalizer.
     """
     normalizers = from_description(first), from_description(second)
     if normalizers[0] is None or normalizers[1] is None:
@@ -157,7 +160,7 @@ def _flat(numbers: Mapping[str, Any]) -> NDArray[np.float64]:
 
 
 def describe_colours(description: Mapping[str, Any] | None) -> str:
-    """Say in words how images were stained."""
+    """Describe the stain normalization of images in words."""
     if description is None:
         return 'as they were scanned'
     source = (description.get('reference') or {}).get('source') or 'an unnamed reference'

@@ -25,10 +25,10 @@ ReferenceLike = str | os.PathLike[str] | Mapping[str, Any] | None
 
 @dataclass(frozen=True)
 class Reference:
-    """Numbers of a reference, and where they come from.
+    """Measurements of a reference, and their origin.
 
     Attributes:
-        fit: One part a method that was fitted.
+        fit: One part for each method that was fitted.
         source: Note on the images they were computed from; text, or an object with the text under ``note``.
     """
 
@@ -36,7 +36,7 @@ class Reference:
     source: Any
 
     def part(self, method: str) -> Numbers:
-        """The numbers of one method.
+        """Return the measurements of one method.
 
         Raises:
             ConfigError: The reference lacks it.
@@ -49,18 +49,18 @@ class Reference:
         return self.fit.parts[method]
 
     def to_dict(self, methods: Sequence[str] | None = None) -> dict[str, Any]:
-        """As plain numbers, for all methods or some: ``{"source": ..., "macenko": {...}, ...}``."""
+        """Return plain numbers, for all methods or some: ``{"source": ..., "macenko": {...}, ...}``."""
         kept = self.fit.parts if methods is None else {method: self.part(method) for method in methods}
         return {'source': self.source, **Fit(kept).to_dict()}
 
 
 def load_reference(reference: ReferenceLike, methods: Sequence[str]) -> Reference:
-    """Find the reference that a normalizer was given.
+    """Load the reference of a normalizer.
 
     Args:
         reference: A JSON file made by ``mitouts stain-reference`` or by :meth:`Fit.save`, an image file, the
             content of such a JSON file, or None for the reference that comes with the package.
-        methods: What is needed; an image is fitted by these alone.
+        methods: Methods that are needed; an image is fitted by these alone.
 
     Raises:
         ConfigError: No such file, or one that lacks a method or cannot be fitted.
@@ -92,7 +92,7 @@ def fit_reference(image: NDArray[np.uint8], source: Any, methods: Sequence[str] 
 
     Args:
         image: Array ``(H, W, 3)``, RGB; ``(N, 1, 3)`` for pooled pixels.
-        source: Note on what it is.
+        source: Note on the origin of the image.
         methods: Names of stain normalizers; None for all that are registered.
 
     Raises:

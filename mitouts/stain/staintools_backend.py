@@ -15,7 +15,7 @@ _APPLIED_PX = 262_144
 
 
 def fit_staintools_macenko(image: NDArray[np.uint8]) -> StainFit | None:
-    """Stains as ``staintools.MacenkoStainExtractor`` finds them, maxima of sparse concentrations.
+    """Fit stains as ``staintools.MacenkoStainExtractor`` does, with maxima of sparse concentrations.
 
     Args:
         image: Array ``(H, W, 3)``, RGB.
@@ -34,10 +34,11 @@ def fit_staintools_macenko(image: NDArray[np.uint8]) -> StainFit | None:
 
 
 def fit_vahadane(image: NDArray[np.uint8]) -> StainFit | None:
-    """Stains by non-negative dictionary learning (Vahadane et al., IEEE Transactions on Medical Imaging 2016).
+    """Fit stains by non-negative dictionary learning (Vahadane et al., IEEE Transactions on Medical Imaging 2016).
 
-    As ``staintools.VahadaneStainExtractor``, which however learns for one second of the clock, whatever the machine
-    gets done in it; here it is a fixed number of iterations on one thread, so that results can be repeated.
+    This follows ``staintools.VahadaneStainExtractor``, except that staintools learns for one second of wall-clock time,
+    so that its result depends on the machine; here the number of iterations is fixed, on one thread, so that results
+    are reproducible.
 
     Args:
         image: Array ``(H, W, 3)``, RGB.
@@ -85,7 +86,7 @@ def apply_staintools(image: NDArray[np.uint8], source: StainFit, reference: Stai
 
 
 def _limited(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The image, or a regular sample of a million of its pixels: sparse coding takes gigabytes for a whole slide."""
+    """Return the image, or a regular sample of a million pixels: sparse coding of a whole slide takes gigabytes."""
     return image if image.shape[0] * image.shape[1] <= FIT_PX else np.ascontiguousarray(sample_pixels(image, FIT_PX))
 
 
@@ -112,7 +113,10 @@ def _with_maxima(image: NDArray[np.uint8], stains: NDArray) -> StainFit | None:
 
 
 def _concentrations(image: NDArray[np.uint8], stains: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As staintools' ``get_concentrations``, on one thread: its threads get in the way of those of other workers."""
+    """Compute concentrations as staintools' ``get_concentrations`` does, but on one thread.
+
+    More threads would compete with those of other workers.
+    """
     import spams
     from staintools.miscellaneous.optical_density_conversion import convert_RGB_to_OD
 

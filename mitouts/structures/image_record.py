@@ -41,9 +41,9 @@ class ImageTruth:
 
     @property
     def is_located(self) -> bool:
-        """Whether it is known where the image's figures are: it has none, or annotated points.
+        """Whether the positions of the image's figures are known: it has no figures, or annotated points.
 
-        A positive image with a label alone does not tell true points from false ones.
+        In a positive image with only a label, true and false points cannot be told apart.
         """
         return self.label == 0 or len(self.points) > 0
 
@@ -73,7 +73,10 @@ class ImageTruth:
         return None if self.mpp is None else self.width * self.height * (self.mpp / 1000) ** 2
 
     def in_float32(self) -> ImageTruth:
-        """The same with places rounded as a data set holds them: a distance of just the radius falls on one side."""
+        """Return a copy with positions rounded to float32, as data sets hold them.
+
+        A distance exactly equal to the radius is then decided in the same way everywhere.
+        """
         points, cut = (places.astype(np.float32).astype(np.float64) for places in (self.points, self.cut))
         return replace(self, points=points, cut=cut)
 
@@ -87,11 +90,11 @@ class ImagePrediction:
         score: Image-level probability.
         points: ``(P, 3)`` float64, ``(x, y, score)`` in pixels, kept down to a low score. Those above the map threshold
             are the predicted figures.
-        peaks: ``(Q, 3)`` float64, local maxima of the score map, which depend on no threshold; None of a model without
-            a map, or where they were not read.
-        map_max: The highest value of the score map, without a map the highest score of a point; None where it was not
-            kept.
-        file_name: The image's file, of images that no annotation file names.
+        peaks: ``(Q, 3)`` float64, local maxima of the score map, which depend on no threshold; None for a model
+            without a map, or if they were not read.
+        map_max: The highest value of the score map, or without a map the highest score of a point; None if it was not
+            stored.
+        file_name: The image's file, for images that are in no annotation file.
     """
 
     image_id: int
@@ -103,17 +106,17 @@ class ImagePrediction:
 
     @property
     def curve_points(self) -> FloatArray:
-        """``(Q, 3)`` float64, what curves over all thresholds are drawn from: the peaks, without any the points."""
+        """``(Q, 3)`` float64, points that curves over all thresholds are drawn from: the peaks, else the points."""
         return self.points if self.peaks is None else self.peaks
 
     def above(self, threshold: float) -> FloatArray:
-        """The points ``(F, 3)`` whose score is above a threshold."""
+        """Return the points ``(F, 3)`` whose score is above a threshold."""
         return self.points[self.points[:, 2] > threshold]
 
 
 @dataclass(frozen=True)
 class EvaluatedImage:
-    """One image's truth beside a model's prediction."""
+    """The ground truth of an image and a model's prediction for it."""
 
     truth: ImageTruth
     prediction: ImagePrediction
@@ -121,7 +124,7 @@ class EvaluatedImage:
 
 @dataclass(frozen=True)
 class EvaluatedImages:
-    """The images that a model was tested on, and where it cuts scores.
+    """The images that a model was tested on, and the thresholds of its scores.
 
     Attributes:
         images: In any order.
@@ -134,7 +137,7 @@ class EvaluatedImages:
     map_threshold: float
 
     def located(self) -> EvaluatedImages:
-        """Only the images that a localization can be scored on."""
+        """Return only the images that localization can be scored on."""
         return replace(self, images=tuple(image for image in self.images if image.truth.is_located))
 
     @property

@@ -38,7 +38,7 @@ class PointSample(BaseDataElement):
     pred_points: Tensor
 
     def truth(self) -> ImageTruth:
-        """Copy the annotation into arrays of its own: those of a data loader's worker keep a file open."""
+        """Copy the annotation into new arrays, because the tensors of a data loader's worker keep a file open."""
         height, width = self.ori_shape
         return ImageTruth(
             image_id=self.img_id,
@@ -54,6 +54,6 @@ class PointSample(BaseDataElement):
         )
 
     def prediction(self) -> PointSample:
-        """The sample with its metainfo and its prediction alone."""
+        """Return a sample with only the metainfo and the prediction."""
         predicted = {key: value for key, value in self.items() if key.startswith('pred_')}
         return PointSample(metainfo=self.metainfo, **predicted)

@@ -2,7 +2,7 @@
 
 A field is a grid of 48 px tiles from the crops of one slide. The figure is in the middle of its 128 px crop, so a tile
 cut from a crop's corner is background and one cut around the middle is positive. The tiles are real, their layout is
-not: results on fields stand in for results on slides and are to be called so.
+not: results on fields are a substitute for results on slides and must be reported as such.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CORNERS = tuple((x, y) for y in (0, CROP_PX - TILE_PX) for x in (0, CROP_PX - T
 
 @dataclass(frozen=True)
 class SlideCrops:
-    """What the fields of one slide are made of.
+    """The crops of one slide, from which its fields are made.
 
     Attributes:
         crops: RGB uint8 of shape (N, 128, 128, 3).
@@ -66,14 +66,15 @@ class AmibrField:
 
 
 def collect_slides(figures: Sequence[Figure], crops: Sequence[np.ndarray]) -> tuple[list[SlideCrops], dict[str, int]]:
-    """Group crops by slide and leave out what no field can be made of.
+    """Group crops by slide, leaving out crops and slides that no field can be made of.
 
     Args:
-        figures: Every known figure, also those that are left out: their places are kept out of the background.
+        figures: Every known figure, including those that are left out: the background avoids all of them.
         crops: The figures' crops in the same order, each (128, 128, 3) uint8.
 
     Returns:
-        The usable slides, by name, and what was left out: ``padded_crops`` (they reach over the slide's border),
+        The usable slides, by name, and the counts of what was left out: ``padded_crops`` (they reach over the
+        slide's border),
         ``unusable_slides`` (fewer than three crops remain, or all of them show several figures) and
         ``crops_of_unusable_slides``.
     """
@@ -96,7 +97,7 @@ def collect_slides(figures: Sequence[Figure], crops: Sequence[np.ndarray]) -> tu
 
 @dataclass(frozen=True)
 class Draw:
-    """What is decided about a field before it is made: its place in the split, its label, and its own seed."""
+    """The plan of a field before it is made: its place in the split, its label, and its own seed."""
 
     index: int
     positive: bool
@@ -105,10 +106,10 @@ class Draw:
 
 
 def plan_fields(num_fields: int, positive_rate: float, noise: float, *, seed: int, split_number: int) -> list[Draw]:
-    """Decide which fields of a split are positive and which of those are noisy; both shares are exact (rounded).
+    """Choose the positive fields of a split and the noisy ones among them; both shares are exact (rounded).
 
-    Every field has a seed of its own, so another noise share changes the fields that become noisy and no other, and the
-    noisy fields of a smaller share are among those of a larger one.
+    Every field has a seed of its own, so a different noise share changes only the fields that become noisy or stop
+    being so, and the noisy fields of a smaller share are among those of a larger one.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, split_number)))
     positives = rng.permutation(num_fields)[: _rounded(num_fields * positive_rate)]
@@ -121,7 +122,7 @@ def plan_fields(num_fields: int, positive_rate: float, noise: float, *, seed: in
 
 
 def draw_field(slides: Sequence[SlideCrops], grid: int, draw: Draw) -> tuple[SlideCrops, AmibrField]:
-    """Draw a slide, each in proportion to its usable crops, and make the field from it."""
+    """Draw a slide with probability proportional to its number of usable crops, and make the field from it."""
     rng = np.random.default_rng(draw.seed)
     sizes = np.array([len(slide.crops) for slide in slides], dtype=np.float64)
     slide = slides[rng.choice(len(slides), p=sizes / sizes.sum())]
@@ -129,13 +130,13 @@ def draw_field(slides: Sequence[SlideCrops], grid: int, draw: Draw) -> tuple[Sli
 
 
 def build_field(slide: SlideCrops, grid: int, rng: np.random.Generator, *, positive: bool, noisy: bool) -> AmibrField:
-    """Put one field together.
+    """Make one field.
 
     The background is drawn first and in the same way for every field, so a field's background does not tell its label,
     and the same generator gives the same background whether the field becomes negative, positive or noisy.
 
     Args:
-        slide: Where all tiles come from.
+        slide: Source of all tiles.
         grid: Tiles along each side.
         positive: Whether the field is annotated: 1 (80%) or 2 (20%) figures.
         noisy: Whether a positive field gets no figure: its darkest tile is annotated instead.
@@ -150,7 +151,7 @@ def build_field(slide: SlideCrops, grid: int, rng: np.random.Generator, *, posit
 
 
 def optical_density(image: np.ndarray, sigma_px: float = BLOB_SIGMA_PX) -> np.ndarray:
-    """Return how dark an image is, as Gaussian-smoothed optical density averaged over the channels.
+    """Compute the Gaussian-smoothed optical density of an image, averaged over the channels.
 
     Args:
         image: RGB uint8 of shape (H, W, 3).
@@ -163,7 +164,7 @@ def optical_density(image: np.ndarray, sigma_px: float = BLOB_SIGMA_PX) -> np.nd
 
 
 def blob_center(density: np.ndarray) -> tuple[float, float]:
-    """Return the centre ``(x, y)`` of the darkest blob: what hangs together with the peak above half its height.
+    """Return the centre ``(x, y)`` of the darkest blob: the pixels above half the peak's height connected to the peak.
 
     Height is counted from the median; the centre is weighted by density above that half.
     """
@@ -209,14 +210,14 @@ def _collect_slide(
 
 
 def _near(points: np.ndarray, left: int, top: int, size_px: int) -> bool:
-    """Whether a point lies in a square of pixels or closer to it than CLEARANCE_PX."""
+    """Tell whether any point lies in a square of pixels or closer to it than CLEARANCE_PX."""
     first = np.array([left, top])
     distance = np.maximum(first - points, points - (first + size_px - 1)).max(axis=1, initial=-np.inf)
     return bool((distance < CLEARANCE_PX).any())
 
 
 def _draw_background(slide: SlideCrops, count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw tiles from all corners, none a second time before each was used once; every crop is turned at random."""
+    """Draw background tiles from all corners, using every corner once before any twice; each is turned at random."""
     rounds = -(-count // len(slide.corners))
     order = np.concatenate([rng.permutation(len(slide.corners)) for _ in range(rounds)])[:count]
     turns = rng.integers(4, size=count)
@@ -230,7 +231,7 @@ def _draw_background(slide: SlideCrops, count: int, rng: np.random.Generator) ->
 def _insert_figures(
     slide: SlideCrops, tiles: list[np.ndarray], grid: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Replace one or two tiles by tiles around a crop's middle, and return the figures' points and ids."""
+    """Replace one or two tiles by tiles cut around the middle of a crop, and return the figures' points and ids."""
     wanted = 2 if rng.random() < TWO_FIGURES_RATE else 1
     count = min(wanted, len(slide.positives), len(tiles))
     numbers = rng.choice(slide.positives, size=count, replace=False)
@@ -261,10 +262,12 @@ def _join(tiles: Sequence[np.ndarray], grid: int) -> np.ndarray:
 
 
 def split_paper(slides: Sequence[SlideCrops]) -> dict[str, list[SlideCrops]]:
-    """Split as the paper does MIDOG 2021: of every scanner's 50 cases, 41-45 validate, 46-50 test, the rest trains.
+    """Split slides as the paper splits MIDOG 2021.
+
+    Of every scanner's 50 cases, 41-45 are for validation, 46-50 for testing, the rest for training.
 
     Raises:
-        MitoutsError: A split stays without a slide.
+        MitoutsError: A split has no slide.
     """
     parts: dict[str, list[SlideCrops]] = {'train': [], 'val': [], 'test': []}
     for slide in slides:
@@ -273,10 +276,10 @@ def split_paper(slides: Sequence[SlideCrops]) -> dict[str, list[SlideCrops]]:
 
 
 def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, list[SlideCrops]]:
-    """Deal slides into folds, each scanner's in an order drawn from the seed; fold k tests, the next one validates.
+    """Divide slides into folds, balanced over scanners; fold ``fold`` is for testing, the next one for validation.
 
     Raises:
-        MitoutsError: There is no such fold, or a split stays without a slide.
+        MitoutsError: There is no such fold, or a split has no slide.
     """
     if not 0 <= fold < NUM_FOLDS:
         raise MitoutsError(f'fold {fold} does not exist; the folds are 0 to {NUM_FOLDS - 1}')
@@ -291,7 +294,7 @@ def split_fold(slides: Sequence[SlideCrops], fold: int, seed: int) -> dict[str, 
 
 
 def scanner_of_slide(slide: str) -> str:
-    """The scanner of a slide of MIDOG 2021, such as ``002.tiff``.
+    """Return the scanner of a slide of MIDOG 2021, such as ``002.tiff``.
 
     Raises:
         MitoutsError: MIDOG 2021 has no such slide.

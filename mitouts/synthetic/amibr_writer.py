@@ -1,4 +1,4 @@
-"""Writes AMi-Br fields: plans each split, draws its images, and says what is in them."""
+"""Writes AMi-Br fields: plans each split, draws its images, and annotates them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Split:
 
     Attributes:
         name: One of :data:`mitouts.synthetic.amibr_fields.SPLITS`.
-        number: Its place among them, which its random numbers depend on.
+        number: Its position in them, which its random numbers depend on.
         slides: Slides that its fields are drawn from.
         positive_rate: Share of positive fields.
         noise: Share of the positive fields that hold no figure.
@@ -59,7 +59,7 @@ def plan_splits(
         num_fields: Fields of ``train``, ``val`` and ``test``; ``val_p10`` and ``test_p10`` have as many as these.
         positive_rate: Share of positive training fields.
         noise: Share of positive training fields without a figure.
-        seed: Of the folds.
+        seed: Seed of the folds.
     """
     if partition == 'paper':
         parts = fields.split_paper(slides)
@@ -73,7 +73,7 @@ def plan_splits(
 
 
 def write_images(out: Path, split: Split, grid: int, *, seed: int, workers: int) -> Iterator[Made]:
-    """Draw the fields of a split into ``OUT/images/SPLIT/NNNNN.png``, in order; without their pixels they are given."""
+    """Draw the fields of a split into ``OUT/images/SPLIT/NNNNN.png``, and yield them in order, without their pixels."""
     folder = out / 'images' / split.name
     draws = fields.plan_fields(split.num_fields, split.positive_rate, split.noise, seed=seed, split_number=split.number)
 
@@ -87,7 +87,7 @@ def write_images(out: Path, split: Split, grid: int, *, seed: int, workers: int)
 
 
 def annotate(split: Split, made: Iterable[Made], grid: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The entries of ``images`` and ``annotations`` for the fields of a split."""
+    """Return the entries of ``images`` and ``annotations`` for the fields of a split."""
     side_px = grid * fields.TILE_PX
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

@@ -9,7 +9,7 @@ RENDER_MPP = 0.25
 
 @dataclass(frozen=True)
 class Scanner:
-    """How one scanner, with the stain protocol of its laboratory, shows haematoxylin and eosin.
+    """The appearance of haematoxylin and eosin under one scanner and the stain protocol of its laboratory.
 
     Attributes:
         hematoxylin_od: optical density of unit haematoxylin in red, green and blue (natural logarithm).

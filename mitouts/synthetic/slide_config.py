@@ -1,4 +1,4 @@
-"""Describes what a phantom slide is to look like."""
+"""Describes the desired appearance of a phantom slide."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MPP_RANGE = (0.1, 2.0)
 
 @dataclass(frozen=True)
 class SlideConfig:
-    """What a phantom slide looks like.
+    """Appearance of a phantom slide.
 
     Attributes:
         mpp: Micrometres per pixel of level 0; cells are drawn at 0.25 and resampled where it differs.
@@ -24,8 +24,8 @@ class SlideConfig:
         hotspot_mm2: Area of the hotspot, a disc; smaller where the tumour has no room for it.
         look_alikes_per_mm2: Look-alikes per mm2 of tumour; other tissue has a quarter of it.
         scanner: Name in ``SCANNERS``; None draws one.
-        edge_colours: Kinds of edges between the blocks that tissue is laid out from: with more, less comes back, and it
-            takes longer to begin (all blocks of a tissue are the fourth power).
+        edge_colours: Number of kinds of edges between the blocks that make up the tissue. More kinds mean less
+            repetition and a slower start (the number of different blocks of a tissue is the fourth power).
     """
 
     width_px: int = 20_000

@@ -41,7 +41,7 @@ RECIPES = {'alpha': ALPHA, 'beta': BETA, 'elastic': ELASTIC}
 
 @TRANSFORMS.register_module()
 class Augment(Transform):
-    """Albumentations on the image and its points; points that leave the image are dropped.
+    """Applies albumentations to the image and its points; points that leave the image are dropped.
 
     A label that was derived from the points is derived again from those that are left; a label that was given
     (image-level data, pseudo-labels) stays as it is. The draw is a function of ``augmentation_seed`` alone.
@@ -52,7 +52,7 @@ class Augment(Transform):
         extra: Further albumentations after the recipe, each ``dict(type=NAME, ...)``.
 
     Raises:
-        ConfigError: An unknown recipe, or a transform that albumentations does not have or cannot build.
+        ConfigError: The recipe is unknown, or albumentations does not have or cannot build a transform.
     """
 
     stream_key: ClassVar[tuple[int, ...]] = ()
@@ -79,7 +79,7 @@ class Augment(Transform):
         return results
 
     def _seeded(self, results: dict[str, Any]) -> A.Compose:
-        """The albumentations for an image of this shape, about to draw what this sample is due."""
+        """Return the albumentations for an image of this shape, seeded for this sample."""
         height, width = results['img'].shape[:2]
         compose = self.compose if height == width else self.compose_oblong
         seeds = self.seed_sequence(results)

@@ -1,4 +1,4 @@
-"""Defines the step of a pipeline, with random numbers of its own."""
+"""Defines the base class of pipeline steps, each with its own random numbers."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from mitouts.utils.streams import named_stream
 
 
 class Transform:
-    """A step from a dict to a dict.
+    """A pipeline step that maps a dict to a dict.
 
     Keys: ``img`` uint8 ``(H, W, 3)`` RGB, ``gt_points`` float32 ``(G, 2)``, ``gt_label`` 0 or 1, ``label_given``
     (whether the label comes from the file rather than from the points), ``augmentation_seed``, and the metainfo of
     :class:`~mitouts.structures.PointSample`.
 
     Attributes:
-        stream_key: What follows the seed in the stream of a class that drew before streams had names, so that its
-            trainings can be repeated. It holds for the class that sets it and for no subclass; a new one sets none.
+        stream_key: Key after the seed in the random stream of a class that existed before streams had names, so that
+            its old trainings can be repeated. It applies only to the class that sets it, not to subclasses; new classes
+            set none.
     """
 
     stream_key: ClassVar[tuple[int, ...] | None] = None
@@ -27,15 +28,15 @@ class Transform:
         raise NotImplementedError
 
     def generator(self, results: dict[str, Any]) -> np.random.Generator:
-        """Random numbers for this sample, from a stream of this step's own.
+        """Return a generator of random numbers for this sample and this step.
 
-        They depend on ``augmentation_seed``, the class's name, and how many of that name have drawn for the sample
-        before, so no two steps of a pipeline share a stream: neither two classes nor two of one class.
+        The numbers depend on ``augmentation_seed``, the class's name, and the number of steps of that name that have
+        drawn for the sample before, so no two steps of a pipeline share a stream, not even two of one class.
         """
         return np.random.default_rng(self.seed_sequence(results))
 
     def seed_sequence(self, results: dict[str, Any]) -> np.random.SeedSequence:
-        """The seeds of :meth:`generator`."""
+        """Return the seed sequence of :meth:`generator`."""
         kind, seed = type(self), results['augmentation_seed']
         drawn = results.setdefault('streams_drawn', {})
         turn = drawn.get((kind.__name__, seed), 0)

@@ -29,7 +29,7 @@ class PackPointSample(Transform):
 
 
 def pack(results: dict[str, Any], sample: BaseDataElement) -> dict[str, Any]:
-    """Make a pipeline's result: the image as a tensor, and the sample with what is known of the image."""
+    """Return a pipeline's result: the image as a tensor, and the sample with the image's metainfo."""
     meta = {key: results.get(key) for key in ('img_id', 'img_path', 'case_id', 'mpp')}
     sample.set_metainfo({**meta, 'ori_shape': results['img'].shape[:2]})
     image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))

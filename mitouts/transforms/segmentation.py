@@ -48,7 +48,7 @@ class LoadLabels(Transform):
 
 @TRANSFORMS.register_module()
 class ResampleTissue(Transform):
-    """Bring a whole image and its labels to a resolution.
+    """Resample a whole image and its labels to a resolution.
 
     Args:
         mpp: Micrometres per pixel.
@@ -68,14 +68,14 @@ class ResampleTissue(Transform):
 
 @TRANSFORMS.register_module()
 class RandomTissueCrop(Transform):
-    """Cut a random square and bring it to a resolution; only the square is resampled.
+    """Cut a random square and resample it to a resolution; the rest is not resampled.
 
     An image that is too small is mirrored beyond its border, without labels there.
 
     Args:
         size_px: Side of the square, at ``mpp``.
         mpp: Micrometres per pixel.
-        min_labelled: Share of the square that must be labelled; the best of ten squares is taken where none has it.
+        min_labelled: Share of the square that must be labelled; the best of ten squares is taken if none reaches it.
 
     Raises:
         ImageError: The image would have to be enlarged more than 1.5 times.
@@ -117,9 +117,10 @@ class RandomTissueCrop(Transform):
 
 @TRANSFORMS.register_module()
 class AugmentTissue(Augment):
-    """Albumentations on the image and its labels; see :class:`~mitouts.transforms.augment.Augment` for the arguments.
+    """Apply albumentations to an image and its labels.
 
-    Labels are never interpolated. What is mirrored in beyond the border carries its labels along.
+    The arguments are those of :class:`~mitouts.transforms.augment.Augment`. Labels are never interpolated. Pixels that
+    are mirrored in at the border bring their labels with them.
     """
 
     def __call__(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _scale(results: dict[str, Any], mpp: float) -> float:
 
 
 def _resized(results: dict[str, Any], shape: tuple[int, int], mpp: float) -> dict[str, Any]:
-    """Set ``img``, ``gt_labels`` and ``mpp`` to those of an image of this height and width."""
+    """Resize ``img`` and ``gt_labels`` to this height and width, and set ``mpp``."""
     if results['gt_labels'].shape != shape:
         size = (shape[1], shape[0])
         smaller = shape[0] < results['gt_labels'].shape[0]

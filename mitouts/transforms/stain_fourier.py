@@ -1,4 +1,4 @@
-"""Gives images the low frequencies, and so the style, of other slides."""
+"""Transfers the low frequencies, and with them the style, of other slides to images."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class StainJitter(Transform):
             image's own (with a residual at right angles to both), and Ruifrok's where it has none.
 
     Raises:
-        ConfigError: A number out of its range, or unknown stains.
+        ConfigError: A number is out of range, or the stains are unknown.
     """
 
     stream_key: ClassVar[tuple[int, ...]] = (1,)

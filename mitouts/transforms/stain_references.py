@@ -10,10 +10,10 @@ from mitouts.imaging.walk import find_images
 
 
 def check_share(name: str, value: float) -> float:
-    """Return a number from 0 to 1.
+    """Check that an argument is a number from 0 to 1, and return it.
 
     Raises:
-        ConfigError: It is none; the message starts with ``name``.
+        ConfigError: It is not; the message starts with ``name``.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         raise ConfigError(f'{name} must be a number from 0 to 1, found {value!r}')
@@ -21,10 +21,10 @@ def check_share(name: str, value: float) -> float:
 
 
 def list_references(name: str, folder: str | os.PathLike[str]) -> list[Path]:
-    """List the image files of a folder by name.
+    """List the image files of a folder, sorted by name.
 
     Raises:
-        ConfigError: No such folder, or none in it; the message starts with ``name``.
+        ConfigError: The folder does not exist or holds no image; the message starts with ``name``.
     """
     folder = Path(folder)
     if not folder.is_dir():

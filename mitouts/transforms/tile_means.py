@@ -13,9 +13,9 @@ from mitouts.transforms.base import Transform
 
 @TRANSFORMS.register_module()
 class TileMeans(Transform):
-    """Replace each tile's pixels by their mean colour, so that only its place, its colour and the seams are left.
+    """Replace each tile's pixels by their mean colour, so that only its position, its colour and the seams are left.
 
-    A model trained on such images that finds figures tells them by how the images were put together.
+    A model that finds figures after training on such images recognizes them by the way the images were put together.
 
     Args:
         tile_px: Side of a tile in pixels, counted from the top left corner; the last ones may be cut.

@@ -20,7 +20,7 @@ Made = TypeVar('Made')
 
 
 def at_least(least: int) -> Callable[[str], int]:
-    """A whole number from ``least``."""
+    """Return an argument type for whole numbers of at least ``least``."""
 
     def integer(text: str) -> int:
         value = int(text)
@@ -32,7 +32,7 @@ def at_least(least: int) -> Callable[[str], int]:
 
 
 def share(text: str) -> float:
-    """A number from 0 to 1."""
+    """Parse a number from 0 to 1."""
     value = float(text)
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f'must be from 0 to 1, found {text}')
@@ -40,7 +40,7 @@ def share(text: str) -> float:
 
 
 def not_negative(text: str) -> float:
-    """A finite number from 0."""
+    """Parse a finite number of at least 0."""
     value = float(text)
     if not (math.isfinite(value) and value >= 0):
         raise argparse.ArgumentTypeError(f'must be a number from 0, found {text}')
@@ -48,7 +48,7 @@ def not_negative(text: str) -> float:
 
 
 def positive(text: str) -> float:
-    """A finite number above 0."""
+    """Parse a finite number above 0."""
     value = float(text)
     if not (math.isfinite(value) and value > 0):
         raise argparse.ArgumentTypeError(f'must be a positive number, found {text}')
@@ -60,8 +60,8 @@ class Argument:
     """Makes a parameter an option of a command: ``mitotic: Annotated[str | None, Argument('the class', 'CLASS')]``.
 
     Attributes:
-        help: What the help says of it.
-        metavar: What the help calls its value, where that is not its own name.
+        help: Text in the command's help.
+        metavar: Name of the value in the help, if it differs from the option's name.
     """
 
     help: str
@@ -91,13 +91,13 @@ def add_parameters(parser: argparse._ActionsContainer, component: Callable[..., 
 
 
 def annotated_names(component: Callable[..., Any]) -> list[str]:
-    """Names of what a class or function annotates with an :class:`Argument`."""
+    """Return the names that a class or function annotates with an :class:`Argument`."""
     hints = get_type_hints(component, include_extras=True)
     return [name for name, hint in hints.items() if _annotated(hint) is not None]
 
 
 def _annotated(hint: Any) -> tuple[Any, Argument] | None:
-    """The type and the :class:`Argument` of an annotation that has one."""
+    """Return the type and the :class:`Argument` of an annotation; None if it has no :class:`Argument`."""
     argument = next((note for note in getattr(hint, '__metadata__', ()) if isinstance(note, Argument)), None)
     if argument is not None:
         return get_args(hint)[0], argument
@@ -121,21 +121,21 @@ def _option(kind: Any, argument: Argument, default: Any) -> dict[str, Any]:
 
 
 def from_args(kind: Callable[..., Made], args: object, **others: Any) -> Made:
-    """Make a dataclass of the arguments that are called as its fields are.
+    """Make a dataclass from the arguments that have the names of its fields.
 
     Args:
         kind: The dataclass.
-        args: The command line, or what else has them as attributes.
-        others: Fields that no argument gives as it is.
+        args: The parsed command line, or another object with them as attributes.
+        others: Values of further fields; they take precedence over arguments.
     """
     names = inspect.signature(kind).parameters
     return kind(**{**{name: value for name, value in vars(args).items() if name in names}, **others})
 
 
 class Gather(argparse.Action):
-    """Gathers the values of an option that takes several and is given several times.
+    """Collects the values of an option that takes several values and may be repeated.
 
-    Without it argparse keeps the last ones only, and its ``extend`` adds to the default instead of replacing it.
+    Without it argparse keeps only the last ones, and its ``extend`` adds to the default instead of replacing it.
     """
 
     def __call__(
@@ -145,14 +145,14 @@ class Gather(argparse.Action):
         values: Any,
         option_string: str | None = None,
     ) -> None:
-        """Add values to those that were given before."""
+        """Append values to those that were given before."""
         before = getattr(namespace, self.dest)
         given = [] if before is self.default else before
         setattr(namespace, self.dest, [*given, *values])
 
 
 def offer(argument: argparse.Action, names: Callable[[], Iterable[str]]) -> None:
-    """Let the shell complete an argument with names; they are listed when a line is completed, and not before."""
+    """Let the shell complete an argument with names, which are listed only when a line is completed."""
     argument.completer = lambda **_: names()  # type: ignore[attr-defined]
 
 
@@ -174,7 +174,7 @@ def add_cfg_options(parser: argparse.ArgumentParser, help: str = 'overrides of t
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Add ``--import PACKAGE``, which imports packages that register components of one's own, as it is read."""
+    """Add ``--import PACKAGE``, which imports packages with the user's own components as soon as it is parsed."""
     parser.add_argument(
         '--import',
         dest='imports',
@@ -194,7 +194,7 @@ def add_image_root(
 
 
 def add_root(parser: argparse.ArgumentParser) -> None:
-    """Add ``--root DIR``, for what reads the runs of suites."""
+    """Add ``--root DIR``, for commands that read the runs of suites."""
     parser.add_argument(
         '--root', type=Path, default=Path(), metavar='DIR',
         help='folder that the runs were started in, to find their annotation files (default: the current one)',
@@ -214,8 +214,8 @@ def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
     """Add ``--adapt-bn [PRIOR]``; without it the value is None.
 
     Args:
-        parser: The command's.
-        images: What the batch norms are adapted to, in words.
+        parser: Parser of the command.
+        images: Description of the images that the batch norms are adapted to.
     """
     parser.add_argument(
         '--adapt-bn',
@@ -229,7 +229,7 @@ def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
 
 
 def add_checkpoint(parser: argparse._ActionsContainer, *names: str, **options: Any) -> None:
-    """Add a checkpoint: a path or a name out of the zoo; its value is the path."""
+    """Add a checkpoint, a path or the name of a model in the zoo; its value is the path."""
     offer(parser.add_argument(*names, type=_checkpoint, **options), zoo_models)
 
 

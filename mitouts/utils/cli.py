@@ -1,4 +1,4 @@
-"""Ends every command: with its result, or with one line that says what to do."""
+"""Runs commands, and ends them with their exit code or with one line that says what went wrong."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from mitouts.errors import MitoutsError
 
 FAILED = 2
 INTERRUPTED = 130
-"""As a shell reports a process that SIGINT ended."""
+"""Exit code that a shell reports for a process ended by SIGINT."""
 READER_GONE = 141
-"""As a shell reports a process that SIGPIPE ended."""
+"""Exit code that a shell reports for a process ended by SIGPIPE."""
 SHOW_TRACEBACK = 'MITOUTS_TRACEBACK'
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Call ``main`` and exit with its code; whatever it raises becomes one line on stderr, and exit code 2.
+    """Call ``main`` and exit with its code; any exception becomes one line on stderr and exit code 2.
 
-    Errors that the package raises say what to do. Anything else is a fault of the program, and the line says so: the
-    traceback is kept in a file. ``MITOUTS_TRACEBACK=1`` in the environment lets every traceback through.
+    Errors that the package raises say what to do. Any other exception is a bug, and the line says so: the traceback is
+    saved in a file. ``MITOUTS_TRACEBACK=1`` in the environment lets every traceback through.
     """
     warnings.showwarning = _show_warning
     try:
@@ -51,10 +51,10 @@ def run(main: Callable[[], int | None]) -> None:
 
 
 def _end(code: int) -> None:
-    """Exit with a code; one process of several without Python's finalization.
+    """Exit with a code; a process of a distributed run skips Python's finalization.
 
-    A thread of gloo that lets go of its last tensor while the interpreter is being torn down aborts the process, after
-    all has been written.
+    Otherwise a thread of gloo that releases its last tensor while the interpreter shuts down would abort the process,
+    after everything has been written.
     """
     distributed = sys.modules.get('torch.distributed')
     if distributed is None or not distributed.is_available() or not distributed.is_initialized():
@@ -68,7 +68,7 @@ def _end(code: int) -> None:
 
 
 def describe(error: Exception) -> str:
-    """Say in one line what went wrong and what to do; the traceback of a fault of the program goes into a file."""
+    """Describe in one line what went wrong and what to do; the traceback of a bug is saved in a file."""
     if isinstance(error, MitoutsError):
         return _one_line(error)
     if _is_out_of_memory(error):
@@ -117,7 +117,7 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _place(error: Exception) -> str:
-    """Say where in the program's own code it happened."""
+    """Return the file and line of the program's own code where an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if {'mitouts', 'tools'} & {*Path(frame.filename).parts}] or list(frames)
     return f'{Path(own[-1].filename).name}:{own[-1].lineno}' if own else 'an unknown place'
@@ -134,7 +134,7 @@ def _keep_traceback(error: Exception) -> str:
 
 
 def _reader_is_gone() -> bool:
-    """Tell whether nobody reads what is written to stdout any more, as after ``| head``."""
+    """Tell whether the reader of stdout has gone, as after ``| head``."""
     try:
         descriptor = sys.stdout.fileno()
     except OSError:
@@ -145,7 +145,7 @@ def _reader_is_gone() -> bool:
 
 
 def _drop_unwritable_output() -> None:
-    """Forget what cannot be written to stdout; the interpreter would complain about it when it ends."""
+    """Discard output that cannot be written to stdout, about which the interpreter would complain at exit."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -11,25 +11,25 @@ from mitouts.errors import ConfigError
 
 PACKAGE = Path(mitouts.__file__).parent
 OF_PACKAGE = 'mitouts::'
-"""What the name of a config of the package begins with where a path is expected, as in ``_base_``."""
+"""Prefix of the name of a config of the package where a path is expected, as in ``_base_``."""
 
 
 def config_root() -> Path:
-    """The folder of the configs: ``.mim/configs`` of an installed package, ``configs`` of a checkout."""
+    """Return the folder of the configs: ``.mim/configs`` of an installed package, ``configs`` of a checkout."""
     packed = PACKAGE / '.mim' / 'configs'
     return packed if packed.is_dir() else PACKAGE.parent / 'configs'
 
 
 def find_config(name: str | Path, suffix: str = '.py') -> Path:
-    """Find a config.
+    """Return the path of a config.
 
     Args:
         name: A path; or, with or without its suffix, a name such as ``uts/uts_lite0`` or
-            ``configs/uts/uts_lite0.py``, relative to :func:`config_root`. A path goes before a name.
+            ``configs/uts/uts_lite0.py``, relative to :func:`config_root`. A path takes precedence over a name.
         suffix: ``.py``, or ``.yaml`` for the suites.
 
     Raises:
-        ConfigError: There is neither; the nearest names are given.
+        ConfigError: There is neither; the message gives the nearest names.
     """
     path, root = Path(name), config_root()
     if path.is_file():
@@ -44,7 +44,7 @@ def find_config(name: str | Path, suffix: str = '.py') -> Path:
 
 
 def find_base(name: str, folder: Path) -> Path:
-    """The config that another one builds on: a path relative to its folder, or ``mitouts::NAME`` of the package.
+    """Return the path of a base config, given relative to a folder or as ``mitouts::NAME`` of the package.
 
     Raises:
         ConfigError: The package has no config of this name.
@@ -53,7 +53,7 @@ def find_base(name: str, folder: Path) -> Path:
 
 
 def config_name(path: str | Path | None) -> str:
-    """The name of a config of the package, which every command takes; the path of any other, empty for None."""
+    """Return the name of a config of the package, as commands take it; for other configs the path, for None ``''``."""
     if path is None:
         return ''
     normal, root = Path(os.path.normpath(path)), config_root()
@@ -61,14 +61,14 @@ def config_name(path: str | Path | None) -> str:
 
 
 def config_names(suffix: str = '.py') -> list[str]:
-    """Names of all configs that can be run, as :func:`find_config` takes them."""
+    """Return the names of all configs that can be run, as :func:`find_config` takes them."""
     root = config_root()
     paths = (path.relative_to(root) for path in root.rglob(f'*{suffix}'))
     return sorted(path.with_suffix('').as_posix() for path in paths if not path.parts[0].startswith('_'))
 
 
 def data_names() -> list[str]:
-    """Names of the data sets that ``--data`` takes."""
+    """Return the names of the data sets that ``--data`` takes."""
     return sorted(path.stem.replace('_', '-') for path in (config_root() / '_base_' / 'datasets').glob('*.py'))
 
 

@@ -1,7 +1,7 @@
-"""Lists the defaults and choices that command lines offer and that the rooms work with.
+"""Lists the defaults and choices that the command line offers and the package uses.
 
-They are apart from the code that uses them, so that a command line is read, described and completed before any of that
-code, and the libraries below it, are loaded.
+They are separate from the code that uses them, so that a command line can be parsed, described and completed without
+loading that code and the libraries that it needs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal, get_args
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 
 Split = Literal['train', 'val']
-"""Images that a distillation judges."""
+"""The split of the images that a distillation judges."""
 SPLITS: tuple[str, ...] = get_args(Split)
 
 PROTOCOLS = ('one_to_one', 'presence')
@@ -19,10 +19,10 @@ RADIUS_PX = 30.0
 NUM_BOOTSTRAP = 2000
 
 MEASURED_OVER = ('image', 'case', 'patch')
-"""On what the stain is measured: a whole image, all images of a case, or each patch by itself."""
+"""Units that the stain can be measured on: a whole image, all images of a case, or each patch by itself."""
 
 FIGURES_PER_MM2 = 5.0
-"""Mitotic figures that a mm2 of a counted slide is taken to hold.
+"""Assumed number of mitotic figures per mm2 of a counted slide.
 
 In MIDOG++, human breast cancer has 5.1 per mm2 in the regions of about 2 mm2 that pathologists chose as the hottest
 (median of the cases 2.7); other tumours have 5 to 36.
@@ -35,7 +35,7 @@ ROI_AREA_MM2 = 1.59
 ROI_AREAS_MM2 = (ROI_AREA_MM2, 2.0, 2.37)
 MIN_AREA_MM2 = 1.59
 FIELD_DIAMETER_MM = 0.53
-"""Of a high-power field of 0.22 mm2 (a 40x objective with an eyepiece of field number 21.2)."""
+"""Diameter of a high-power field of 0.22 mm2 (a 40x objective with an eyepiece of field number 21.2)."""
 
 Rule = Literal['majority', 'unanimous', 'last']
 RULES: tuple[str, ...] = get_args(Rule)
@@ -51,4 +51,4 @@ NUM_FOLDS = 5
 
 AreaMagnification = Literal['x20', 'x10']
 AREA_MAGNIFICATIONS: tuple[AreaMagnification, ...] = get_args(AreaMagnification)
-"""Of the areas that frames of MITOS14 are joined into: 4 frames, or 16."""
+"""Magnifications of the areas that frames of MITOS14 are joined into: 4 frames (x20) or 16 (x10)."""

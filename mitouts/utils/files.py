@@ -1,4 +1,4 @@
-"""Writes files whole or not at all, and identifies them by their content."""
+"""Writes files so that they are complete or do not appear, and identifies files by their content."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from mitouts.errors import AnnotationError
 
 @contextmanager
 def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path to write to; it is renamed to ``path`` at the end, so that a reader never sees half of a file.
+    """Provide a temporary path to write to and rename it to ``path`` at the end, so that readers never see half a file.
 
-    The folder is made. After an error nothing is left behind, and an older file stays as it was.
+    The folder is created. After an error no temporary file is left, and an older file stays as it was.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def written_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file, in hexadecimal; the file may be larger than the memory."""
+    """Return the SHA-256 of a file in hexadecimal; the file may be larger than the memory."""
     digest = hashlib.sha256()
     with Path(path).open('rb') as file:
         while block := file.read(2**20):
@@ -40,16 +40,16 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
 def write_folder(
     out: Path, files: Mapping[str, Any], write: Callable[[Path, Any], None], *, overwrite: bool = False
 ) -> None:
-    """Write one file an image into a folder.
+    """Write files, such as one for each image, into a folder.
 
     Args:
         out: The folder.
         files: Relative path -> content.
-        write: Writes one file.
-        overwrite: Replace files that are there.
+        write: Function that writes one file.
+        overwrite: Replace existing files.
 
     Raises:
-        AnnotationError: One is there, perhaps with corrections, and ``overwrite`` is off; nothing is written then.
+        AnnotationError: A file exists, perhaps with corrections, and ``overwrite`` is off; then nothing is written.
     """
     if out.exists() and not out.is_dir():
         raise AnnotationError(f'{out} is a file; --out is the folder for one file an image')

@@ -1,4 +1,4 @@
-"""Writes down what a run has done, line by line, so that a killed one goes on where it stopped."""
+"""Records the finished steps of a run, line by line, so that a killed run can continue where it stopped."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Journal:
     Args:
         path: File; an existing one is continued.
         stamp: All that the result depends on.
-        other: What happens to a journal with another stamp: ``refuse`` raises, ``forget`` begins anew.
+        other: How to treat a journal with another stamp: ``refuse`` raises an error, ``forget`` starts a new journal.
 
     Raises:
-        MitoutsError: The file belongs to a run with another stamp, or is no journal, and ``other`` is ``refuse``.
+        MitoutsError: The file belongs to a run with another stamp, or is not a journal, and ``other`` is ``refuse``.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Journal:
         self._file.close()
 
     def add(self, step: dict[str, Any]) -> None:
-        """Write down a finished step."""
+        """Record a finished step."""
         assert self._file is not None
         self._file.write(json.dumps(step) + '\n')
         self._file.flush()

@@ -11,8 +11,8 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def keep_freed_memory() -> bool:
     """Let glibc keep large freed blocks for the next batch instead of giving them back to the kernel.
 
-    A training step on the CPU frees and asks for the same hundreds of megabytes again and again; each time, every
-    page would be faulted in anew (about a third of the time of a step on small machines).
+    A training step on the CPU frees and allocates the same hundreds of megabytes again and again; otherwise, every page
+    would cause a page fault each time (about a third of the time of a step on small machines).
 
     Returns:
         Whether the C library agreed; False where it is not glibc.

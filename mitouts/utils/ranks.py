@@ -1,4 +1,4 @@
-"""Shares one process's result with all of a distributed run, and ends all together when one of them fails."""
+"""Shares one process's result with all processes of a distributed run, and stops all of them when one fails."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Result = TypeVar('Result')
 
 
 def on_main_process(compute: Callable[[], Result]) -> Result:
-    """Call a function in the main process alone, and hand what it returns to all processes.
+    """Call a function in the main process alone, and return its result in all processes.
 
     Args:
-        compute: What it returns must be picklable. It must not communicate.
+        compute: Function to call. Its result must be picklable, and it must not communicate between processes.
 
     Returns:
         The same in every process.
@@ -39,13 +39,13 @@ def on_main_process(compute: Callable[[], Result]) -> Result:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Wait for all processes at the end of the block, and raise in each of them what one has raised in it.
+    """Wait for all processes at the end of the block, and raise an error in all of them if the block failed in one.
 
-    Without it the others would wait for the one that failed, at the next thing that they do in common. Nothing inside
-    the block may communicate: a process that fails half-way would leave the others there.
+    Without it the others would wait for the failed process at their next communication. Code inside the block must not
+    communicate: if a process failed half-way, the others would wait there forever.
 
     Raises:
-        MitoutsError: Another process failed; of the same class as its error where that is one of ours.
+        MitoutsError: Another process failed; the class is that of its error if it is one of this package's errors.
     """
     if get_world_size() == 1:
         yield
@@ -59,12 +59,12 @@ def together() -> Iterator[None]:
 
 
 def share_failure(failure: Exception | None) -> None:
-    """Raise in all processes when one of them has failed; all must call it.
+    """Raise an error in all processes if one of them has failed; all must call this function.
 
-    It costs one reduction of a number while nothing has failed.
+    If nothing has failed, it costs one reduction of a number.
 
     Args:
-        failure: What this process has to raise; None if nothing.
+        failure: Exception of this process; None if it has not failed.
 
     Raises:
         MitoutsError: As for :func:`together`.
@@ -84,7 +84,7 @@ def share_failure(failure: Exception | None) -> None:
 
 @contextmanager
 def peers_explained() -> Iterator[None]:
-    """Say it in plain words when a process ended while this one talked to it.
+    """Replace the error of a lost connection to a process that has ended by one in plain words.
 
     Raises:
         TrainingError: The connection is lost.
@@ -98,7 +98,7 @@ def peers_explained() -> Iterator[None]:
 
 
 def _report(failure: Exception | None) -> tuple[str, str] | None:
-    """Name of the class in :mod:`mitouts.errors` that other processes raise for a failure, and their message."""
+    """Return the class name in :mod:`mitouts.errors` and the message of the error that other processes raise."""
     if failure is None:
         return None
     for kind in type(failure).__mro__:

@@ -1,4 +1,4 @@
-"""Turns records of results into what a JSON file holds."""
+"""Turns records of results into plain values for JSON."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def plain_fields(record: Any) -> dict[str, Any]:
-    """The fields of a dataclass under their names, and those of dataclasses in it, as :func:`to_plain` has them."""
+    """Return the fields of a dataclass by name, including nested dataclasses, as :func:`to_plain` converts them."""
     return {name: to_plain(value) for name, value in asdict(record).items()}
 
 
 def to_plain(value: Any) -> Any:
-    """Turn mappings, sequences and NumPy's numbers into dicts, lists and Python's numbers; what is none becomes text.
+    """Turn mappings, sequences and NumPy's numbers into dicts, lists and Python's numbers, and anything else into text.
 
     >>> to_plain({'ci95': (0.5, 1.0), 'sizes': [None, 3]})
     {'ci95': [0.5, 1.0], 'sizes': [None, 3]}

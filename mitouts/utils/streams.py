@@ -8,12 +8,12 @@ import numpy as np
 
 
 def named_stream(name: str, seed: int, *key: int) -> np.random.SeedSequence:
-    """The seeds of a stream; another name, seed or key gives an independent one.
+    """Return the seed sequence of a stream; another name, seed or key gives an independent one.
 
     Args:
-        name: Of the class that draws.
-        seed: Of the run or of the sample, at least 0.
-        *key: What else tells the stream apart, such as an epoch; each at least 0.
+        name: Name of the class that draws.
+        seed: Seed of the run or of the sample, at least 0.
+        *key: Further numbers that identify the stream, such as an epoch; each at least 0.
 
     Example:
         ``np.random.default_rng(named_stream('StainJitter', 0))``

@@ -1,4 +1,4 @@
-"""Reads what torch has saved, without ever executing anything in the file."""
+"""Reads files saved by torch without executing anything in them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CONTENTS = {
 
 
 def read_tensor_file(path: str | Path, what: str) -> Any:
-    """Read a file of torch to the CPU with ``weights_only=True``.
+    """Load a file saved by torch onto the CPU with ``weights_only=True``.
 
     Args:
         path: File.
-        what: What it is called in an error, such as ``checkpoint``.
+        what: Kind of file, named in errors, such as ``checkpoint``.
 
     Raises:
         CheckpointError: It is missing, broken, something else, or holds more than tensors and the engine's own records.
@@ -59,7 +59,7 @@ def read_tensor_file(path: str | Path, what: str) -> Any:
 
 
 def _other_content(path: Path) -> str | None:
-    """Say what a file is instead of weights; None where nothing is recognized."""
+    """Describe the content of a file that does not hold weights; None if it is not recognized."""
     with path.open('rb') as file:
         head = file.read(HEAD_BYTES)
     if not head:

@@ -1,4 +1,4 @@
-"""Reads text and JSON whatever its encoding, and writes JSON whole or not at all."""
+"""Reads text and JSON in any Unicode encoding, and writes JSON files that are complete or do not appear."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def decode_text(data: bytes, where: str | os.PathLike[str], what: str = 'a text 
     Args:
         data: Content of a file.
         where: Named in the error.
-        what: What was expected, for the error.
+        what: Kind of file that was expected, for the error.
 
     Raises:
-        AnnotationError: It is none of them.
+        AnnotationError: The data are in none of these encodings.
     """
     encoding = _encoding_of(data)
     try:
@@ -52,7 +52,7 @@ def read_text(path: str | os.PathLike[str], what: str = 'a text file') -> str:
     """Read a text file; see :func:`decode_text`.
 
     Raises:
-        AnnotationError: There is no such file, or it is no text.
+        AnnotationError: There is no such file, or it is not text.
     """
     path = Path(path)
     try:
@@ -62,7 +62,7 @@ def read_text(path: str | os.PathLike[str], what: str = 'a text file') -> str:
 
 
 def parse_json(content: str | bytes, where: str | os.PathLike[str]) -> Any:
-    """Parse JSON out of text, or out of a file's bytes; see :func:`decode_text`.
+    """Parse JSON from text, or from a file's bytes; see :func:`decode_text`.
 
     Args:
         content: The text.
@@ -99,12 +99,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_json(path: str | os.PathLike[str], document: Any) -> None:
-    """Write a JSON file whole or not at all (:func:`mitouts.utils.files.written_aside`).
+    """Write a JSON file that is complete or does not appear (:func:`mitouts.utils.files.written_aside`).
 
     Keys keep the order in which they were put in. NumPy scalars and arrays become plain numbers and lists.
 
     Raises:
-        AnnotationError: The document holds something that JSON cannot say (NaN, or an object).
+        AnnotationError: The document holds something that JSON cannot represent (NaN, or an object).
         OSError: The file cannot be written.
     """
     path = Path(path)

@@ -1,4 +1,4 @@
-"""Says which code is running."""
+"""Returns the version of the running code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import mitouts
 
 
 def git_commit() -> str:
-    """Short hash of the checkout, with ``-dirty`` for local changes; ``none`` outside git."""
+    """Return the short hash of the checkout, with ``-dirty`` for local changes; ``none`` outside git."""
     folder = Path(mitouts.__file__).resolve().parent.parent
     command = ['git', '-C', str(folder), 'describe', '--always', '--dirty', '--exclude=*']
     try:
@@ -21,5 +21,5 @@ def git_commit() -> str:
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version and commit in one word, as they were when it was first asked for."""
+    """Return version and commit in one word, as they were at the first call."""
     return f'{mitouts.__version__}+{git_commit()}'

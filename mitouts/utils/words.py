@@ -1,4 +1,4 @@
-"""Writes numbers and names in sentences and tables."""
+"""Formats numbers and names for sentences and tables."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 
 
 def plural(count: int, noun: str, several: str | None = None) -> str:
-    """Write a count and what is counted.
+    """Format a count with its noun.
 
     Args:
         count: How many.
-        noun: What one of them is called.
-        several: What more of them are called, where that is not ``noun`` and an s.
+        noun: Singular of the noun.
+        several: Plural of the noun, if it is not ``noun`` with an s.
 
     >>> plural(1, 'mitotic figure'), plural(0, 'tile'), plural(1204, 'patch', 'patches')
     ('1 mitotic figure', '0 tiles', '1,204 patches')
@@ -20,7 +20,7 @@ def plural(count: int, noun: str, several: str | None = None) -> str:
 
 
 def case_words(name: str) -> str:
-    """Name a case in a sentence, without saying "case" twice.
+    """Format the name of a case for a sentence, without repeating "case".
 
     >>> case_words('A03'), case_words('case_02'), case_words('casein 1')
     ('case A03', 'case_02', 'case casein 1')
@@ -29,7 +29,7 @@ def case_words(name: str) -> str:
 
 
 def rounded(value: float) -> float:
-    """Drop the digits of a number that only binary arithmetic has put there.
+    """Round a number to drop the noise of binary arithmetic.
 
     >>> rounded(255.99999999999997)
     256.0

@@ -17,7 +17,7 @@ HED_RUIFROK = np.array([[0.65, 0.70, 0.29], [0.07, 0.99, 0.11], [0.27, 0.57, 0.7
 MIN_TISSUE_PX = 64
 MIN_TISSUE_SHARE = 0.02
 TISSUE_DENSITY = 0.15
-"""A pixel is tissue when its optical density reaches this in all three channels (beta of Macenko et al. 2009)."""
+"""Least optical density of tissue in all three channels (beta of Macenko et al. 2009)."""
 
 WHITE = 240
 """Grey level of glass (``Io``)."""
@@ -35,7 +35,7 @@ _MAX_EXPONENT = 21.0
 
 
 def sample_pixels(image: NDArray[Scalar], max_px: int) -> NDArray[Scalar]:
-    """Take a regular grid of pixels out of an image or a mask.
+    """Take a regular grid of pixels from an image or a mask.
 
     Args:
         image: Array ``(H, W, ...)``.
@@ -55,7 +55,7 @@ def sample_pixels(image: NDArray[Scalar], max_px: int) -> NDArray[Scalar]:
 
 
 def to_density(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Optical density ``-ln((I + 1) / 240)`` of an image ``(H, W, 3)``, one channel a row: ``(3, H W)``."""
+    """Compute the optical density ``-ln((I + 1) / 240)`` of an image ``(H, W, 3)``, one channel a row: ``(3, H W)``."""
     density = np.empty((3, *image.shape[:2]), dtype=np.float32)
     for plane, row in zip(cv2.split(image), density):
         cv2.LUT(plane, DENSITY_OF_GREY, row)
@@ -70,7 +70,7 @@ def is_tissue(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 def is_enough_tissue(mask: NDArray[np.bool_]) -> bool:
     """Tell whether at least 64 pixels and 2% of them are tissue.
 
-    With less, a 99th percentile over all pixels would tell more of the glass than of the stains.
+    With less, a 99th percentile over all pixels would describe the glass rather than the stains.
     """
     return int(np.count_nonzero(mask)) >= max(MIN_TISSUE_PX, MIN_TISSUE_SHARE * len(mask))
 
@@ -81,7 +81,7 @@ def has_tissue(image: NDArray[np.uint8]) -> bool:
 
 
 def complete_stains(stains: NDArray) -> NDArray[np.float64]:
-    """Add to two stains ``(2, 3)`` a residual at right angles to both: ``(3, 3)``."""
+    """Add a residual at right angles to two stains ``(2, 3)``; returns ``(3, 3)``."""
     residual = np.cross(stains[0], stains[1])
     return np.vstack([stains, residual / np.linalg.norm(residual)])
 
@@ -123,7 +123,7 @@ def jitter_stain(
 def _map(
     image: NDArray[np.uint8], density_of_grey: NDArray[np.float32], matrix: NDArray, bias: NDArray, *, shift: float
 ) -> NDArray[np.uint8]:
-    """``round(exp(matrix density + bias) + shift)``, strip by strip."""
+    """Compute ``round(exp(matrix density + bias) + shift)``, strip by strip."""
     image = np.ascontiguousarray(image)
     height, width = image.shape[:2]
     affine = np.column_stack([matrix, bias]).astype(np.float32)

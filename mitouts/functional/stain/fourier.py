@@ -9,9 +9,9 @@ from mitouts.functional.stain.density import has_tissue
 
 
 def low_frequencies(image: NDArray[np.uint8], radius: int) -> NDArray[np.complex64]:
-    """Discrete Fourier coefficients of an image up to ``radius`` cycles, divided by its number of pixels.
+    """Compute the discrete Fourier coefficients of an image up to ``radius`` cycles, divided by its number of pixels.
 
-    Divided so, they hardly depend on the resolution at which a field is sampled.
+    Thanks to the division, they hardly depend on the resolution at which a field is sampled.
 
     Args:
         image: Array ``(H, W, 3)``.

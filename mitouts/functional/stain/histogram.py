@@ -26,7 +26,7 @@ class ChannelQuantiles:
 
 
 def fit_histogram(image: NDArray[np.uint8]) -> ChannelQuantiles | None:
-    """Cumulative histograms of an image.
+    """Compute the cumulative histograms of an image.
 
     Args:
         image: Array ``(H, W, 3)``, RGB.
@@ -50,7 +50,7 @@ def fit_histogram(image: NDArray[np.uint8]) -> ChannelQuantiles | None:
 def apply_histogram(
     image: NDArray[np.uint8], source: ChannelQuantiles, reference: ChannelQuantiles
 ) -> NDArray[np.uint8]:
-    """Give each level of an image ``(H, W, 3)`` the reference's level of the same quantile, rounded."""
+    """Map each level of an image ``(H, W, 3)`` to the reference's level at the same quantile, rounded."""
     table = np.empty((1, 256, 3), dtype=np.uint8)
     for channel, (own, wanted) in enumerate(zip(source.quantiles, reference.quantiles)):
         # A level that does not occur has no quantile of its own to aim at.

@@ -85,12 +85,15 @@ def stain_matrix(source: StainFit, reference: StainFit) -> NDArray[np.float64]:
 
 
 def apply_stain_fit(image: NDArray[np.uint8], source: StainFit, reference: StainFit) -> NDArray[np.uint8]:
-    """Give an image ``(H, W, 3)`` of the source's stains those of the reference; concentrations are not cut."""
+    """Replace the source's stains in an image ``(H, W, 3)`` by the reference's; concentrations are not clipped."""
     return map_density(image, stain_matrix(source, reference))
 
 
 def _find_axes(density: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Axes ``(2, 3)`` of the plane of tissue ``(3, N)``; the first points along its mean, so that no angle wraps."""
+    """Return the axes ``(2, 3)`` of the plane that fits tissue ``(3, N)``.
+
+    The first axis points along the mean, so that no angle wraps around.
+    """
     if density.shape[1] < 2:
         return None
     mean = density.mean(axis=1)

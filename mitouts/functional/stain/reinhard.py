@@ -30,7 +30,7 @@ class LabMoments:
 
 
 def fit_reinhard(image: NDArray[np.uint8]) -> LabMoments | None:
-    """Mean and standard deviation in Lab over the whole image, as staintools takes them.
+    """Compute the mean and standard deviation in Lab over the whole image, as staintools does.
 
     Args:
         image: Array ``(H, W, 3)``, RGB.

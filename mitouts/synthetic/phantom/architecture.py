@@ -13,7 +13,7 @@ from mitouts.synthetic.phantom.textures import BANK_PX, TextureBank
 
 @dataclass(frozen=True)
 class Architecture:
-    """Where a field holds what.
+    """Maps of the nests, stroma and spaces of a field.
 
     Attributes:
         nest: share of epithelial nest against stroma, 0-1, float32 (S, S).
@@ -53,7 +53,7 @@ def stain_ground(
     """Stain everything but the nuclei.
 
     Args:
-        architecture: Where nests, stroma and spaces are.
+        architecture: Maps of nests, stroma and spaces.
         centres: The nuclei, (N, 2) in pixels; each gets a territory of cytoplasm.
         cytoplasm: Eosin concentration of the nests.
         basophilia: Haematoxylin concentration of the nests.
@@ -84,7 +84,7 @@ def stain_ground(
 
 
 def _cut(share: float) -> float:
-    """The value that this share of a standard normal texture lies below."""
+    """Return the value below which the given share of a standard normal texture lies."""
     return float(np.interp(share, _SHARES, _QUANTILES))
 
 
@@ -95,7 +95,7 @@ _QUANTILES = (-5.0, -2.33, -1.64, -1.28, -0.84, -0.52, -0.25, 0.0, 0.25, 0.52, 0
 def _territories(
     size_px: int, centres: np.ndarray, folds: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Tone of each cell's cytoplasm and the borders between cells (a Voronoi diagram with uneven walls)."""
+    """Return maps of the cytoplasm's tone and of the borders between cells (a Voronoi diagram with uneven walls)."""
     if len(centres) < 2:
         flat = np.ones((size_px, size_px), dtype=np.float32)
         return flat, np.zeros_like(flat)
@@ -113,7 +113,7 @@ def _territories(
 
 
 def _fibres(size_px: int, angle: float, folds: np.ndarray, bank: TextureBank, rng: np.random.Generator) -> np.ndarray:
-    """Wavy bundles along ``angle``, read from the bank's straight streaks."""
+    """Return wavy bundles of fibres along ``angle``, made from the bank's straight streaks."""
     axis = np.arange(size_px, dtype=np.float32)
     x, y = axis[None, :], axis[:, None]
     wave = bank.field('layout', size_px, rng)

@@ -18,14 +18,14 @@ from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 FIGURE_WEIGHTS = dict(zip(FIGURE_KINDS, (0.3, 0.32, 0.13, 0.15, 0.10)))
 """Phase -> its share of the mitotic figures."""
 LOOK_ALIKE_WEIGHTS = dict(zip(LOOK_ALIKE_KINDS, (0.3, 0.35, 0.35)))
-"""What a look-alike is -> its share of the look-alikes."""
+"""Kind of look-alike -> its share of the look-alikes."""
 SPECIAL_MARGIN_PX = 26
 """Least distance of a figure's or look-alike's centre from the border of its field."""
 
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """What phantom fields look like.
+    """Appearance of phantom fields.
 
     Attributes:
         mpp: Micrometres per pixel; cells are drawn at 0.25 and resampled where it differs.
@@ -62,7 +62,7 @@ class PhantomConfig:
 
 @dataclass(frozen=True)
 class PhantomCase:
-    """What the fields of one case share: its scanner, its staining and its tissue."""
+    """Properties shared by the fields of one case: scanner, staining and tissue."""
 
     scanner: str
     stains_od: np.ndarray
@@ -89,7 +89,7 @@ class PhantomField:
         kinds: Phase of each figure.
         scanner: Name in ``SCANNERS``.
         look_alike_points: Look-alikes, (M, 2) float64.
-        look_alike_kinds: What each look-alike is.
+        look_alike_kinds: Kind of each look-alike.
     """
 
     image: np.ndarray
@@ -101,7 +101,7 @@ class PhantomField:
 
 
 def draw_case(config: PhantomConfig, rng: np.random.Generator, scanner: str | None = None) -> PhantomCase:
-    """Draw a case; without ``scanner`` one of the config's."""
+    """Draw a case; without ``scanner`` its scanner is one of the config's."""
     name = scanner if scanner is not None else str(rng.choice(config.scanners))
     source = SCANNERS[name]
     stains = np.array([source.hematoxylin_od, source.eosin_od]) + rng.normal(0, 0.025, (2, 3))
@@ -179,7 +179,7 @@ def _draw_kinds(
 
 
 def place_special(architecture: Architecture, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Choose where figures and look-alikes go: inside the margin, in tissue, mostly in tumour.
+    """Choose positions for figures and look-alikes: inside the margin, in tissue, mostly in tumour.
 
     Args:
         architecture: Nests and white spaces of the field.
@@ -210,12 +210,12 @@ def place_nuclei(
     special: np.ndarray,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Choose where interphase nuclei go: few overlap, they are sparse in stroma, and there is none in white spaces.
+    """Choose positions for interphase nuclei: few overlap, they are sparse in stroma, and none are in white spaces.
 
     Args:
         case: Density and size of the case's nuclei.
         architecture: Nests and white spaces of the field.
-        special: Centres (N, 2) of figures and look-alikes, which keep a cell of their own.
+        special: Centres (N, 2) of figures and look-alikes, whose cells are kept free.
 
     Returns:
         (x, y, radius) of each, (M, 3) float64 in pixels, centres on whole pixels and up to 16 px outside the field.
@@ -255,13 +255,13 @@ def lay_nucleus(
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> None:
-    """Lay an interphase nucleus on both planes in place: round in a nest, spindly along the fibres outside of one.
+    """Draw an interphase nucleus onto both planes in place: round in a nest, spindly along the fibres outside.
 
     Args:
         hematoxylin: Concentration, float32 (H, H).
         eosin: Concentration, float32 (H, H).
-        centre: (x, y) in whole pixels; what sticks out of the planes is cut off.
-        radius_px: Its radius, were it round.
+        centre: (x, y) in whole pixels; parts outside the planes are cut off.
+        radius_px: Radius that it would have if it were round.
         case: Chromatin of the case.
         architecture: Nests and fibres of the planes.
         rng: Everything that makes this nucleus differ from the next.
@@ -291,7 +291,7 @@ def lay_dark_nuclei(
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> None:
-    """Lay lymphocytes and smudged nuclei on both planes in place, between the other cells.
+    """Draw lymphocytes and smudged nuclei onto both planes in place, between the other cells.
 
     Args:
         hematoxylin: Concentration, float32 (H, H).

@@ -48,7 +48,7 @@ def render_figure(
 
 
 def _chromatin(segments: np.ndarray, bank: TextureBank, rng: np.random.Generator) -> np.ndarray:
-    """Chromosomes as a soft mask, 0-1: their union with an uneven, hairy outline."""
+    """Return the chromosomes as a soft mask, 0-1: their union, with an uneven, hairy outline."""
     widths = rng.uniform(2.2, 3.6, size=len(segments))
     union = cv2.GaussianBlur(strokes(FIGURE_PATCH_PX, segments, widths), (0, 0), rng.uniform(0.7, 1.3))
     ragged = union + 0.14 * bank.patch('grains', FIGURE_PATCH_PX, rng) * (union > 0.05)
@@ -58,7 +58,7 @@ def _chromatin(segments: np.ndarray, bank: TextureBank, rng: np.random.Generator
 def _rounded_cell(
     body: tuple[float, float], angle: float, bank: TextureBank, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the tissue that the rounded cell replaces, and its thin outline."""
+    """Return the share of the tissue that the rounded cell replaces, and its thin outline."""
     depth = ellipse_depth(FIGURE_PATCH_PX, *body, angle) + 1.3 * bank.patch('folds', FIGURE_PATCH_PX, rng)
     softness = rng.uniform(0.8, 3.5)
     inside = smooth_step(depth, -softness, softness)
@@ -67,7 +67,7 @@ def _rounded_cell(
 
 
 def _rods(centres: np.ndarray, directions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Segments (S, 4) around centres (S, 2), along directions in radians."""
+    """Return segments (S, 4) around centres (S, 2), along directions in radians."""
     half = 0.5 * lengths[:, None] * np.stack([np.cos(directions), np.sin(directions)], axis=1)
     return np.concatenate([centres - half, centres + half], axis=1)
 
@@ -78,7 +78,7 @@ def _turned(segments: np.ndarray, angle: float) -> np.ndarray:
 
 
 def _plate(rng: np.random.Generator, length_px: float, thickness_px: float, bend: float) -> np.ndarray:
-    """Rods across a bent line along x, thinning out towards its ends."""
+    """Draw rods across a bent line along x, fewer towards its ends."""
     count = int(length_px * rng.uniform(1.1, 1.5))
     x = length_px * (np.linspace(-0.5, 0.5, count) + rng.normal(0, 0.02, count))
     taper = np.sqrt(np.clip(1 - (2 * x / (length_px * 1.15)) ** 2, 0.15, 1))
@@ -89,7 +89,7 @@ def _plate(rng: np.random.Generator, length_px: float, thickness_px: float, bend
 
 
 def _metaphase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """A plate seen from its side; sometimes a chromosome has not yet joined it."""
+    """Draw a plate seen from its side; sometimes a chromosome has not yet joined it."""
     length, thickness = rng.uniform(24, 38), rng.uniform(7.5, 12)
     plate = _plate(rng, length, thickness, rng.normal(0, 2.2))
     stray = rng.poisson(0.6)
@@ -99,7 +99,7 @@ def _metaphase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float
 
 
 def _ring(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """A plate seen from a pole: chromosomes point outwards around an open centre."""
+    """Draw a plate seen from a pole: chromosomes point outwards around an open centre."""
     radius, squash = rng.uniform(9, 13), rng.uniform(0.7, 1.0)
     count = int(radius * rng.uniform(2.6, 3.4))
     theta = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.normal(0, 0.12, count)
@@ -111,7 +111,7 @@ def _ring(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
 
 
 def _prometaphase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """A clump of short rods that point everywhere, with gaps and stray arms at its edge."""
+    """Draw a clump of short rods that point everywhere, with gaps and stray arms at its edge."""
     radius, squash = rng.uniform(11, 15.5), rng.uniform(0.6, 1.0)
     count = int(radius * rng.uniform(2.2, 3.2))
     theta, distance = rng.uniform(0, 2 * np.pi, count), radius * np.sqrt(rng.uniform(0, 1.05, count))
@@ -122,12 +122,12 @@ def _prometaphase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, fl
 
 
 def _anaphase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """Two plates moving apart, arms trailing towards the middle."""
+    """Draw two plates moving apart, with arms trailing towards the middle."""
     return _pair(rng, rng.uniform(15, 24), rng.uniform(22, 30), rng.uniform(6, 8.5), rng.uniform(-1, 4))
 
 
 def _telophase(rng: np.random.Generator) -> tuple[np.ndarray, tuple[float, float]]:
-    """Two compact plates far apart, in a long cell."""
+    """Draw two compact plates far apart, in a long cell."""
     return _pair(rng, rng.uniform(24, 33), rng.uniform(16, 22), rng.uniform(6, 8), rng.uniform(-1, 3))
 
 

@@ -50,7 +50,7 @@ def render_nucleus(
 def render_look_alike(
     kind: str, darkness: float, cytoplasm: float, bank: TextureBank, rng: np.random.Generator
 ) -> CellPatch:
-    """Render a nucleus as dark as a mitotic figure that is none.
+    """Render a nucleus that is as dark as a mitotic figure but is not one.
 
     Args:
         kind: One of ``LOOK_ALIKE_KINDS``.
@@ -65,7 +65,7 @@ def render_look_alike(
 
 
 def _pyknotic(darkness: float, cytoplasm: float, bank: TextureBank, rng: np.random.Generator) -> CellPatch:
-    """A shrunken nucleus: round, smooth, without texture, in condensed cytoplasm."""
+    """Draw a shrunken nucleus: round, smooth, without texture, in condensed cytoplasm."""
     radius = rng.uniform(7.5, 12.5)
     axes = (radius * rng.uniform(1.0, 1.25), radius * rng.uniform(0.85, 1.0))
     depth = ellipse_depth(LOOK_ALIKE_PATCH_PX, *axes, rng.uniform(0, np.pi))
@@ -76,7 +76,7 @@ def _pyknotic(darkness: float, cytoplasm: float, bank: TextureBank, rng: np.rand
 
 
 def _apoptotic(darkness: float, cytoplasm: float, bank: TextureBank, rng: np.random.Generator) -> CellPatch:
-    """A shrunken, strongly eosinophilic cell with round dark globules, or a crescent, and a halo."""
+    """Draw a shrunken, strongly eosinophilic cell with round dark globules, or a crescent, and a halo."""
     size = LOOK_ALIKE_PATCH_PX
     body = rng.uniform(13, 19)
     chromatin = np.zeros((size, size), dtype=np.float32)
@@ -103,7 +103,7 @@ def _shrunken_cell(
     bank: TextureBank,
     rng: np.random.Generator,
 ) -> CellPatch:
-    """Chromatin in dense eosinophilic cytoplasm that has retracted from its neighbours on one side or all around."""
+    """Draw chromatin in dense eosinophilic cytoplasm, retracted from its neighbours on one side or all around."""
     size = len(chromatin)
     axes = (body_px * rng.uniform(1.0, 1.35), body_px * rng.uniform(0.8, 1.0))
     folds = bank.patch('folds', size, rng)
@@ -126,7 +126,7 @@ def _shrunken_cell(
 
 
 def _hyperchromatic(darkness: float, cytoplasm: float, bank: TextureBank, rng: np.random.Generator) -> CellPatch:
-    """A large, elongated nucleus, dark throughout, with a smooth sharp membrane."""
+    """Draw a large, elongated nucleus, dark throughout, with a smooth sharp membrane."""
     size = LOOK_ALIKE_PATCH_PX
     major, minor = rng.uniform(15, 22), rng.uniform(8, 12.5)
     along, across = grid(size, rng.uniform(0, 2 * np.pi))

@@ -27,7 +27,7 @@ class CellPatch:
     centroid: tuple[float, float] = (0.0, 0.0)
 
     def lay_over(self, hematoxylin: np.ndarray, eosin: np.ndarray, x: int, y: int) -> None:
-        """Lay the patch with its central pixel on (x, y) over both planes in place; what sticks out is cut off."""
+        """Blend the patch into both planes in place, its central pixel at (x, y); parts outside are cut off."""
         height, width = hematoxylin.shape
         size = len(self.opacity)
         left, top = x - size // 2, y - size // 2
@@ -43,13 +43,13 @@ class CellPatch:
 
 
 def smooth_step(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """0 below ``low``, 1 above ``high``, a cubic between."""
+    """Return 0 below ``low``, 1 above ``high``, and a smooth cubic in between."""
     t = np.clip((values - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def grid(size_px: int, angle: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates along and across an axis at ``angle`` (radians), origin at the central pixel, float32 (P, P)."""
+    """Return coordinates along and across an axis at ``angle`` (radians) from the central pixel, float32 (P, P)."""
     axis = np.arange(size_px, dtype=np.float32) - size_px // 2
     x, y = axis[None, :], axis[:, None]
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
@@ -57,25 +57,25 @@ def grid(size_px: int, angle: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ellipse_depth(size_px: int, semi_major_px: float, semi_minor_px: float, angle: float) -> np.ndarray:
-    """Approximate depth below the outline of an ellipse in pixels (negative outside), float32 (P, P)."""
+    """Return the approximate depth below the outline of an ellipse in pixels (negative outside), float32 (P, P)."""
     along, across = grid(size_px, angle)
     radius = np.sqrt((along / semi_major_px) ** 2 + (across / semi_minor_px) ** 2)
     return (1 - radius) * np.float32(np.sqrt(semi_major_px * semi_minor_px))
 
 
 def spot(size_px: int, x: float, y: float, radius_px: float, softness_px: float = 0.8) -> np.ndarray:
-    """A filled disc with a soft edge, 0-1, float32 (P, P)."""
+    """Draw a filled disc with a soft edge, 0-1, float32 (P, P)."""
     along, across = grid(size_px)
     depth = radius_px - np.sqrt((along - x) ** 2 + (across - y) ** 2)
     return smooth_step(depth, -softness_px, softness_px)
 
 
 def strokes(size_px: int, segments: np.ndarray, widths_px: np.ndarray) -> np.ndarray:
-    """Union of round-ended strokes, anti-aliased, 0-1, float32 (P, P).
+    """Draw the union of round-ended strokes, anti-aliased, 0-1, float32 (P, P).
 
     Args:
         segments: end points (x0, y0, x1, y1) in pixels from the central pixel, (S, 4).
-        widths_px: one width a segment, (S,).
+        widths_px: width of each segment, (S,).
     """
     side = size_px * SUPERSAMPLING
     canvas = np.zeros((side, side), dtype=np.uint8)
@@ -88,7 +88,7 @@ def strokes(size_px: int, segments: np.ndarray, widths_px: np.ndarray) -> np.nda
 
 
 def centre_of_mass(weights: np.ndarray) -> tuple[float, float]:
-    """(x, y) of a patch's centre of mass, in pixels from its central pixel."""
+    """Return the centre of mass (x, y) of a patch, in pixels from its central pixel."""
     axis = np.arange(len(weights)) - len(weights) // 2
     total = float(weights.sum())
     return float(weights.sum(axis=0) @ axis) / total, float(weights.sum(axis=1) @ axis) / total

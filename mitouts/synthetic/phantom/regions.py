@@ -47,11 +47,11 @@ Stains = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class RegionField:
-    """A field and what every pixel of it is.
+    """A field and the tissue class of each of its pixels.
 
     Attributes:
         image: RGB uint8 ``(H, W, 3)``.
-        codes: uint8 ``(H, W)``, values of :data:`REGION_CODES`, and 0 in a corner that nobody labelled.
+        codes: uint8 ``(H, W)``, values of :data:`REGION_CODES`, and 0 in an unlabelled corner.
     """
 
     image: NDArray[np.uint8]
@@ -102,7 +102,7 @@ def _draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _draw_layout(size: int, count: int, bank: TextureBank, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Index of the region of each pixel: the highest of ``count`` smooth fields, with ragged borders."""
+    """Draw the region index of each pixel: the largest of ``count`` random smooth fields, with ragged borders."""
     coarse = -(-size // _LAYOUT_SCALE)
     fields = []
     for _ in range(count):
@@ -112,7 +112,7 @@ def _draw_layout(size: int, count: int, bank: TextureBank, rng: np.random.Genera
 
 
 def _with_unlabelled_corner(codes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Some regions of interest are cut askew; what lies outside of them is nobody's judgement."""
+    """Mark a corner as unlabelled in some fields, like the outside of a region of interest that was drawn askew."""
     angle, share = rng.uniform(0, 2 * np.pi), rng.random()
     if share >= _OUTSIDE_SHARE:
         return codes
@@ -124,7 +124,7 @@ def _with_unlabelled_corner(codes: NDArray[np.uint8], rng: np.random.Generator) 
 def _scatter(
     inside: NDArray[np.bool_], per_mm2: float, rng: np.random.Generator, jitter: float = 0.45
 ) -> NDArray[np.int64]:
-    """Jittered lattice points ``(N, 2)`` as whole ``(x, y)`` that lie inside."""
+    """Return the points ``(N, 2)`` of a jittered lattice that lie inside, as whole ``(x, y)``."""
     spacing = 1000 / (RENDER_MPP * np.sqrt(per_mm2))
     size = len(inside)
     axis = np.arange(rng.uniform(0, spacing), size, spacing)
@@ -164,7 +164,7 @@ def _blood_ground(size: int, case: PhantomCase, bank: TextureBank, rng: np.rando
 
 
 def _fat_ground(size: int, case: PhantomCase, bank: TextureBank, rng: np.random.Generator) -> Stains:
-    """Empty cells of about 60 um between thin walls: where two centres are nearly equally far away."""
+    """Draw empty cells of about 60 um between thin walls, which run where two cell centres are about equally far."""
     # Cells reach in from outside, also into a field that is smaller than one of them.
     beyond = 300
     everywhere = np.ones((size + 2 * beyond,) * 2, dtype=bool)
@@ -186,7 +186,7 @@ def _glass_ground(size: int, case: PhantomCase, bank: TextureBank, rng: np.rando
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where the cells of one region go: its pixels, and both planes of the field."""
+    """A region to fill with cells: its pixels, and both planes of the field."""
 
     hematoxylin: NDArray[np.float32]
     eosin: NDArray[np.float32]
@@ -201,7 +201,7 @@ class _Slot:
     def lay(
         self, centre: NDArray[np.int64], radius_px: float, stretch: float, look: tuple[float, float, float]
     ) -> None:
-        """Lay a nucleus whose ``look`` is its angle, darkness and openness."""
+        """Draw a nucleus; ``look`` is its angle, darkness and openness."""
         radii_px = radius_px * stretch, radius_px / stretch
         patch = render_nucleus(radii_px, *look, self.bank, self.rng)
         patch.lay_over(self.hematoxylin, self.eosin, int(centre[0]), int(centre[1]))
@@ -232,7 +232,7 @@ def _lymphocytes(slot: _Slot) -> None:
 
 
 def _debris(slot: _Slot) -> None:
-    """Ghosts of nuclei and the dust of those that burst."""
+    """Draw pale remains of nuclei and the dust of burst ones."""
     rng = slot.rng
     for centre in slot.scatter(1500):
         look = rng.uniform(0, np.pi), rng.uniform(0.12, 0.3), 0.1

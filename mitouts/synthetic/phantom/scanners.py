@@ -11,7 +11,7 @@ from mitouts.synthetic.optics import Scanner
 def acquire(
     hematoxylin: np.ndarray, eosin: np.ndarray, scanner: Scanner, stains_od: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Image of two concentration planes.
+    """Render two concentration planes as an image.
 
     The light that passes is ``white * exp(-(c_H * od_H + c_E * od_E))`` (Beer-Lambert), then blurred, shifted between
     channels, sharpened, made noisy and compressed.

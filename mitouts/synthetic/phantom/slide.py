@@ -35,7 +35,7 @@ from mitouts.synthetic.phantom.slide_plan import (
 )
 
 MIN_SPACING_PX = 60.0
-"""Least distance between two cells of interest, at 0.25 um/px (give or take what a chromosome is off its centre)."""
+"""Least distance between two cells of interest at 0.25 um/px, measured roughly: chromosomes can be off-centre."""
 
 _LATTICE_PX = (200, 136)
 _MIXED = 3
@@ -51,7 +51,7 @@ class SpecialCell:
 
     Attributes:
         point: ``(x, y)`` in level-0 pixels.
-        kind: Phase, or what the look-alike is.
+        kind: Phase of a figure, or kind of a look-alike.
     """
 
     point: tuple[float, float]
@@ -62,7 +62,7 @@ class SpecialCell:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A special cell's whole-pixel centre in its block, and the number that it is drawn from."""
+    """A special cell: its whole-pixel centre in its block, and the number that seeds its drawing."""
 
     site: tuple[int, int]
     kind: str
@@ -71,16 +71,16 @@ class _Placed:
 
 
 class PhantomSlide:
-    """A synthetic H&E slide whose every figure is known.
+    """A synthetic H&E slide on which every figure is known.
 
-    Nothing is drawn before it is asked for, and what is drawn depends on nothing but config and seed: not on the parts
-    that are read, nor on their order.
+    Parts are drawn only when they are read. The result depends on nothing but config and seed: not on the parts that
+    are read, nor on their order.
 
     Args:
-        seed: Everything random; slides of one cohort take spawned seeds.
+        seed: Seed of everything random; slides of one cohort take spawned seeds.
 
     Raises:
-        ConfigError: More figures and look-alikes are wanted than the tissue has room for.
+        ConfigError: The tissue has no room for so many figures and look-alikes.
     """
 
     def __init__(self, config: SlideConfig, seed: int | np.random.SeedSequence = 0) -> None:
@@ -104,7 +104,7 @@ class PhantomSlide:
         return np.rint(SCANNERS[self.case.scanner].white).astype(np.uint8)
 
     def read(self, x: int, y: int, width: int, height: int) -> NDArray[np.uint8] | None:
-        """Pixels of a rectangle in level-0 pixels; it may stick out of the slide by less than a block.
+        """Draw a rectangle given in level-0 pixels; it may extend beyond the slide by less than a block.
 
         Returns:
             RGB uint8 (height, width, 3), or None where there is glass only.
@@ -131,7 +131,7 @@ class PhantomSlide:
         return image
 
     def _lay_out(self) -> None:
-        """Choose what each place of the lattice holds, and the colours of all edges."""
+        """Choose the tissue of each block of the lattice, and the colours of all edges."""
         rows = -(-(self.config.height_px - self._origin[1]) // self._block_px)
         columns = -(-(self.config.width_px - self._origin[0]) // self._block_px)
         around = np.ones((5, 5), np.uint8)
@@ -152,7 +152,7 @@ class PhantomSlide:
         self._shown: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def _cells_of(self, row: int, column: int) -> tuple[slice, slice]:
-        """The cells of the coarse map that a block touches."""
+        """Return the cells of the coarse map that a block touches."""
         slices = []
         for index, origin, length in zip((row, column), self._origin[::-1], self.plan.cells.shape):
             first = (origin + index * self._block_px) // CELL_PX
@@ -195,7 +195,7 @@ class PhantomSlide:
         return [self._place(site, number, is_figure) for site, number, is_figure in picked]
 
     def _find_sites(self, stroma: bool) -> NDArray[np.int64]:
-        """Sites (N, 4) as (row, column, x, y) of block and place in it, well inside the tumour (or outside of it)."""
+        """Find sites (N, 4), block (row, column) and position (x, y) in it, well inside the tumour or the stroma."""
         cells = self.plan.cells
         around = np.ones((5, 5), np.uint8)
         # The border of the slide is a border of the tissue.
@@ -214,7 +214,7 @@ class PhantomSlide:
         return candidates[allowed[cell[:, 1], cell[:, 0]]]
 
     def _to_slide(self, sites: NDArray, offset: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
-        """Points (N, 2) in level-0 pixels of sites (N, 4); ``offset`` is in drawn pixels."""
+        """Convert sites (N, 4) to points (N, 2) in level-0 pixels; ``offset`` is in drawn pixels."""
         corner = sites[:, 1::-1] * self._block_px + np.array(self._origin)
         return corner + (sites[:, 2:] + np.array(offset) + 0.5) * self._scale - 0.5
 
@@ -236,7 +236,7 @@ class PhantomSlide:
         return render(placed.kind, rng.uniform(*self.look.darkness), self.case.cytoplasm, self._bank.bank, rng)
 
     def _show(self, row: int, column: int) -> NDArray[np.uint8]:
-        """A block as it is on the slide; those that differ from the bank's are kept while their row is read."""
+        """Return a block as it appears on the slide; if it differs from the bank's, cache it while its row is read."""
         placed = self._placed.get((row, column), [])
         kind = self._kinds[row, column]
         if not placed and kind != _MIXED and self._scale == 1:
@@ -257,7 +257,7 @@ class PhantomSlide:
         return self._shown[row, column]
 
     def _insert(self, image: NDArray[np.uint8], block: TissueBlock, placed: _Placed, others: list[_Placed]) -> None:
-        """Lay a cell on the block's stains, with those that reach into its window, and look again at the window."""
+        """Draw a cell and the cells that reach into its window onto the block's stains, and re-render the window."""
         x, y = placed.site
         rows, columns = (slice(v + HALO_PX - _WINDOW_PX, v + HALO_PX + _WINDOW_PX + 1) for v in (y, x))
         planes = block.hematoxylin[rows, columns].astype(np.float32), block.eosin[rows, columns].astype(np.float32)
@@ -272,7 +272,7 @@ class PhantomSlide:
         image[y - half : y + half + 1, x - half : x + half + 1] = inner
 
     def _mix(self, row: int, column: int, placed: list[_Placed]) -> NDArray[np.uint8]:
-        """A block that an outline crosses."""
+        """Draw a block that an outline of tissue or tumour crosses."""
         keys = [self._key(row, column, stroma) for stroma in (False, True)]
         tumour, stroma = (self._bank.block(key) for key in keys)
         side = BLOCK_PX + 2 * HALO_PX
@@ -309,7 +309,7 @@ class PhantomSlide:
 
 
 def _natural(number: int) -> tuple[int, int]:
-    """A whole number as two that are not negative."""
+    """Encode a whole number as two that are not negative, as keys of seeds must be."""
     return (0, number) if number >= 0 else (1, -number)
 
 

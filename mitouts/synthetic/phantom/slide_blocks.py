@@ -1,8 +1,8 @@
 """Draws blocks of phantom tissue that fit together, so that a slide of any size takes little time.
 
-Tissue is drawn once in square blocks and laid out in random order. Two blocks may lie side by side when their common
-edge has one colour (Wang tiles): around an edge line, ground and nuclei depend on the edge's colour alone, and around a
-corner on nothing, so what crosses the line goes on exactly on its other side.
+Tissue is drawn once in square blocks and laid out in random order. Two blocks may lie side by side if their common edge
+has the same colour (Wang tiles): near an edge line, ground and nuclei depend only on the edge's colour, and near a
+corner they are always the same, so the tissue continues across the line without a seam.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from mitouts.synthetic.phantom.textures import TextureBank, texture_bank
 
 BLOCK_PX = 512
 HALO_PX = 32
-"""What is drawn around a block, so that optics and patches have neighbours."""
+"""Width of the border drawn around a block, so that optics and patches have neighbouring pixels."""
 STROMA_DENSITY = 0.3
-"""Nuclei of stroma against those of tumour."""
+"""Density of nuclei in stroma, relative to tumour."""
 
 _SIDE_PX = BLOCK_PX + 2 * HALO_PX
 _PLATEAU_PX, _FADE_PX = HALO_PX, 40
@@ -47,7 +47,7 @@ _INTERIOR, _HORIZONTAL, _VERTICAL, _CORNER, _COMMON, _NUCLEI = range(6)
 
 @dataclass(frozen=True)
 class BlockKey:
-    """Which block: its tissue, the colours of its edges, and a number among those alike."""
+    """Identifies a block by its tissue, the colours of its edges, and a number among blocks that share these."""
 
     stroma: bool
     top: int
@@ -65,8 +65,8 @@ class TissueBlock:
         hematoxylin: Concentration with the halo, float16 (``BLOCK_PX`` + 2 ``HALO_PX``) squared.
         eosin: The same for eosin.
         image: RGB uint8 (``BLOCK_PX``, ``BLOCK_PX``, 3), as the scanner shows it.
-        sites: Whole-pixel centres (N, 2) of cells that were left without a nucleus, in pixels of ``image``: a figure or
-            a look-alike there has its own cell, as in a field.
+        sites: Whole-pixel centres (N, 2), in pixels of ``image``, of cells left without a nucleus, where a figure or a
+            look-alike can be drawn.
     """
 
     hematoxylin: NDArray[np.float16]
@@ -84,11 +84,11 @@ class _Ground:
 
 
 class BlockBank:
-    """Draws blocks when they are first asked for, and keeps them.
+    """Draws blocks when they are first requested, and caches them.
 
     Args:
         case: Staining and tissue.
-        seed: What all blocks are drawn from.
+        seed: Seed of all blocks.
     """
 
     def __init__(self, case: PhantomCase, seed: np.random.SeedSequence) -> None:
@@ -104,18 +104,18 @@ class BlockBank:
         self._fibre_angles = (float(angles[0]), float(angles[1]))
 
     def block(self, key: BlockKey) -> TissueBlock:
-        """The block of a key."""
+        """Return the block for a key."""
         if key not in self._blocks:
             self._blocks[key] = self._draw(key)
         return self._blocks[key]
 
     def look(self, hematoxylin: NDArray, eosin: NDArray, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """RGB of concentrations through the case's scanner; the compression is left to the slide's file."""
+        """Render concentrations as RGB through the case's scanner; the slide's file adds the JPEG compression."""
         scanner = replace(SCANNERS[self.case.scanner], jpeg_quality=100)
         return acquire(hematoxylin.astype(np.float32), eosin.astype(np.float32), scanner, self.case.stains_od, rng)
 
     def noise(self, key: BlockKey) -> np.random.Generator:
-        """The sensor noise of a block."""
+        """Return the random generator of a block's sensor noise."""
         return self._rng(_INTERIOR, *vars(key).values(), 1)
 
     def _draw(self, key: BlockKey) -> TissueBlock:
@@ -158,7 +158,7 @@ class BlockBank:
         return stain_ground(architecture, territories, *look, self.bank, rng)
 
     def _edge(self, stroma: bool, kind: int, colour: int) -> _Ground:
-        """Ground and nuclei around an edge (or corner) line, which lies in the middle of the square."""
+        """Draw ground and nuclei around the line of an edge (or corner), which lies in the middle of the square."""
         key = (stroma, kind, colour)
         if key not in self._edges:
             rng = self._rng(*key)
@@ -174,7 +174,7 @@ class BlockBank:
         return self._edges[key]
 
     def _edge_nuclei(self, stroma: bool, kind: int, colour: int) -> NDArray:
-        """Nuclei (N, 4) on the line of an edge as (along from its first corner, across, radius, number)."""
+        """Return the nuclei (N, 4) on an edge line as (along from its first corner, across, radius, number)."""
         key = (stroma, kind, colour)
         if key in self._frames:
             return self._frames[key]
@@ -198,7 +198,10 @@ class BlockBank:
         return kept
 
     def _frame(self, key: BlockKey) -> tuple[NDArray, list[tuple[bool, int, int]]]:
-        """Nuclei (N, 5) on the block's edges as (x, y, radius, number, place), and the owner of each place's edge."""
+        """Return the nuclei (N, 5) on the block's edges and corners, and the edge or corner of each place.
+
+        A nucleus is (x, y, radius, number, place).
+        """
         owners = [
             (key.stroma, _HORIZONTAL, key.top),
             (key.stroma, _HORIZONTAL, key.bottom),
@@ -230,7 +233,7 @@ class BlockBank:
     def _fill(
         self, case: PhantomCase, architecture: Architecture, sites: NDArray, frame: NDArray, rng: np.random.Generator
     ) -> NDArray:
-        """Nuclei inside the frame, as many as the block would hold without one."""
+        """Place nuclei inside the frame, until the block holds as many as it would without the frame."""
         proposals = [place_nuclei(self._config, case, architecture, sites, rng) for _ in range(3)]
         wanted = round(len(proposals[0]) * ((BLOCK_PX + 2 * _ACROSS_PX) / (_SIDE_PX + 2 * 16)) ** 2)
         kept = frame[:, :3].copy()
@@ -246,7 +249,7 @@ class BlockBank:
 
 
 def _draw_sites(architecture: Architecture, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Whole-pixel centres, in pixels of the planes; those that only fit into white space or too near are left out."""
+    """Draw whole-pixel centres for cells, in pixels of the planes; none is in white space or too close to another."""
     inset = HALO_PX + _SITE_MARGIN_PX - SPECIAL_MARGIN_PX
     inner = slice(inset, -inset)
     cropped = Architecture(architecture.nest[inner, inner], architecture.empty[inner, inner], 0.0)
@@ -267,7 +270,7 @@ def _is_free(nuclei: NDArray, x: float, y: float, radius: float) -> bool:
 
 @lru_cache(maxsize=1)
 def _fence() -> NDArray[np.float64]:
-    """Points along the block's edges; dark nuclei keep 36 px away from them, so that none is cut."""
+    """Return points along the block's edges; dark nuclei keep 36 px away from them, so that none is cut."""
     along = np.arange(0, _SIDE_PX, 16.0)
     near, far = np.full_like(along, HALO_PX), np.full_like(along, HALO_PX + BLOCK_PX)
     sides = ((along, near), (along, far), (near, along), (far, along))
@@ -275,7 +278,7 @@ def _fence() -> NDArray[np.float64]:
 
 
 def _weights(uneven: NDArray) -> tuple[NDArray[np.float32], ...]:
-    """Share of the block's own ground and of its top, bottom, left and right edge and corners; they add up to 1.
+    """Return the weights of the block's own ground, its top, bottom, left and right edge and its corners (sum 1).
 
     Near the lines they do not depend on the block; further in, an uneven border (``uneven``, zero mean and unit
     variance) keeps spaces from ending along straight lines.
@@ -289,7 +292,7 @@ def _weights(uneven: NDArray) -> tuple[NDArray[np.float32], ...]:
     further = _UNEVEN_PX * np.clip(0.5 + 0.4 * uneven, 0, 1)
 
     def edge(distance: NDArray) -> NDArray[np.float32]:
-        """Weight of an edge by the distance to its line (rows); its corners' part is taken out."""
+        """Return the weight of an edge from the distance to its line (rows), less the part of the corners."""
         inwards = further * beyond_corner[None, :]
         near = 1 - smooth_step(distance[:, None] - inwards, _PLATEAU_PX, _PLATEAU_PX + _FADE_PX / 2)
         return near * (1 - corner)
@@ -301,7 +304,7 @@ def _weights(uneven: NDArray) -> tuple[NDArray[np.float32], ...]:
 
 
 def _blend(planes: list[NDArray], weights: tuple[NDArray[np.float32], ...]) -> NDArray[np.float32]:
-    """Planes of the block's own ground, its top, bottom, left and right edge and its corners, as one."""
+    """Blend the planes of the block's own ground, its top, bottom, left and right edge and its corners into one."""
     own, top, bottom, left, right, corner = planes
     shifted = (
         own,
@@ -316,7 +319,7 @@ def _blend(planes: list[NDArray], weights: tuple[NDArray[np.float32], ...]) -> N
 
 
 def _line_at(plane: NDArray, position_px: int, axis: int) -> NDArray:
-    """The plane, moved so that its middle lies on a line of the block; it is wanted only near that line."""
+    """Shift a plane so that its middle lies on a line of the block; only the part near that line is used."""
     return np.roll(plane, HALO_PX + position_px - _SIDE_PX // 2, axis)
 
 

@@ -28,7 +28,7 @@ class PlannedHotspot:
     radius_px: float
 
     def holds(self, points: NDArray) -> NDArray[np.bool_]:
-        """Which of the points (N, 2) lie inside, the rim included."""
+        """Tell which of the points (N, 2) lie inside, the rim included."""
         return np.hypot(points[:, 0] - self.centre_px[0], points[:, 1] - self.centre_px[1]) <= self.radius_px
 
 
@@ -66,7 +66,7 @@ class SlidePlan:
 
 
 def plan_slide(config: SlideConfig, seed: np.random.SeedSequence) -> SlidePlan:
-    """Draw islands, tumour and hotspot."""
+    """Draw the outlines of islands, tumour and hotspot."""
     shape_seed, hotspot_seed = (
         np.random.default_rng(child_seed(seed, stream)) for stream in (_SHAPE_STREAM, _HOTSPOT_STREAM)
     )
@@ -82,12 +82,12 @@ def plan_slide(config: SlideConfig, seed: np.random.SeedSequence) -> SlidePlan:
 
 
 def child_seed(seed: np.random.SeedSequence, *key: int) -> np.random.SeedSequence:
-    """A seed sequence that depends on another and a key alone."""
+    """Return a seed sequence that depends only on another one and a key."""
     return np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, *key))
 
 
 def polygon_area(polygon: NDArray) -> float:
-    """Area inside a closed outline (N, 2), in square units of its coordinates (the shoelace formula)."""
+    """Compute the area inside a closed outline (N, 2), in square units of its coordinates (the shoelace formula)."""
     x, y = polygon.T
     return 0.5 * abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1)))
 
@@ -98,7 +98,7 @@ def fill_polygon(plane: NDArray[np.uint8], polygon: NDArray, value: int, line: i
 
 
 def _draw_regions(config: SlideConfig, rng: np.random.Generator) -> list[tuple[NDArray, NDArray | None]]:
-    """Outline of each island and of the tumour in it."""
+    """Draw the outline of each island and of the tumour in it."""
     rows = max(1, round(math.sqrt(config.num_islands * config.height_px / config.width_px)))
     columns = -(-config.num_islands // rows)
     half = np.array([config.width_px / columns, config.height_px / rows]) / 2
@@ -127,7 +127,7 @@ def _draw_regions(config: SlideConfig, rng: np.random.Generator) -> list[tuple[N
 
 
 def _ragged(turn: NDArray, roughness: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A periodic positive curve around 1: some large lobes, and ever smaller ones on them."""
+    """Draw a periodic positive curve around 1: a few large lobes with ever smaller ones on them."""
     orders = np.arange(2, 60)
     amplitudes = roughness * orders**-1.25
     phases = rng.uniform(0, 2 * np.pi, len(orders))
@@ -137,7 +137,7 @@ def _ragged(turn: NDArray, roughness: float, rng: np.random.Generator) -> NDArra
 
 
 def _scaled(curve: NDArray, limit: NDArray, spokes: NDArray, target: float) -> NDArray[np.float64]:
-    """Radii along ``spokes``, a multiple of the curve cut at ``limit``, that enclose the target area if they can."""
+    """Scale the curve, clipped at ``limit``, to radii along ``spokes`` that enclose the target area if possible."""
     low, high = 0.0, 20.0
     for _ in range(50):
         middle = (low + high) / 2
@@ -149,7 +149,7 @@ def _scaled(curve: NDArray, limit: NDArray, spokes: NDArray, target: float) -> N
 def _draw_hotspot(
     config: SlideConfig, tumour: tuple[NDArray, ...], cells: NDArray[np.uint8], rng: np.random.Generator
 ) -> PlannedHotspot | None:
-    """A disc inside the largest tumour; it is shrunk to nine tenths of what fits."""
+    """Place a disc inside the largest tumour, with at most nine tenths of the largest radius that fits."""
     if not tumour or config.hotspot_mm2 == 0:
         return None
     largest = np.zeros(cells.shape, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Says what phantom slides hold: annotations, outlines, and numbers to compare counts with."""
+"""Exports the ground truth of phantom slides: annotations, outlines, and numbers to compare counts with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def choose_corrupt_tiles(
     """Draw tiles ``[column, row]`` of level 0 that lie wholly in the tumour.
 
     Raises:
-        ConfigError: There are not so many.
+        ConfigError: There are not enough such tiles.
     """
     per_tile = tile_px // CELL_PX
     cells = slide.plan.cells == TUMOUR
@@ -40,7 +40,7 @@ def choose_corrupt_tiles(
 
 
 def image_entry(slide: PhantomSlide, image_id: int, file_name: str, case_id: str) -> dict[str, Any]:
-    """The slide's entry of ``images``."""
+    """Return the slide's entry of ``images``."""
     config = slide.config
     return coco.make_image(
         image_id,
@@ -55,7 +55,7 @@ def image_entry(slide: PhantomSlide, image_id: int, file_name: str, case_id: str
 
 
 def annotation_entries(slide: PhantomSlide, image_id: int, first_id: int) -> list[dict[str, Any]]:
-    """The slide's entries of ``annotations``, numbered from ``first_id``; points are rounded to 0.01 px."""
+    """Return the slide's entries of ``annotations``, numbered from ``first_id``; points are rounded to 0.01 px."""
     entries = []
     for annotation_id, cell in enumerate(slide.cells, start=first_id):
         category = coco.MITOTIC_FIGURE if cell.is_figure else coco.HARD_NEGATIVE
@@ -67,7 +67,7 @@ def annotation_entries(slide: PhantomSlide, image_id: int, first_id: int) -> lis
 
 
 def regions(slide: PhantomSlide, file_name: str) -> dict[str, Any]:
-    """Outlines of tissue and tumour as a feature collection that QuPath opens."""
+    """Return the outlines of tissue and tumour as a feature collection that QuPath opens."""
     features = []
     for name, color, polygons in (
         ('tissue', _TISSUE_COLOR, slide.plan.tissue),
@@ -80,7 +80,7 @@ def regions(slide: PhantomSlide, file_name: str) -> dict[str, Any]:
 
 
 def slide_truth(slide: PhantomSlide, corrupt: Sequence[Sequence[int]], tile_px: int) -> dict[str, Any]:
-    """Areas, counts and densities; lengths in level-0 pixels, areas in mm2.
+    """Return areas, counts and densities; lengths are in level-0 pixels, areas in mm2.
 
     Args:
         corrupt: Unreadable tiles ``(column, row)`` of level 0.

@@ -32,7 +32,7 @@ class TextureBank:
     fibres: np.ndarray
 
     def field(self, name: str, size_px: int, rng: np.random.Generator) -> np.ndarray:
-        """A randomly placed and mirrored square cut of any size, repeated periodically where it exceeds the bank."""
+        """Cut a square at a random place, mirrored at random; where it is larger than the bank, it repeats."""
         if size_px < BANK_PX:
             cut = self.patch(name, size_px, rng)[:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
             return np.ascontiguousarray(cut.T if rng.random() < 0.5 else cut)
@@ -44,14 +44,14 @@ class TextureBank:
         return cut.T if rng.random() < 0.5 else cut
 
     def patch(self, name: str, size_px: int, rng: np.random.Generator) -> np.ndarray:
-        """A randomly placed square view of at most ``BANK_PX`` pixels a side."""
+        """Return a view of a square at a random place, at most ``BANK_PX`` pixels a side."""
         y, x = rng.integers(BANK_PX - size_px, size=2)
         return getattr(self, name)[y : y + size_px, x : x + size_px]
 
 
 @lru_cache(maxsize=2)
 def texture_bank(seed: int) -> TextureBank:
-    """The bank of a seed; computed once a process, which takes about as long as a dozen fields."""
+    """Return the bank of a seed; it is computed once per process, in about the time of a dozen fields."""
     streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(7)]
     fine, broad = _filtered(streams[5], 48.0, 1.3), _filtered(streams[6], 70.0, 4.0)
     return TextureBank(
@@ -65,7 +65,7 @@ def texture_bank(seed: int) -> TextureBank:
 
 
 def _filtered(rng: np.random.Generator, sigma_x_px: float, sigma_y_px: float) -> np.ndarray:
-    """Gaussian-filtered white noise; the margin is wrapped so that the result is periodic."""
+    """Return Gaussian-filtered white noise; the margin is wrapped so that the result is periodic."""
     noise = rng.standard_normal((BANK_PX, BANK_PX), dtype=np.float32)
     margin = int(4 * max(sigma_x_px, sigma_y_px)) + 1
     wrapped = np.pad(noise, margin, mode='wrap')

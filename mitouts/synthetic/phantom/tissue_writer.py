@@ -20,7 +20,7 @@ _CASE_STREAM, _FIELD_STREAM = range(2)
 
 @dataclass(frozen=True)
 class Draw:
-    """What is decided about a field before it is rendered."""
+    """The plan of a field before it is rendered."""
 
     name: str
     split: str
@@ -30,7 +30,7 @@ class Draw:
 
 
 def plan(counts: dict[str, int], seed: int) -> list[Draw]:
-    """Plan all fields: cases take turns, no case is in two splits, every field has a seed of its own."""
+    """Plan all fields: cases alternate, no case is in two splits, and every field has a seed of its own."""
     draws, number = [], 0
     for split_number, split in enumerate(SPLITS):
         cases = []
@@ -55,6 +55,6 @@ def write_field(job: tuple[Path, int, float, Draw]) -> None:
 
 
 def splits_csv(draws: list[Draw]) -> str:
-    """Case and split, one line a case."""
+    """Return a CSV of case and split, one line per case."""
     rows = dict.fromkeys(f'{draw.case_id},{draw.split}\n' for draw in draws)
     return ''.join(['case_id,split\n', *rows])

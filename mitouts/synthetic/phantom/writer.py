@@ -27,7 +27,7 @@ _LABEL_STREAM, _CASE_STREAM, _FIELD_STREAM, _NOISE_STREAM = range(4)
 
 @dataclass(frozen=True)
 class Draw:
-    """What is decided about a field before it is rendered.
+    """The plan of a field before it is rendered.
 
     Attributes:
         case_id: The synthetic case; no case is in two splits.
@@ -48,7 +48,7 @@ class Draw:
 
 
 def plan_split(config: PhantomConfig, split: str, num_fields: int, seed: int) -> list[Draw]:
-    """Plan a split: the share of positive fields is exact (rounded), cases take turns.
+    """Plan a split: the share of positive fields is exact (rounded), and cases alternate.
 
     Every case and every field has a seed of its own, so neither the number of fields nor the order in which they are
     rendered changes what a field looks like.
@@ -78,10 +78,10 @@ def plan_split(config: PhantomConfig, split: str, num_fields: int, seed: int) ->
 
 
 def write_images(root: Path, config: PhantomConfig, draws: Sequence[Draw], workers: int) -> Iterator[PhantomField]:
-    """Render fields into PNG files, and yield what each holds (without its pixels) in the order of ``draws``.
+    """Render fields into PNG files, and yield the fields without their pixels in the order of ``draws``.
 
     Args:
-        workers: Processes; the files do not depend on it.
+        workers: Number of processes; the files do not depend on it.
     """
     jobs = [(root, config, draw) for draw in draws]
     if workers == 1:
@@ -117,10 +117,10 @@ def annotate(
     noisy: set[tuple[int, int]],
     hard_negatives: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Entries of ``images`` and ``annotations``.
+    """Return the entries of ``images`` and ``annotations``.
 
-    ``is_noise`` tells the truth about the noise, for analysis only: at an annotation, that its look-alike is no mitotic
-    figure; at an image, that all its mitotic figures are such.
+    ``is_noise`` marks label noise, for analysis only: an annotation has it if it is really a look-alike, an image if
+    all its annotated mitotic figures are.
 
     Args:
         noisy: The look-alikes annotated as mitotic figures, as :func:`mislabelled` gives them.
