@@ -284,6 +284,10 @@ class Rater:
         """Open the address that the server printed, up to the gallery."""
         self.page.goto(self.server.addresses[self.name])
         self.page.wait_for_selector('.tile, #viewer:not([hidden]), #notice:not([hidden])')
+        # People press keys when they see the page: browsers drop those that come before it is painted.
+        self.page.evaluate(
+            '() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))'
+        )
         return self
 
     def look(self, item: int | None = None) -> Rater:
