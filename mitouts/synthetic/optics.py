@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from mitouts.errors import ConfigError
 
 RENDER_MPP = 0.25
 
@@ -39,3 +42,14 @@ SCANNERS: dict[str, Scanner] = {
     'scanner_d': Scanner((0.69, 0.65, 0.30), (0.09, 0.97, 0.18), (238.0, 240.0, 247.0), 0.75, 0.2, 1.4, 0.20, 90),
 }
 """Four synthetic scanners; the stain vectors lie where those of H&E slides usually do."""
+
+
+def check_scanners(names: Sequence[str]) -> None:
+    """Check that scanners are named, and that each is known.
+
+    Raises:
+        ConfigError: There is no name, or one that is not in :data:`SCANNERS`.
+    """
+    unknown = [name for name in names if name not in SCANNERS]
+    if unknown or not names:
+        raise ConfigError(f'unknown scanner {unknown}; known are {", ".join(SCANNERS)}, at least one is needed')

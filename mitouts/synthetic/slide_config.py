@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from mitouts.errors import ConfigError
-from mitouts.synthetic.optics import RENDER_MPP
+from mitouts.synthetic.optics import RENDER_MPP, check_scanners
 
 _MPP_RANGE = (0.1, 2.0)
 
@@ -42,5 +43,21 @@ class SlideConfig:
     edge_colours: int = 2
 
     def __post_init__(self) -> None:
+        if min(self.width_px, self.height_px) < 512:
+            raise ConfigError(
+                f'a phantom slide must be at least 512 x 512 px, found {self.width_px} x {self.height_px}'
+            )
         if not _MPP_RANGE[0] <= self.mpp <= _MPP_RANGE[1]:
             raise ConfigError(f'mpp must lie between {_MPP_RANGE[0]} and {_MPP_RANGE[1]:g}, found {self.mpp:g}')
+        for name in ('tissue_share', 'tumour_share'):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f'{name} must lie between 0 and 1, found {getattr(self, name):g}')
+        for name in ('figures_per_mm2', 'hotspot_figures_per_mm2', 'hotspot_mm2', 'look_alikes_per_mm2'):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f'{name} must be a number from 0, found {value}')
+        for name in ('num_islands', 'edge_colours'):
+            if getattr(self, name) < 1:
+                raise ConfigError(f'{name} must be at least 1, found {getattr(self, name)}')
+        if self.scanner is not None:
+            check_scanners([self.scanner])

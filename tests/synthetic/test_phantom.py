@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import cv2
 import numpy as np
@@ -191,9 +192,19 @@ def test_a_dark_area_detector_fails(fields: list[PhantomField], threshold: float
     assert 0.1 < _best_f1(fields, candidates) <= 0.5
 
 
-def test_a_field_that_is_too_small_for_its_cells_is_refused() -> None:
-    with pytest.raises(ConfigError, match='at least 24 um wide'):
-        PhantomConfig(size_px=60)
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'size_px': 60}, 'at least 24 um wide'),
+        ({'positive_share': 1.5}, 'positive_share must lie between 0 and 1, found 1.5'),
+        ({'scanners': ('scanner_a', 'scanner_x')}, "unknown scanner .'scanner_x'.; known are scanner_a"),
+        ({'scanners': ()}, 'at least one is needed'),
+        ({'figure_counts': (0.5, 0.2)}, 'figure_counts must be probabilities that sum to 1'),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        PhantomConfig(**arguments)
 
 
 def test_a_plan_shares_positives_exactly_and_cases_with_no_other_split() -> None:

@@ -69,3 +69,5 @@ def test_some_fields_have_a_corner_that_nobody_labelled(case) -> None:
 def test_impossible_fields(case) -> None:
     with pytest.raises(ConfigError, match='at least 32 um wide'):
         make_region_field(32, 0.5, case, np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"unknown kinds of region: \['bone'\]"):
+        make_region_field(64, 0.5, case, np.random.default_rng(0), kinds=('bone',))

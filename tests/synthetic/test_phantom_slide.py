@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -346,9 +347,20 @@ def test_a_slide_without_tumour_has_no_figures() -> None:
     assert not any(cell.is_figure for cell in slide.cells)
 
 
-def test_a_resolution_that_no_scanner_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r'mpp must lie between 0\.1 and 2, found 40'):
-        replace(CONFIG, mpp=40.0)
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'width_px': 100}, 'at least 512 x 512 px, found 100 x 1800'),
+        ({'mpp': 40.0}, 'mpp must lie between 0.1 and 2, found 40'),
+        ({'tissue_share': 1.2}, 'tissue_share must lie between 0 and 1, found 1.2'),
+        ({'figures_per_mm2': -1.0}, 'figures_per_mm2 must be a number from 0'),
+        ({'num_islands': 0}, 'num_islands must be at least 1'),
+        ({'scanner': 'scanner_x'}, "unknown scanner .'scanner_x'."),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(CONFIG, **arguments)
 
 
 def test_more_figures_than_there_is_room_for_are_refused() -> None:

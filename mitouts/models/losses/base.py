@@ -63,12 +63,20 @@ class PointLoss(MapLoss):
         return self.compare(logits, places, data_samples, weights * takes_part)
 
     def takes_part(self, sample: PointSample) -> bool:
+        """Tell whether the loss applies to an image."""
         raise NotImplementedError
 
     def compare(
         self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
     ) -> Tensor:
-        """Compute the loss of a batch; ``places`` are the x and y of the map's columns and rows, in pixels."""
+        """Compute the loss of a batch, a scalar.
+
+        Args:
+            logits: Tensor ``(N, h, w)``.
+            places: x of the map's columns ``(w,)`` and y of its rows ``(h,)`` in the image, in pixels.
+            data_samples: One per image.
+            weights: Tensor ``(N,)``, how much each image counts; 0 where the loss does not apply.
+        """
         raise NotImplementedError
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mitouts.errors import ConfigError
-from mitouts.synthetic.optics import RENDER_MPP, SCANNERS
+from mitouts.synthetic.optics import RENDER_MPP, SCANNERS, check_scanners
 from mitouts.synthetic.phantom.architecture import Architecture, draw_architecture, stain_ground
 from mitouts.synthetic.phantom.figures import FIGURE_KINDS, render_figure
 from mitouts.synthetic.phantom.nuclei import LOOK_ALIKE_KINDS, render_look_alike, render_nucleus
@@ -58,6 +58,12 @@ class PhantomConfig:
                 f'a phantom field must be at least {96 * RENDER_MPP:g} um wide to hold its cells, '
                 f'found size_px={self.size_px} at mpp={self.mpp:g}; enlarge size_px'
             )
+        if not 0 <= self.positive_share <= 1:
+            raise ConfigError(f'positive_share must lie between 0 and 1, found {self.positive_share}')
+        check_scanners(self.scanners)
+        for name in ('figure_counts', 'look_alikes_beside_figures', 'look_alikes_alone'):
+            if abs(sum(getattr(self, name)) - 1) > 1e-6:
+                raise ConfigError(f'{name} must be probabilities that sum to 1, found {getattr(self, name)}')
 
 
 @dataclass(frozen=True)

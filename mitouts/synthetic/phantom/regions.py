@@ -69,11 +69,14 @@ def make_region_field(
         kinds: Kinds of region; drawn where None.
 
     Raises:
-        ConfigError: The field would be smaller than 32 um.
+        ConfigError: The field would be smaller than 32 um, or a kind is unknown.
     """
     size = round(size_px * mpp / RENDER_MPP)
     if size < 128:
         raise ConfigError(f'a field of regions must be at least 32 um wide, found {size_px} px of {mpp:g} um')
+    unknown = set(kinds or ()) - set(REGION_CODES)
+    if unknown:
+        raise ConfigError(f'unknown kinds of region: {sorted(unknown)}; known are {", ".join(REGION_CODES)}')
     bank = texture_bank(0)
     chosen = kinds if kinds is not None else _draw_kinds(rng)
     place = _draw_layout(size, len(chosen), bank, rng)
