@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,12 @@ def partitions_of(dataset: str) -> Mapping[str, Partition]:
     """Return the partitions that a data set comes with, by name, the default first; empty if it has none."""
     known = (converter.partitions for converter in known_converters().values())
     return next((partitions[dataset] for partitions in known if dataset in partitions), {})
+
+
+def is_within_cases(dataset: str, split: str | os.PathLike[str]) -> bool:
+    """Tell whether a split is a partition of the data set in which images of one case both train and validate."""
+    partition = partitions_of(dataset).get(str(split))
+    return partition is not None and partition.within_cases
 
 
 def default_partition(dataset: str) -> str:

@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mitouts.converters.base import default_partition, partitions_of
+from mitouts.converters.base import default_partition, is_within_cases, partitions_of
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
+from mitouts.formats.leakage import WITHIN_CASES_KEY
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet, listed
 from mitouts.formats.source_files import find_file, with_suffix
 from mitouts.formats.splits import IGNORE, NO_SPLIT, assign_splits, cases_of, check_cases, has_cases
@@ -66,7 +67,8 @@ def to_document(
     if not kept:
         raise AnnotationError(f'{source.name}: no image is left of {len(source.images)}')
     if len(kept) < len(located):
-        notes.append(f'left out {len(located) - len(kept)} of {len(located)} images because the split file says so')
+        named = f'split {chosen}' if str(chosen) in partitions_of(source.dataset) else 'split file'
+        notes.append(f'left out {len(located) - len(kept)} of {len(located)} images because the {named} says so')
     image_ids = _numbers([each.image.image_id for each, _ in kept])
     annotation_ids = _numbers([figure.annotation_id for each, _ in kept for figure in figures[each.image.file_name]])
     images: list[dict[str, Any]] = []
@@ -82,6 +84,12 @@ def to_document(
     if str(chosen) != NO_SPLIT:
         notes.append(f'splits: {Path(chosen).name} ({origin})')
     info: dict[str, Any] = {'notes': notes}
+    if is_within_cases(source.dataset, chosen):
+        info[WITHIN_CASES_KEY] = True
+        notes.append(
+            'validation is within cases: images of one case train and validate, so what is chosen on the validation '
+            'images is chosen on known cases; the cases of the test are in no other split'
+        )
     if image_root is not None and out is not None:
         info['image_root'] = Path(os.path.relpath(image_root, Path(out).parent)).as_posix()
     document = coco.make_document(images, annotations, name=source.name, tool=tool, arguments=arguments, **info)
@@ -221,7 +229,10 @@ def _divide(
     # The published partitions know the data set's own cases.
     known = [(each.image.case_id, each.file_name) for each in (named if is_file else located)]
     splits, origin = assign_splits(dataset, known, chosen, partitions)
-    check_cases(chosen, [(each.image.case_id, each.file_name) for each in named], splits)
+    within_cases = is_within_cases(dataset, chosen)
+    check_cases(
+        chosen, [(each.image.case_id, each.file_name) for each in named], splits, within_cases=within_cases
+    )
     return named, splits, origin
 
 

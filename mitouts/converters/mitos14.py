@@ -17,7 +17,7 @@ from mitouts.errors import AnnotationError
 from mitouts.formats.archive import read_files, read_rows, walk
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
 from mitouts.formats.source import SourceFigure, SourceImage, SourceSet
-from mitouts.formats.splits import Partition, numbered
+from mitouts.formats.splits import Partition, WithinCasePartition, numbered
 from mitouts.registry import CONVERTERS
 
 _LABELS = re.compile(r'([AH]\d{2}_\d{2}[A-D][a-d])_(not_)?mitosis', re.ASCII)
@@ -49,6 +49,21 @@ SCANNERS = {
 SIZE_TOLERANCE_PX = 2
 EDGE_PX = 1.0
 
+PAPER = Partition(numbered((3,), 2), numbered((4,), 2), 'UTS paper')
+# Balanced by the mitoses of the Hamamatsu frames that hold any: 135, 167, 60, 58 and 59.
+FOLDS = {'A': (3, 12), 'B': (5, 11), 'C': (7, 18), 'D': (10, 14), 'E': (15, 17)}
+
+
+def biopsy_frame(file_name: str) -> str:
+    """Return the name of a frame under the Hamamatsu scanner, which stands for both: they show one tissue."""
+    return f'H{PurePosixPath(file_name).stem[1:]}'
+
+
+def _within_cases(test: Iterable[int], left_out: Iterable[int], source: str) -> WithinCasePartition:
+    return WithinCasePartition(
+        frozenset(), numbered(test, 2), source, left_out=numbered(left_out, 2), val_share=0.2, key=biopsy_frame
+    )
+
 
 @CONVERTERS.register_module('mitos14')
 class Mitos14(Converter):
@@ -65,10 +80,24 @@ class Mitos14(Converter):
 
     Frames in DIR without a csv are negative, unless their slide has no csv at all. Slides A03 (Aperio) and H03
     (Hamamatsu) are one biopsy, and so one case.
+
+    ``--split cv:A`` to ``cv:E`` are five folds of cross-validation that leave case 04 out: each tests two cases, and
+    of every other case a fifth of the frames validate (within-case validation). ``final`` trains on the ten cases in
+    the same way and tests on case 04. ``official`` is another name of ``paper``.
     """
 
     src = 'folder, .zip or .tar.gz of the csv files'
-    partitions = {'mitos14': {'paper': Partition(numbered((3,), 2), numbered((4,), 2), 'UTS paper')}}
+    partitions = {
+        'mitos14': {
+            'paper': PAPER,
+            'official': PAPER,
+            **{
+                f'cv:{fold}': _within_cases(cases, (4,), f'fold {fold} of five by case, without case 04')
+                for fold, cases in FOLDS.items()
+            },
+            'final': _within_cases((4,), (), 'all cases but 04, the test'),
+        }
+    }
 
     def read(self, src: Path, *, image_root: Path | None = None, mpp: float | None = None) -> SourceSet:
         notes: list[str] = []

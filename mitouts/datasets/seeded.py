@@ -14,6 +14,7 @@ from torch.utils.data import get_worker_info
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.formats.coco import image_root, read_coco
+from mitouts.formats.leakage import WITHIN_CASES_KEY
 from mitouts.registry import TRANSFORMS
 
 
@@ -117,7 +118,7 @@ class AnnotatedDataset(SeededDataset):
                 f'{", ".join(f"{key} ({name})" for key, name in names.items())}'
             )
         self._metainfo['classes'] = tuple(names[key] for key in self.positive_categories)
-        self._metainfo |= {key: origin.get(key) for key in ('stain_reference', 'name')}
+        self._metainfo |= {key: origin.get(key) for key in ('stain_reference', 'name', WITHIN_CASES_KEY)}
         return document, image_root(self.ann_file, document, self.image_root)
 
     def _check_images(self, entries: Sequence[Mapping[str, Any]]) -> None:

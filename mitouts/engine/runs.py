@@ -23,7 +23,7 @@ from mitouts.engine.launch import set_launcher
 from mitouts.engine.runner import Runner
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.evaluation.evaluator import LocalizationEvaluator
-from mitouts.formats.leakage import check_splits
+from mitouts.formats.leakage import WITHIN_CASES_KEY, check_splits
 from mitouts.formats.predictions import write_predictions
 from mitouts.registry import DATASETS, HOOKS, locating
 from mitouts.structures import EvaluatedImage
@@ -79,8 +79,10 @@ def train(config: Config, work_dir: str | Path, *, resume: bool = False, launche
     keep_freed_memory()
     with located(config):
         with explained(config), together():
-            check_data(config)
+            notes = check_data(config)
         runner = _build(config, work_dir, launcher, resume=newest is not None)
+        for note in notes:
+            runner.logger.info(note)
         runner.train()
     seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
     with together():
@@ -146,15 +148,18 @@ def _adapt(runner: Runner, prior: float) -> dict[str, Any]:
     return adapt_batch_norm(runner.bare_model, dataset_batches(dataset), prior=prior).to_dict()
 
 
-def check_data(config: Config) -> None:
+def check_data(config: Config) -> list[str]:
     """Read all splits, so that errors in them show before hours of training.
+
+    Returns:
+        What the log should say of them; see :func:`mitouts.formats.leakage.check_splits`.
 
     Raises:
         AnnotationError: A file is broken, an image does not exist, or one image is in two splits. A case in two splits
             only warns.
         ConfigError: A data set cannot say what its images are, or has too few of them for a batch.
     """
-    splits = {}
+    splits: dict[str, dict[str, Any]] = {}
     for split in ('train', 'val', 'test'):
         if config.get(f'{split}_dataloader') is None:
             continue
@@ -168,7 +173,7 @@ def check_data(config: Config) -> None:
         if split == 'train':
             _need_a_batch(config, len(dataset))
         infos = map(dataset.get_data_info, range(len(dataset)))
-        splits[split] = [
+        images = [
             {
                 'file_name': str(Path(info['img_path']).resolve()),
                 'case_id': info['case_id'],
@@ -176,7 +181,9 @@ def check_data(config: Config) -> None:
             }
             for info in infos
         ]
-    check_splits({split: {'images': images} for split, images in splits.items()})
+        declared = getattr(dataset, 'metainfo', {}).get(WITHIN_CASES_KEY)
+        splits[split] = {'images': images, 'info': {'mitouts': {WITHIN_CASES_KEY: declared}}}
+    return check_splits(splits)
 
 
 def _need_a_batch(config: Config, images: int) -> None:

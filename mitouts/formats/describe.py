@@ -13,6 +13,7 @@ from scipy.spatial import KDTree
 
 from mitouts.errors import ImageError
 from mitouts.formats.coco import MITOTIC_FIGURE, image_root, is_inside, read_coco, read_json
+from mitouts.formats.leakage import WITHIN_CASES, WITHIN_CASES_KEY
 from mitouts.imaging.image_header import probe
 from mitouts.utils.words import plural
 
@@ -96,11 +97,13 @@ class Dataset:
         categories: Category id -> name.
         images: In the files' order.
         empty: Names of files without an image.
+        within_cases: Whether every file says that training and validation share cases on purpose.
     """
 
     categories: dict[int, str] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
+    within_cases: bool = True
 
 
 def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Dataset:
@@ -121,6 +124,7 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
         document = read_coco(path, keep_outside=True)
         for category in document['categories']:
             dataset.categories.setdefault(category['id'], str(category['name']))
+        dataset.within_cases &= bool(document['info'].get('mitouts', {}).get(WITHIN_CASES_KEY))
         dataset.images += _images(document, image_root(path, document, root), path.stem)
     return dataset
 
@@ -154,8 +158,15 @@ def summarize(dataset: Dataset) -> dict[str, Any]:
 
 def find_problems(dataset: Dataset) -> list[Finding]:
     """List everything that looks wrong and can be found without opening an image."""
+    within = _validated_within(dataset)
     findings = [
-        _leakage(dataset.images, 'case_leakage', 'case', lambda image: image.case_id),
+        _leakage(
+            [image for image in dataset.images if image.case_id not in within],
+            'case_leakage',
+            'case',
+            lambda image: image.case_id,
+        ),
+        _within_cases(within),
         _leakage(dataset.images, 'image_leakage', 'image', lambda image: str(image.path)),
         _duplicates(dataset.images),
         _outside(dataset.images),
@@ -287,6 +298,21 @@ def _leakage(images: Iterable[Image], kind: str, noun: str, key: Callable[[Image
     leaked = [f'{value} ({" and ".join(names)})' for value, names in splits.items() if len(names) > 1]
     advice = 'Results will look too good: keep each in one split'
     return _finding(kind, leaked, f'{kind.replace("_", " ")}: {plural(len(leaked), noun)} in several splits', advice)
+
+
+def _validated_within(dataset: Dataset) -> set[str]:
+    """Return the cases that are in training and validation, and nowhere else, where the files say that it is meant."""
+    splits: dict[str, set[str]] = {}
+    for image in dataset.images if dataset.within_cases else ():
+        splits.setdefault(image.case_id, set()).add(image.split)
+    return {case_id for case_id, names in splits.items() if sorted(names) == WITHIN_CASES}
+
+
+def _within_cases(cases: Iterable[str]) -> Finding | None:
+    named = sorted(cases)
+    what = f'within-case validation: {plural(len(named), "case")} both train and validate, as the files say'
+    advice = 'Scores on validation are of known cases and will look too good; judge by the test'
+    return _finding('within_case_validation', named, what, advice)
 
 
 def _duplicates(images: Iterable[Image]) -> Finding | None:

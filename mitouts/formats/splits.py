@@ -1,12 +1,14 @@
 """Divides cases into training, validation and test, by the partitions of a data set or a split file of your own.
 
-The split depends on the case alone, so that no case is ever in two splits.
+The split depends on the case alone, so that no case is ever in two splits. The one exception is a
+:class:`WithinCasePartition`, whose validation images are of the cases that it trains on, and which says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -31,18 +33,72 @@ class Partition:
     Attributes:
         source: Origin of the partition.
         rest: The split of all other cases.
+        left_out: Cases that are in no split.
     """
 
     val: frozenset[str]
     test: frozenset[str]
     source: str
     rest: str = 'train'
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def within_cases(self) -> bool:
+        """Whether images of one case both train and validate."""
+        return False
 
     def split_of(self, case_id: str) -> str:
-        """Return the split of a case: ``train``, ``val`` or ``test``."""
+        """Return the split of a case: ``train``, ``val``, ``test``, or ``ignore`` for a case that is left out."""
+        if case_id in self.left_out:
+            return IGNORE
         if case_id in self.val:
             return 'val'
         return 'test' if case_id in self.test else self.rest
+
+    def divide(self, images: Sequence[tuple[str, str]]) -> list[str]:
+        """Return the split of every image, given as its case and its file name."""
+        return [self.split_of(case_id) for case_id, _ in images]
+
+
+def file_stem(file_name: str) -> str:
+    """Return the name of a file without its folder and suffix."""
+    return PurePosixPath(file_name).stem
+
+
+@dataclass(frozen=True)
+class WithinCasePartition(Partition):
+    """Tests on whole cases, and validates on some images of each case that it trains on.
+
+    For data sets of few cases, none of which can be spared for validation. What is chosen on the validation images
+    (thresholds, the best epoch) is chosen on cases that the model knows; only the test is of unknown ones.
+
+    Attributes:
+        val_share: Share of the images of each training case that validate, rounded to the nearest number.
+        key: What an image is called, given its file name. Of each case the first in the order of the SHA-256 of these
+            names validate, so that the choice depends on nothing else. Images of one name are in one split.
+    """
+
+    val_share: float = 0.2
+    key: Callable[[str], str] = file_stem
+
+    @property
+    def within_cases(self) -> bool:
+        return True
+
+    def divide(self, images: Sequence[tuple[str, str]]) -> list[str]:
+        named: dict[str, set[str]] = {}
+        for case_id, file_name in images:
+            named.setdefault(case_id, set()).add(self.key(file_name))
+        validating = {case_id: self._validating(names) for case_id, names in named.items()}
+        splits = []
+        for case_id, file_name in images:
+            split = self.split_of(case_id)
+            splits.append('val' if split == 'train' and self.key(file_name) in validating[case_id] else split)
+        return splits
+
+    def _validating(self, names: Iterable[str]) -> set[str]:
+        ordered = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+        return set(ordered[: round(self.val_share * len(ordered))])
 
 
 def numbered(numbers: Iterable[int], digits: int) -> frozenset[str]:
@@ -74,7 +130,7 @@ def assign_splits(
         return [None] * len(images), 'no split'
     if str(wanted) in partitions:
         partition = partitions[str(wanted)]
-        return [partition.split_of(case_id) for case_id, _ in images], partition.source
+        return list(partition.divide(images)), partition.source
     if not Path(wanted).is_file():
         names = ', '.join([*partitions, NO_SPLIT])
         raise AnnotationError(f'split {str(wanted)!r} of {dataset} is neither a file nor one of {names}')
@@ -177,12 +233,19 @@ def cases_of(path: str | os.PathLike[str], file_names: Sequence[str]) -> list[st
     return [cases[str(key)] for key in keys]
 
 
-def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]], splits: Sequence[str | None]) -> None:
+def check_cases(
+    path: str | os.PathLike[str],
+    images: Sequence[tuple[str, str]],
+    splits: Sequence[str | None],
+    *,
+    within_cases: bool = False,
+) -> None:
     """Check that no case is in more than one split.
 
     Args:
         path: Partition or file that defines the splits, for the error message.
         splits: The split of each image.
+        within_cases: Whether training and validation may share cases, which the test never may.
 
     Raises:
         AnnotationError: A case is in two splits; an image that is ignored is in none.
@@ -191,6 +254,8 @@ def check_cases(path: str | os.PathLike[str], images: Sequence[tuple[str, str]],
     for (case_id, file_name), split in zip(images, splits):
         if split == IGNORE:
             continue
+        if within_cases and split == 'val':
+            split = 'train'
         before, other = first.setdefault(case_id, (split, file_name))
         if before != split:
             raise AnnotationError(

@@ -7,6 +7,7 @@ from typing import Any
 
 from mitouts.errors import AnnotationError
 from mitouts.formats import coco
+from mitouts.formats.leakage import WITHIN_CASES_KEY
 from mitouts.formats.splits import SPLITS
 from mitouts.patches import worker
 from mitouts.patches.images import ImagePlan, Options
@@ -64,7 +65,9 @@ def make_documents(
                             **figure.annotation_keys(),
                         )
                     )
-    name = source['info'].get('mitouts', {}).get('name') or source['info'].get('description') or 'data set'
+    origin = source['info'].get('mitouts', {})
+    name = origin.get('name') or source['info'].get('description') or 'data set'
+    declared = {key: origin[key] for key in (WITHIN_CASES_KEY,) if key in origin}
     documents = {
         split: {
             **coco.make_document(
@@ -77,6 +80,7 @@ def make_documents(
                 figures_in_no_patch=sum(
                     plan.lost for plan in plans if (plan.entry.get('split') or NO_SPLIT_NAME) == split
                 ),
+                **declared,
             ),
             'categories': list(source['categories']),
         }
