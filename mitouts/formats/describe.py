@@ -103,7 +103,7 @@ class Dataset:
     categories: dict[int, str] = field(default_factory=dict)
     images: list[Image] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
-    within_cases: bool = True
+    within_cases: bool = False
 
 
 def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Dataset:
@@ -116,6 +116,7 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
         AnnotationError: A file is missing, is not JSON, or is invalid.
     """
     dataset = Dataset()
+    declared = []
     for path in map(Path, paths):
         raw = read_json(path)
         if isinstance(raw, dict) and raw.get('images') == []:
@@ -124,8 +125,9 @@ def read_dataset(paths: Sequence[str | Path], root: str | None = None) -> Datase
         document = read_coco(path, keep_outside=True)
         for category in document['categories']:
             dataset.categories.setdefault(category['id'], str(category['name']))
-        dataset.within_cases &= bool(document['info'].get('mitouts', {}).get(WITHIN_CASES_KEY))
+        declared.append(bool(document['info'].get('mitouts', {}).get(WITHIN_CASES_KEY)))
         dataset.images += _images(document, image_root(path, document, root), path.stem)
+    dataset.within_cases = bool(declared) and all(declared)
     return dataset
 
 

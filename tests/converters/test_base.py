@@ -32,6 +32,17 @@ def test_mitos14_of_the_paper() -> None:
     assert [partitions_of('mitos14')['paper'].split_of(case) for case in ('03', '04', '05')] == ['val', 'test', 'train']
 
 
+def test_folds_of_mitos14_test_each_case_but_04_once() -> None:
+    partitions = partitions_of('mitos14')
+    cases = ['03', '04', '05', '07', '10', '11', '12', '14', '15', '17', '18']
+    folds = [partitions[f'cv:{name}'] for name in 'ABCDE']
+    assert sorted(case for fold in folds for case in fold.test) == [case for case in cases if case != '04']
+    assert all(fold.split_of('04') == 'ignore' for fold in folds)
+    assert _cases('mitos14', 'final', 'test', cases) == ['04']
+    assert partitions['official'] is partitions['paper']
+    assert not partitions['official'].within_cases
+
+
 def test_midog21_of_the_paper() -> None:
     cases = [f'{number:03d}' for number in range(1, 151)]
     wanted = [f'{start + number:03d}' for start in (0, 50, 100) for number in range(41, 46)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,35 @@ def test_scanners_of_one_biopsy_share_its_case(tmp_path: Path) -> None:
     assert '0.2275 x 0.2273 um/px, the mean 0.2274' in _note(source, 'Hamamatsu')
     document = to_document(source, tool='t', arguments={})
     assert [image['split'] for image in document['images']] == ['val', 'train', 'val']
+
+
+def test_a_fold_validates_within_cases_and_keeps_both_scanners_of_a_frame_together(tmp_path: Path) -> None:
+    quarters = [f'{number:02d}{a}{b}' for number in range(2) for a in 'ABCD' for b in 'abcd'][:10]
+    labels = {
+        f'{slide}/mitosis/{slide}_{quarter}_mitosis.csv': '9,10,0.8'
+        for slide in ('A05', 'H05', 'H04', 'H03', 'H12')
+        for quarter in quarters
+    }
+    document = to_document(Mitos14().read(_write(tmp_path, labels)), tool='t', arguments={}, split='cv:A')
+    splits = {image['file_name'][-13:-5]: image['split'] for image in document['images']}
+    assert {name[1:3] for name in splits} == {'03', '05', '12'}
+    assert {splits[f'{slide}_{quarter}'] for slide in ('H03', 'H12') for quarter in quarters} == {'test'}
+    # The names of case 05 in the order of `printf NAME | sha256sum`.
+    ordered = sorted((hashlib.sha256(f'H05_{quarter}'.encode()).hexdigest(), quarter) for quarter in quarters)
+    for slide in ('A05', 'H05'):
+        validating = {quarter for quarter in quarters if splits[f'{slide}_{quarter}'] == 'val'}
+        assert validating == {quarter for _, quarter in ordered[:2]}
+    info = document['info']['mitouts']
+    assert info['within_case_validation'] is True
+    assert any(note.startswith('validation is within cases') for note in info['notes'])
+    assert 'left out 10 of 50 images because the split cv:A says so' in info['notes']
+
+
+def test_only_folds_say_that_they_validate_within_cases(tmp_path: Path) -> None:
+    source = Mitos14().read(_write(tmp_path, LABELS))
+    for split in (None, 'official', 'none'):
+        info = to_document(source, tool='t', arguments={}, split=split)['info']['mitouts']
+        assert 'within_case_validation' not in info
 
 
 def test_mean_resolution_differs_little_from_either_direction() -> None:

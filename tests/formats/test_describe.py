@@ -102,6 +102,15 @@ def test_case_and_image_leakage():
     assert findings['image_leakage'].message.startswith('image leakage: 1 image in several splits: c (val and test).')
 
 
+def test_cases_that_validate_on_purpose_are_told_apart_from_leaks():
+    images = [make('a', 'train', 'p'), make('b', 'val', 'p'), make('c', 'val', 'q'), make('d', 'test', 'q')]
+    findings = {f.kind: f for f in find_problems(Dataset(dict(CATEGORIES), images, within_cases=True))}
+    assert findings['within_case_validation'].message.startswith(
+        'within-case validation: 1 case both train and validate, as the files say: p. '
+    )
+    assert findings['case_leakage'].message.startswith('case leakage: 1 case in several splits: q (val and test). ')
+
+
 @pytest.mark.parametrize(('distance', 'found'), [(0.0, 1), (2.999, 1), (3.0, 0), (40.0, 0)])
 def test_points_less_than_three_pixels_apart_are_duplicates(distance, found):
     images = [make('a.png', 'train', 'p', AnnotatedPoint(1, 1, 20, 20), AnnotatedPoint(7, 2, 20 + distance, 20))]

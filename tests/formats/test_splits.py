@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from mitouts.errors import AnnotationError
 from mitouts.formats.splits import (
     Partition,
+    WithinCasePartition,
     assign_splits,
     cases_of,
+    check_cases,
     numbered,
     read_cases,
     read_split_file,
@@ -38,6 +41,46 @@ def test_partition_none_and_unknown(tmp_path: Path) -> None:
         assign_splits('midog21', IMAGES, 'published', known)
     with pytest.raises(AnnotationError, match='is neither a file'):
         assign_splits('midog21', IMAGES, tmp_path)
+
+
+def test_a_case_that_a_partition_leaves_out_is_in_no_split() -> None:
+    known = {'some': Partition(numbered((2,), 3), frozenset(), 'somebody', left_out=numbered((10,), 3))}
+    assert assign_splits('midog21', IMAGES, 'some', known)[0] == ['train', 'val', 'ignore']
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.sampled_from('ABC'), st.integers(0, 40)), min_size=1), st.sampled_from([0.1, 0.2, 0.5]))
+def test_a_share_of_each_training_case_validates_in_the_order_of_hashes(
+    given_images: list[tuple[str, int]], share: float
+) -> None:
+    partition = WithinCasePartition(
+        frozenset(), frozenset('B'), 'us', left_out=frozenset('C'), val_share=share, key=lambda name: name[-9:-4]
+    )
+    images = [(case_id, f'{folder}/{number:05d}.jpg') for case_id, number in given_images for folder in ('a', 'b')]
+    splits = partition.divide(images)
+    assert partition.within_cases
+    assert {split for (case_id, _), split in zip(images, splits) if case_id == 'B'} <= {'test'}
+    assert {split for (case_id, _), split in zip(images, splits) if case_id == 'C'} <= {'ignore'}
+    names = sorted(
+        {name[-9:-4] for case_id, name in images if case_id == 'A'},
+        key=lambda name: int(hashlib.sha256(name.encode()).hexdigest(), 16),
+    )
+    validating = names[: round(len(names) * share)]
+    # Both pictures of one name are on one side.
+    assert [split for (case_id, _), split in zip(images, splits) if case_id == 'A'] == [
+        'val' if name[-9:-4] in validating else 'train' for case_id, name in images if case_id == 'A'
+    ]
+    shuffled = dict(zip(images[::-1], partition.divide(images[::-1])))
+    assert [shuffled[image] for image in images] == splits
+
+
+def test_sharing_cases_is_for_training_and_validation_alone() -> None:
+    images = [('A', '1.png'), ('A', '2.png'), ('B', '3.png')]
+    check_cases('cv', images, ['train', 'val', 'test'], within_cases=True)
+    with pytest.raises(AnnotationError, match=r'cv: case A is in train \(1\.png\) and in test \(2\.png\)'):
+        check_cases('cv', images, ['train', 'test', 'test'], within_cases=True)
+    with pytest.raises(AnnotationError, match='case A is in train .* and in val'):
+        check_cases('cv', images, ['train', 'val', 'test'])
 
 
 @pytest.mark.parametrize(

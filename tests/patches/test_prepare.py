@@ -401,3 +401,14 @@ def test_the_output_says_where_the_images_lie_that_it_was_cut_from(source: Path,
     x, y = image['source_xy_px']
     pixels = read_rgb(root / image['source_image'])[y : y + 100, x : x + 100]
     np.testing.assert_array_equal(pixels, read_rgb(tmp_path / 'deep' / 'out' / image['file_name']))
+
+
+@pytest.mark.parametrize('declared', [True, False])
+def test_patches_keep_that_their_images_validate_within_cases(source: Path, tmp_path: Path, declared: bool) -> None:
+    if declared:
+        _edit(source, lambda document: document['info']['mitouts'].update(within_case_validation=True))
+    summary = _run(source, tmp_path / 'out')
+    assert summary is not None
+    for path in summary.files.values():
+        info = read_coco(path)['info']['mitouts']
+        assert info.get('within_case_validation') is (True if declared else None)
