@@ -38,7 +38,7 @@ UTS = [path for path in STAGED if path.name.startswith('uts')]
 DATA = ('tupac16', 'mitos14', 'midog21', 'midog21-hn')
 FIELDS = ('amibr-fields', 'phantom')
 SPLITS = ('train', 'val', 'test')
-OF_ONE_DATA_SET = re.compile('_(amibr-fields|phantom|midog21-hn|tupac16)')
+OF_ONE_DATA_SET = re.compile('_(amibr-fields|phantom|midog21-hn|mitos14-hn|tupac16)')
 ON_ANY_DATA = [path for path in ALL if path not in TISSUE + MAI and not OF_ONE_DATA_SET.search(path.stem)]
 ON_DATA = [(path, data) for path in ON_ANY_DATA for data in (*DATA, *FIELDS)]
 TABLES = [path for path in STAGED if path.parent.parent.name == 'ablations' and path in ON_ANY_DATA]
@@ -351,6 +351,19 @@ def test_hard_negatives_are_trained_on_and_tested_both_ways() -> None:
         assert tested['teacher_hn'] == tested['student_hn'] == [1, 2]
         assert stages['teacher'].config.train_dataloader.dataset.positive_categories == [1, 2]
     assert stages_of('uts_r50', 'midog21')['student'].config.model.backbone.depth == 50
+
+
+def test_look_alikes_of_mitos14_are_noise_in_training_and_validation() -> None:
+    stages = stages_of('uts_lite0', 'mitos14-hn')
+    assert list(stages) == ['teacher', 'distill', 'student', 'control', 'oracle_drop', 'oracle']
+    for stage in stages.values():
+        sets = [stage.config[f'{split}_dataloader'].dataset for split in SPLITS]
+        assert [list(each.positive_categories) for each in sets] == [[1, 2], [1, 2], [1]]
+        assert [each.ann_file for each in sets] == [f'data/mitos14_hn/{split}.json' for split in SPLITS]
+    assert stages['oracle_drop'].config.distillation.criterion.type == 'OracleNoise'
+    other = plain('lite0_max_strong', 'mitos14')
+    assert stages['teacher'].config.train_dataloader.sampler == other.train_dataloader.sampler
+    assert stages['teacher'].config.model == other.model
 
 
 def test_what_was_trained_on_one_data_set_is_tested_on_others() -> None:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from mitouts.functional.tiling import EDGES
-from mitouts.utils.arguments import add_image_root, add_imports, at_least, from_args, positive, share
+from mitouts.utils.arguments import Gather, add_image_root, add_imports, at_least, from_args, positive, share
 from mitouts.utils.defaults import MEASURED_OVER
 from mitouts.utils.words import plural
 
@@ -36,7 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.patches.prepare import prepare
     from mitouts.stain import build_normalizer
 
-    options = from_args(Options, args, stride_px=args.stride_px or args.patch_px, level=args.level or 0)
+    options = from_args(
+        Options,
+        args,
+        stride_px=args.stride_px or args.patch_px,
+        level=args.level or 0,
+        point_error_px=None if args.point_error_px is None else tuple(args.point_error_px),
+    )
     normalizer = build_normalizer(args.stain, args.stain_reference)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     columns = (TextColumn('{task.description:>7}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -131,6 +137,18 @@ def build_parser() -> argparse.ArgumentParser:
         help='skip patches with less tissue than this that show no figure (default: 0, keep all)',
     )
     parser.add_argument(
+        '--point-error-px',
+        type=positive,
+        nargs='+',
+        action=Gather,
+        metavar='PX',
+        help='move the mitotic figures of training images at random: median length and, if not that of a Gaussian '
+        'error (2.08 times as much), 95th percentile, in pixels of the images',
+    )
+    parser.add_argument(
+        '--point-error-seed', type=at_least(0), default=0, metavar='SEED', help='seed of this error (default: 0)'
+    )
+    parser.add_argument(
         '--workers',
         type=at_least(1),
         default=os.cpu_count() or 1,
@@ -147,4 +165,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.stride_px is not None and args.stride_px > args.patch_px:
         parser.error(f'--stride-px {args.stride_px} leaves gaps between patches of {args.patch_px} px')
+    error_px = args.point_error_px
+    if error_px is not None and (len(error_px) > 2 or sorted(set(error_px)) != error_px):
+        parser.error(
+            f'--point-error-px takes a median and perhaps a larger 95th percentile, found {" ".join(map(str, error_px))}'
+        )
     return args

@@ -230,9 +230,7 @@ def _divide(
     known = [(each.image.case_id, each.file_name) for each in (named if is_file else located)]
     splits, origin = assign_splits(dataset, known, chosen, partitions)
     within_cases = is_within_cases(dataset, chosen)
-    check_cases(
-        chosen, [(each.image.case_id, each.file_name) for each in named], splits, within_cases=within_cases
-    )
+    check_cases(chosen, [(each.image.case_id, each.file_name) for each in named], splits, within_cases=within_cases)
     return named, splits, origin
 
 

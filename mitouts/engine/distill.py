@@ -17,7 +17,7 @@ from mitouts.distillation import Control, Criterion, Verdict
 from mitouts.engine import runs
 from mitouts.engine.config import explained
 from mitouts.errors import AnnotationWarning, ConfigError
-from mitouts.formats.coco import image_root, read_coco, write_json
+from mitouts.formats.coco import MITOTIC_FIGURE, image_root, read_coco, write_json
 from mitouts.formats.hard_samples import sample_entry
 from mitouts.registry import CRITERIA, DATASETS
 from mitouts.structures import EvaluatedImage
@@ -79,7 +79,7 @@ def distill(
         )
     source = loader.dataset
     ann_file = runs.annotation_file_of(config, split)
-    document = read_coco(ann_file)
+    document = mark_look_alikes(read_coco(ann_file), source.get('positive_categories', (MITOTIC_FIGURE,)))
     images = {image['id']: image for image in document['images']}
     records: list[EvaluatedImage] = []
     thresholds: tuple[float, float] | None = None
@@ -145,6 +145,34 @@ def _criterion(config: Config) -> Criterion | Control:
     with runs.located(config), explained(config, 'distillation.criterion'):
         criterion: Criterion | Control = CRITERIA.build_kind(settings.criterion, Criterion, Control)
         return criterion
+
+
+def mark_look_alikes(document: dict[str, Any], positive_categories: Collection[int]) -> dict[str, Any]:
+    """Mark the images that are positive by look-alikes alone as noise, where look-alikes count as positives.
+
+    A file that marks noise itself, and images with a label of their own, are left as they are.
+
+    Args:
+        document: As :func:`mitouts.formats.coco.read_coco` returns it.
+        positive_categories: Ids of the categories that count as positive.
+
+    Returns:
+        The document with ``is_noise`` on the images without any mitotic figure, whole or cut, whose positive points are
+        look-alikes.
+    """
+    others = set(positive_categories) - {MITOTIC_FIGURE}
+    known = any('is_noise' in image for image in document['images'])
+    if known or not others or MITOTIC_FIGURE not in positive_categories:
+        return document
+    annotations = document['annotations']
+    mitotic = {each['image_id'] for each in annotations if each['category_id'] == MITOTIC_FIGURE}
+    look_alikes = {each['image_id'] for each in annotations if each['category_id'] in others and not each.get('cut')}
+    noisy = look_alikes - mitotic
+    images = [
+        {**image, 'is_noise': True} if image['id'] in noisy and image.get('label') is None else image
+        for image in document['images']
+    ]
+    return {**document, 'images': images}
 
 
 def clean_document(

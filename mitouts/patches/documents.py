@@ -10,7 +10,7 @@ from mitouts.formats import coco
 from mitouts.formats.leakage import WITHIN_CASES_KEY
 from mitouts.formats.splits import SPLITS
 from mitouts.patches import worker
-from mitouts.patches.images import ImagePlan, Options
+from mitouts.patches.images import POINT_ERROR_KEY, ImagePlan, Options
 
 TOOL = 'prepare_patches'
 NO_SPLIT_NAME = 'all'
@@ -67,7 +67,7 @@ def make_documents(
                     )
     origin = source['info'].get('mitouts', {})
     name = origin.get('name') or source['info'].get('description') or 'data set'
-    declared = {key: origin[key] for key in (WITHIN_CASES_KEY,) if key in origin}
+    declared = {key: origin[key] for key in (WITHIN_CASES_KEY, POINT_ERROR_KEY) if key in origin}
     documents = {
         split: {
             **coco.make_document(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,8 +14,11 @@ from mitouts.errors import AnnotationError, AnnotationWarning, ImageError
 from mitouts.formats import coco
 from mitouts.functional.tiling import Edges
 from mitouts.imaging import ScaledView, SlideReader, open_slide
+from mitouts.patches.displacement import as_error, describe_error, move_figures
 from mitouts.patches.plan import PatchFigure, PatchGrid, figures_by_patch, make_grid
 
+POINT_ERROR_KEY = 'point_error'
+"""Key of ``info.mitouts``: the error that the figures of training images were moved by."""
 IMAGES_FOLDER = 'images'
 """Folder of the patches inside the output folder."""
 
@@ -32,6 +35,10 @@ class Options:
         fit: ``image`` fits the stain once per image, ``case`` once per case, ``patch`` once per patch (the authors'
             code).
         min_tissue: Patches with a smaller share of tissue and no figure are skipped; 0 keeps all.
+        point_error_px: Median, and perhaps 95th percentile, in pixels of the images, of a random error by which the
+            mitotic figures of training images are moved; None leaves them. See
+            :class:`mitouts.functional.point_error.PointError`.
+        point_error_seed: Seed of that error.
     """
 
     patch_px: int = 500
@@ -41,6 +48,13 @@ class Options:
     level: int = 0
     fit: str = 'image'
     min_tissue: float = 0.0
+    point_error_px: tuple[float, ...] | None = None
+    point_error_seed: int = 0
+
+    def stamp(self) -> dict[str, Any]:
+        """Return the options for the output's provenance; those of a point error only where there is one."""
+        without = () if self.point_error_px is not None else ('point_error_px', 'point_error_seed')
+        return {key: value for key, value in asdict(self).items() if key not in without}
 
     def view(self, reader: SlideReader) -> ScaledView:
         """Return an image at the resolution or level that patches are cut from."""
@@ -85,6 +99,7 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
         ImageError: An image is missing or broken, or not available at the resolution.
     """
     document = coco.read_coco(ann_file, keep_outside=True)
+    document = _with_point_error(document, options)
     root = coco.image_root(ann_file, document, None if image_root is None else str(image_root))
     annotations: dict[int, list[dict[str, Any]]] = {image['id']: [] for image in document['images']}
     for annotation in document['annotations']:
@@ -101,6 +116,17 @@ def plan_images(ann_file: Path, image_root: Path | None, options: Options) -> tu
         for image, folder in zip(document['images'], folders)
     ]
     return document, _with_known_labels(plans, annotations, ann_file)
+
+
+def _with_point_error(document: dict[str, Any], options: Options) -> dict[str, Any]:
+    error = as_error(options.point_error_px)
+    if error is None:
+        return document
+    moved, count = move_figures(document, error, options.point_error_seed)
+    info = dict(document['info'])
+    described = describe_error(error, options.point_error_seed, count)
+    info['mitouts'] = {**info.get('mitouts', {}), POINT_ERROR_KEY: described}
+    return {**moved, 'info': info}
 
 
 def _with_known_labels(

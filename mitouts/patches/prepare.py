@@ -9,7 +9,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def prepare(
     """
     document, plans = plan_images(ann_file, image_root, options)
     description = None if normalizer is None else normalizer.describe()
-    stamp = {**asdict(options), 'stain': description, 'annotations': file_sha256(ann_file)}
+    stamp = {**options.stamp(), 'stain': description, 'annotations': file_sha256(ann_file)}
     stamp['images'] = {plan.folder: [plan.path.stat().st_size, plan.path.stat().st_mtime_ns] for plan in plans}
     files = {split: out / f'{split}.json' for split in split_names(document)}
     if _is_complete(out, files, stamp, overwrite):

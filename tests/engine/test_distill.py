@@ -10,7 +10,7 @@ from tiny_experiment import tiny_config
 
 from mitouts.datasets import PointDataset
 from mitouts.engine import runs
-from mitouts.engine.distill import clean_document, distill, summarize
+from mitouts.engine.distill import clean_document, distill, mark_look_alikes, summarize
 from mitouts.errors import AnnotationWarning, ConfigError
 from mitouts.formats.coco import read_coco
 from mitouts.functional.distillation import Verdict
@@ -129,6 +129,50 @@ def test_counts_and_clean_document_by_hand() -> None:
     assert [item['image_id'] for item in clean['annotations']] == [3, 4]
     assert clean['info']['mitouts'] == {'name': 'x', 'criterion': 'c'}
     assert document['info'] == {'mitouts': {'name': 'x'}}
+
+
+def test_images_that_are_positive_by_look_alikes_alone_are_noise() -> None:
+    document = {
+        'images': [*({'id': number} for number in range(1, 7)), {'id': 7, 'label': 1}],
+        'annotations': [
+            *({'image_id': number, 'category_id': 2} for number in (1, 2, 3, 7)),
+            {'image_id': 2, 'category_id': 1},
+            # A piece of a figure that is counted in another patch.
+            {'image_id': 3, 'category_id': 1, 'cut': True, 'iscrowd': 1},
+            {'image_id': 4, 'category_id': 1},
+            {'image_id': 5, 'category_id': 3},
+        ],
+    }
+    marked = mark_look_alikes(document, [1, 2])
+    assert [image['id'] for image in marked['images'] if image.get('is_noise')] == [1]
+    assert [image['id'] for image in mark_look_alikes(document, [1, 2, 3])['images'] if 'is_noise' in image] == [1, 5]
+    # Without look-alikes as positives nothing is known of noise, nor where the file says itself what is.
+    assert mark_look_alikes(document, [1]) is document
+    assert mark_look_alikes(document, [2]) is document
+    known = {**document, 'images': [{'id': 1}, {'id': 2, 'is_noise': False}]}
+    assert mark_look_alikes(known, [1, 2]) is known
+
+
+def test_the_oracle_drops_look_alikes_that_train_as_positives(teacher, tmp_path) -> None:
+    config, checkpoint = teacher
+    path = Path(config.train_dataloader.dataset.ann_file)
+    document = json.loads(path.read_text())
+    for image in document['images']:
+        if image.pop('is_noise', False):
+            for annotation in document['annotations']:
+                if annotation['image_id'] == image['id']:
+                    annotation['category_id'] = 2
+    other = tmp_path / 'look_alikes.json'
+    other.write_text(json.dumps(document))
+    changed = with_criterion(config, type='OracleNoise')
+    changed.train_dataloader.dataset |= dict(
+        ann_file=str(other), data_root=str(path.parent), positive_categories=[1, 2]
+    )
+    summary = distill(changed, None, tmp_path / 'out').summary
+    assert (summary['noise_dropped'], summary['noise_total'], summary['clean_kept']) == (2, 2, 6)
+    changed.distillation = config.distillation
+    judged = samples_of(distill(changed, checkpoint, tmp_path / 'judged'))
+    assert [key for key, sample in judged.items() if sample.get('is_noise')] == [8, 16]
 
 
 def test_a_distilled_file_can_be_distilled_again(teacher, tmp_path) -> None:

@@ -412,3 +412,26 @@ def test_patches_keep_that_their_images_validate_within_cases(source: Path, tmp_
     for path in summary.files.values():
         info = read_coco(path)['info']['mitouts']
         assert info.get('within_case_validation') is (True if declared else None)
+
+
+def test_a_point_error_moves_figures_before_they_are_cut_and_is_recorded(source: Path, tmp_path: Path) -> None:
+    plain, moved = tmp_path / 'plain', tmp_path / 'moved'
+    options = replace(SMALL, point_error_px=(3.0, 5.0), point_error_seed=7)
+    _run(source, plain)
+    _run(source, moved, options)
+    original = {annotation['id']: annotation for annotation in read_coco(source)['annotations']}
+    train = read_coco(moved / 'train.json')
+    corners = {image['id']: image['source_xy_px'] for image in train['images']}
+    shifted = [each for each in train['annotations'] if 'moved_px' in each and not each.get('cut')]
+    assert shifted
+    for each in shifted:
+        before = original[each['source_id']]['point']
+        np.testing.assert_allclose(np.add(each['point'], corners[each['image_id']]), np.add(before, each['moved_px']))
+    error = train['info']['mitouts']['point_error']
+    assert (error['median_px'], error['p95_px'], error['seed']) == (3, 5, 7)
+    assert read_coco(moved / 'test.json')['annotations'] == read_coco(plain / 'test.json')['annotations']
+    # What was made without an error is what it was before there were errors.
+    assert not [key for key in read_coco(plain / 'train.json')['info']['mitouts']['arguments'] if 'error' in key]
+    assert _run(source, moved, options) is None
+    with pytest.raises(MitoutsError, match='other arguments'):
+        _run(source, moved, replace(options, point_error_seed=8))
