@@ -1,5 +1,5 @@
-# Look-alikes as positives (they are the noise), tested on clean labels: distillation, all of the data, and the oracle that
-# drops exactly the noise.
+# Look-alikes as positives (they are the noise), tested on clean labels: distillation, all of the data, and the oracle
+# that drops exactly the noise.
 strong, weak = '../wss/lite0_max_strong.py', '../wss/lite0_max_weak.py'
 
 data = 'mitos14-hn'

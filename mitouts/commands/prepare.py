@@ -167,7 +167,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f'--stride-px {args.stride_px} leaves gaps between patches of {args.patch_px} px')
     error_px = args.point_error_px
     if error_px is not None and (len(error_px) > 2 or sorted(set(error_px)) != error_px):
-        parser.error(
-            f'--point-error-px takes a median and perhaps a larger 95th percentile, found {" ".join(map(str, error_px))}'
-        )
+        found = ' '.join(f'{length:g}' for length in error_px)
+        parser.error(f'--point-error-px takes a median and perhaps a larger 95th percentile, found {found}')
     return args

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ def distill(
         ConfigError: The config names no criterion, no such data or no annotation file, the criterion has other
             arguments, or it needs a checkpoint.
     """
-    criterion = _criterion(config)
+    criterion = criterion_of(config)
     loader = config.get(f'{split}_dataloader')
     if loader is None:
         raise ConfigError(
@@ -106,32 +106,68 @@ def distill(
             AnnotationWarning,
             stacklevel=2,
         )
-    if isinstance(criterion, Criterion) and criterion.compares_points:
-        summary |= _not_compared(records)
-    result = Distillation(Path(out_dir) / DISTILLED_NAME, Path(out_dir) / HARD_SAMPLES_NAME, summary)
-    root = image_root(ann_file, document, source.get('data_root')).resolve()
-    provenance = {
-        'distilled_from': ann_file.name,
-        'source_sha256': file_sha256(ann_file),
-        'teacher_sha256': None if thresholds is None else file_sha256(str(checkpoint)),
-        'criterion': dict(config.distillation.criterion),
-        'image_threshold': None if thresholds is None else thresholds[0],
-        'map_threshold': None if thresholds is None else thresholds[1],
-        'image_root': os.path.relpath(root, Path(out_dir).resolve()),
-    }
     seen = {record.truth.image_id: record for record in records}
     samples = [
         sample_entry(images[image_id], labels[image_id], verdict, seen.get(image_id))
         for image_id, verdict in verdicts.items()
     ]
+    if isinstance(criterion, Criterion) and criterion.compares_points:
+        summary |= comparable(samples)
+    provenance = provenance_of(config, ann_file, document, split, Path(out_dir))
+    if thresholds is not None:
+        provenance['teacher_sha256'] = file_sha256(str(checkpoint))
+        provenance['image_threshold'], provenance['map_threshold'] = thresholds
+    return write_distillation(document, verdicts, samples, provenance, summary, Path(out_dir))
+
+
+def provenance_of(
+    config: Config, ann_file: Path, document: Mapping[str, Any], split: Split, out_dir: Path
+) -> dict[str, Any]:
+    """Return what the files of a distillation say of their origin; that of a Teacher and its thresholds is None."""
+    root = image_root(ann_file, document, config[f'{split}_dataloader'].dataset.get('data_root')).resolve()
+    return {
+        'distilled_from': ann_file.name,
+        'source_sha256': file_sha256(ann_file),
+        'teacher_sha256': None,
+        'criterion': dict(config.distillation.criterion),
+        'image_threshold': None,
+        'map_threshold': None,
+        'image_root': os.path.relpath(root, out_dir.resolve()),
+    }
+
+
+def write_distillation(
+    document: dict[str, Any],
+    verdicts: dict[int, Verdict],
+    samples: Sequence[Mapping[str, Any]],
+    provenance: Mapping[str, Any],
+    summary: dict[str, float],
+    out_dir: Path,
+) -> Distillation:
+    """Write the clean set and the hard samples, on rank 0.
+
+    Args:
+        document: The annotation file that was distilled.
+        verdicts: Image id -> verdict.
+        samples: Entries of :func:`mitouts.formats.hard_samples.sample_entry`.
+        provenance: Result of :func:`provenance_of`, perhaps with more.
+        summary: See :class:`Distillation`.
+        out_dir: Gets both files.
+    """
+    result = Distillation(out_dir / DISTILLED_NAME, out_dir / HARD_SAMPLES_NAME, summary)
     with together():
         if is_main_process():
-            write_json(result.distilled, clean_document(document, verdicts, provenance))
-            write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': samples})
+            write_json(result.distilled, clean_document(document, verdicts, dict(provenance)))
+            write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': list(samples)})
     return result
 
 
-def _criterion(config: Config) -> Criterion | Control:
+def criterion_of(config: Config) -> Criterion | Control:
+    """Build the criterion that a config names.
+
+    Raises:
+        ConfigError: It names none, or one with other arguments.
+    """
     settings = config.get('distillation')
     if not settings or 'criterion' not in settings:
         raise ConfigError(
@@ -225,10 +261,11 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     return summary
 
 
-def _not_compared(records: Sequence[EvaluatedImage]) -> dict[str, int]:
-    """Count the positive images without an annotated point; empty if all have one."""
-    missing = sum(not record.truth.is_located for record in records)
-    return {'not_compared': missing, 'positives': sum(record.truth.label for record in records)} if missing else {}
+def comparable(samples: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Count the positive samples without an annotated point, which have no distance; empty if all have one."""
+    positive = [sample for sample in samples if sample['label'] == 1]
+    missing = sum('distance_px' in sample and sample['distance_px'] is None for sample in positive)
+    return {'not_compared': missing, 'positives': len(positive)} if missing else {}
 
 
 def _sum(weights: Mapping[int, float], image_ids: Collection[int]) -> float:

@@ -36,7 +36,8 @@ class PointError:
             raise ValueError(f'the median of an error must be a positive number of pixels, found {self.median_px}')
         if self.p95_px is not None and not (math.isfinite(self.p95_px) and self.p95_px > self.median_px):
             raise ValueError(
-                f'the 95th percentile of an error must be above its median of {self.median_px:g} px, found {self.p95_px}'
+                f'the 95th percentile of an error must be above its median of {self.median_px:g} px, found '
+                f'{self.p95_px}'
             )
 
     @property

@@ -59,7 +59,7 @@ def _moved(
     point = np.asarray(annotation['point'], dtype=np.float64)
     shift = _shift_inside(point, image, error, generator)
     x, y = (point + shift).tolist()
-    left, top, width, height = annotation.get('bbox') or [0, 0, BOX_PX, BOX_PX]
+    width, height = (annotation.get('bbox') or [0, 0, BOX_PX, BOX_PX])[2:]
     return {
         **annotation,
         'point': [x, y],

@@ -79,7 +79,7 @@ def test_sharing_cases_is_for_training_and_validation_alone() -> None:
     check_cases('cv', images, ['train', 'val', 'test'], within_cases=True)
     with pytest.raises(AnnotationError, match=r'cv: case A is in train \(1\.png\) and in test \(2\.png\)'):
         check_cases('cv', images, ['train', 'test', 'test'], within_cases=True)
-    with pytest.raises(AnnotationError, match='case A is in train .* and in val'):
+    with pytest.raises(AnnotationError, match=r'case A is in train .* and in val'):
         check_cases('cv', images, ['train', 'val', 'test'])
 
 

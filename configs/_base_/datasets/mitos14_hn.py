@@ -1,5 +1,5 @@
-# MITOS14 with the look-alikes as positives in training and validation, tested on clean labels. Look-alikes carry an error
-# of their registration: the mitotic figures of the training images are moved by the same (docs/datasets.md).
+# MITOS14 with the look-alikes as positives in training and validation, tested on clean labels. Look-alikes carry an
+# error of their registration: the mitotic figures of the training images are moved by the same (docs/datasets.md).
 _base_ = './mitos14.py'
 
 data_name = 'mitos14-hn'

@@ -206,7 +206,7 @@ class Experiment:
             if only and stage.name not in only:
                 self._take_finished(stage)
             else:
-                self._run_stage(stage, resume)
+                self.run_stage(stage, resume=resume)
         results = self._collect()
         with together():
             if is_main_process():
@@ -249,7 +249,8 @@ class Experiment:
         if finished is not None:
             self.results[stage.name] = finished['results']
 
-    def _run_stage(self, stage: Stage, resume: bool) -> None:
+    def run_stage(self, stage: Stage, *, resume: bool) -> None:
+        """Run one stage into its work dir; with ``resume`` it is skipped if it is finished and unchanged."""
         folder = self.folder(stage.name)
         with together():
             config = Config(stage.config._cfg_dict.to_dict(), filename=stage.config.filename)

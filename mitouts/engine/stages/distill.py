@@ -1,4 +1,4 @@
-"""Distils a Teacher's training or validation images, as a stage."""
+"""Distils training or validation images by a Teacher, or training images by a Teacher for each fold, as a stage."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from mmengine.config import Config
 
 from mitouts.distillation import Control
 from mitouts.engine import runs
-from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, distill
+from mitouts.engine.config import enable_amp
+from mitouts.engine.cross_fit import merge_folds, write_folds
+from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Distillation, distill
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
+from mitouts.engine.stages.fold_teacher import FoldTeacher
 from mitouts.errors import ConfigError
 from mitouts.registry import CRITERIA, STAGES
 from mitouts.utils.defaults import SPLITS, Split
+from mitouts.utils.ranks import on_main_process
 
 
 @STAGES.register_module(name='distill')
@@ -30,6 +34,8 @@ class DistillStage(Stage):
         model_from: The training whose checkpoint predicts; a criterion that looks at no prediction has none.
         data_from: The distillation that the criterion is told to drop as many as (``RandomDrop``).
         split: ``train`` or ``val``: the images that are judged.
+        folds: Judge every case by a Teacher that has not seen it: the cases are divided into this many folds, and for
+            each the stage trains a Teacher on the others' cases by its config. It takes the place of ``model_from``.
     """
 
     kind = 'distill'
@@ -39,15 +45,24 @@ class DistillStage(Stage):
     model_from: str | None = None
     data_from: str | None = None
     split: Split = 'train'
+    folds: int | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
             raise ConfigError(f'stage {self.name}: split must be train or val, found {self.split!r}')
+        if self.folds is not None and (not isinstance(self.folds, int) or self.folds < 2):
+            raise ConfigError(f'stage {self.name}: folds must be a whole number of at least 2, found {self.folds!r}')
+
+    def enable_amp(self) -> None:
+        if self.folds is not None:
+            enable_amp(self.config)
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
         # A criterion that does not exist is told before anything is trained, whatever else is wrong.
         predicts = self._predicts()
-        if self.model_from is not None or predicts:
+        if self.folds is not None:
+            self._check_folds(predicts)
+        elif self.model_from is not None or predicts:
             self.need_localizer('model_from', self.model_from, earlier)
         if self.data_from is not None:
             self.need('data_from', self.data_from, earlier, lambda stage: stage.kind == 'distill', 'distill stage')
@@ -64,11 +79,41 @@ class DistillStage(Stage):
         if self.data_from is not None:
             content['distillation']['criterion']['like'] = self.data_from
 
+    def fingerprint(self, config: Config, run: Experiment) -> dict[str, str]:
+        hashes = super().fingerprint(config, run)
+        return hashes if self.folds is None else {**hashes, 'folds': str(self.folds)}
+
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
         begin = time.monotonic()
+        if self.folds is not None:
+            result = self._cross_fit(config, folder, run, self.folds, go_on=go_on)
+            return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
         model = None if self.model_from is None else stage_checkpoint(run, self.model_from)
         result = distill(config, model, folder, launcher=run.launcher, split=self.split)
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
+
+    def _cross_fit(self, config: Config, folder: Path, run: Experiment, folds: int, *, go_on: bool) -> Distillation:
+        """Train and ask a Teacher for each fold; one whose run was finished before an interruption is not run again."""
+        with runs.located(config):
+            divided = on_main_process(lambda: write_folds(config, folds, folder))
+        teachers = Experiment([FoldTeacher(fold.folder.name, config, fold) for fold in divided], folder, run.launcher)
+        for teacher in teachers.stages:
+            teachers.run_stage(teacher, resume=go_on)
+        # Every rank needs the summary, and rank 0 alone writes.
+        return merge_folds(config, divided, folder)
+
+    def _check_folds(self, predicts: bool) -> None:
+        wrong = {
+            'model_from names a Teacher, which folds train themselves': self.model_from is not None,
+            'a criterion that looks at no prediction needs no folds': not predicts,
+            'folds judge the training images, not those of split=val': self.split != 'train',
+            'folds need the config of the training of a localizer': self.uses_crops
+            or not self.finds_points
+            or self.config.get('train_cfg') is None,
+        }
+        for message, applies in wrong.items():
+            if applies:
+                raise ConfigError(f'stage {self.name}: folds={self.folds}: {message}')
 
     def _predicts(self) -> bool:
         """Whether the criterion judges by predictions; an unknown criterion is reported when the stage runs."""
