@@ -19,7 +19,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     'models': ('train', 'test', 'distill', 'predict', 'calibrate', 'cascade', 'publish', 'models'),
     'slides': ('count', 'correlate', 'reference-hotspots', 'protocol'),
     'data': ('convert', 'join-frames', 'prepare', 'describe', 'browse', 'stain-reference', 'synthesize'),
-    'review': ('review', 'hard-samples'),
+    'review': ('review', 'hard-samples', 'disagreement'),
     'results': ('suite', 'evaluate', 'tables', 'costs', 'plot', 'update-results'),
     'this machine': ('env',),
 }

@@ -56,21 +56,25 @@ def score_distillation(runs: RowRuns) -> StageMeans:
 
 
 def read_samples(folder: Path) -> tuple[list[dict[str, Any]], list[bool] | None]:
+    """Read the positive samples in ``hard_samples.json`` of a folder; see :func:`read_positives`."""
+    return read_positives(folder / 'hard_samples.json')
+
+
+def read_positives(path: Path) -> tuple[list[dict[str, Any]], list[bool] | None]:
     """Read the positive samples of a distillation, and which of them are noise.
 
     Args:
-        folder: Holds ``hard_samples.json``.
+        path: ``hard_samples.json``.
 
     Returns:
         Samples and whether each is mislabelled; None where neither the samples nor the annotation file that they were
         distilled from (if it is still there, unchanged) know.
     """
-    path = folder / 'hard_samples.json'
     document = read_hard_samples(path, ('image_id', 'label', 'verdict'))
     samples = [sample for sample in document['images'] if sample.get('label') == 1]
     if any('is_noise' in sample for sample in document['images']):
         return samples, [bool(sample.get('is_noise')) for sample in samples]
-    marked = _marked_in_source(folder, document['info'])
+    marked = _marked_in_source(path.parent, document['info'])
     return samples, None if marked is None else [sample['image_id'] in marked for sample in samples]
 
 
@@ -115,12 +119,26 @@ def _share(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
 
 
-def _marked_in_source(folder: Path, info: dict[str, Any]) -> set[int] | None:
-    """Read the ids of noisy images from the distilled annotation file; None if it is gone or does not mark noise."""
+def annotations_of(folder: Path, info: dict[str, Any]) -> Path | None:
+    """Find the annotation file that a distillation judged.
+
+    Args:
+        folder: Folder of its ``hard_samples.json``.
+        info: The ``info`` of that file.
+
+    Returns:
+        None if it lies elsewhere than its images, is gone, or has changed.
+    """
     if not info.get('distilled_from'):
         return None
     source = folder / info.get('image_root', '') / info['distilled_from']
-    if not source.is_file() or info.get('source_sha256') not in (None, file_sha256(source)):
+    return source if source.is_file() and info.get('source_sha256') in (None, file_sha256(source)) else None
+
+
+def _marked_in_source(folder: Path, info: dict[str, Any]) -> set[int] | None:
+    """Read the ids of noisy images from the distilled annotation file; None if it is gone or does not mark noise."""
+    source = annotations_of(folder, info)
+    if source is None:
         return None
     content = read_json(source)
     images = content.get('images') if isinstance(content, dict) else None

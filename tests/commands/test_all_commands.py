@@ -27,6 +27,7 @@ BROKEN = {
     'costs': '--spec BROKEN',
     'count': 'BROKEN --checkpoint BROKEN --out OUT',
     'describe': 'BROKEN',
+    'disagreement': 'BROKEN',
     'distill': 'BROKEN BROKEN',
     'evaluate': 'BROKEN BROKEN --radius-px 5 --score-thr 0.5',
     'hard-samples': 'BROKEN --out OUT.png',
