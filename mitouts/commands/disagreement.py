@@ -10,7 +10,7 @@ for among all figures (annotations[].confidence). Suspicious is a large distance
 a low image score: both are measured by the area under the ROC curve.
 
 Within cases, labels of one case alone are compared; cases are weighted by their pairs, and the 95% interval is over
-resampled cases. Pooled, all labels are compared.
+resampled cases. Pooled, all labels are compared. Cases: those with labels of both kinds, of all.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from mitouts.functional.stratified_auc import AucDifference, StratifiedAuc
 
 ABOUT = ('noise', 'confidence')
+FEW_CASES = 5
+"""Below this many cases the output says that an interval over them says little."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -156,25 +158,29 @@ def print_scores(
     found = {'noise': 'Mislabelled', 'confidence': 'Doubted'}[about]
     console = Console(soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    for heading in ('Teacher', 'Measure'):
-        table.add_column(heading, no_wrap=True)
-    for heading in ('AUC within cases', '95% interval', 'AUC pooled', found, 'Others', 'Mixed cases'):
+    table.add_column('AUC within cases')
+    for heading in ('', '95% interval', 'Pooled', found, 'Cases'):
         table.add_column(heading, justify='right', no_wrap=True)
     for label, each in scores.items():
         for name, score in each.items():
-            counts = f'{score.positives:,}', f'{score.negatives:,}', f'{score.mixed_cases} of {len(score.cases)}'
-            table.add_row(
-                escape(label), name, _number(score.auc), _interval(score.ci95), _number(score.pooled), *counts
+            counts = (
+                f'{score.positives:,} of {score.positives + score.negatives:,}',
+                f'{score.mixed_cases} of {len(score.cases)}',
             )
+            areas = _number(score.auc), _interval(score.ci95), _number(score.pooled)
+            table.add_row(escape(f'{label}: {name}'), *areas, *counts)
     console.print(table)
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
-    table.add_column('Difference of AUC within cases', no_wrap=True)
+    table.add_column('Difference of the AUC within cases')
     for heading in ('', '95% interval'):
         table.add_column(heading, justify='right', no_wrap=True)
     for name, difference in differences.items():
         table.add_row(escape(name), _number(difference.difference, '+.3f'), _interval(difference.ci95, '+.3f'))
     console.print()
     console.print(table)
+    fewest = min(score.mixed_cases for each in scores.values() for score in each.values())
+    if fewest < FEW_CASES:
+        print(f'only {plural(fewest, "case")} with labels of both kinds: an interval over so few says little')
 
 
 def _number(value: float | None, form: str = '.3f') -> str:
