@@ -180,3 +180,12 @@ def test_a_class_that_weighs_nothing_is_refused(tiny_dataset: Path) -> None:
     dataset.set_weights(np.array([1, 1, 1, 0, 0, 0, 0, 0]))
     with pytest.raises(AnnotationError, match='found 0 negative and 3 positive images'):
         list(sampler)
+
+
+def test_twice_as_many_samples_as_positives_are_all_positives_and_as_many_others() -> None:
+    labels = _Labels(negatives=50, positives=7)
+    drawn = list(ClassBalancedSampler(labels, seed=0, num_samples=14))
+    positive = [index for index in drawn if labels.labels()[index]]
+    assert sorted(positive) == np.flatnonzero(labels.labels()).tolist()
+    assert len(set(drawn)) == 14
+    assert list(ClassBalancedSampler(labels, seed=0, num_samples=14)) == drawn
