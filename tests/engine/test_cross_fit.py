@@ -90,6 +90,10 @@ def test_every_case_is_judged_by_the_one_teacher_that_has_not_seen_it(staged: Pa
     assert (distillation['noise_total'], distillation['clean_total']) == (2, 6)
     kept = {sample['image_id'] for sample in judged if sample['verdict'] == 'keep'}
     assert images_of(folder / 'distilled.json') == kept
+    minutes = [
+        json.loads((folder / name / 'stage.json').read_text())['results']['minutes'] for name in ('fold_1', 'fold_2')
+    ]
+    assert results['distillations']['distill']['minutes'] == pytest.approx(sum(minutes))
     assert [row['stage'] for row in results['stages']] == ['student']
     assert results['stages'][0]['images'] == len(kept)
 

@@ -116,3 +116,19 @@ def test_an_unknown_hook_is_told_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(UnknownComponentError, match="Did you mean 'EMATeacherHook'") as raised:
         runs.train(config, tmp_path / 'run')
     assert raised.value.config_keys == ['custom_hooks.4.type']
+
+
+def test_a_training_says_that_it_validates_within_cases(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1, log_level='INFO')
+    for split in ('train', 'val'):
+        path = tmp_path / 'data' / f'{split}.json'
+        document = json.loads(path.read_text())
+        document['info']['mitouts']['within_case_validation'] = True
+        for image in document['images']:
+            image['case_id'] = image['case_id'].removeprefix('val_').removeprefix('train_')
+        path.write_text(json.dumps(document))
+    (note,) = runs.check_data(config)
+    assert note.startswith('within-case validation: 4 cases both train and validate')
+    runs.train(config, tmp_path / 'run')
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    assert note in log.read_text()

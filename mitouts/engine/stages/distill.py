@@ -14,7 +14,7 @@ from mitouts.distillation import Control
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
 from mitouts.engine.cross_fit import merge_folds, write_folds
-from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, Distillation, distill
+from mitouts.engine.distill import DISTILLED_NAME, HARD_SAMPLES_NAME, distill
 from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint
 from mitouts.engine.stages.fold_teacher import FoldTeacher
 from mitouts.errors import ConfigError
@@ -84,15 +84,14 @@ class DistillStage(Stage):
         return hashes if self.folds is None else {**hashes, 'folds': str(self.folds)}
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        begin = time.monotonic()
         if self.folds is not None:
-            result = self._cross_fit(config, folder, run, self.folds, go_on=go_on)
-            return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
+            return self._cross_fit(config, folder, run, self.folds, go_on=go_on)
+        begin = time.monotonic()
         model = None if self.model_from is None else stage_checkpoint(run, self.model_from)
         result = distill(config, model, folder, launcher=run.launcher, split=self.split)
         return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
 
-    def _cross_fit(self, config: Config, folder: Path, run: Experiment, folds: int, *, go_on: bool) -> Distillation:
+    def _cross_fit(self, config: Config, folder: Path, run: Experiment, folds: int, *, go_on: bool) -> dict[str, Any]:
         """Train and ask a Teacher for each fold; one whose run was finished before an interruption is not run again."""
         with runs.located(config):
             divided = on_main_process(lambda: write_folds(config, folds, folder))
@@ -100,7 +99,9 @@ class DistillStage(Stage):
         for teacher in teachers.stages:
             teachers.run_stage(teacher, resume=go_on)
         # Every rank needs the summary, and rank 0 alone writes.
-        return merge_folds(config, divided, folder)
+        result = merge_folds(config, divided, folder)
+        minutes = sum(teacher['minutes'] for teacher in teachers.results.values())
+        return {'kind': self.kind, 'minutes': minutes, **result.summary}
 
     def _check_folds(self, predicts: bool) -> None:
         wrong = {

@@ -43,9 +43,10 @@ class FoldTeacher(Stage):
                 content[f'{split}_dataloader']['dataset']['ann_file'] = self.name
 
     def work(self, config: Config, folder: Path, run: Experiment, *, go_on: bool) -> dict[str, Any]:
-        begin = time.monotonic()
         trained = runs.train(config, folder, resume=go_on, launcher=run.launcher)
+        begin = time.monotonic()
         judging = Config(config._cfg_dict.to_dict(), filename=config.filename)
         take_images(judging, TRAIN, self.fold.files[JUDGED])
         result = distill(judging, trained.checkpoint, folder, launcher=run.launcher)
-        return {'kind': self.kind, 'minutes': (time.monotonic() - begin) / 60, **result.summary}
+        minutes = trained.minutes + (time.monotonic() - begin) / 60
+        return {'kind': self.kind, 'minutes': minutes, **result.summary}
