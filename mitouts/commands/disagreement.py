@@ -9,6 +9,8 @@ or look-alikes that train as positives). About confidence, the mitotic figures w
 for among all figures (annotations[].confidence). Suspicious is a large distance from annotated to predicted points, or
 a low image score: both are measured by the area under the ROC curve.
 
+Files of one label (--labels) are put together: those of folds that were judged by a Teacher each.
+
 Within cases, labels of one case alone are compared; cases are weighted by their pairs, and the 95% interval is over
 resampled cases. Pooled, all labels are compared. Cases: those with labels of both kinds, of all.
 """
@@ -38,10 +40,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parse_args(argv)
 
+    from mitouts.experiments.disagreement import join
     from mitouts.formats.coco import write_json
 
-    labels = args.labels or names_of(args.samples)
-    suspects = {label: read(path, args) for label, path in zip(labels, args.samples)}
+    parts: dict[str, list[Suspects]] = {}
+    files = args.ann_file or [None]
+    files = files * len(args.samples) if len(files) == 1 else files
+    for label, path, ann_file in zip(args.labels or names_of(args.samples), args.samples, files):
+        parts.setdefault(label, []).append(read(path, ann_file, args))
+    suspects = {label: join(each) for label, each in parts.items()}
     options = {'num_bootstrap': args.num_bootstrap, 'seed': args.seed}
     scores = {label: each.scores(**options) for label, each in suspects.items()}
     differences = compare(suspects, options)
@@ -74,7 +81,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--about', choices=ABOUT, default='noise', help='which labels are to be found (default: noise)')
     parser.add_argument(
-        '--ann-file', type=Path, metavar='ANN.json', help='the annotations that were distilled (default: found)'
+        '--ann-file',
+        type=Path,
+        nargs='+',
+        action=Gather,
+        metavar='ANN.json',
+        help='the annotations that were distilled, one file for all or one for each (default: found)',
     )
     parser.add_argument(
         '--below',
@@ -84,7 +96,11 @@ def build_parser() -> argparse.ArgumentParser:
         help='figures with a confidence below this were doubted (default: 1)',
     )
     parser.add_argument(
-        '--labels', nargs='+', action=Gather, metavar='LABEL', help='names of the distillations (default: folders)'
+        '--labels',
+        nargs='+',
+        action=Gather,
+        metavar='LABEL',
+        help='names of the distillations; files of one name are put together (default: folders)',
     )
     parser.add_argument('--json', type=Path, metavar='OUT.json', help='where the figures of each case go')
     parser.add_argument(
@@ -102,10 +118,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line, and refuse options that do not go together."""
     parser = build_parser()
     args = parser.parse_args(argv)
-    if args.labels is not None and (len(args.labels) != len(args.samples) or len(set(args.labels)) < len(args.labels)):
-        parser.error(f'--labels must name each of the {len(args.samples)} files differently, found {args.labels}')
+    if args.labels is not None and len(args.labels) != len(args.samples):
+        parser.error(f'--labels must name each of the {len(args.samples)} files, found {len(args.labels)} names')
     if args.about == 'noise' and args.ann_file is not None:
         parser.error('--ann-file goes with --about confidence')
+    if args.ann_file is not None and len(args.ann_file) not in (1, len(args.samples)):
+        parser.error(f'--ann-file takes one file or one for each of {len(args.samples)}, found {len(args.ann_file)}')
     return args
 
 
@@ -122,11 +140,11 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def read(path: Path, args: argparse.Namespace) -> Suspects:
+def read(path: Path, ann_file: Path | None, args: argparse.Namespace) -> Suspects:
     """Read the labels that a distillation judged."""
     from mitouts.experiments.disagreement import doubted_figures, noisy_images
 
-    return noisy_images(path) if args.about == 'noise' else doubted_figures(path, args.ann_file, below=args.below)
+    return noisy_images(path) if args.about == 'noise' else doubted_figures(path, ann_file, below=args.below)
 
 
 def compare(suspects: Mapping[str, Suspects], options: Mapping[str, int]) -> dict[str, AucDifference]:
@@ -140,9 +158,10 @@ def compare(suspects: Mapping[str, Suspects], options: Mapping[str, int]) -> dic
         for label, each in suspects.items()
     }
     for label, each in others:
-        if each.keys == start.keys:
-            for name in MEASURES:
-                differences[f'{name}: {label} - {first}'] = each.difference(name, start, name, **options)
+        shared = each.shared(start)
+        some = '' if shared == len(each.keys) == len(start.keys) else f' ({plural(shared, "label")})'
+        for name in MEASURES if shared else ():
+            differences[f'{name}: {label} - {first}{some}'] = each.difference(name, start, name, **options)
     return differences
 
 

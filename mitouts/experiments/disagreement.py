@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,14 +29,14 @@ class Suspects:
     """Labels with what a Teacher says of each.
 
     Attributes:
-        keys: What each is: an image's id, or an annotation's.
+        keys: What each is: an image's file, and of a figure also its place.
         measures: One of :data:`MEASURES` -> ``(N,)``; higher is more suspicious.
         positive: ``(N,)`` bool, whether the label is what is looked for.
         cases: ``(N,)`` its case.
         left_out: Number of labels that cannot be compared: positive images without an annotated point.
     """
 
-    keys: list[int]
+    keys: list[str]
     measures: dict[str, NDArray[np.float64]]
     positive: NDArray[np.bool_]
     cases: NDArray[np.str_]
@@ -49,15 +50,45 @@ class Suspects:
         }
 
     def difference(self, name: str, other: Suspects, other_name: str, **options: int) -> AucDifference:
-        """Compare a measure with one of another Teacher (or of this one) on the same labels.
+        """Compare a measure with one of another Teacher (or of this one) on the labels that both judged.
 
         Raises:
-            AnnotationError: The labels are not the same.
+            AnnotationError: Both judged a label, and it is looked for in one of them alone.
         """
-        if self.keys != other.keys or not np.array_equal(self.positive, other.positive):
-            raise AnnotationError('two distillations of different labels cannot be compared with each other')
-        values = self.measures[name], other.measures[other_name]
-        return auc_difference(*values, self.positive, self.cases, **options)
+        place = {key: index for index, key in enumerate(other.keys)}
+        own = [index for index, key in enumerate(self.keys) if key in place]
+        others = [place[self.keys[index]] for index in own]
+        differing = [index for index, theirs in zip(own, others) if self.positive[index] != other.positive[theirs]]
+        if differing:
+            raise AnnotationError(
+                f'two distillations cannot be compared: {self.keys[differing[0]]} is looked for in one, and not in the '
+                'other: expected the same annotations'
+            )
+        values = self.measures[name][own], other.measures[other_name][others]
+        return auc_difference(*values, self.positive[own], self.cases[own], **options)
+
+    def shared(self, other: Suspects) -> int:
+        """Return the number of labels that both Teachers judged."""
+        return len({*self.keys} & {*other.keys})
+
+
+def join(parts: Sequence[Suspects]) -> Suspects:
+    """Put together what several Teachers judged, such as those of folds.
+
+    Raises:
+        AnnotationError: Two of them judged one label.
+    """
+    keys = [key for part in parts for key in part.keys]
+    twice = next((key for key, count in Counter(keys).items() if count > 1), None)
+    if twice is not None:
+        raise AnnotationError(f'{twice} was judged twice: files that are put together must have different images')
+    return Suspects(
+        keys,
+        {name: np.concatenate([part.measures[name] for part in parts]) for name in parts[0].measures},
+        np.concatenate([part.positive for part in parts]),
+        np.concatenate([part.cases for part in parts]),
+        sum(part.left_out for part in parts),
+    )
 
 
 def noisy_images(path: Path) -> Suspects:
@@ -78,7 +109,7 @@ def noisy_images(path: Path) -> Suspects:
     _need_predictions(path, samples)
     known = [number for number, sample in enumerate(samples) if sample['distance_px'] is not None]
     return Suspects(
-        [samples[number]['image_id'] for number in known],
+        [str(samples[number].get('file_name', samples[number]['image_id'])) for number in known],
         {
             'distance': np.array([samples[number]['distance_px'] for number in known], dtype=np.float64),
             'image score': -np.array([samples[number]['score'] for number in known], dtype=np.float64),
@@ -134,7 +165,7 @@ def doubted_figures(path: Path, ann_file: Path | None = None, *, below: float = 
     judged = [samples[figure['image_id']] for figure in figures]
     _need_predictions(path, judged)
     return Suspects(
-        [figure['id'] for figure in figures],
+        [_name(figure, sample) for figure, sample in zip(figures, judged)],
         {
             'distance': np.array([_distance_px(*each, images) for each in zip(figures, judged)], dtype=np.float64),
             'image score': -np.array([sample['score'] for sample in judged], dtype=np.float64),
@@ -142,6 +173,11 @@ def doubted_figures(path: Path, ann_file: Path | None = None, *, below: float = 
         np.array([figure['confidence'] < below for figure in figures], dtype=bool),
         np.array([sample['case_id'] for sample in judged], dtype=str),
     )
+
+
+def _name(figure: Mapping[str, Any], sample: Mapping[str, Any]) -> str:
+    x, y = figure['point']
+    return f'{sample["file_name"]} at x={x:g}, y={y:g}'
 
 
 def _distance_px(

@@ -75,9 +75,13 @@ def test_a_teacher_that_knows_finds_all_and_one_that_guesses_does_not(
 @pytest.mark.parametrize(
     ('more', 'message'),
     [
-        (['--labels', 'a'], '--labels must name each of the 2 files differently'),
-        (['--labels', 'a', 'a'], '--labels must name each of the 2 files differently'),
+        (['--labels', 'a'], '--labels must name each of the 2 files, found 1 names'),
+        (['--labels', 'a', 'a'], '0.png was judged twice'),
         (['--ann-file', 'x.json'], '--ann-file goes with --about confidence'),
+        (
+            ['--about', 'confidence', '--ann-file', 'x', 'y', 'z'],
+            '--ann-file takes one file or one for each of 2, found 3',
+        ),
     ],
 )
 def test_options_that_make_no_sense(more: list[str], message: str, files: tuple[Path, Path], call: Call) -> None:

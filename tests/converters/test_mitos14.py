@@ -10,7 +10,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mitouts.converters.document import to_document
+from mitouts.converters.document import count_by_split, to_document
 from mitouts.converters.mitos14 import SCANNERS, Mitos14
 from mitouts.errors import AnnotationError
 from mitouts.formats.coco import HARD_NEGATIVE, MITOTIC_FIGURE
@@ -230,3 +230,18 @@ def test_the_real_frames_come_whole(tmp_path: Path) -> None:
     assert (len(document['images']), counts.count(MITOTIC_FIGURE), counts.count(HARD_NEGATIVE)) == (393, 743, 1057)
     confidences = [each['confidence'] for each in document['annotations'] if each['category_id'] == MITOTIC_FIGURE]
     assert [confidences.count(value) for value in (1, 0.8, 0.65)] == [315, 156, 272]
+
+
+def test_the_folds_of_the_real_frames_are_balanced(tmp_path: Path) -> None:
+    if not REAL.is_dir():
+        pytest.skip('MITOS14 is not at hand in ../shared/data')
+    for path in REAL.rglob('*.csv'):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    source, tested, frames = Mitos14().read(tmp_path), [], []
+    for fold in 'ABCDE':
+        document = to_document(source, tool='t', arguments={}, split=f'cv:{fold}')
+        rows = count_by_split(document)
+        tested.append(rows['test']['mitotic figure'])
+        frames.append([rows[split]['images'] for split in ('train', 'val', 'test')])
+    assert tested == [135, 167, 60, 58, 59]
+    assert frames == [[181, 44, 65], [165, 40, 85], [197, 48, 45], [196, 48, 46], [193, 48, 49]]

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from mitouts.errors import AnnotationError
-from mitouts.experiments.disagreement import doubted_figures, noisy_images
+from mitouts.experiments.disagreement import doubted_figures, join, noisy_images
 from mitouts.formats.coco import make_annotation, make_document, make_image, read_coco, write_json
 from mitouts.utils.files import file_sha256
 
@@ -76,7 +76,10 @@ def test_figures_are_doubted_by_their_confidence_and_judged_by_the_nearest_point
     found = doubted_figures(judged, below=below)
     samples = {each['image_id']: each for each in json.loads(judged.read_text())['images']}
     figures = [each for each in read_coco(judged.parents[1] / 'train.json')['annotations'] if each['id'] < 1000]
-    assert found.keys == [each['id'] for each in figures]
+    places = [each['point'] for each in figures]
+    assert found.keys == [
+        f'{samples[each["image_id"]]["file_name"]} at x={x:g}, y={y:g}' for each, (x, y) in zip(figures, places)
+    ]
     for index, figure in enumerate(figures):
         judgement = samples[figure['image_id']]
         distances = [math.dist(figure['point'], point[:2]) for point in judgement['predicted_points']]
@@ -91,10 +94,11 @@ def test_figures_are_doubted_by_their_confidence_and_judged_by_the_nearest_point
 
 def test_noise_is_looked_for_among_positive_images_that_can_be_compared(judged: Path) -> None:
     found = noisy_images(judged)
-    assert found.keys == [number for number in range(1, 31) if number != 7]
+    assert found.keys == [f'{number}.png' for number in range(1, 31) if number != 7]
     assert found.left_out == 1
-    assert [key for key, noise in zip(found.keys, found.positive) if noise] == [5, 10, 15, 20, 25, 30]
-    samples = {each['image_id']: each for each in json.loads(judged.read_text())['images']}
+    noisy = [key for key, noise in zip(found.keys, found.positive) if noise]
+    assert noisy == ['5.png', '10.png', '15.png', '20.png', '25.png', '30.png']
+    samples = {each['file_name']: each for each in json.loads(judged.read_text())['images']}
     assert found.measures['distance'].tolist() == [samples[key]['distance_px'] for key in found.keys]
     score = found.scores(num_bootstrap=50, seed=0)['image score']
     low = [-samples[key]['score'] for key in found.keys]
@@ -109,8 +113,31 @@ def test_measures_are_compared_on_the_same_labels_alone(judged: Path) -> None:
     assert scores['distance'].auc is not None
     assert scores['image score'].auc is not None
     assert difference.difference == pytest.approx(scores['distance'].auc - scores['image score'].auc)
-    with pytest.raises(AnnotationError, match='different labels'):
-        images.difference('distance', figures, 'distance', num_bootstrap=0, seed=0)
+    assert images.shared(figures) == 0
+    assert images.difference('distance', figures, 'distance', num_bootstrap=0, seed=0).difference is None
+    strict = doubted_figures(judged, below=0.8)
+    with pytest.raises(AnnotationError, match='is looked for in one, and not in the other'):
+        figures.difference('distance', strict, 'distance', num_bootstrap=0, seed=0)
+
+
+def test_parts_are_put_together_and_compared_on_what_both_judged(judged: Path) -> None:
+    whole = noisy_images(judged)
+    document = json.loads(judged.read_text())
+    parts = []
+    for number, rows in enumerate((slice(0, 12), slice(20, None))):
+        path = judged.parents[1] / f'fold_{number}' / 'hard_samples.json'
+        write_json(path, {**document, 'images': document['images'][rows]})
+        parts.append(noisy_images(path))
+    # The order of the parts does not matter.
+    both = join(parts[::-1])
+    assert both.shared(whole) == len(both.keys) == 21
+    assert both.left_out == 1
+    assert both.difference('distance', whole, 'distance', num_bootstrap=0, seed=0).difference == 0
+    kept = [index for index, key in enumerate(whole.keys) if key in both.keys]
+    expected = roc_auc_score(whole.positive[kept], whole.measures['distance'][kept])
+    assert both.scores(num_bootstrap=0, seed=0)['distance'].pooled == pytest.approx(expected)
+    with pytest.raises(AnnotationError, match=r'1\.png was judged twice'):
+        join([whole, both])
 
 
 def test_an_annotation_file_that_is_gone_must_be_named(judged: Path, tmp_path: Path) -> None:
