@@ -61,8 +61,8 @@ def field() -> Callable[..., NDArray[np.uint8]]:
 def write_dataset(tmp_path: Path) -> DatasetWriter:
     """Writes images and their annotation file.
 
-    Each sample is a mapping: ``points`` and ``hard_negatives`` (lists of ``(x, y)``), ``label``, ``case_id``; what is
-    left out is empty, unknown, or the sample's number.
+    Each sample is a mapping: ``points`` and ``hard_negatives`` (lists of ``(x, y)``), ``label``,
+    ``teacher_score``, ``case_id``; what is left out is empty, unknown, or the sample's number.
     """
 
     def write(
@@ -81,7 +81,7 @@ def write_dataset(tmp_path: Path) -> DatasetWriter:
             pixels = draw_field(width, height, [*figures, *look_alikes])
             file_name = f'{name}_{number}.png'
             write_rgb(tmp_path / image_folder / file_name, pixels)
-            extra = {'label': sample['label']} if 'label' in sample else {}
+            extra = {key: sample[key] for key in ('label', 'teacher_score') if key in sample}
             case_id = sample.get('case_id', f'case_{number}')
             listed = file_name if 'image_root' in info else f'{image_folder}/{file_name}'
             images.append(make_image(number, listed, width, height, case_id=case_id, mpp=0.25, **extra))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,6 +103,7 @@ class PointDataset(AnnotatedDataset):
             'gt_counted': truth.counted,
             'gt_cut': truth.cut.astype(np.float32),
             'gt_weight': float(image.get('weight', 1.0)),
+            'teacher_score': float(image.get('teacher_score', math.nan)),
             'label_given': image.get('label') is not None,
             'gt_label': truth.label,
         }
@@ -112,6 +114,10 @@ class PointDataset(AnnotatedDataset):
     def weights(self) -> np.ndarray:
         """Return the current sample weights ``(N,)``, float32."""
         return self._weights.numpy().copy()
+
+    def teacher_scores(self) -> np.ndarray:
+        """Return the image scores of the Teacher that distilled the file ``(N,)``, float64; NaN where it has none."""
+        return np.array([self.get_data_info(index)['teacher_score'] for index in range(len(self))], dtype=np.float64)
 
     def set_weights(self, weights: np.ndarray) -> None:
         """Change the sample weights, in this process and in its workers.

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Sampler
 
-from mitouts.errors import AnnotationError
+from mitouts.errors import AnnotationError, ConfigError
 from mitouts.registry import DATA_SAMPLERS
 
 
@@ -72,7 +72,11 @@ class ClassBalancedSampler(EpochSampler):
         """Return pairs ``(world_size * pairs, 2)`` of a negative and a positive index, the same on every rank."""
         count = self.pairs * self.world_size
         members = self._members()
-        return np.stack([self._cycle(value, members[value], count) for value in (0, 1)], axis=1)
+        return np.stack([self._draw(value, members[value], count) for value in (0, 1)], axis=1)
+
+    def _draw(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
+        """Return the ``count`` samples of a class that this epoch draws."""
+        return self._cycle((value,), members, self.epoch * count, count)
 
     def _members(self) -> list[np.ndarray]:
         """Return the samples of each class that may be drawn now."""
@@ -82,12 +86,12 @@ class ClassBalancedSampler(EpochSampler):
         self.check_classes(drawn, 'class-balanced sampling')
         return drawn
 
-    def _cycle(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
-        """Return ``count`` indices of a class, continuing its stream of permutations where the last epoch stopped."""
-        start = self.epoch * count
-        first, last = start // len(members), (start + count - 1) // len(members)
+    def _cycle(self, stream_key: tuple[int, ...], members: np.ndarray, start: int, count: int) -> np.ndarray:
+        """Return ``count`` of the members, from place ``start`` of an endless stream of permutations."""
+        first, last = start // len(members), (start + max(count, 1) - 1) // len(members)
         stream = [
-            np.random.default_rng([self.seed, value, turn]).permutation(members) for turn in range(first, last + 1)
+            np.random.default_rng([self.seed, *stream_key, turn]).permutation(members)
+            for turn in range(first, last + 1)
         ]
         offset = start - first * len(members)
         return np.concatenate(stream)[offset : offset + count]
@@ -99,3 +103,68 @@ class ClassBalancedSampler(EpochSampler):
 
     def __len__(self) -> int:
         return 2 * self.pairs
+
+
+@DATA_SAMPLERS.register_module()
+class HardNegativeSampler(ClassBalancedSampler):
+    """Draws half of the indices from each class, and of the negatives mostly those that the Teacher scores highest.
+
+    Few negatives look like a figure, and once a model has begun to learn, the others teach it nothing. The scores are
+    those that a ``distill`` stage writes into its annotation file (``images[].teacher_score``), so image labels alone
+    say which negatives are hard. In all else it is a :class:`ClassBalancedSampler`; hard and easy negatives each run
+    through permutations of their own.
+
+    Args:
+        dataset: Gives ``labels()`` and ``teacher_scores()``.
+        hardest: This share of the negatives, those with the highest scores (at least one), is hard.
+        share: This share of the drawn negatives is hard.
+        seed: As for :class:`ClassBalancedSampler`.
+        num_samples: As for :class:`ClassBalancedSampler`.
+
+    Raises:
+        AnnotationError: As for :class:`ClassBalancedSampler`, or a negative has no Teacher's score.
+        ConfigError: ``hardest`` or ``share`` is not between 0 and 1, both excluded.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        hardest: float = 0.15,
+        share: float = 0.6,
+        seed: int | None = None,
+        num_samples: int | None = None,
+    ) -> None:
+        for name, value in (('hardest', hardest), ('share', share)):
+            if not 0 < value < 1:
+                raise ConfigError(
+                    f'HardNegativeSampler.{name} must lie between 0 and 1, both excluded, found {value!r}'
+                )
+        self.hardest, self.share = hardest, share
+        scores = getattr(dataset, 'teacher_scores', None)
+        self._scores = np.full(len(dataset.labels()), np.nan) if scores is None else scores()
+        super().__init__(dataset, seed, num_samples)
+
+    def _draw(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
+        if value == 1 or len(members) < 2:
+            return super()._draw(value, members, count)
+        hard, easy = self._hard_and_easy(members)
+        # Place p of the endless stream of negatives is a hard one where the whole part of p * share goes up.
+        places = np.floor(np.arange(self.epoch * count, (self.epoch + 1) * count + 1) * self.share).astype(int)
+        is_hard = np.diff(places) > 0
+        drawn = np.empty(count, dtype=members.dtype)
+        before = int(places[0])
+        drawn[is_hard] = self._cycle((value, 1), hard, before, int(is_hard.sum()))
+        drawn[~is_hard] = self._cycle((value, 0), easy, self.epoch * count - before, int((~is_hard).sum()))
+        return drawn
+
+    def _hard_and_easy(self, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        scores = self._scores[negatives]
+        if np.isnan(scores).any():
+            raise AnnotationError(
+                f'{getattr(self.dataset, "ann_file", "the dataset")}: {np.isnan(scores).sum()} of {len(negatives)} '
+                'negative images have no teacher_score, by which HardNegativeSampler tells hard ones: take the '
+                'distilled.json of a distill stage (data_from), or use ClassBalancedSampler'
+            )
+        order = negatives[np.argsort(-scores, kind='stable')]
+        count = min(max(round(self.hardest * len(order)), 1), len(order) - 1)
+        return order[:count], order[count:]

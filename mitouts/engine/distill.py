@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mmengine.config import Config
@@ -155,9 +156,10 @@ def write_distillation(
         out_dir: Gets both files.
     """
     result = Distillation(out_dir / DISTILLED_NAME, out_dir / HARD_SAMPLES_NAME, summary)
+    scores = {sample['image_id']: sample['score'] for sample in samples if 'score' in sample}
     with together():
         if is_main_process():
-            write_json(result.distilled, clean_document(document, verdicts, dict(provenance)))
+            write_json(result.distilled, clean_document(document, verdicts, dict(provenance), scores))
             write_json(result.hard_samples, {'info': {**provenance, 'summary': summary}, 'images': list(samples)})
     return result
 
@@ -212,9 +214,15 @@ def mark_look_alikes(document: dict[str, Any], positive_categories: Collection[i
 
 
 def clean_document(
-    document: dict[str, Any], verdicts: dict[int, Verdict], provenance: dict[str, Any]
+    document: dict[str, Any],
+    verdicts: dict[int, Verdict],
+    provenance: dict[str, Any],
+    scores: Mapping[int, float] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return the annotation file without dropped images, with new labels and weights where verdicts have them."""
+    """Return the annotation file without dropped images, with new labels and weights where verdicts have them.
+
+    Each image carries the Teacher's image score as ``teacher_score``, where ``scores`` has one.
+    """
     images = []
     for image in document['images']:
         verdict = verdicts.get(image['id'])
@@ -223,6 +231,8 @@ def clean_document(
         changed: dict[str, Any] = {} if verdict.new_label is None else {'label': int(verdict.new_label)}
         if verdict.weight != 1:
             changed['weight'] = image.get('weight', 1.0) * verdict.weight
+        if image['id'] in scores:
+            changed['teacher_score'] = scores[image['id']]
         images.append({**image, **changed})
     kept = {image['id'] for image in images}
     info = dict(document.get('info', {}))

@@ -73,6 +73,11 @@ def test_given_label_goes_before_the_points(write_dataset: DatasetWriter) -> Non
     assert [dataset[index]['label_given'] for index in range(4)] == [True, True, False, False]
 
 
+def test_teacher_scores_are_those_of_the_file(write_dataset: DatasetWriter) -> None:
+    path = write_dataset([{'label': 0, 'teacher_score': 0.25}, {'label': 1}])
+    np.testing.assert_array_equal(PointDataset(str(path)).teacher_scores(), [0.25, np.nan])
+
+
 @pytest.mark.parametrize('pipeline', [PLAIN, AUGMENTED], ids=['plain', 'augmented'])
 def test_positive_image_without_points_stays_positive_through_the_pipeline(
     pipeline: list[dict[str, Any]], write_dataset: DatasetWriter

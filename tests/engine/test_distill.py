@@ -129,6 +129,8 @@ def test_counts_and_clean_document_by_hand() -> None:
     assert [item['image_id'] for item in clean['annotations']] == [3, 4]
     assert clean['info']['mitouts'] == {'name': 'x', 'criterion': 'c'}
     assert document['info'] == {'mitouts': {'name': 'x'}}
+    scored = clean_document(document, verdicts, {}, {1: 0.25, 2: 0.5, 3: 0.75})
+    assert [image.get('teacher_score') for image in scored['images']] == [0.25, 0.75, None]
 
 
 def test_images_that_are_positive_by_look_alikes_alone_are_noise() -> None:
