@@ -13,9 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.config import Config
 from tiny_experiment import write_tiny
 
+from mitouts.checkpoint import read_checkpoint
 from mitouts.engine.config import load_config
 from mitouts.engine.stages.experiment import load_experiment, split_overrides
 from mitouts.errors import ConfigError
@@ -123,6 +125,10 @@ def test_overrides_of_all_stages_keep_their_order_among_the_others() -> None:
         (dict(name='a', kind='distill', config='tiny.py', split='test'), "split must be train or val, found 'test'"),
         (dict(name='a', kind='train', config='tiny.py', split='val'), 'unknown keys split'),
         (dict(name='a', kind='test', config='tiny.py', model_from='b'), 'model_from must name an earlier training'),
+        (
+            dict(name='a', kind='train', config='tiny.py', weights_from='b'),
+            'weights_from must name an earlier training',
+        ),
     ],
 )
 def test_a_stage_that_makes_no_sense(staged: Path, stage: dict, message: str) -> None:
@@ -300,6 +306,23 @@ def test_a_file_that_a_criterion_reads_is_an_input(staged: Path, capfd) -> None:
         results = load_experiment(staged, work_dir).run(resume=True)
         assert results['distillation']['dropped'] == dropped
     assert capfd.readouterr().out.count('begins') == 2
+
+
+def test_a_training_starts_from_the_weights_of_an_earlier_one(staged: Path, tmp_path: Path, capfd) -> None:
+    still = ['train_cfg.max_epochs=1', 'optim_wrapper.optimizer.lr=0']
+    stages = [
+        dict(name='first', kind='train', config='tiny.py', options=['train_cfg.max_epochs=1']),
+        dict(name='second', kind='train', config='tiny.py', weights_from='first', options=still),
+    ]
+    staged.write_text(f'{stages = !r}')
+    load_experiment(staged, tmp_path / 'run').run()
+    first, second = (read_checkpoint(tmp_path / 'run' / name / 'best.pth') for name in ('first', 'second'))
+    trained = {name for name in first['state_dict'] if name.endswith('weight')}
+    assert all(torch.equal(first['state_dict'][name], second['state_dict'][name]) for name in trained)
+    capfd.readouterr()
+    shutil.move(tmp_path / 'run', tmp_path / 'moved')
+    load_experiment(staged, tmp_path / 'moved').run(resume=True)
+    assert capfd.readouterr().out.count('finished earlier, skipped') == 2
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mitouts.engine import runs
 from mitouts.engine.config import enable_amp
 from mitouts.engine.proposals import PROPOSED_NAMES
-from mitouts.engine.stages.base import Experiment, Stage, take_images
+from mitouts.engine.stages.base import Experiment, Stage, stage_checkpoint, take_images
 from mitouts.engine.stages.tested import TestedStage
 from mitouts.errors import ConfigError
 from mitouts.registry import STAGES
@@ -29,6 +29,7 @@ class TrainStage(TestedStage):
         data_from: The stage whose annotation file has the training images (a distillation, a review); for a training
             on figure crops, the propose stage whose three files are used.
         val_from: The distillation stage whose file is validated on.
+        weights_from: The training whose weights it starts from, in place of the config's ``load_from``.
     """
 
     kind = 'train'
@@ -36,11 +37,14 @@ class TrainStage(TestedStage):
 
     data_from: str | None = None
     val_from: str | None = None
+    weights_from: str | None = None
 
     def enable_amp(self) -> None:
         enable_amp(self.config)
 
     def check(self, earlier: Mapping[str, Stage]) -> None:
+        if self.weights_from is not None:
+            self.need('weights_from', self.weights_from, earlier, lambda stage: stage.gives_model, 'training stage')
         if not self.uses_crops:
             self.need_labels('data_from', self.data_from, earlier, 'train')
             self.need_labels('val_from', self.val_from, earlier, 'val')
@@ -51,6 +55,8 @@ class TrainStage(TestedStage):
             self.need('data_from', self.data_from, earlier, lambda stage: stage.kind == 'propose', 'propose stage')
 
     def take_inputs(self, config: Config, run: Experiment) -> None:
+        if self.weights_from is not None:
+            config.load_from = str(stage_checkpoint(run, self.weights_from))
         if self.uses_crops:
             for split, name in PROPOSED_NAMES.items() if self.data_from is not None else ():
                 take_images(config, split, run.made_by(self, self.data_from, name))
@@ -60,6 +66,8 @@ class TrainStage(TestedStage):
                 take_images(config, split, run.labels_of(self, source))
 
     def name_places(self, content: dict[str, Any]) -> None:
+        if self.weights_from is not None:
+            content['load_from'] = self.weights_from
         if self.data_from is not None:
             for split in PROPOSED_NAMES if self.uses_crops else ('train',):
                 content[f'{split}_dataloader']['dataset']['ann_file'] = self.data_from
