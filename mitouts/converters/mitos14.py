@@ -51,7 +51,7 @@ EDGE_PX = 1.0
 
 PAPER = Partition(numbered((3,), 2), numbered((4,), 2), 'UTS paper')
 # Balanced by the mitoses of the Hamamatsu frames that hold any: 135, 167, 60, 58 and 59.
-FOLDS = {'A': (3, 12), 'B': (5, 11), 'C': (7, 18), 'D': (10, 14), 'E': (15, 17)}
+FOLDS = ((3, 12), (5, 11), (7, 18), (10, 14), (15, 17))
 
 
 def biopsy_frame(file_name: str) -> str:
@@ -81,7 +81,7 @@ class Mitos14(Converter):
     Frames in DIR without a csv are negative, unless their slide has no csv at all. Slides A03 (Aperio) and H03
     (Hamamatsu) are one biopsy, and so one case.
 
-    ``--split cv:A`` to ``cv:E`` are five folds of cross-validation that leave case 04 out: each tests two cases, and
+    ``--split fold:0`` to ``fold:4`` are five folds of cross-validation that leave case 04 out: each tests two cases, and
     of every other case a fifth of the frames validate (within-case validation). ``final`` trains on the ten cases in
     the same way and tests on case 04. ``official`` is another name of ``paper``.
     """
@@ -92,8 +92,8 @@ class Mitos14(Converter):
             'paper': PAPER,
             'official': PAPER,
             **{
-                f'cv:{fold}': _within_cases(cases, (4,), f'fold {fold} of five by case, without case 04')
-                for fold, cases in FOLDS.items()
+                f'fold:{fold}': _within_cases(cases, (4,), f'fold {fold} of five by case, without case 04')
+                for fold, cases in enumerate(FOLDS)
             },
             'final': _within_cases((4,), (), 'all cases but 04, the test'),
         }

@@ -35,7 +35,7 @@ def test_mitos14_of_the_paper() -> None:
 def test_folds_of_mitos14_test_each_case_but_04_once() -> None:
     partitions = partitions_of('mitos14')
     cases = ['03', '04', '05', '07', '10', '11', '12', '14', '15', '17', '18']
-    folds = [partitions[f'cv:{name}'] for name in 'ABCDE']
+    folds = [partitions[f'fold:{number}'] for number in range(5)]
     assert sorted(case for fold in folds for case in fold.test) == [case for case in cases if case != '04']
     assert all(fold.split_of('04') == 'ignore' for fold in folds)
     assert _cases('mitos14', 'final', 'test', cases) == ['04']

@@ -77,7 +77,7 @@ def test_a_fold_validates_within_cases_and_keeps_both_scanners_of_a_frame_togeth
         for slide in ('A05', 'H05', 'H04', 'H03', 'H12')
         for quarter in quarters
     }
-    document = to_document(Mitos14().read(_write(tmp_path, labels)), tool='t', arguments={}, split='cv:A')
+    document = to_document(Mitos14().read(_write(tmp_path, labels)), tool='t', arguments={}, split='fold:0')
     splits = {image['file_name'][-13:-5]: image['split'] for image in document['images']}
     assert {name[1:3] for name in splits} == {'03', '05', '12'}
     assert {splits[f'{slide}_{quarter}'] for slide in ('H03', 'H12') for quarter in quarters} == {'test'}
@@ -89,7 +89,7 @@ def test_a_fold_validates_within_cases_and_keeps_both_scanners_of_a_frame_togeth
     info = document['info']['mitouts']
     assert info['within_case_validation'] is True
     assert any(note.startswith('validation is within cases') for note in info['notes'])
-    assert 'left out 10 of 50 images because the split cv:A says so' in info['notes']
+    assert 'left out 10 of 50 images because the split fold:0 says so' in info['notes']
 
 
 def test_only_folds_say_that_they_validate_within_cases(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_the_folds_of_the_real_frames_are_balanced(tmp_path: Path) -> None:
     for path in REAL.rglob('*.csv'):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     source, tested, frames = Mitos14().read(tmp_path), [], []
-    for fold in 'ABCDE':
-        document = to_document(source, tool='t', arguments={}, split=f'cv:{fold}')
+    for fold in range(5):
+        document = to_document(source, tool='t', arguments={}, split=f'fold:{fold}')
         rows = count_by_split(document)
         tested.append(rows['test']['mitotic figure'])
         frames.append([rows[split]['images'] for split in ('train', 'val', 'test')])
