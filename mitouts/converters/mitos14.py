@@ -81,9 +81,9 @@ class Mitos14(Converter):
     Frames in DIR without a csv are negative, unless their slide has no csv at all. Slides A03 (Aperio) and H03
     (Hamamatsu) are one biopsy, and so one case.
 
-    ``--split fold:0`` to ``fold:4`` are five folds of cross-validation that leave case 04 out: each tests two cases, and
-    of every other case a fifth of the frames validate (within-case validation). ``final`` trains on the ten cases in
-    the same way and tests on case 04. ``official`` is another name of ``paper``.
+    ``--split fold:0`` to ``fold:4`` are five folds of cross-validation that leave case 04 out: each tests two cases,
+    and of every other case a fifth of the frames validate (within-case validation). ``final`` trains on the ten cases
+    in the same way and tests on case 04. ``official`` is another name of ``paper``.
     """
 
     src = 'folder, .zip or .tar.gz of the csv files'

@@ -57,7 +57,8 @@ def test_only_the_highest_positions_of_negatives_are_pushed_down() -> None:
     assert logits.grad is not None
     pushed = logits.grad[0].flatten().nonzero().flatten().tolist()
     assert sorted(pushed) == sorted(logits[0].flatten().topk(3).indices.tolist())
-    assert bool((logits.grad[0] >= 0).all()) and not logits.grad[1].any()
+    assert bool((logits.grad[0] >= 0).all())
+    assert not logits.grad[1].any()
 
 
 def test_a_batch_without_negatives_has_no_loss_but_a_graph() -> None:
