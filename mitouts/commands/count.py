@@ -78,10 +78,7 @@ def count_slides(args: CountArguments) -> int:
     # Of several processes one may have ended before another begins, so they always go on with what is there.
     resume = args.resume or ranks > 1
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    console.print(introduce(args.checkpoint), markup=False)
     slides, notes = find_slides(args.slides)
-    for note in notes:
-        console.print(f'- {note}', markup=False)
     if not resume and any(args.out.glob(f'*/{REPORT_NAME}')):
         raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
     if args.roi is not None:
@@ -90,6 +87,9 @@ def count_slides(args: CountArguments) -> int:
     make_folder(args.out)
     models = Models(args, device)
     counter = SlideCounter(models, args, console)
+    console.print(introduce(args.checkpoint), markup=False)
+    for note in notes:
+        console.print(f'- {note}', markup=False)
     if models.threshold_doubt is not None:
         console.print(f'warning: {models.threshold_doubt}', markup=False)
     count_cohort(

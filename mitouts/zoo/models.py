@@ -9,6 +9,16 @@ from mitouts.errors import CheckpointError
 
 FOLDER = Path(__file__).parent
 SUFFIX = '.pth'
+CARD_SECTIONS = (
+    'Data and licences',
+    'What it is for',
+    'What it is not for',
+    'Figures',
+    'Resolution and stain',
+    'Thresholds',
+    'Known failures',
+)
+"""Headings of the second level that every card has, each with a text below it."""
 STARTER = 'starter'
 """Name of the model that finds figures where no other is given."""
 
