@@ -5,10 +5,11 @@
     mitouts count cohort.csv --checkpoint best.pth --tissue tissue.pth --out counts --resume
     torchrun --nproc_per_node 4 --max-restarts 3 -m mitouts count slides --checkpoint best.pth --resume
 
-Without a model, the starter model of the package is used (mitouts models starter). Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
-overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason; slides of one name are
-told apart by their folders. With --resume, finished slides are left alone and a slide that was interrupted goes on with
-its next band of tiles. The exit code is 1 where a slide failed; of several processes, the one that ends last says so.
+Without a model, the starter model of the package is used (mitouts models starter). Each slide gets a folder in OUT:
+report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and overview.png. All slides together
+are in OUT/counts.csv, a slide that failed with the reason; slides of one name are told apart by their folders. With
+--resume, finished slides are left alone and a slide that was interrupted goes on with its next band of tiles. The exit
+code is 1 where a slide failed; of several processes, the one that ends last says so.
 For research use only.
 """
 

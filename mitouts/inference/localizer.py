@@ -98,9 +98,7 @@ class Localizer:
         return cls(load_localizer(path, imports=imports), device, rotations=rotations)
 
     @classmethod
-    def from_pretrained(
-        cls, name: str = STARTER, device: str = 'cpu', *, rotations: int | None = None
-    ) -> Localizer:
+    def from_pretrained(cls, name: str = STARTER, device: str = 'cpu', *, rotations: int | None = None) -> Localizer:
         """Load a published model that the package brings; ``mitouts models`` lists them with their cards.
 
         Args:

@@ -11,4 +11,13 @@ from mitouts.zoo.models import (
     zoo_models,
 )
 
-__all__ = ['CARD_SECTIONS', 'STARTER', 'card_of', 'name_of', 'pretrained', 'resolve_checkpoint', 'starter', 'zoo_models']
+__all__ = [
+    'CARD_SECTIONS',
+    'STARTER',
+    'card_of',
+    'name_of',
+    'pretrained',
+    'resolve_checkpoint',
+    'starter',
+    'zoo_models',
+]

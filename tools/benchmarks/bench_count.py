@@ -3,7 +3,7 @@
     python tools/benchmarks/bench_count.py slide.tif best.pth --mpp 0.2274
 
 *count* is `mitouts count` from its start to its end: imports, model, slide, files and picture. *plain* is the script
-that a user would write: open the slide, cut it into tiles with an overlap, and give each to `Localizer.predict`; a point
+that a user would write: open the slide, cut it into tiles with an overlap, give each to `Localizer.predict`; a point
 belongs to the tile in which it lies deepest. It writes nothing. Each runs in a process of its own; the least of some
 runs is shown. CPU seconds are those of all threads, user and system, and depend less on what else the machine does.
 Points near the threshold may differ: the plain script measures the stain on each tile, the count on the whole slide.
@@ -103,9 +103,7 @@ def plain(args: argparse.Namespace) -> int:
         starts = [tile_starts(size, args.tile_px, args.tile_px - OVERLAP_PX) for size in reader.dimensions]
         for column, x in enumerate(starts[0].tolist()):
             for row, y in enumerate(starts[1].tolist()):
-                width, height = (
-                    min(args.tile_px, size - begin) for size, begin in zip(reader.dimensions, (x, y))
-                )
+                width, height = (min(args.tile_px, size - begin) for size, begin in zip(reader.dimensions, (x, y)))
                 image = np.ascontiguousarray(reader.read_region((x, y), 0, (width, height)))
                 points = localizer.predict(image, reader.mpp).above(threshold)
                 owners = [
