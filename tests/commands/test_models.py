@@ -9,7 +9,6 @@ from calling import Call
 from untrained import smooth_tissue, write_slide
 
 from mitouts.formats.coco import read_json
-from mitouts.formats.slide_reports import read_report
 from mitouts.imaging.image import write_rgb
 from mitouts.zoo import models
 
@@ -86,7 +85,7 @@ def test_thresholds_for_another_number_of_rotations_are_doubted(call: Call, zoo:
                   ['count', tmp_path / 'b.tif', '--out', tmp_path / 'counts']):  # fmt: skip
         code, _, err = call(*words, '--checkpoint', zoo, '--mpp', 2, '--rotations', 4)
         assert (code, f'warning: {doubt}' in err) == (0, True), err
-    report = read_report(tmp_path / 'counts' / 'b', ('remarks',))
+    report = read_json(tmp_path / 'counts' / 'b' / 'report.json')
     assert report['provenance']['rotations'] == 4
     assert any(doubt in remark for remark in report['remarks'])
     assert read_json(tmp_path / 'p.json')['info']['rotations'] == 4
