@@ -33,6 +33,7 @@ from mitouts.functional.matching import count_images
 from mitouts.functional.points import map_peaks, mask_components
 from mitouts.functional.thresholds import class_weights
 from mitouts.models import WSSLocalizer
+from mitouts.models.rotations import CHOSEN_KEY
 from mitouts.registry import THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, PointSample
 from mitouts.utils.defaults import CALIBRATION_BOOTSTRAP, OBJECTIVES, RADIUS_PX
@@ -199,7 +200,11 @@ def calibrate_images(
     slides = None
     if not settings.is_fixed and model.geometry is not None:
         slides = choose_slide_threshold(records, settings.figures_per_mm2)
-    calibration = {**old, **evaluator.calibration, **({} if slides is None else slides.to_dict())}
+    kept = old
+    if CHOSEN_KEY in old:
+        # What was chosen on maps of another number of turns has been chosen again, or is forgotten.
+        kept = {key: value for key, value in old.items() if key != CHOSEN_KEY and not key.startswith('slide_threshold')}
+    calibration = {**kept, **evaluator.calibration, **({} if slides is None else slides.to_dict())}
     return Calibrated(calibration, intervals, evaluator.results, slides)
 
 
@@ -334,7 +339,7 @@ def calibrated_checkpoint(
         adapted: State dict of the model whose batch norms were adapted: their statistics are taken over.
     """
     old = checkpoint['meta']['mitouts']
-    kept = ('image_threshold', 'map_threshold', 'slide_threshold', 'drift_px')
+    kept = ('image_threshold', 'map_threshold', 'slide_threshold', 'drift_px', 'rotations')
     record = {**provenance, 'old': {key: old[key] for key in kept if key in old}}
     if META_KEY in old:
         record['earlier'] = old[META_KEY]

@@ -88,7 +88,7 @@ class SlideCalibration:
 
 
 def read_slides(
-    counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float
+    counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float, rotations: int = 1
 ) -> tuple[list[KnownSlide], list[str]]:
     """Read counted slides with their true figures, or the number of these.
 
@@ -99,6 +99,7 @@ def read_slides(
         checkpoint_sha256: SHA-256 of the model that is calibrated; the slides must have been counted with it.
         column: Column of the table that holds the number.
         radius_px: Largest distance of a hit at the model's resolution.
+        rotations: Number of right-angle turns that the model's thresholds are for.
 
     Returns:
         The slides of both, by name, and notes on what was left out.
@@ -109,7 +110,7 @@ def read_slides(
     is_table = reference.suffix.lower() == '.csv'
     known: Sequence[tuple[str, Any]] = _numbers(reference, column) if is_table else _places(reference)
     folders = sorted(path.parent for path in counts.glob(f'*/{REPORT_NAME}'))
-    reports = [_report(folder, checkpoint_sha256) for folder in folders]
+    reports = [_report(folder, checkpoint_sha256, rotations) for folder in folders]
     paths = [report['slide'].get('path') or report['slide']['file_name'] for report in reports]
     slides, unknown = [], []
     for folder, report, path, about in zip(folders, reports, paths, _known_of(paths, known, reference)):
@@ -206,7 +207,7 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
     return {'tp': int(tp), 'fp': int(fp), 'fn': int(fn), **{name: float(value) for name, value in scores}}
 
 
-def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
+def _report(folder: Path, checkpoint_sha256: str, rotations: int) -> dict[str, Any]:
     report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
     used, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
     if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
@@ -215,6 +216,12 @@ def _report(folder: Path, checkpoint_sha256: str) -> dict[str, Any]:
         raise AnnotationError(
             f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(used)[:12]}..., '
             f'expected {checkpoint_sha256[:12]}...): count it with the one that is calibrated'
+        )
+    turned = report['provenance'].get('rotations', 1)
+    if turned != rotations:
+        raise AnnotationError(
+            f'{folder / REPORT_NAME}: the slide was counted with --rotations {turned}, and the checkpoint is for '
+            f'{rotations}: count it without --rotations, or choose the thresholds for images with {turned} first'
         )
     return report
 

@@ -2,6 +2,7 @@
 
     mitouts calibrate best.pth --ann-file labelled.json --num 50 --out best_new.pth
     mitouts calibrate best.pth --ann-file labelled.json --objective localization --adapt-bn --out best_new.pth
+    mitouts calibrate best.pth --ann-file labelled.json --rotations 4 --out best_4.pth
     mitouts calibrate best.pth --counts work_dirs/counts --reference known.csv --out best_new.pth
 
 Writes a published copy of the checkpoint: weights as they are (with --adapt-bn, batch-norm statistics of the new
@@ -28,6 +29,7 @@ from mitouts.utils.arguments import (
     add_checkpoint,
     add_image_root,
     add_imports,
+    add_rotations,
     at_least,
     from_args,
     positive,
@@ -71,6 +73,7 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
     from mitouts.evaluation.predicting import predict_dataset
     from mitouts.evaluation.slide_threshold import slide_threshold_of
     from mitouts.inference import Localizer
+    from mitouts.models.rotations import rotations_of, set_rotations
     from mitouts.registry import components_of
 
     checkpoint = read_checkpoint(args.checkpoint)
@@ -102,6 +105,10 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
             held_out.append((name, score_images(model, others, old, settings.radius_px)))
 
     score_old('as it was')
+    if args.rotations is not None and args.rotations != rotations_of(old):
+        set_rotations(model, args.rotations)
+        samples, others = (list(predict_dataset(model, images)) for images in (labelled, rest))
+        score_old(plural(args.rotations, 'rotation'))
     adapted = None
     if args.adapt_bn is not None:
         # Not to the others: they show how the model does on images that nobody has touched.
@@ -138,6 +145,7 @@ def on_images(args: argparse.Namespace, settings: ThresholdSettings, console: Co
         'objective': args.objective,
         'radius_px': args.radius_px,
         'figures_per_mm2': args.figures_per_mm2,
+        'rotations': rotations_of(model.calibration),
         'intervals': result.intervals,
         'adapt_bn': None if adapted is None else adapted.to_dict(),
     }
@@ -155,11 +163,19 @@ def on_slides(args: argparse.Namespace, settings: ThresholdSettings, console: Co
     from mitouts.checkpoint import read_checkpoint, write_checkpoint
     from mitouts.evaluation.slide_threshold import SlideThreshold, slide_threshold_of
     from mitouts.inference import Localizer
+    from mitouts.models.rotations import rotations_of
 
     checkpoint = read_checkpoint(args.checkpoint)
     old = Localizer.from_checkpoint(args.checkpoint).model.calibration
     sha256 = file_sha256(args.checkpoint)
-    known, notes = read_slides(args.counts, args.reference, sha256, column=args.column, radius_px=args.radius_px)
+    known, notes = read_slides(
+        args.counts,
+        args.reference,
+        sha256,
+        column=args.column,
+        radius_px=args.radius_px,
+        rotations=rotations_of(old),
+    )
     slides = [known[number] for number in draw(len(known), args.num, args.seed)]
     result = calibrate_slides(slides, settings)
     rows = [(f'as counted, at {slides[0].map_threshold:.3f}', result.old), ('calibrated', result.new)]
@@ -276,6 +292,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     images.add_argument('--image-threshold', type=share, help='of --selector fixed')
     images.add_argument('--map-threshold', type=share, help='of --selector fixed')
+    add_rotations(images, "the model's; slides are then counted with it, too")
     add_adapt_bn(images, 'images')
     images.add_argument(
         '--stain',
@@ -309,9 +326,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     if (args.counts is None) != (args.reference is None):
         parser.error('--counts and --reference go together')
     if args.counts is not None and (
-        args.adapt_bn is not None or args.selector != 'max_f1' or args.objective != 'image' or args.stain is not None
+        args.adapt_bn is not None
+        or args.selector != 'max_f1'
+        or args.objective != 'image'
+        or args.stain is not None
+        or args.rotations is not None
     ):
-        parser.error('--adapt-bn, --selector, --objective and --stain are for images: slides are counted already')
+        parser.error(
+            '--adapt-bn, --selector, --objective, --stain and --rotations are for images: slides are counted already'
+        )
     if (args.stain is None) != (args.stain_reference is None):
         parser.error('--stain and --stain-reference go together')
     return args

@@ -1,13 +1,15 @@
 """Count mitotic figures on whole slides: mitotic activity index, per mm2, per 10 fields, and the hottest region.
 
+    mitouts count slide.svs --out counts
     mitouts count slide.svs --checkpoint best.pth --out counts
     mitouts count cohort.csv --checkpoint best.pth --tissue tissue.pth --out counts --resume
     torchrun --nproc_per_node 4 --max-restarts 3 -m mitouts count slides --checkpoint best.pth --resume
 
-Each slide gets a folder in OUT: report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and
-overview.png. All slides together are in OUT/counts.csv, a slide that failed with the reason; slides of one name are
-told apart by their folders. With --resume, finished slides are left alone and a slide that was interrupted goes on with
-its next band of tiles. The exit code is 1 where a slide failed; of several processes, the one that ends last says so.
+Without a model, the starter model of the package is used (mitouts models starter). Each slide gets a folder in OUT:
+report.json, figures.csv, qupath.geojson, grand_challenge.json, predictions.json and overview.png. All slides together
+are in OUT/counts.csv, a slide that failed with the reason; slides of one name are told apart by their folders. With
+--resume, finished slides are left alone and a slide that was interrupted goes on with its next band of tiles. The exit
+code is 1 where a slide failed; of several processes, the one that ends last says so.
 For research use only.
 """
 
@@ -28,6 +30,7 @@ from mitouts.utils.arguments import (
     Gather,
     add_checkpoint,
     add_imports,
+    add_rotations,
     at_least,
     from_args,
     not_negative,
@@ -35,6 +38,7 @@ from mitouts.utils.arguments import (
     share,
 )
 from mitouts.utils.defaults import FIELD_DIAMETER_MM, MIN_AREA_MM2, ROI_AREAS_MM2
+from mitouts.zoo import STARTER, starter
 
 if TYPE_CHECKING:
     from mitouts.wsi.steps import CountArguments
@@ -47,11 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     # Options may stand between the slides and the checkpoint.
     args = parser.parse_intermixed_args(argv)
-    if args.last is None and args.checkpoint is None:
-        parser.error('a model is needed: --checkpoint CHECKPOINT')
     if args.last is not None and args.checkpoint is not None:
         parser.error(f'two models are given, --checkpoint {args.checkpoint} and {args.last}')
-    args.checkpoint = args.checkpoint or args.last
+    args.checkpoint = args.checkpoint or args.last or starter()
 
     from mitouts.wsi.steps import CountArguments
 
@@ -67,6 +69,7 @@ def count_slides(args: CountArguments) -> int:
     warnings.filterwarnings('ignore', message='.*MultiScaleDeformableAttention.*')
 
     from mitouts.formats.regions import read_regions
+    from mitouts.inference.training_record import introduce
     from mitouts.wsi.cohort import count_cohort, find_slides, share_out
     from mitouts.wsi.counting import Models, SlideCounter, write_all
     from mitouts.wsi.processes import device_of, make_folder, process_of
@@ -77,8 +80,6 @@ def count_slides(args: CountArguments) -> int:
     resume = args.resume or ranks > 1
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     slides, notes = find_slides(args.slides)
-    for note in notes:
-        console.print(f'- {note}', markup=False)
     if not resume and any(args.out.glob(f'*/{REPORT_NAME}')):
         raise MitoutsError(f'{args.out} holds counts already: add --resume to go on there, or choose another --out')
     if args.roi is not None:
@@ -87,7 +88,11 @@ def count_slides(args: CountArguments) -> int:
     make_folder(args.out)
     models = Models(args, device)
     counter = SlideCounter(models, args, console)
-    console.print(f'{args.checkpoint.name} was trained on {models.provenance["trained_on"]["in_words"]}', markup=False)
+    console.print(introduce(args.checkpoint), markup=False)
+    for note in notes:
+        console.print(f'- {note}', markup=False)
+    if models.threshold_doubt is not None:
+        console.print(f'warning: {models.threshold_doubt}', markup=False)
     count_cohort(
         share_out(slides, rank, ranks), args.out, counter.count, counter.stamp, resume=resume, told=counter.tell
     )
@@ -113,7 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
         help='a slide, a folder that holds slides, a .txt of paths, or a .csv with a column slide (and mpp, roi)',
     )
     add_checkpoint(parser, 'last', nargs='?', metavar='CHECKPOINT', help='the checkpoint, instead of --checkpoint')
-    add_checkpoint(parser, '--checkpoint', help='model that finds the figures: a file, or a name out of the zoo')
+    add_checkpoint(
+        parser,
+        '--checkpoint',
+        help=f'model that finds the figures: a file, or a name out of the zoo (default: {STARTER}, of the zoo)',
+    )
     add_imports(parser)
     where = parser.add_mutually_exclusive_group()
     add_checkpoint(where, '--tissue', metavar='CHECKPOINT', help='tissue model that says where tumour is')
@@ -129,6 +138,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--out', type=Path, default=Path('work_dirs/wsi'), help='results (default: work_dirs/wsi)')
     parser.add_argument('--resume', action='store_true', help='leave finished slides alone, go on with the others')
     parser.add_argument('--threshold', type=share, help="cut of the score map instead of the checkpoint's own")
+    add_rotations(parser, "the number that the model's thresholds were chosen with")
     parser.add_argument(
         '--roi-mm2',
         type=positive,

@@ -64,6 +64,7 @@ def describe(path: Path) -> str:
         'stain': trained['stain'],
         'classes': ', '.join(calibration.get('classes') or [UNKNOWN]),
         'thresholds': _thresholds(calibration),
+        'rotations': str(calibration.get('rotations', 1)),
         'weights': f'{parameters:,} numbers, {path.stat().st_size / 2**20:.1f} MiB',
         'made by': f'mitouts {calibration.get("version", UNKNOWN)}',
     }

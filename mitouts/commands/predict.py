@@ -1,10 +1,12 @@
 """Find mitotic figures in images without labels.
 
+    mitouts predict image.png --mpp 0.25 --out predictions.json --show-dir overlays
     mitouts predict fields/ more.png best.pth --mpp 0.25 --out predictions.json
     mitouts predict data/midog21/test.json best.pth --out predictions.json
 
-The images of an annotation file (.json) keep their numbers, resolution and case; its labels are not used. All images
-are brought to the resolution and the colours that the model was trained on.
+Without a model, the starter model of the package is used (mitouts models starter). The images of an annotation file
+(.json) keep their numbers, resolution and case; its labels are not used. All images are brought to the resolution and
+the colours that the model was trained on. For research use only.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ from rich.progress import track
 from mitouts.errors import ConfigError, ImageError, MitoutsError
 from mitouts.formats.predictions import read_predictions, write_predictions
 from mitouts.imaging.walk import find_images, slide_file
-from mitouts.utils.arguments import add_adapt_bn, add_checkpoint, add_imports, positive
+from mitouts.utils.arguments import add_adapt_bn, add_checkpoint, add_imports, add_rotations, positive
 from mitouts.utils.files import write_folder
 from mitouts.utils.text_files import write_json
 from mitouts.utils.words import plural
+from mitouts.zoo import STARTER, starter
 
 if TYPE_CHECKING:
     from mitouts.inference.images import ImagePredictor, ImageSource
@@ -81,7 +84,11 @@ def build_parser() -> argparse.ArgumentParser:
         metavar='IMAGES',
         help='image files, folders or annotation files; the last word may be the checkpoint, if it ends in .pth',
     )
-    add_checkpoint(parser, '--checkpoint', help='model with thresholds: a file, or a name out of the zoo')
+    add_checkpoint(
+        parser,
+        '--checkpoint',
+        help=f'model with thresholds: a file, or a name out of the zoo (default: {STARTER}, of the zoo)',
+    )
     parser.add_argument('--out', required=True, help='predictions to write, JSON')
     parser.add_argument('--show-dir', help='folder for one overlay an image')
     parser.add_argument(
@@ -96,6 +103,7 @@ def build_parser() -> argparse.ArgumentParser:
         '--qupath', type=Path, metavar='DIR', help='folder for one GeoJSON an image, which QuPath opens'
     )
     parser.add_argument('--overwrite', action='store_true', help='replace the files in --qupath')
+    add_rotations(parser, "the number that the model's thresholds were chosen with")
     add_adapt_bn(parser, 'images')
     add_imports(parser)
     parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
@@ -108,8 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.checkpoint is None and args.inputs[-1].endswith('.pth'):
         args.checkpoint = Path(args.inputs.pop())
-    if args.checkpoint is None or not args.inputs:
-        parser.error('expected IMAGES and a model: --checkpoint, or a last word that ends in .pth')
+    if not args.inputs:
+        parser.error('expected IMAGES beside the model')
+    args.checkpoint = args.checkpoint or starter()
 
     from mitouts.calibration.adaptation import adapt_to_images
     from mitouts.converters.qupath_predictions import export_predictions
@@ -117,9 +126,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from mitouts.imaging.image import write_rgb
     from mitouts.inference import Localizer
     from mitouts.inference.images import ImagePredictor
+    from mitouts.inference.training_record import introduce
     from mitouts.visualization.overlay import draw_overlay
 
-    localizer = Localizer.from_checkpoint(args.checkpoint, args.device)
+    localizer = Localizer.from_checkpoint(args.checkpoint, args.device, rotations=args.rotations)
+    print(introduce(args.checkpoint), file=sys.stderr)
+    if localizer.threshold_doubt is not None:
+        print(f'warning: {localizer.threshold_doubt}', file=sys.stderr)
     leave_out = [args.show_dir] if args.show_dir else []
     sources = [source for path in args.inputs for source in find_sources(Path(path), args.mpp, leave_out)]
     sources = list({source.path.resolve(): source for source in sources}.values())

@@ -17,6 +17,7 @@ from mitouts.functional.points import Centroid
 from mitouts.models.reading import read_sample
 from mitouts.registry import EVALUATOR, METRICS, THRESHOLD_SELECTORS
 from mitouts.structures import EvaluatedImage, ImageTruth, PointSample
+from mitouts.utils.defaults import ROTATIONS
 from mitouts.utils.ranks import on_main_process
 
 LOGGED_KEYS = ('auc', 'accuracy', 'precision', 'recall', 'f1', 'average_sensitivity')
@@ -46,6 +47,9 @@ class LocalizationEvaluator:
         min_score: Weakest peak that is kept among the points.
         min_area_px: Components with fewer pixels are left out.
         centroid: ``geometric`` or ``score_weighted``.
+        rotations: Average score maps over this many right-angle turns of an image, 1 or 4
+            (:mod:`mitouts.models.rotations`). None takes 1 when thresholds are selected during a training, and in a
+            test the number that the model's thresholds were chosen with.
         correct_drift: When thresholds are selected, also measure how far the points lie beside the figures (by turning
             images, without looking at annotations) and move them back; see :mod:`mitouts.functional.drift`.
 
@@ -65,6 +69,7 @@ class LocalizationEvaluator:
         min_area_px: int = 1,
         centroid: Centroid = 'geometric',
         correct_drift: bool = True,
+        rotations: int | None = None,
     ) -> None:
         if thresholds not in ('select', 'checkpoint'):
             raise ConfigError(f"evaluator.thresholds must be 'select' or 'checkpoint', found {thresholds!r}")
@@ -79,6 +84,9 @@ class LocalizationEvaluator:
         self.min_area_px = min_area_px
         self.centroid = centroid
         self.correct_drift = correct_drift
+        if rotations is not None and rotations not in ROTATIONS:
+            raise ConfigError(f'evaluator.rotations must be 1 or 4, found {rotations!r:.40}')
+        self.rotations = rotations
         self.measure_drift: Callable[..., tuple[float, float]] | None = None
         self.dataset_meta: dict[str, Any] | None = None
         self.geometry: FeatureGeometry | None = None

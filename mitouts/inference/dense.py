@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from mitouts.errors import ConfigError
 from mitouts.functional.geometry import AlignCornersGeometry, FeatureGeometry
 from mitouts.functional.lattice import margin_cells
+from mitouts.functional.rotations import plan_turns, turn_back, turn_images
 from mitouts.models import WSSLocalizer
+from mitouts.models.rotations import rotations_of
 from mitouts.utils.memory import keep_freed_memory
 
 CPU_BUDGET_BYTES = 1_000_000_000
@@ -28,7 +31,8 @@ class DenseModel:
     """Computes the score map of a localizer, without its image score.
 
     Args:
-        model: A localizer whose map has a meaning of its own at every position.
+        model: A localizer whose map has a meaning of its own at every position. Where its calibration says so, the map
+            is averaged over the turns of each tile (:mod:`mitouts.models.rotations`), one after the other.
         device: Device that it runs on.
         half: On a GPU, compute in float16.
 
@@ -60,7 +64,9 @@ class DenseModel:
         self.geometry: FeatureGeometry = model.geometry
         # A decoder's map repeats with its coarsest level only; other backbones, also from outside, do not say it.
         self.step = getattr(model.backbone, 'period_px', model.geometry.stride) // model.geometry.stride
-        self.margin = margin_cells(model.geometry, self.step)
+        self.rotations = rotations_of(model.calibration)
+        self.drift_px = tuple(model.calibration.get('drift_px', (0.0, 0.0)))
+        self.margin = margin_cells(self._reach(), self.step)
         preprocessor = model.data_preprocessor
         self.network = StripNetwork(copy.deepcopy(model.backbone).cpu().eval(), preprocessor.mean, preprocessor.std)
         self.classifier = copy.deepcopy(model.head.classifier).cpu().eval()
@@ -82,7 +88,32 @@ class DenseModel:
         """
         # RGB of an image is channels-last already, so this is a view.
         inputs = torch.from_numpy(tiles).to(self.device, non_blocking=True).permute(0, 3, 1, 2)
-        return torch.sigmoid(self.classifier(self.network(inputs))[:, 0].float()).cpu().numpy()
+        logits = self._logits(inputs)
+        if self.rotations > 1:
+            logits = self._averaged(inputs, logits)
+        return torch.sigmoid(logits).cpu().numpy()
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        return self.classifier(self.network(inputs))[:, 0].float()
+
+    def _averaged(self, inputs: Tensor, plain: Tensor) -> Tensor:
+        size_px, cells = (inputs.shape[-2], inputs.shape[-1]), (plain.shape[-2], plain.shape[-1])
+        turns = plan_turns(
+            size_px, cells, self.geometry, period_px=self.step * self.geometry.stride, drift_px=self.drift_px
+        )
+        total = plain
+        for turn in turns:
+            # The padding is seen by the margin only.
+            turned = turn_images(inputs, turn).contiguous(memory_format=torch.channels_last)
+            total = total + turn_back(self._logits(turned), turn, cells)
+        return total / (len(turns) + 1)
+
+    def _reach(self) -> FeatureGeometry:
+        """Return the geometry with all that a cell of the averaged map sees, as turned tiles are moved by the drift."""
+        if self.rotations == 1 or not any(self.drift_px):
+            return self.geometry
+        radius_px = self.geometry.receptive_radius_px + math.ceil(2 * max(map(abs, self.drift_px))) + 1
+        return replace(self.geometry, receptive_radius_px=radius_px)
 
     def best_tile_px(self, budget_bytes: int | None = None) -> int:
         """Return the longest side of a tile without its margin: as large as memory allows, to waste little on margins.
@@ -104,7 +135,7 @@ class DenseModel:
     def _bytes_per_px(self) -> float:
         """Return the most bytes that a layer's input and output take behind the strips, for each pixel of the image.
 
-        The image itself is added, as it is read and as it is normalized.
+        The image itself is added, as it is read and as it is normalized, and its turned and padded copies.
         """
         most = 0
 
@@ -121,7 +152,7 @@ class DenseModel:
         finally:
             for handle in handles:
                 handle.remove()
-        return most / side**2 + 8
+        return most / side**2 + (8 if self.rotations == 1 else 14)
 
 
 class StripNetwork(nn.Module):

@@ -16,9 +16,11 @@ from mitouts.errors import ImageError
 from mitouts.evaluation.predicting import predict_batch
 from mitouts.models.loading import load_localizer, move_to, need_thresholds
 from mitouts.models.reading import read_prediction
+from mitouts.models.rotations import rotations_of, set_rotations, threshold_doubt
 from mitouts.stain import Fit
 from mitouts.stain.preparation import ImagePreparer, resample
 from mitouts.structures import ImagePrediction, PointSample
+from mitouts.zoo import STARTER, pretrained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,41 +54,78 @@ class Localizer:
     Args:
         model: A calibrated localizer, whether it scores a map or finds points.
         device: Device that it runs on.
+        rotations: Average the score map over this many right-angle turns of the image, 1 or 4; it is set in the model's
+            calibration. None takes the number that the thresholds were chosen with.
 
     Attributes:
         preparer: Brings images to the model's resolution and colours.
 
+    Raises:
+        CheckpointError: The model has no thresholds.
+        ConfigError: The device cannot be used, or ``rotations`` cannot be had with the model.
+
     Example:
-        >>> localizer = Localizer.from_checkpoint('best.pth')  # doctest: +SKIP
+        >>> localizer = Localizer.from_pretrained('starter')  # doctest: +SKIP
         >>> localizer.predict(image, mpp=0.25).figures  # doctest: +SKIP
     """
 
-    def __init__(self, model: Any, device: str = 'cpu') -> None:
+    def __init__(self, model: Any, device: str = 'cpu', *, rotations: int | None = None) -> None:
         need_thresholds(model)
+        if rotations is not None:
+            set_rotations(model, rotations)
         self.model = model
         self.device = move_to(model, device)
         self.preparer = ImagePreparer(model.calibration)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path, device: str = 'cpu', *, imports: Sequence[str] = ()) -> Localizer:
+    def from_checkpoint(
+        cls, path: str | Path, device: str = 'cpu', *, imports: Sequence[str] = (), rotations: int | None = None
+    ) -> Localizer:
         """Build the model that a checkpoint was trained with; nothing in the file is executed.
 
         Args:
             path: Checkpoint, or the name of a model of the zoo.
             device: Device that it runs on.
             imports: Packages that register components of your own, where the model has such; they are imported first.
+            rotations: See the class.
 
         Raises:
             UnknownComponentError: A component is not registered; the error names what to import.
-            ConfigError: A package of ``imports`` cannot be imported, or the device cannot be used.
+            ConfigError: A package of ``imports`` cannot be imported, the device cannot be used, or the model cannot
+                average over turns.
             CheckpointError: Missing or broken, without a config or thresholds, or not of a localizer.
         """
-        return cls(load_localizer(path, imports=imports), device)
+        return cls(load_localizer(path, imports=imports), device, rotations=rotations)
+
+    @classmethod
+    def from_pretrained(cls, name: str = STARTER, device: str = 'cpu', *, rotations: int | None = None) -> Localizer:
+        """Load a published model that the package brings; ``mitouts models`` lists them with their cards.
+
+        Args:
+            name: Name of the model.
+            device: Device that it runs on.
+            rotations: See the class.
+
+        Raises:
+            CheckpointError: The package has no model of this name.
+            ConfigError: The device cannot be used.
+        """
+        return cls.from_checkpoint(pretrained(name), device, rotations=rotations)
 
     @property
     def mpp(self) -> float | None:
         """Micrometres per pixel of the images that the model was validated on; None if unknown."""
         return self.model.calibration.get('mpp')
+
+    @property
+    def rotations(self) -> int:
+        """Number of right-angle turns of an image that its score map is averaged over."""
+        return rotations_of(self.model.calibration)
+
+    @property
+    def threshold_doubt(self) -> str | None:
+        """Why the thresholds may not suit the score maps; None where they were chosen on such maps."""
+        return threshold_doubt(self.model.calibration)
 
     @torch.inference_mode()
     def predict(

@@ -10,6 +10,8 @@ from typing import Any
 
 from mitouts.checkpoint import read_checkpoint
 from mitouts.stain.preparation import describe_colours
+from mitouts.utils.defaults import RESEARCH_USE
+from mitouts.zoo import name_of
 
 UNKNOWN = 'unknown'
 AS_SCANNED = 'images as they were'
@@ -32,6 +34,19 @@ def trained_on(checkpoint: str | Path) -> dict[str, Any]:
     """
     meta = read_checkpoint(checkpoint).get('meta', {})
     return describe_training(meta)
+
+
+def introduce(checkpoint: str | Path) -> str:
+    """Describe a model in the line that a command prints before it uses it: name, training data, and its use.
+
+    Args:
+        checkpoint: File of the checkpoint.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    trained = trained_on(checkpoint)['in_words']
+    return f'{name_of(checkpoint)} was trained on {trained}. {RESEARCH_USE.capitalize()}.'
 
 
 def describe_training(meta: Mapping[str, Any]) -> dict[str, Any]:

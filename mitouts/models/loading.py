@@ -12,6 +12,7 @@ from torch import nn
 
 from mitouts.checkpoint import config_of, load_weights, read_checkpoint
 from mitouts.errors import CheckpointError, ConfigError, MitoutsError
+from mitouts.models.rotations import rotations_of
 from mitouts.registry import MODELS, components_of, import_packages
 
 Model = TypeVar('Model', bound=nn.Module)
@@ -90,8 +91,9 @@ def need_thresholds(model: Any) -> None:
     """Check that a localizer was validated.
 
     Raises:
-        CheckpointError: It has no thresholds, so nothing can be counted with it.
+        CheckpointError: It has no thresholds, so nothing can be counted with it, or an impossible number of rotations.
     """
+    rotations_of(model.calibration)
     for key in ('image_threshold', 'map_threshold'):
         if key not in model.calibration:
             raise CheckpointError(

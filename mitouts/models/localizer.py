@@ -11,6 +11,7 @@ from torch import Tensor
 from mitouts.functional.geometry import FeatureGeometry
 from mitouts.models.heads.base import HeadOutput
 from mitouts.models.initialization import init_children
+from mitouts.models.rotations import averaged_output, rotations_of
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
@@ -26,7 +27,8 @@ class WSSLocalizer(BaseModel):
 
     Attributes:
         calibration: Values that a count needs beside the weights (thresholds, mpp, class names, ...); kept in the
-            checkpoint's meta by ``CalibrationHook`` and empty for a model that was never validated.
+            checkpoint's meta by ``CalibrationHook`` and empty for a model that was never validated. Where it has
+            ``rotations`` above 1, predictions are averaged (:mod:`mitouts.models.rotations`).
     """
 
     def __init__(
@@ -64,14 +66,16 @@ class WSSLocalizer(BaseModel):
         """
         if mode not in ('loss', 'predict', 'tensor'):
             raise ValueError(f"mode must be 'loss', 'predict' or 'tensor', found {mode!r}")
-        features = self.backbone(inputs)
         size_px = (inputs.shape[-2], inputs.shape[-1])
         if mode == 'tensor':
-            return self.head(features, size_px)
+            return self.head(self.backbone(inputs), size_px)
         assert data_samples is not None, f'mode {mode!r} needs data_samples'
         if mode == 'loss':
-            return self.head.loss(features, data_samples, self.geometry, size_px)
-        output = self.head(features, size_px)
+            return self.head.loss(self.backbone(inputs), data_samples, self.geometry, size_px)
+        if rotations_of(self.calibration) > 1:
+            output = averaged_output(self, inputs)
+        else:
+            output = self.head(self.backbone(inputs), size_px)
         scores = torch.sigmoid(output.image_logit).tolist()
         maps = output.score_map.float().cpu()
         for sample, score, score_map in zip(data_samples, scores, maps):

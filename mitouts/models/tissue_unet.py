@@ -7,8 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.model import BaseModel
-from monai.losses import MaskedDiceLoss
-from monai.networks.nets import UNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,6 +37,9 @@ class TissueLoss(nn.Module):
         ce_weight: float = 1.0,
         class_weights: Sequence[float] | None = None,
     ) -> None:
+        # MONAI takes a second to be imported, and only tissue models need it.
+        from monai.losses import MaskedDiceLoss
+
         super().__init__()
         self.dice_weight = dice_weight
         self.ce_weight = ce_weight
@@ -99,6 +100,8 @@ class TissueUNet(BaseModel):
         super().__init__(data_preprocessor=MODELS.build(data_preprocessor or dict(type='PointDataPreprocessor')))
         if len(channels) < 2:
             raise ConfigError(f'TissueUNet.channels needs at least two levels, found {list(channels)}')
+        from monai.networks.nets import UNet
+
         self.network = UNet(
             spatial_dims=2,
             in_channels=3,

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from mitouts.errors import CheckpointError, ConfigError
 from mitouts.utils.config_files import config_names, data_names
-from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS
+from mitouts.utils.defaults import ADAPT_BN_PRIOR, LAUNCHERS, ROTATIONS
 from mitouts.zoo import resolve_checkpoint, zoo_models
 
 Made = TypeVar('Made')
@@ -225,6 +225,22 @@ def add_adapt_bn(parser: argparse._ActionsContainer, images: str) -> None:
         metavar='PRIOR',
         help=f"adapt the batch norms to the {images} first, without labels; PRIOR images' worth of the checkpoint's "
         f'own statistics are kept (default: {ADAPT_BN_PRIOR:g}; 0 keeps none)',
+    )
+
+
+def add_rotations(parser: argparse._ActionsContainer, default: str) -> None:
+    """Add ``--rotations 1|4``; without it the value is None.
+
+    Args:
+        parser: Parser of the command.
+        default: Description of what is taken without it.
+    """
+    parser.add_argument(
+        '--rotations',
+        type=int,
+        choices=ROTATIONS,
+        help='average the score map over the image and its right-angle turns: 4 takes four times as long, and memory '
+        f'for a turned copy of the image (default: {default})',
     )
 
 

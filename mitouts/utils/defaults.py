@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+RESEARCH_USE = 'for research use only'
+
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 
 Split = Literal['train', 'val']
@@ -17,6 +19,9 @@ SPLITS: tuple[str, ...] = get_args(Split)
 PROTOCOLS = ('one_to_one', 'presence')
 RADIUS_PX = 30.0
 NUM_BOOTSTRAP = 2000
+
+ROTATIONS = (1, 4)
+"""Numbers of right-angle turns of an image that its score map can be averaged over."""
 
 MEASURED_OVER = ('image', 'case', 'patch')
 """Units that the stain can be measured on: a whole image, all images of a case, or each patch by itself."""

@@ -30,14 +30,20 @@ class Models:
     """The models of a cohort, and their provenance.
 
     Args:
-        args: Name the checkpoints and the threshold.
+        args: Name the checkpoints, the threshold and the number of rotations.
         device: ``cpu``, ``cuda:0``, ...
+
+    Attributes:
+        finder: Finds the figures on a slide.
+        provenance: Description of the models for reports.
+        threshold_doubt: Why the threshold may not suit the model's score maps; None where it was chosen on such maps.
     """
 
     def __init__(self, args: CountArguments, device: str) -> None:
         if device == 'cpu':
             keep_freed_memory()
-        localizer = Localizer.from_checkpoint(args.checkpoint, device)
+        localizer = Localizer.from_checkpoint(args.checkpoint, device, rotations=args.rotations)
+        self.threshold_doubt = localizer.threshold_doubt if args.threshold is None else None
         if args.threshold is not None:
             localizer.model.calibration |= SlideThreshold(args.threshold, 'given by --threshold').to_dict()
         segmenter = TissueSegmenter.from_checkpoint(args.tissue, device) if args.tissue else None
@@ -50,6 +56,8 @@ class Models:
             tissue_checkpoint=args.tissue,
             tissue_sha256=file_sha256(args.tissue) if args.tissue else None,
         )
+        if self.threshold_doubt is not None:
+            self.provenance['threshold_doubt'] = self.threshold_doubt
 
 
 class SlideCounter:

@@ -27,11 +27,11 @@ from mitouts.functional.counting import (
     poisson_ci95,
 )
 from mitouts.functional.hotspot import Hotspot, Roi, hottest_roi
-from mitouts.utils.defaults import ROI_AREAS_MM2
+from mitouts.models.rotations import rotations_of
+from mitouts.utils.defaults import RESEARCH_USE, ROI_AREAS_MM2
 from mitouts.utils.words import plural
 from mitouts.wsi.slide import SlideFindings
 
-RESEARCH_USE = 'for research use only'
 PROVENANCE_COLUMNS = ('checkpoint', 'checkpoint_sha256', 'trained_on', 'map_threshold', 'software', 'use')
 """Columns of tables that say where a row comes from."""
 _COUNTED_IN = {'tissue': 'all tissue', 'region': 'the given region', 'model': 'tumour'}
@@ -168,6 +168,7 @@ def make_provenance(
         'map_threshold': slide_threshold.value,
         'map_threshold_reason': slide_threshold.reason,
         'model_mpp': calibration['mpp'],
+        'rotations': rotations_of(calibration),
     }
     if trained_on is not None:
         provenance['trained_on'] = dict(trained_on)
@@ -222,7 +223,7 @@ def make_report(
             'software': f'mitouts {mitouts.__version__}',
             'use': RESEARCH_USE,
         },
-        remarks=tuple(_remarks(findings, counts)),
+        remarks=(*_remarks(findings, counts), *filter(None, [provenance.get('threshold_doubt')])),
     )
 
 

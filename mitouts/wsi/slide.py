@@ -300,6 +300,7 @@ class SlideLocalizer:
             'slide': [stat.st_size, stat.st_mtime_ns],
             'mpp': reader.mpp,
             'dtype': str(self.dense.dtype),
+            'rotations': self.dense.rotations,
             'fit': None if fit is None else fit.to_dict(),
             'needed': [*needed.shape, int(needed.sum()), int(np.flatnonzero(needed).sum())],
         }

@@ -30,6 +30,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     'min_area_mm2': not_negative,
     'tile_px': at_least(64),
     'category': int,
+    'rotations': int,
 }  # fmt: skip
 _SEVERAL = ('roi_class', 'roi_mm2')
 _GIVEN_BY_THE_RUN = ('out', 'resume', 'counts', 'table', 'plot')
@@ -52,6 +53,7 @@ class CountArguments:
     roi_class: Sequence[str] | None = None
     mpp: float | None = None
     threshold: float | None = None
+    rotations: int | None = None
     roi_mm2: Sequence[float] = ROI_AREAS_MM2
     field_diameter_mm: float = FIELD_DIAMETER_MM
     min_area_mm2: float = MIN_AREA_MM2

@@ -73,6 +73,18 @@ def test_a_copy_with_new_thresholds_is_written(call, tmp_path, model_file, label
     assert Localizer.from_checkpoint(out).model.calibration['map_threshold'] == new['meta']['mitouts']['map_threshold']
 
 
+def test_thresholds_are_chosen_for_maps_that_are_averaged_over_rotations(call, tmp_path, model_file, labelled) -> None:
+    out = tmp_path / 'four.pth'
+    code, text, err = call('calibrate', model_file, '--ann-file', labelled, '--rotations', 4, '--out', out)
+    assert (code, is_clean(err), '4 rotations' in text) == (0, True, True), err
+    calibration = read_checkpoint(out)['meta']['mitouts']
+    assert calibration['rotations'] == calibration['calibrated']['rotations'] == 4
+    assert 'threshold_rotations' not in calibration
+    localizer = Localizer.from_checkpoint(out)
+    assert (localizer.rotations, localizer.threshold_doubt) == (4, None)
+    assert 'chosen with 4 rotations' in Localizer.from_checkpoint(out, rotations=1).threshold_doubt
+
+
 def test_adapted_statistics_are_those_of_the_images_used_and_the_rest_is_as_it_was(
     call, tmp_path, model_file, labelled
 ) -> None:

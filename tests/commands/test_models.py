@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from calling import Call
-from untrained import smooth_tissue
+from untrained import smooth_tissue, write_slide
 
+from mitouts.formats.coco import read_json
 from mitouts.imaging.image import write_rgb
 from mitouts.zoo import models
 
@@ -55,14 +56,44 @@ def test_predict_takes_the_model_in_three_ways(call: Call, zoo: Path, tmp_path: 
     for words in (['--checkpoint', 'tiny'], ['--checkpoint', zoo], [zoo]):
         code, out, err = call('predict', tmp_path / 'a.png', *words, '--mpp', 2, '--out', tmp_path / 'p.json')
         assert (code, 'in 1 image' in out) == (0, True), err
-    for words in ([tmp_path / 'a.png'], [zoo]):
-        code, _, err = call('predict', *words, '--out', tmp_path / 'p.json')
-        assert (code, 'expected IMAGES and a model' in err) == (2, True)
+    code, _, err = call('predict', zoo, '--out', tmp_path / 'p.json')
+    assert (code, 'expected IMAGES beside the model' in err) == (2, True)
+
+
+def test_the_starter_is_taken_where_no_model_is_given_and_named_first(call: Call, zoo: Path, tmp_path: Path) -> None:
+    write_rgb(tmp_path / 'a.png', smooth_tissue(160, 160))
+    write_slide(tmp_path / 'b.tif', smooth_tissue(160, 160))
+    predict = ['predict', tmp_path / 'a.png', '--mpp', 2, '--out', tmp_path / 'p.json']
+    count = ['count', tmp_path / 'b.tif', '--mpp', 2, '--out', tmp_path / 'counts']
+    for words in (predict, count):
+        code, out, err = call(*words)
+        assert (code, out) == (2, '')
+        assert 'error: no model was given, and this installation has no starter model' in err
+    (tmp_path / 'starter.pth').write_bytes(zoo.read_bytes())
+    for words in (predict, count):
+        code, _, err = call(*words)
+        assert code == 0, err
+        assert err.startswith('starter was trained on a data set of unknown name')
+        assert err.splitlines()[0].endswith('For research use only.')
+
+
+def test_thresholds_for_another_number_of_rotations_are_doubted(call: Call, zoo: Path, tmp_path: Path) -> None:
+    write_rgb(tmp_path / 'a.png', smooth_tissue(160, 160))
+    write_slide(tmp_path / 'b.tif', smooth_tissue(160, 160))
+    doubt = 'the thresholds were chosen with 1 rotation and are used with 4'
+    for words in (['predict', tmp_path / 'a.png', '--out', tmp_path / 'p.json'],
+                  ['count', tmp_path / 'b.tif', '--out', tmp_path / 'counts']):  # fmt: skip
+        code, _, err = call(*words, '--checkpoint', zoo, '--mpp', 2, '--rotations', 4)
+        assert (code, f'warning: {doubt}' in err) == (0, True), err
+    report = read_json(tmp_path / 'counts' / 'b' / 'report.json')
+    assert report['provenance']['rotations'] == 4
+    assert any(doubt in remark for remark in report['remarks'])
+    assert read_json(tmp_path / 'p.json')['info']['rotations'] == 4
 
 
 @pytest.mark.parametrize(
     ('words', 'said'),
-    [([], 'a model is needed: --checkpoint'), (['tiny', '--checkpoint', 'tiny'], 'two models are given')],
+    [([], 'no model was given'), (['tiny', '--checkpoint', 'tiny'], 'two models are given')],
 )
 @pytest.mark.usefixtures('zoo')
 def test_count_takes_one_model(call: Call, words: list[str], said: str) -> None:

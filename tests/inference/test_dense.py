@@ -8,6 +8,7 @@ from untrained import BACKBONES, make_model, random_tile
 from mitouts.errors import ConfigError
 from mitouts.functional.points import FeatureGeometry
 from mitouts.inference.dense import DenseModel, StripNetwork, fold_batch_norm
+from mitouts.models.rotations import averaged_output
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)
@@ -19,6 +20,22 @@ def test_dense_map_is_the_score_map_of_the_model(backbone):
         expected = model(model.data_preprocessor(data)['inputs']).score_map.numpy()
     assert expected.std() > 0.01
     np.testing.assert_allclose(DenseModel(model)(tiles), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize('drift_px', [(0, 0), (4, -3)])
+@pytest.mark.parametrize('backbone', BACKBONES)
+def test_dense_map_of_turned_tiles_is_the_averaged_map_of_the_model(backbone, drift_px):
+    model = make_model(backbone).double()
+    model.calibration = {'rotations': 4, 'drift_px': drift_px}
+    image = random_tile(448, 480)
+    data = {'inputs': [torch.from_numpy(image.transpose(2, 0, 1).copy())]}
+    with torch.inference_mode():
+        expected = averaged_output(model, model.data_preprocessor(data)['inputs'].double()).score_map[0].numpy()
+    dense = DenseModel(model.float())
+    inner = slice(dense.margin.before, -dense.margin.after)
+    assert expected[inner, inner].size > 20
+    assert expected[inner, inner].std() > 1e-5
+    np.testing.assert_allclose(dense(image[None])[0, inner, inner], expected[inner, inner], atol=2e-6)
 
 
 @pytest.mark.parametrize('backbone', BACKBONES)

@@ -132,6 +132,7 @@ def test_the_report_names_what_it_comes_from(findings: SlideFindings) -> None:
         'map_threshold': 0.5,
         'map_threshold_reason': 'the one for images: the checkpoint carries none for slides',
         'model_mpp': 2.0,
+        'rotations': 1,
         'slide_mpp': 2.0,
         'software': f'mitouts {mitouts.__version__}',
         'use': 'for research use only',

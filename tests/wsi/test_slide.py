@@ -34,22 +34,25 @@ def localizer() -> Localizer:
     return _localizer()
 
 
-def _localizer(backbone: str = 'lite0') -> Localizer:
+def _localizer(backbone: str = 'lite0', rotations: int | None = None) -> Localizer:
     model = make_model(backbone)
     model.calibration = {'image_threshold': 0.5, 'map_threshold': 0.5, 'mpp': 0.25, 'drift_px': [2.0, -3.0]}
     spread_scores(model, smooth_tissue(480, 480))
-    return Localizer(model)
+    return Localizer(model, rotations=rotations)
 
 
 def _find(localizer: Localizer, slide: Path, folder: Path, **options: Any) -> SlideFindings:
     return SlideLocalizer(localizer).find(slide, folder, options=SlideOptions(**options))
 
 
+@pytest.mark.parametrize('rotations', [1, 4])
 @pytest.mark.parametrize('backbone', ['lite0', 'skip'])
-def test_counts_do_not_depend_on_tiles_batches_or_threads(backbone: str, slide: Path, tmp_path: Path) -> None:
-    localizer = _localizer(backbone)
+def test_counts_do_not_depend_on_tiles_batches_or_threads(
+    backbone: str, rotations: int, slide: Path, tmp_path: Path
+) -> None:
+    localizer = _localizer(backbone, rotations)
     reference = _find(localizer, slide, tmp_path / 'a')
-    assert len(reference.figures) >= 5
+    assert len(reference.figures) >= 4
     for number, options in enumerate(
         [dict(tile_px=160, workers=1), dict(tile_px=208, workers=3, batch=4), dict(tile_px=64, batch=2)]
     ):
@@ -59,7 +62,9 @@ def test_counts_do_not_depend_on_tiles_batches_or_threads(backbone: str, slide: 
         np.testing.assert_allclose(other.points[:, 2], reference.points[:, 2], atol=1e-5)
 
 
-def test_figures_inside_are_those_of_the_whole_image(localizer: Localizer, slide: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('rotations', [1, 4])
+def test_figures_inside_are_those_of_the_whole_image(rotations: int, slide: Path, tmp_path: Path) -> None:
+    localizer = _localizer(rotations=rotations)
     found = _find(localizer, slide, tmp_path, tile_px=160).figures
     whole = localizer.predict(tifffile.imread(slide), mpp=0.25).figures
     reach = localizer.model.geometry.receptive_radius_px + 20

@@ -9,7 +9,7 @@ from untrained import make_model, save_checkpoint
 
 from mitouts.errors import CheckpointError
 from mitouts.inference import Localizer
-from mitouts.zoo import card_of, models, resolve_checkpoint, zoo_models
+from mitouts.zoo import card_of, models, name_of, pretrained, resolve_checkpoint, starter, zoo_models
 
 
 @pytest.fixture
@@ -45,6 +45,18 @@ def test_another_name_is_refused_with_the_nearest() -> None:
         resolve_checkpoint('tini')
     with pytest.raises(CheckpointError, match=r'the zoo has tiny \(mitouts models lists them\)'):
         resolve_checkpoint('xxxxxx')
+
+
+def test_the_starter_is_the_default_and_its_absence_is_explained(zoo: Path) -> None:
+    with pytest.raises(CheckpointError, match=r'no model was given, .* no starter model .*zoo has tiny.* --checkpoint'):
+        starter()
+    with pytest.raises(CheckpointError, match=r'starter is no model of the zoo; the zoo has tiny'):
+        Localizer.from_pretrained()
+    zoo.rename(zoo.with_name('starter.pth'))
+    assert starter() == pretrained('starter') == zoo.with_name('starter.pth')
+    assert (name_of(starter()), name_of('work_dirs/best.pth')) == ('starter', 'best.pth')
+    assert Localizer.from_pretrained().rotations == 1
+    assert Localizer.from_pretrained('starter', rotations=4).rotations == 4
 
 
 def test_every_model_of_the_package_has_a_card() -> None:

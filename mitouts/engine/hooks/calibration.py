@@ -13,6 +13,7 @@ from mitouts.datasets.preparation import prepare_dataset, resolution_of, stain_o
 from mitouts.errors import ConfigError
 from mitouts.evaluation.drift import measure_drift
 from mitouts.evaluation.slide_threshold import FIGURES_PER_MM2, choose_slide_threshold
+from mitouts.models.rotations import rotations_of, set_rotations, threshold_doubt
 from mitouts.registry import HOOKS
 
 META_KEY = 'mitouts'
@@ -60,12 +61,18 @@ class CalibrationHook(Hook):
 
     def before_val(self, runner: Any) -> None:
         model = runner.bare_model
+        set_rotations(model, runner.val_evaluator.rotations or 1)
         runner.val_evaluator.geometry = model.geometry
         runner.val_evaluator.measure_drift = partial(measure_drift, model, runner.val_dataloader.dataset)
 
     def before_test(self, runner: Any) -> None:
         model = runner.bare_model
         _prepare(runner, runner.test_dataloader.dataset, model.calibration, 'the test set')
+        if runner.test_evaluator.rotations is not None:
+            set_rotations(model, runner.test_evaluator.rotations)
+        doubt = threshold_doubt(model.calibration)
+        if doubt is not None and runner.test_evaluator.thresholds == 'checkpoint':
+            runner.logger.warning(doubt)
         runner.test_evaluator.geometry = model.geometry
         runner.test_evaluator.measure_drift = partial(measure_drift, model, runner.test_dataloader.dataset)
         runner.test_evaluator.calibration = dict(model.calibration)
@@ -78,6 +85,7 @@ class CalibrationHook(Hook):
         model.calibration = {
             **runner.val_evaluator.calibration,
             **({} if slides is None else slides.to_dict()),
+            **({} if model.geometry is None else {'rotations': rotations_of(model.calibration)}),
             'mpp': resolution_of(runner.val_dataloader.dataset),
             'geometry': None if model.geometry is None else model.geometry.to_dict(),
             'classes': list(meta.get('classes', ())),

@@ -40,6 +40,7 @@ class Aggregator(BaseModule):
     Attributes:
         map_is_attention: Whether ``forward`` gives ``Pooled.weights``, which then are the score map instead of the
             classifier's output at every position. A class says it for all its objects, an object for itself.
+        is_maximum: Whether the pooled value is the maximum over the positions, outside of training.
 
     Raises:
         ConfigError: The aggregator makes no sense in that domain.
@@ -47,6 +48,7 @@ class Aggregator(BaseModule):
 
     domains: ClassVar[tuple[Domain, ...]] = ('logit', 'probability', 'feature')
     map_is_attention: bool = False
+    is_maximum: ClassVar[bool] = False
 
     def __init__(self, domain: Domain | None = None) -> None:
         super().__init__()

@@ -20,6 +20,8 @@ RANGE = (0.01, 1000.0)
 class MaxAggregator(Aggregator):
     """Takes the highest value (the paper's choice)."""
 
+    is_maximum = True
+
     def forward(self, values: Tensor, features: Tensor) -> Pooled:
         return Pooled(aggregation.max_pool(values))
 
@@ -65,6 +67,7 @@ class AnnealedMaxAggregator(Aggregator):
     """
 
     domains: ClassVar[tuple[Domain, ...]] = ('logit', 'feature', 'probability')
+    is_maximum = True
 
     def __init__(self, steps: int = 100, start: float = 0.5, end: float = 20.0, domain: Domain | None = None) -> None:
         super().__init__(domain)

@@ -153,6 +153,10 @@ class LocalizationHead(BaseModule):
         """Whether the score map is the aggregator's weights, relative to the whole image, and not the classifier's."""
         return self.aggregator.map_is_attention
 
+    def score_is_maximum(self) -> bool:
+        """Whether the image score is the maximum of the map."""
+        return False
+
     def pool(self, values: Tensor, features: Tensor) -> Pooled:
         """Run the aggregator; arguments as in :class:`~mitouts.models.aggregators.Aggregator`.
 

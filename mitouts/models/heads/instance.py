@@ -22,6 +22,9 @@ class InstanceHead(LocalizationHead):
                 "features: set head.aggregator.domain to 'logit' or 'probability', or use EmbeddingHead"
             )
 
+    def score_is_maximum(self) -> bool:
+        return self.aggregator.is_maximum
+
     def forward(self, features: Tensor, size_px: tuple[int, int] | None = None) -> HeadOutput:
         logits = self.classifier(self.dropout(features)).float()
         values = self.upsampled(logits, size_px)

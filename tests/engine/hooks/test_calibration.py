@@ -14,6 +14,8 @@ from mitouts.checkpoint import read_checkpoint, write_checkpoint
 from mitouts.engine import runs
 from mitouts.engine.hooks.calibration import forget_calibration
 from mitouts.errors import CheckpointError
+from mitouts.imaging.image import read_rgb
+from mitouts.inference import Localizer
 from mitouts.registry import HOOKS, MODELS
 
 # As of a model that was trained on other images: of the very epoch that the fine-tuning will reach unvalidated.
@@ -112,3 +114,20 @@ def test_a_trained_part_of_a_cascade_loses_its_calibration_and_a_frozen_one_keep
     model.proposer.requires_grad_(False)
     forget_calibration(model)
     assert model.calibration == {'proposer': OLD, 'verifier': {}}
+
+
+def test_thresholds_of_a_training_are_for_the_rotations_of_its_validation(tmp_path: Path) -> None:
+    config = tiny_config(tmp_path, train_cfg__max_epochs=1)
+    config.val_evaluator.rotations = 4
+    checkpoint = runs.train(config, tmp_path / 'run').checkpoint
+    assert read_checkpoint(checkpoint)['meta']['mitouts']['rotations'] == 4
+    localizer = Localizer.from_checkpoint(checkpoint)
+    for rotations in (None, 1):
+        if rotations is not None:
+            config.test_evaluator.rotations = rotations
+        used = Localizer.from_checkpoint(checkpoint, rotations=rotations)
+        tested = runs.evaluate(config, checkpoint, tmp_path / f'test_{rotations}')
+        for record in tested.records:
+            prediction = used.predict(read_rgb(record.truth.path))
+            assert prediction.score == pytest.approx(record.prediction.score, abs=1e-5)
+    assert (localizer.rotations, used.rotations) == (4, 1)
