@@ -1,21 +1,11 @@
-# The recipe of the starter model and what it is compared with; configs/suites/mitos14.yaml runs it over folds and seeds,
+# The recipe for real tissue and what it is compared with; configs/suites/mitos14.yaml runs it over folds and seeds,
 # which also says where the warmed-up weights are.
-weak, teacher, student = '../wss/lite0_max_weak.py', '../wss/starter_teacher.py', '../wss/starter_student.py'
+teacher, student = '../wss/lite0_max_real.py', '../wss/lite0_max_real-student.py'
 
 data = 'mitos14'
 stages = [
-    # What was tried first: ImageNet's weights, weak augmentation, 250 steps of 64 patches.
-    dict(
-        name='plain',
-        kind='train',
-        config=weak,
-        options=[
-            'train_dataloader.batch_size=64',
-            '+train_dataloader.sampler.num_samples=1600',
-            'train_cfg.max_epochs=10',
-            'train_cfg.val_interval=10',
-        ],
-    ),
+    # What was tried first, and what the starter model was trained by.
+    dict(name='plain', kind='train', config='../wss/starter.py'),
     dict(name='teacher', kind='train', config=teacher),
     dict(name='distill', kind='distill', config=teacher, model_from='teacher'),
     dict(name='student', kind='train', config=student, data_from='distill', weights_from='teacher'),

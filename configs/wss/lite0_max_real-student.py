@@ -1,6 +1,6 @@
-# The Student of uts/starter_mitos14.py: it goes on from the Teacher's weights on what the distillation kept, and draws
+# The Student of uts/real_mitos14.py: it goes on from the Teacher's weights on what the distillation kept, and draws
 # most of its negatives from those that the Teacher took for figures.
-_base_ = './starter_teacher.py'
+_base_ = './lite0_max_real.py'
 
 train_dataloader = dict(sampler=dict(type='HardNegativeSampler'))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))

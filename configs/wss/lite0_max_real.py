@@ -1,4 +1,4 @@
-# The Teacher of uts/starter_mitos14.py, on patches of 250 px of real tissue: over 500 px the maximum from ImageNet's
+# The Teacher of uts/real_mitos14.py, on patches of 250 px of real tissue: over 500 px the maximum from ImageNet's
 # weights does not begin to locate within 120 steps. Cases differ in sharpness, size of nuclei and contrast even where
 # the stain is normalized, so these are augmented, too; the weights are averaged over some 50 steps.
 _base_ = './lite0_max_strong.py'

@@ -1,6 +1,6 @@
-# The starter model: a warm-up on AMi-Br fields, then Teacher, distillation and Student on patches of real tissue.
-# docs/models.md has the commands that make the data.
-teacher, student = '../wss/starter_teacher.py', '../wss/starter_student.py'
+# A recipe for real tissue: a warm-up on AMi-Br fields, then Teacher, distillation and Student on patches of real tissue.
+# configs/suites/mitos14.yaml has the commands that make the data.
+teacher, student = '../wss/lite0_max_real.py', '../wss/lite0_max_real-student.py'
 
 data = 'mitos14'
 stages = [
