@@ -55,6 +55,9 @@ class KnownSlide:
         figures: ``(G, 2)``, their places; None where only the number is known.
         ignored: ``(I, 2)``, figures outside of counted tiles: a point near one is neither true nor false.
         radius_px: Largest distance of a hit in level-0 pixels.
+        num_outside: Number of its known figures outside of the counted tiles.
+        case_id: Its case, as the annotation file names it; None where that does not.
+        area_mm2: Area of the whole slide.
     """
 
     name: str
@@ -64,6 +67,9 @@ class KnownSlide:
     figures: FloatArray | None
     ignored: FloatArray
     radius_px: float
+    num_outside: int = 0
+    case_id: str | None = None
+    area_mm2: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,11 @@ class SlideCalibration:
 
 
 def read_slides(
+<<<<<<< HEAD
     counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float, rotations: int = 1
+=======
+    counts: Path, reference: Path, checkpoint_sha256: str | None, *, column: str, radius_px: float
+>>>>>>> area2
 ) -> tuple[list[KnownSlide], list[str]]:
     """Read counted slides with their true figures, or the number of these.
 
@@ -96,7 +106,8 @@ def read_slides(
         counts: Output folder of ``mitouts count``.
         reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
             or an annotation file of whole slides (``.json``) with the figures' places.
-        checkpoint_sha256: SHA-256 of the model that is calibrated; the slides must have been counted with it.
+        checkpoint_sha256: SHA-256 of the model that is calibrated; the slides must have been counted with it; None
+            takes those of any model.
         column: Column of the table that holds the number.
         radius_px: Largest distance of a hit at the model's resolution.
         rotations: Number of right-angle turns that the model's thresholds are for.
@@ -207,12 +218,16 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
     return {'tp': int(tp), 'fp': int(fp), 'fn': int(fn), **{name: float(value) for name, value in scores}}
 
 
+<<<<<<< HEAD
 def _report(folder: Path, checkpoint_sha256: str, rotations: int) -> dict[str, Any]:
+=======
+def _report(folder: Path, checkpoint_sha256: str | None) -> dict[str, Any]:
+>>>>>>> area2
     report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
     used, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
     if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
         raise AnnotationError(f'{folder / REPORT_NAME}: provenance.model_mpp cannot be {model_mpp!r:.40}')
-    if used != checkpoint_sha256:
+    if checkpoint_sha256 is not None and used != checkpoint_sha256:
         raise AnnotationError(
             f'{folder / REPORT_NAME}: the slide was counted with another checkpoint (sha256 {str(used)[:12]}..., '
             f'expected {checkpoint_sha256[:12]}...): count it with the one that is calibrated'
@@ -248,7 +263,7 @@ def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px:
     slide, provenance = report['slide'], report['provenance']
     area = _counted_area(folder, report)
     (prediction,) = read_predictions(folder / 'predictions.json').images.values()
-    figures, ignored = None, np.zeros((0, 2))
+    figures, ignored, num_outside, case_id = None, np.zeros((0, 2)), 0, None
     if not isinstance(value, float):
         image, places = value
         size, annotated = (slide['width_px'], slide['height_px']), (image['width'], image['height'])
@@ -258,7 +273,8 @@ def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px:
                 f'{size[0]} x {size[1]} px'
             )
         within = _inside(places.counted_points, area)
-        figures = places.counted_points[within]
+        figures, num_outside = places.counted_points[within], int((~within).sum())
+        case_id = image.get('case_id')
         ignored = np.concatenate([places.counted_points[~within], places.ignored])
     return KnownSlide(
         name=slide.get('path') or slide['file_name'],
@@ -268,6 +284,9 @@ def _known_slide(folder: Path, report: Mapping[str, Any], value: Any, radius_px:
         figures=figures,
         ignored=ignored,
         radius_px=radius_px * (provenance.get('model_mpp') or slide['mpp']) / slide['mpp'],
+        num_outside=num_outside,
+        case_id=case_id,
+        area_mm2=slide['width_px'] * slide['height_px'] * (slide['mpp'] / 1000) ** 2,
     )
 
 

@@ -1,11 +1,17 @@
 """Compare two columns of a table of slides, such as the pathologist's MAI and the predicted one.
 
     mitouts correlate cohort.csv --x pathologist_mai --y mai --out agreement.json --plot agreement.png
+    mitouts correlate counts_fold0 counts_fold1 --truth areas/ann.json --out known.json --markdown known.md
 
 Pearson's and Spearman's correlation with 95% intervals (Fisher z, and bootstrap over slides), Bland-Altman (differences
 y - x, for columns of one unit) and the least-squares line. The table goes to stderr and JSON to stdout (and to
 ``--out``). The CSV is UTF-8 with a header, separated by commas, semicolons or tabs; slides without a value in either
 column are left out and counted.
+
+With ``--truth``, folders of ``mitouts count`` are compared with the annotated figures of the areas or slides: one
+folder, or one of each fold's model with the cases that it has not seen. For each area the true number, the count at the
+slide threshold and the relative error; the totals by case; and the correlations, also with an interval over resampled
+cases, beside what a detector of this precision and recall reaches in simulation.
 """
 
 from __future__ import annotations
@@ -22,8 +28,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from mitouts.formats.coco import write_json
-from mitouts.utils.arguments import at_least
-from mitouts.utils.defaults import NUM_BOOTSTRAP
+from mitouts.utils.arguments import at_least, from_args, positive
+from mitouts.utils.defaults import NUM_BOOTSTRAP, RADIUS_PX
 from mitouts.utils.words import plural
 
 if TYPE_CHECKING:
@@ -37,7 +43,46 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     from mitouts.wsi.steps import CorrelateArguments
 
-    return correlate(CorrelateArguments(**vars(parse_args(argv))))
+    args = parse_args(argv)
+    if args.truth:
+        return compare_with_truth(args)
+    return correlate(from_args(CorrelateArguments, args))
+
+
+def compare_with_truth(args: argparse.Namespace) -> int:
+    """Compare counts with annotated figures; writes tables to stderr, JSON to stdout and the files asked for."""
+    from mitouts.functional.agreement import agreement
+    from mitouts.utils.files import written_aside
+    from mitouts.visualization.agreement_plots import plot_agreement
+    from mitouts.wsi.known_counts import compare_known_counts, known_counts_markdown, read_known_counts
+
+    areas, notes = read_known_counts(args.tables, args.truth, radius_px=args.radius_px)
+    compared = compare_known_counts(areas, num_bootstrap=args.num_bootstrap, seed=args.seed)
+    settings = {'radius_px': args.radius_px, 'num_bootstrap': args.num_bootstrap, 'seed': args.seed}
+    result = {'truth': args.truth.name, **settings, 'notes': notes, **compared}
+    if args.plot:
+        true, counts = [area.num_true for area in areas], [area.count for area in areas]
+        overall = agreement(true, counts, num_bootstrap=0)
+        plot_agreement(
+            np.array(true, dtype=float),
+            np.array(counts, dtype=float),
+            overall,
+            args.plot,
+            x_name='annotated',
+            y_name='counted',
+            title=args.truth.name,
+        )
+    text = known_counts_markdown(compared)
+    if args.out:
+        write_json(args.out, result)
+    if args.markdown:
+        with written_aside(args.markdown) as aside:
+            aside.write_text(text, encoding='utf-8')
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for line in (*(f'- {note}' for note in notes), text):
+        console.print(line, markup=False)
+    Console(soft_wrap=True).print_json(data=result)
+    return 0
 
 
 def correlate(args: CorrelateArguments) -> int:
@@ -77,9 +122,25 @@ def correlate(args: CorrelateArguments) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('table', type=Path, metavar='TABLE.csv', help='one line a slide, with a header')
-    parser.add_argument('--x', required=True, metavar='COL', help='column of the reference')
-    parser.add_argument('--y', required=True, metavar='COL', help='column of the prediction')
+    parser.add_argument(
+        'tables',
+        type=Path,
+        nargs='+',
+        metavar='TABLE.csv',
+        help='one line a slide, with a header; with --truth: folders of mitouts count',
+    )
+    parser.add_argument('--x', metavar='COL', help='column of the reference')
+    parser.add_argument('--y', metavar='COL', help='column of the prediction')
+    parser.add_argument(
+        '--truth', type=Path, metavar='ANN.json', help='figures of the counted areas, instead of --x, --y'
+    )
+    parser.add_argument(
+        '--radius-px',
+        type=positive,
+        default=RADIUS_PX,
+        help=f"with --truth: largest distance of a hit, at the model's resolution (default: {RADIUS_PX:g})",
+    )
+    parser.add_argument('--markdown', type=Path, metavar='OUT.md', help='with --truth: where the tables go')
     parser.add_argument('--by', metavar='COL', help='add a block for each value of this column, such as the scanner')
     parser.add_argument('--out', type=Path, metavar='OUT.json', help='where the JSON goes as well')
     parser.add_argument('--plot', type=Path, metavar='OUT.png', help='scatter plot beside a Bland-Altman plot')
@@ -100,6 +161,19 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.plot and args.plot.suffix.lower() != '.png':
         parser.error(f'--plot writes PNG, found {args.plot.name}')
+    if args.truth:
+        given = [f'--{name}' for name in ('x', 'y', 'by') if getattr(args, name)]
+        if given:
+            parser.error(f'--truth compares folders of counts, which have no columns: leave out {" and ".join(given)}')
+        return args
+    missing = [f'--{name}' for name in ('x', 'y') if not getattr(args, name)]
+    if missing:
+        parser.error(f'the following arguments are required: {", ".join(missing)}')
+    if len(args.tables) > 1:
+        parser.error(f'expected one table, found {len(args.tables)}; several folders of counts go with --truth')
+    if args.markdown:
+        parser.error('--markdown goes with --truth')
+    args.table = args.tables[0]
     return args
 
 

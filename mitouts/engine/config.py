@@ -16,6 +16,7 @@ from mitouts.engine.overrides import apply_overrides
 from mitouts.errors import ConfigError, MitoutsError
 from mitouts.registry import import_path, unknown_component
 from mitouts.utils.config_files import find_config
+from mitouts.zoo import zoo_models
 
 
 def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | None = None) -> Config:
@@ -53,6 +54,8 @@ def load_config(path: str | Path, cfg_options: Sequence[str] = (), data: str | N
         config.pop(DATA_KEY, None)
         config.pop(NAME_KEY, None)
     apply_overrides(config, cfg_options)
+    if isinstance(start := config.get('load_from'), str) and start in zoo_models():
+        config.load_from = str(zoo_models()[start])
     return config
 
 

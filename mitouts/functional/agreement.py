@@ -217,12 +217,12 @@ def _is_constant(values: FloatArray) -> NDArray[np.bool_]:
 def _coefficient(x: FloatArray, y: FloatArray) -> float | None:
     if len(x) < MIN_PAIRS:
         return None
-    value = float(_coefficients(x[None], y[None])[0])
+    value = float(correlation_of_rows(x[None], y[None])[0])
     return None if math.isnan(value) else value
 
 
-def _coefficients(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Compute Pearson's r of each row of ``(B, N)`` arrays; NaN where either is constant."""
+def correlation_of_rows(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Compute Pearson's r of each row of ``(B, N)`` arrays: ``(B,)``, NaN where either is constant."""
     defined = ~(_is_constant(x) | _is_constant(y))
     r = np.full(len(x), np.nan)
     first, second = (_standardized(values[defined]) for values in (x, y))
@@ -249,7 +249,11 @@ def _fisher_ci95(value: float, n: int, variance_factor: float) -> Interval | Non
 def _bootstrap_ci95(x: FloatArray, y: FloatArray, num_bootstrap: int, seed: int, *, by_rank: bool) -> Interval | None:
     def replicate(drawn: NDArray[np.int64]) -> FloatArray:
         pairs = (x[drawn], y[drawn])
-        return _coefficients(*(rankdata(values, axis=1) for values in pairs)) if by_rank else _coefficients(*pairs)
+        return (
+            correlation_of_rows(*(rankdata(values, axis=1) for values in pairs))
+            if by_rank
+            else correlation_of_rows(*pairs)
+        )
 
     if len(x) < MIN_PAIRS_FOR_INTERVALS:
         return None

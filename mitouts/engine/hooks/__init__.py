@@ -1,6 +1,6 @@
 """Acts at certain moments of a training or a test."""
 
-from mitouts.engine.hooks.batch_norm import BatchNormMeanHook
+from mitouts.engine.hooks.batch_norm import BatchNormMeanHook, FrozenBatchNormHook
 from mitouts.engine.hooks.calibration import CalibrationHook
 from mitouts.engine.hooks.checkpoint import CheckpointHook
 from mitouts.engine.hooks.clock import TrainingClockHook
@@ -17,6 +17,7 @@ __all__ = [
     'CheckpointHook',
     'EMATeacherHook',
     'EpochSeedHook',
+    'FrozenBatchNormHook',
     'NonFiniteLossHook',
     'ProgressHook',
     'TissueCalibrationHook',

@@ -1,4 +1,4 @@
-"""Averages batch norms over processes, so that all have the same."""
+"""Averages batch norms over processes, so that all have the same, or freezes their statistics."""
 
 from __future__ import annotations
 
@@ -27,3 +27,25 @@ class BatchNormMeanHook(Hook):
         norms = [module for module in runner.bare_model.modules() if isinstance(module, _NormBase)]
         statistics = [value for norm in norms for value in (norm.running_mean, norm.running_var) if value is not None]
         all_reduce_params(statistics, op='mean')
+
+
+@HOOKS.register_module()
+class FrozenBatchNormHook(Hook):
+    """In training, let batch norms use and keep the running statistics that they start with.
+
+    A fine-tuning on few images would replace the mean and variance of a whole data set by those of a handful; weights
+    and biases of the norms are trained as before.
+
+    Args:
+        frozen: False lets the statistics follow the new images, as in any training.
+    """
+
+    def __init__(self, frozen: bool = True) -> None:
+        self.frozen = frozen
+
+    # The loop sets the model to training mode after before_train_epoch.
+    def before_train_iter(self, runner: Any, batch_idx: int, data_batch: Any = None) -> None:
+        if self.frozen:
+            for module in runner.bare_model.modules():
+                if isinstance(module, _NormBase):
+                    module.eval()

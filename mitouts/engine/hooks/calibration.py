@@ -34,22 +34,29 @@ class CalibrationHook(Hook):
     Args:
         slide_figures_per_mm2: Figures per mm2 that a slide is assumed to hold when its threshold is chosen
             (:func:`~mitouts.evaluation.slide_threshold.choose_slide_threshold`).
+        keep: A fine-tuning without a validation set keeps the calibration of the model that it starts from: with a few
+            dozen images there are none to spare for choosing thresholds. Its images must have the resolution and the
+            colours that this model was trained on; they are brought to its colours, or refused.
     """
 
     priority = 'NORMAL'
 
-    def __init__(self, slide_figures_per_mm2: float = FIGURES_PER_MM2) -> None:
+    def __init__(self, slide_figures_per_mm2: float = FIGURES_PER_MM2, keep: bool = False) -> None:
         if not 0 < slide_figures_per_mm2 < math.inf:
             raise ConfigError(
                 f'CalibrationHook.slide_figures_per_mm2 must be a rate above 0, found {slide_figures_per_mm2}'
             )
         self.slide_figures_per_mm2 = slide_figures_per_mm2
+        self.keep = keep
         self.learnt_stain: dict[str, Any] | None = None
 
     def before_train(self, runner: Any) -> None:
-        if runner.iter == 0:
-            forget_calibration(runner.bare_model)
         dataset = runner.train_dataloader.dataset
+        if self.keep:
+            self._check_kept(runner)
+            _prepare(runner, dataset, runner.bare_model.calibration, 'the training set')
+        elif runner.iter == 0:
+            forget_calibration(runner.bare_model)
         self.learnt_stain = stain_of(dataset)
         learnt = {'mpp': resolution_of(dataset), 'stain_reference': self.learnt_stain}
         if runner.val_loop is not None:
@@ -58,6 +65,22 @@ class CalibrationHook(Hook):
         check = getattr(runner.bare_model, 'check_training_input', None)
         if check is not None:
             check(learnt)
+
+    def _check_kept(self, runner: Any) -> None:
+        if runner.val_loop is not None:
+            raise ConfigError(
+                'CalibrationHook.keep=True keeps the thresholds of load_from, and a validation set chooses new ones: '
+                'leave out keep, or the validation set'
+            )
+        if not runner.bare_model.calibration:
+            raise ConfigError(
+                f'CalibrationHook.keep=True: {runner._load_from or "the model"} has no thresholds to keep; start from '
+                'a best.pth or a model of the zoo (load_from), or give a validation set and leave out keep'
+            )
+
+    def after_train_epoch(self, runner: Any) -> None:
+        if self.keep:
+            runner.bare_model.calibration['epoch'] = runner.epoch + 1
 
     def before_val(self, runner: Any) -> None:
         model = runner.bare_model
