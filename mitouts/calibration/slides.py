@@ -94,11 +94,13 @@ class SlideCalibration:
 
 
 def read_slides(
-<<<<<<< HEAD
-    counts: Path, reference: Path, checkpoint_sha256: str, *, column: str, radius_px: float, rotations: int = 1
-=======
-    counts: Path, reference: Path, checkpoint_sha256: str | None, *, column: str, radius_px: float
->>>>>>> area2
+    counts: Path,
+    reference: Path,
+    checkpoint_sha256: str | None,
+    *,
+    column: str,
+    radius_px: float,
+    rotations: int = 1,
 ) -> tuple[list[KnownSlide], list[str]]:
     """Read counted slides with their true figures, or the number of these.
 
@@ -107,7 +109,7 @@ def read_slides(
         reference: A table (``.csv``) with columns ``slide`` and ``column``, the number of figures in the counted tiles;
             or an annotation file of whole slides (``.json``) with the figures' places.
         checkpoint_sha256: SHA-256 of the model that is calibrated; the slides must have been counted with it; None
-            takes those of any model.
+            takes those of any model, with any number of rotations.
         column: Column of the table that holds the number.
         radius_px: Largest distance of a hit at the model's resolution.
         rotations: Number of right-angle turns that the model's thresholds are for.
@@ -218,11 +220,7 @@ def _summary(rows: FloatArray) -> dict[str, Any]:
     return {'tp': int(tp), 'fp': int(fp), 'fn': int(fn), **{name: float(value) for name, value in scores}}
 
 
-<<<<<<< HEAD
-def _report(folder: Path, checkpoint_sha256: str, rotations: int) -> dict[str, Any]:
-=======
-def _report(folder: Path, checkpoint_sha256: str | None) -> dict[str, Any]:
->>>>>>> area2
+def _report(folder: Path, checkpoint_sha256: str | None, rotations: int) -> dict[str, Any]:
     report = read_report(folder, ('provenance.map_threshold', 'counts.num_tiles'))
     used, model_mpp = (report['provenance'].get(key) for key in ('checkpoint_sha256', 'model_mpp'))
     if model_mpp is not None and not (is_number(model_mpp) and model_mpp > 0):
@@ -233,7 +231,7 @@ def _report(folder: Path, checkpoint_sha256: str | None) -> dict[str, Any]:
             f'expected {checkpoint_sha256[:12]}...): count it with the one that is calibrated'
         )
     turned = report['provenance'].get('rotations', 1)
-    if turned != rotations:
+    if checkpoint_sha256 is not None and turned != rotations:
         raise AnnotationError(
             f'{folder / REPORT_NAME}: the slide was counted with --rotations {turned}, and the checkpoint is for '
             f'{rotations}: count it without --rotations, or choose the thresholds for images with {turned} first'
