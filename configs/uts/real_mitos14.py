@@ -1,4 +1,4 @@
-# A recipe for real tissue: a warm-up on AMi-Br fields, then Teacher, distillation and Student on patches of real tissue.
+# For real tissue: a warm-up on AMi-Br fields, then Teacher, distillation and Student on patches of 250 px.
 # configs/suites/mitos14.yaml has the commands that make the data.
 teacher, student = '../wss/lite0_max_real.py', '../wss/lite0_max_real-student.py'
 
