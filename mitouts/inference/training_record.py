@@ -45,8 +45,11 @@ def introduce(checkpoint: str | Path) -> str:
     Raises:
         CheckpointError: It cannot be read.
     """
-    trained = trained_on(checkpoint)['in_words']
-    return f'{name_of(checkpoint)} was trained on {trained}. {RESEARCH_USE.capitalize()}.'
+    trained = trained_on(checkpoint)
+    name, resolution = _in_words(trained)
+    # What the stain was normalized to, and by which file, is in the report and in mitouts models.
+    stain = str(trained['stain']).split(' to ')[0]
+    return f'{name_of(checkpoint)} was trained on {name}, {resolution}, stain: {stain}. {RESEARCH_USE.capitalize()}.'
 
 
 def describe_training(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,10 +63,14 @@ def describe_training(meta: Mapping[str, Any]) -> dict[str, Any]:
         'stain': _stain(calibration),
         'mpp': calibration.get('mpp') or UNKNOWN,
     }
-    name = 'a data set of unknown name' if known['dataset'] == UNKNOWN else known['dataset']
-    resolution = 'resolution unknown' if known['mpp'] == UNKNOWN else f'{known["mpp"]:.4g} um/px'
+    name, resolution = _in_words(known)
     in_words = f'{name} ({known["ann_file"]}), config {known["config"]}; stain: {known["stain"]}; {resolution}'
     return {**known, 'in_words': in_words}
+
+
+def _in_words(known: Mapping[str, Any]) -> tuple[str, str]:
+    name = 'a data set of unknown name' if known['dataset'] == UNKNOWN else known['dataset']
+    return name, 'resolution unknown' if known['mpp'] == UNKNOWN else f'{known["mpp"]:.4g} um/px'
 
 
 def _config(meta: Mapping[str, Any]) -> Mapping[str, Any]:
