@@ -2,6 +2,7 @@
 # the zoo. Images need points or a label each; only the label is learnt from. As many steps with 20 patches as with 200.
 _base_ = './lite0_max_weak.py'
 
+load_from = 'starter'
 train_dataloader = dict(sampler=dict(num_samples=128))
 train_cfg = dict(max_epochs=6)
 optim_wrapper = dict(optimizer=dict(lr=1e-4))

@@ -195,7 +195,7 @@ def test_the_first_line_and_the_report_say_what_the_model_was_trained_on(
     assert code == 0
     trained_on = read_report(tmp_path / 'out/a')['provenance']['trained_on']
     assert (trained_on['dataset'], trained_on['config']) == ('unknown', 'unknown')
-    known = 'a data set of unknown name, resolution unknown, stain: unknown'
+    known = 'a data set of unknown name, 2 um/px, stain: unknown'
     assert stderr.splitlines()[0] == f'best.pth was trained on {known}. For research use only.'
     (row,) = read_csv(tmp_path / 'out/counts.csv')
     assert row['trained_on'] == trained_on['in_words']
