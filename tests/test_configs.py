@@ -38,7 +38,7 @@ UTS = [path for path in STAGED if path.name.startswith('uts')]
 DATA = ('tupac16', 'mitos14', 'midog21', 'midog21-hn')
 FIELDS = ('amibr-fields', 'phantom')
 SPLITS = ('train', 'val', 'test')
-OF_ONE_DATA_SET = re.compile('^starter|_(amibr-fields|phantom|midog21-hn|mitos14|tupac16)')
+OF_ONE_DATA_SET = re.compile('_(amibr-fields|phantom|midog21-hn|mitos14|tupac16)')
 ON_ANY_DATA = [path for path in ALL if path not in TISSUE + MAI and not OF_ONE_DATA_SET.search(path.stem)]
 ON_DATA = [(path, data) for path in ON_ANY_DATA for data in (*DATA, *FIELDS)]
 TABLES = [path for path in STAGED if path.parent.parent.name == 'ablations' and path in ON_ANY_DATA]
