@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 
 from mitouts.errors import AnnotationError, ConfigError
 from mitouts.registry import DATA_SAMPLERS
+from mitouts.utils.streams import named_stream
 
 
 class EpochSampler(Sampler[int]):
@@ -76,7 +77,7 @@ class ClassBalancedSampler(EpochSampler):
 
     def _draw(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
         """Return the ``count`` samples of a class that this epoch draws."""
-        return self._cycle((value,), members, self.epoch * count, count)
+        return self._cycle(lambda turn: [self.seed, value, turn], members, self.epoch * count, count)
 
     def _members(self) -> list[np.ndarray]:
         """Return the samples of each class that may be drawn now."""
@@ -86,13 +87,10 @@ class ClassBalancedSampler(EpochSampler):
         self.check_classes(drawn, 'class-balanced sampling')
         return drawn
 
-    def _cycle(self, stream_key: tuple[int, ...], members: np.ndarray, start: int, count: int) -> np.ndarray:
-        """Return ``count`` of the members, from place ``start`` of an endless stream of permutations."""
+    def _cycle(self, seed_of: Callable[[int], Any], members: np.ndarray, start: int, count: int) -> np.ndarray:
+        """Return ``count`` of the members, from place ``start`` of endless permutations, each with its own seed."""
         first, last = start // len(members), (start + max(count, 1) - 1) // len(members)
-        stream = [
-            np.random.default_rng([self.seed, *stream_key, turn]).permutation(members)
-            for turn in range(first, last + 1)
-        ]
+        stream = [np.random.default_rng(seed_of(turn)).permutation(members) for turn in range(first, last + 1)]
         offset = start - first * len(members)
         return np.concatenate(stream)[offset : offset + count]
 
@@ -145,16 +143,21 @@ class HardNegativeSampler(ClassBalancedSampler):
         super().__init__(dataset, seed, num_samples)
 
     def _draw(self, value: int, members: np.ndarray, count: int) -> np.ndarray:
+        def cycle(kind: int, members: np.ndarray, start: int, count: int) -> np.ndarray:
+            return self._cycle(
+                lambda turn: named_stream('HardNegativeSampler', self.seed, kind, turn), members, start, count
+            )
+
         if value == 1 or len(members) < 2:
-            return super()._draw(value, members, count)
+            return cycle(2 + value, members, self.epoch * count, count)
         hard, easy = self._hard_and_easy(members)
         # Place p of the endless stream of negatives is a hard one where the whole part of p * share goes up.
         places = np.floor(np.arange(self.epoch * count, (self.epoch + 1) * count + 1) * self.share).astype(int)
         is_hard = np.diff(places) > 0
         drawn = np.empty(count, dtype=members.dtype)
         before = int(places[0])
-        drawn[is_hard] = self._cycle((value, 1), hard, before, int(is_hard.sum()))
-        drawn[~is_hard] = self._cycle((value, 0), easy, self.epoch * count - before, int((~is_hard).sum()))
+        drawn[is_hard] = cycle(1, hard, before, int(is_hard.sum()))
+        drawn[~is_hard] = cycle(0, easy, self.epoch * count - before, int((~is_hard).sum()))
         return drawn
 
     def _hard_and_easy(self, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ if __name__ == '__main__':
 """
 OWN = {
     'make_commands_page.py': '--unknown',
+    'benchmarks/bench_count.py': '--unknown',
     'benchmarks/bench_matching.py': '--images none',
     'benchmarks/bench_patches.py': '--unknown',
     'benchmarks/bench_phantom.py': '--unknown',

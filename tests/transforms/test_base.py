@@ -12,7 +12,7 @@ import pytest
 from stained_patches import draw_patch
 from tiny_experiment import write_split
 
-from mitouts.datasets import ClassBalancedSampler, OversampledSampler
+from mitouts.datasets import ClassBalancedSampler, HardNegativeSampler, OversampledSampler
 from mitouts.imaging.image import write_rgb
 from mitouts.registry import DATA_SAMPLERS, DATASETS, TRANSFORMS
 from mitouts.transforms import Transform
@@ -110,10 +110,13 @@ def _draws_of_samplers_and_datasets(folder: Path, seed: int, streams: list[bytes
         def labels(self) -> np.ndarray:
             return np.arange(12) % 4 // 3
 
+        def teacher_scores(self) -> np.ndarray:
+            return np.arange(12) / 12
+
     def note(name: str, work: Callable[[], Any]) -> None:
         owners[name] = set(_drawn(streams, lambda _: work(), {}))
 
-    for kind in (ClassBalancedSampler, OversampledSampler):
+    for kind in (ClassBalancedSampler, HardNegativeSampler, OversampledSampler):
 
         def epochs(kind: Any = kind) -> None:
             sampler = kind(_Labels(), seed=seed)
