@@ -79,7 +79,7 @@ def relative_errors(true: ArrayLike, counts: ArrayLike) -> FloatArray:
 def median_relative_error(true: ArrayLike, counts: ArrayLike) -> float | None:
     """Compute the median of ``|count - true| / true`` over areas with figures; None where no area has one.
 
-    >>> median_relative_error([10, 20, 0], [8, 22, 5])
+    >>> round(median_relative_error([10, 20, 0], [8, 22, 5]), 3)
     0.15
     """
     errors = np.abs(relative_errors(true, counts))
