@@ -142,16 +142,17 @@ def test_config_builds_its_parts(path: Path) -> None:
     output = model(torch.zeros(1, 3, 96, 96, device='meta'), mode='tensor')
     assert isinstance(model.geometry, FeatureGeometry)
     assert output.image_logit.shape == (1,)
-    # A fine-tuning on a few images has none for validation.
-    is_validated = path.name != 'finetune.py'
-    assert (config.val_dataloader is not None) == (config.val_evaluator is not None) == is_validated
-    for split in SPLITS if is_validated else ('train', 'test'):
+    # A fine-tuning has a few images, all for training.
+    splits = SPLITS if path.name != 'finetune.py' else ('train',)
+    assert tuple(split for split in SPLITS if config[f'{split}_dataloader'] is not None) == splits
+    for split in splits:
         for step in config[f'{split}_dataloader'].dataset.pipeline:
             built(TRANSFORMS, step)
         assert config[f'{split}_dataloader'].sampler.type in DATA_SAMPLERS or split != 'train'
-    if is_validated:
-        assert built(EVALUATOR, config.val_evaluator).thresholds == 'select'
-    assert built(EVALUATOR, config.test_evaluator).thresholds == 'checkpoint'
+    for split, thresholds in (('val', 'select'), ('test', 'checkpoint')):
+        evaluator = config[f'{split}_evaluator']
+        assert (evaluator is not None) == (split in splits)
+        assert evaluator is None or built(EVALUATOR, evaluator).thresholds == thresholds
     for hook in [*config.custom_hooks, *config.default_hooks.values()]:
         built(HOOKS, hook)
     built(CRITERIA, config.distillation.criterion)

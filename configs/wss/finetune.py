@@ -6,10 +6,11 @@ load_from = 'starter'
 train_dataloader = dict(sampler=dict(num_samples=128))
 train_cfg = dict(max_epochs=6)
 optim_wrapper = dict(optimizer=dict(lr=1e-4))
-# A few dozen images leave none for validation: the thresholds of the model that it starts from are kept.
-val_dataloader = None
-val_cfg = None
-val_evaluator = None
+# A few dozen images leave none for validation: the thresholds of the model that it starts from are kept. The test is
+# that of lite0_max_weak.py.
+val_dataloader = test_dataloader = None
+val_cfg = test_cfg = None
+val_evaluator = test_evaluator = None
 # frozen=False lets the statistics of the batch norms follow the new images.
 custom_hooks = [
     dict(type='EpochSeedHook'),

@@ -16,9 +16,9 @@ from mitouts.engine.distill import (
     DISTILLED_NAME,
     HARD_SAMPLES_NAME,
     Distillation,
-    comparable,
     criterion_of,
     mark_look_alikes,
+    not_compared,
     provenance_of,
     summarize,
     write_distillation,
@@ -137,7 +137,7 @@ def merge_folds(config: Config, folds: list[Fold], out_dir: Path) -> Distillatio
     labels = {image_id: int(samples[image_id]['label']) for image_id in order}
     summary = summarize(document, verdicts, labels)
     if getattr(criterion_of(config), 'compares_points', False):
-        summary |= comparable(samples.values())
+        summary |= not_compared(samples.values())
     provenance = {**provenance_of(config, ann_file, document, 'train', out_dir), 'folds': teachers}
     return write_distillation(
         document, verdicts, [samples[image_id] for image_id in order], provenance, summary, out_dir

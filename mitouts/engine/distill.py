@@ -113,7 +113,7 @@ def distill(
         for image_id, verdict in verdicts.items()
     ]
     if isinstance(criterion, Criterion) and criterion.compares_points:
-        summary |= comparable(samples)
+        summary |= not_compared(samples)
     provenance = provenance_of(config, ann_file, document, split, Path(out_dir))
     if thresholds is not None:
         provenance['teacher_sha256'] = file_sha256(str(checkpoint))
@@ -271,7 +271,7 @@ def summarize(document: dict[str, Any], verdicts: dict[int, Verdict], labels: di
     return summary
 
 
-def comparable(samples: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def not_compared(samples: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Count the positive samples without an annotated point, which have no distance; empty if all have one."""
     positive = [sample for sample in samples if sample['label'] == 1]
     missing = sum('distance_px' in sample and sample['distance_px'] is None for sample in positive)

@@ -122,22 +122,6 @@ def correlation_ci95_over_cases(
     return bootstrap_ci95(replicate, len(names), num_bootstrap=num_bootstrap, seed=seed)
 
 
-def false_rate_per_mm2(num_found: float, precision: float, area_mm2: float) -> float:
-    """Return the false finds per mm2 of a detector from its precision.
-
-    Args:
-        num_found: Number of true finds (TP).
-        precision: ``TP / (TP + FP)``, above 0.
-        area_mm2: Area that was searched.
-
-    >>> false_rate_per_mm2(60, 0.75, 10.0)
-    2.0
-    """
-    if not 0 < precision <= 1 or not area_mm2 > 0:
-        raise ValueError(f'expected a precision in (0, 1] and an area above 0, found {precision} and {area_mm2} mm2')
-    return num_found * (1 - precision) / precision / area_mm2
-
-
 def simulate_counts(
     true: ArrayLike, area_mm2: ArrayLike, *, recall: float, false_per_mm2: float, num_simulated: int, seed: int = 0
 ) -> NDArray[np.int64]:

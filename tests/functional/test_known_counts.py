@@ -8,7 +8,6 @@ from mitouts.functional.bootstrap import bootstrap
 from mitouts.functional.known_counts import (
     correlation_ci95_over_cases,
     count_ceiling,
-    false_rate_per_mm2,
     median_relative_error,
     relative_errors,
     simulate_counts,
@@ -73,10 +72,7 @@ def test_the_ceiling_of_a_perfect_detector_is_one() -> None:
     assert count_ceiling([5] * 4, [1.0] * 4, recall=0.5, false_per_mm2=1.0, num_simulated=20).pearson.mean is None
 
 
-def test_the_rate_of_false_finds_from_a_precision() -> None:
-    assert false_rate_per_mm2(62, 62 / (62 + 38), 5.0) == pytest.approx(38 / 5)
-    with pytest.raises(ValueError, match=r'precision in \(0, 1\]'):
-        false_rate_per_mm2(1, 0.0, 5.0)
+def test_numbers_that_cannot_be_simulated_are_refused() -> None:
     with pytest.raises(ValueError, match='recall in'):
         simulate_counts([1], [1.0], recall=1.1, false_per_mm2=0.0, num_simulated=2)
     with pytest.raises(ValueError, match='as many areas as numbers'):

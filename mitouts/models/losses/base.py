@@ -44,8 +44,8 @@ class MapLoss(nn.Module):
         raise NotImplementedError
 
 
-class PointLoss(MapLoss):
-    """Compares the map's logits with the annotated points, on those images that the loss applies to."""
+class CellLoss(MapLoss):
+    """Compares the logits of the map's cells with labels or points, on those images that the loss applies to."""
 
     def forward(
         self,

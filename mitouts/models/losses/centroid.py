@@ -11,13 +11,13 @@ from torch import Tensor
 from mitouts.errors import ConfigError
 from mitouts.functional.centroid_constraint import CONSTRAINT_KINDS, ConstraintKind, centroid_penalty, soft_centroid
 from mitouts.functional.weighting import weighted_mean
-from mitouts.models.losses.base import PointLoss
+from mitouts.models.losses.base import CellLoss
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 
 @MODELS.register_module()
-class CentroidConstraintLoss(PointLoss):
+class CentroidConstraintLoss(CellLoss):
     """Penalizes the distance between the map's soft centroid and the annotated point, Eq. (3).
 
     Only positive images in which exactly one annotated point is left after augmentation take part; the loss is the

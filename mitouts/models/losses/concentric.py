@@ -11,13 +11,13 @@ from torch import Tensor
 
 from mitouts.errors import ConfigError
 from mitouts.functional.concentric import concentric_loss, concentric_target
-from mitouts.models.losses.base import PointLoss
+from mitouts.models.losses.base import CellLoss
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 
 @MODELS.register_module()
-class ConcentricLoss(PointLoss):
+class ConcentricLoss(CellLoss):
     """Cross entropy inside an inner and outside an outer circle around every centroid (SegMitos).
 
     Of Li et al. 2019 ("Weakly supervised mitosis detection in breast histopathology images using concentric loss",

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from mitouts.errors import ConfigError
-from mitouts.functional.geometry import FeatureGeometry
 from mitouts.functional.weighting import weighted_mean
-from mitouts.models.heads.base import HeadOutput
-from mitouts.models.losses.base import MapLoss
+from mitouts.models.losses.base import CellLoss
 from mitouts.registry import MODELS
 from mitouts.structures import PointSample
 
 
 @MODELS.register_module()
-class NegativeInstanceLoss(MapLoss):
+class NegativeInstanceLoss(CellLoss):
     """Cross entropy of the highest positions of negative images.
 
     An image without a figure has none at any position, so its label is that of all of its positions. With the maximum
@@ -46,20 +43,13 @@ class NegativeInstanceLoss(MapLoss):
         self.k = k
         self.weight = weight
 
-    def forward(
-        self,
-        output: HeadOutput,
-        data_samples: Sequence[PointSample],
-        *,
-        weights: Tensor,
-        geometry: FeatureGeometry,
-        size_px: tuple[int, int],
+    def takes_part(self, sample: PointSample) -> bool:
+        return sample.gt_label == 0
+
+    def compare(
+        self, logits: Tensor, places: tuple[Tensor, Tensor], data_samples: Sequence[PointSample], weights: Tensor
     ) -> Tensor:
-        logits = output.map_logit
-        assert logits is not None, 'the head refuses to be built with a map that has no logits'
         flat = logits.flatten(1)
         highest = flat.topk(min(self.k, flat.shape[1]), dim=1).values
         # -log(1 - sigmoid(x)) = softplus(x)
-        losses = functional.softplus(highest).mean(dim=1)
-        is_negative = torch.tensor([sample.gt_label == 0 for sample in data_samples], device=weights.device)
-        return self.weight * weighted_mean(losses, weights * is_negative)
+        return self.weight * weighted_mean(functional.softplus(highest).mean(dim=1), weights)
